@@ -11,14 +11,25 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("proto");
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join("flyteidl2"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join("flyteidl2"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
     files.sort();
     // Maps in order, so that equal messages have equal bytes.
     let mut config = prost_build::Config::new();
-    config.btree_map(["."]).enable_type_names().include_file("idl.rs");
+    config
+        .btree_map(["."])
+        .enable_type_names()
+        .include_file("idl.rs");
     // The JSON form of a message is written by its descriptor.
-    let messages = protox::Compiler::new([&folder])?.include_imports(true).open_files(files)?.file_descriptor_set();
-    std::fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin"), messages.encode_to_vec())?;
+    let messages = protox::Compiler::new([&folder])?
+        .include_imports(true)
+        .open_files(files)?
+        .file_descriptor_set();
+    std::fs::write(
+        PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin"),
+        messages.encode_to_vec(),
+    )?;
     config.compile_fds(messages)?;
     Ok(())
 }

@@ -44,7 +44,9 @@ unsafe extern "C" fn entry(stack: *mut usize) -> ! {
 }
 
 unsafe fn run(arguments: Arguments, count: usize, environment: *const *const u8) -> i32 {
-    let Some(options) = Options::read(arguments, count) else { return FAILED };
+    let Some(options) = Options::read(arguments, count) else {
+        return FAILED;
+    };
     syscall::adopt_orphans();
     let mask = syscall::block(supervise::blocked());
     let child = match syscall::fork() {
@@ -57,14 +59,21 @@ unsafe fn run(arguments: Arguments, count: usize, environment: *const *const u8)
             return program::start(arguments, options.program, environment);
         }
         Err(errno) => {
-            Message::error().text("could not start a process: ").text(errno.text()).send();
+            Message::error()
+                .text("could not start a process: ")
+                .text(errno.text())
+                .send();
             return FAILED;
         }
     };
     // Both do it, so that a signal that comes at once finds the group.
     syscall::lead_group(child);
     let code = supervise::wait(child, &options);
-    if code == 0 { outputs::check(&options) } else { code }
+    if code == 0 {
+        outputs::check(&options)
+    } else {
+        code
+    }
 }
 
 #[panic_handler]

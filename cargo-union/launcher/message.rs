@@ -17,7 +17,11 @@ pub struct Message {
 impl Message {
     /// A line that informs.
     pub fn note() -> Self {
-        Self { line: [0; LONGEST], length: 0 }.text(MARKER)
+        Self {
+            line: [0; LONGEST],
+            length: 0,
+        }
+        .text(MARKER)
     }
 
     /// A line that says what is wrong.
@@ -33,7 +37,11 @@ impl Message {
     pub fn quoted(mut self, bytes: &[u8]) -> Self {
         self = self.text("`");
         for byte in bytes {
-            let shown = if *byte < 0x20 || *byte == 0x7f { b'?' } else { *byte };
+            let shown = if *byte < 0x20 || *byte == 0x7f {
+                b'?'
+            } else {
+                *byte
+            };
             self = self.bytes(&[shown]);
         }
         self.text("`")

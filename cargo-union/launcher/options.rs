@@ -32,7 +32,14 @@ impl Options {
     /// # Safety
     /// The array has `count` texts that end with a zero, and live as long as the process.
     pub unsafe fn read(arguments: Arguments, count: usize) -> Option<Self> {
-        let mut options = Self { directory: None, empty_output: None, timeout: None, grace: GRACE * 1000, program: 0, arguments };
+        let mut options = Self {
+            directory: None,
+            empty_output: None,
+            timeout: None,
+            grace: GRACE * 1000,
+            program: 0,
+            arguments,
+        };
         let mut position = 1;
         while position < count {
             let word = argument(arguments, position);
@@ -40,18 +47,28 @@ impl Options {
                 options.program = position + 1;
                 break;
             }
-            let value = if position + 1 < count { Some(argument(arguments, position + 1)) } else { None };
+            let value = if position + 1 < count {
+                Some(argument(arguments, position + 1))
+            } else {
+                None
+            };
             if !options.set(word, value) {
                 return None;
             }
             position += 2;
         }
         if options.program == 0 || options.program >= count {
-            Message::error().text("expected `-- PROGRAM [ARGUMENT...]`").send();
+            Message::error()
+                .text("expected `-- PROGRAM [ARGUMENT...]`")
+                .send();
             return None;
         }
-        if options.directory.is_none() && (options.empty_output.is_some() || options.outputs().next().is_some()) {
-            Message::error().text("`--output-directory` is missing").send();
+        if options.directory.is_none()
+            && (options.empty_output.is_some() || options.outputs().next().is_some())
+        {
+            Message::error()
+                .text("`--output-directory` is missing")
+                .send();
             return None;
         }
         Some(options)
@@ -63,7 +80,12 @@ impl Options {
         core::iter::from_fn(move || {
             while position + 1 < self.program {
                 // Safety: the positions before the program are arguments, each option with its value.
-                let (word, value) = unsafe { (argument(self.arguments, position), argument(self.arguments, position + 1)) };
+                let (word, value) = unsafe {
+                    (
+                        argument(self.arguments, position),
+                        argument(self.arguments, position + 1),
+                    )
+                };
                 position += 2;
                 if let (b"--output", Some(output)) = (word.to_bytes(), output(value)) {
                     return Some(output);
@@ -75,7 +97,10 @@ impl Options {
 
     fn set(&mut self, word: &'static CStr, value: Option<&'static CStr>) -> bool {
         let Some(value) = value else {
-            Message::error().quoted(word.to_bytes()).text(" has no value").send();
+            Message::error()
+                .quoted(word.to_bytes())
+                .text(" has no value")
+                .send();
             return false;
         };
         let is_valid = match word.to_bytes() {
@@ -103,12 +128,19 @@ impl Options {
                 None => false,
             },
             other => {
-                Message::error().text("unexpected argument ").quoted(other).send();
+                Message::error()
+                    .text("unexpected argument ")
+                    .quoted(other)
+                    .send();
                 return false;
             }
         };
         if !is_valid {
-            Message::error().quoted(value.to_bytes()).text(" is not a value of ").quoted(word.to_bytes()).send();
+            Message::error()
+                .quoted(value.to_bytes())
+                .text(" is not a value of ")
+                .quoted(word.to_bytes())
+                .send();
         }
         is_valid
     }
@@ -127,7 +159,12 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 fn milliseconds(seconds: &CStr) -> Option<u64> {
-    seconds.to_str().ok()?.parse::<u64>().ok()?.checked_mul(1000)
+    seconds
+        .to_str()
+        .ok()?
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1000)
 }
 
 /// # Safety

@@ -61,7 +61,20 @@ impl OutputType {
             Self::Integer => text.parse::<i64>().is_ok(),
             Self::Float => text.parse::<f64>().is_ok(),
             Self::Boolean => {
-                matches!(text, "1" | "t" | "T" | "true" | "True" | "TRUE" | "0" | "f" | "F" | "false" | "False" | "FALSE")
+                matches!(
+                    text,
+                    "1" | "t"
+                        | "T"
+                        | "true"
+                        | "True"
+                        | "TRUE"
+                        | "0"
+                        | "f"
+                        | "F"
+                        | "false"
+                        | "False"
+                        | "FALSE"
+                )
             }
             Self::Datetime => is_datetime(text.as_bytes()),
             Self::Duration => is_duration(text),
@@ -74,9 +87,14 @@ impl OutputType {
 /// RFC 3339 with the upper-case letters that Go requires: `2030-01-31T12:00:00.5+02:00`.
 fn is_datetime(text: &[u8]) -> bool {
     let mut rest = Digits(text);
-    let (Some(year), true, Some(month), true, Some(day), true) =
-        (rest.number(4), rest.skip(b'-'), rest.number(2), rest.skip(b'-'), rest.number(2), rest.skip(b'T'))
-    else {
+    let (Some(year), true, Some(month), true, Some(day), true) = (
+        rest.number(4),
+        rest.skip(b'-'),
+        rest.number(2),
+        rest.skip(b'-'),
+        rest.number(2),
+        rest.skip(b'T'),
+    ) else {
         return false;
     };
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -89,16 +107,24 @@ fn is_datetime(text: &[u8]) -> bool {
     if year < 1 || !(1..=12).contains(&month) || !(1..=days).contains(&day) {
         return false;
     }
-    let (Some(hour), true, Some(minute), true, Some(second)) =
-        (rest.number(2), rest.skip(b':'), rest.number(2), rest.skip(b':'), rest.number(2))
-    else {
+    let (Some(hour), true, Some(minute), true, Some(second)) = (
+        rest.number(2),
+        rest.skip(b':'),
+        rest.number(2),
+        rest.skip(b':'),
+        rest.number(2),
+    ) else {
         return false;
     };
     if hour > 23 || minute > 59 || second > 59 {
         return false;
     }
     if rest.skip(b'.') {
-        let digits = rest.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = rest
+            .0
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if !(1..=9).contains(&digits) {
             return false;
         }
@@ -110,7 +136,10 @@ fn is_datetime(text: &[u8]) -> bool {
     if !rest.skip(b'+') && !rest.skip(b'-') {
         return false;
     }
-    let (Some(hours), true, Some(minutes)) = (rest.number(2), rest.skip(b':'), rest.number(2)) else { return false };
+    let (Some(hours), true, Some(minutes)) = (rest.number(2), rest.skip(b':'), rest.number(2))
+    else {
+        return false;
+    };
     hours <= 23 && minutes <= 59 && rest.0.is_empty()
 }
 
@@ -122,7 +151,10 @@ impl Digits<'_> {
     fn number(&mut self, digits: usize) -> Option<u32> {
         let (number, rest) = (self.0.get(..digits)?, self.0.get(digits..)?);
         self.0 = rest;
-        number.iter().try_fold(0, |sum: u32, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
+        number.iter().try_fold(0, |sum: u32, byte| {
+            byte.is_ascii_digit()
+                .then(|| sum * 10 + u32::from(byte - b'0'))
+        })
     }
 
     fn skip(&mut self, byte: u8) -> bool {
@@ -149,7 +181,10 @@ const UNITS: [(&str, u64); 8] = [
 ];
 
 fn is_duration(text: &str) -> bool {
-    let text = text.strip_prefix('-').or_else(|| text.strip_prefix('+')).unwrap_or(text);
+    let text = text
+        .strip_prefix('-')
+        .or_else(|| text.strip_prefix('+'))
+        .unwrap_or(text);
     if text == "0" {
         return true;
     }
@@ -181,9 +216,17 @@ fn duration_part(text: &str) -> Option<(u64, &str)> {
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
         return None;
     }
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let whole = whole.checked_mul(*length).filter(|whole| i64::try_from(*whole).is_ok())?;
-    whole.checked_add(part_of_unit(fraction, *length)).map(|sum| (sum, after))
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let whole = whole
+        .checked_mul(*length)
+        .filter(|whole| i64::try_from(*whole).is_ok())?;
+    whole
+        .checked_add(part_of_unit(fraction, *length))
+        .map(|sum| (sum, after))
 }
 
 /// A decimal fraction of a unit; what is less than a nanosecond is left out.
@@ -243,7 +286,12 @@ impl Json<'_> {
         }
     }
 
-    fn items(&mut self, open: &[u8], close: &[u8], mut item: impl FnMut(&mut Self) -> bool) -> bool {
+    fn items(
+        &mut self,
+        open: &[u8],
+        close: &[u8],
+        mut item: impl FnMut(&mut Self) -> bool,
+    ) -> bool {
         self.skip(open);
         self.skip_blanks();
         if self.skip(close) {
@@ -294,7 +342,10 @@ impl Json<'_> {
 
     fn escape(&mut self) -> bool {
         match self.rest {
-            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => {
+            [
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                rest @ ..,
+            ] => {
                 self.rest = rest;
                 true
             }
@@ -315,7 +366,9 @@ impl Json<'_> {
 
     /// `uXXXX`
     fn unit(&mut self) -> Option<u32> {
-        let [b'u', digits @ ..] = self.rest else { return None };
+        let [b'u', digits @ ..] = self.rest else {
+            return None;
+        };
         let mut unit = 0;
         for digit in digits.get(..4)? {
             unit = unit * 16 + char::from(*digit).to_digit(16)?;
@@ -343,12 +396,19 @@ impl Json<'_> {
         }
         // One that is larger than any number of 64 bits is refused.
         let length = start.len() - self.rest.len();
-        let text = start.get(..length).and_then(|text| core::str::from_utf8(text).ok());
-        text.and_then(|text| text.parse::<f64>().ok()).is_some_and(f64::is_finite)
+        let text = start
+            .get(..length)
+            .and_then(|text| core::str::from_utf8(text).ok());
+        text.and_then(|text| text.parse::<f64>().ok())
+            .is_some_and(f64::is_finite)
     }
 
     fn digits(&mut self) -> bool {
-        let count = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let count = self
+            .rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         self.rest = self.rest.get(count..).unwrap_or_default();
         count > 0
     }

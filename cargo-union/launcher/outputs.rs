@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::message::Message;
 use crate::options::Options;
-use crate::output_type::{OutputType, LONGEST, TRIMMED};
+use crate::output_type::{LONGEST, OutputType, TRIMMED};
 use crate::path::Path;
 use crate::syscall::{self, Errno, FileKind, Mode};
 
@@ -16,18 +16,29 @@ const ERROR: &[u8] = b"_ERROR";
 
 /// The exit code of a program that has ended with 0.
 pub fn check(options: &Options) -> i32 {
-    let Some(directory) = options.directory else { return 0 };
+    let Some(directory) = options.directory else {
+        return 0;
+    };
     let directory = directory.to_bytes();
     if Path::of(&[directory, b"/", ERROR]).is_some_and(|path| syscall::stat(path.text()).is_ok()) {
         return 0;
     }
     let mut code = 0;
     for (name, ty) in options.outputs() {
-        if !(Output { directory, name: name.as_bytes(), ty }).check() {
+        if !(Output {
+            directory,
+            name: name.as_bytes(),
+            ty,
+        })
+        .check()
+        {
             code = WRONG;
         }
     }
-    if options.empty_output.is_some_and(|name| !leave_empty(directory, name)) {
+    if options
+        .empty_output
+        .is_some_and(|name| !leave_empty(directory, name))
+    {
         code = WRONG;
     }
     code
@@ -35,12 +46,19 @@ pub fn check(options: &Options) -> i32 {
 
 /// Leaves an empty file for an output, unless there is one.
 fn leave_empty(directory: &[u8], name: &CStr) -> bool {
-    let (Some(parent), Some(path)) = (Path::of(&[directory]), Path::of(&[directory, b"/", name.to_bytes()])) else {
-        Message::error().quoted(directory).text(" is too long").send();
+    let (Some(parent), Some(path)) = (
+        Path::of(&[directory]),
+        Path::of(&[directory, b"/", name.to_bytes()]),
+    ) else {
+        Message::error()
+            .quoted(directory)
+            .text(" is too long")
+            .send();
         return false;
     };
     let created = match syscall::open(path.text(), Mode::Create) {
-        Err(Errno::NOENT) => syscall::make_directory(parent.text()).and_then(|()| syscall::open(path.text(), Mode::Create)),
+        Err(Errno::NOENT) => syscall::make_directory(parent.text())
+            .and_then(|()| syscall::open(path.text(), Mode::Create)),
         other => other,
     };
     match created {
@@ -49,7 +67,12 @@ fn leave_empty(directory: &[u8], name: &CStr) -> bool {
             true
         }
         Err(errno) => {
-            Message::error().text("could not create ").quoted(path.text().to_bytes()).text(": ").text(errno.text()).send();
+            Message::error()
+                .text("could not create ")
+                .quoted(path.text().to_bytes())
+                .text(": ")
+                .text(errno.text())
+                .send();
             false
         }
     }
@@ -65,16 +88,26 @@ impl Output<'_> {
     /// Whether it is there and of its type; otherwise a message has been written.
     fn check(&self) -> bool {
         let mut entry = [0; 256];
-        let Some(file) = self.find(&mut entry) else { return false };
+        let Some(file) = self.find(&mut entry) else {
+            return false;
+        };
         let Some(path) = Path::of(&[self.directory, b"/", file]) else {
-            Message::error().text("the path of the output ").quoted(self.name).text(" is too long").send();
+            Message::error()
+                .text("the path of the output ")
+                .quoted(self.name)
+                .text(" is too long")
+                .send();
             return false;
         };
         let path = path.text();
         let (kind, size) = match syscall::stat(path) {
             Ok(found) => found,
             Err(errno) => {
-                Message::error().quoted(path.to_bytes()).text(" cannot be read: ").text(errno.text()).send();
+                Message::error()
+                    .quoted(path.to_bytes())
+                    .text(" cannot be read: ")
+                    .text(errno.text())
+                    .send();
                 return false;
             }
         };
@@ -88,7 +121,11 @@ impl Output<'_> {
             (FileKind::Socket, _) => "a socket",
             (FileKind::Device, _) => "a device",
         };
-        let message = Message::error().quoted(path.to_bytes()).text(" is ").text(what).text("; expected ");
+        let message = Message::error()
+            .quoted(path.to_bytes())
+            .text(" is ")
+            .text(what)
+            .text("; expected ");
         message.text(self.ty.expected()).send();
         false
     }
@@ -98,15 +135,29 @@ impl Output<'_> {
         let length = match read(path, &mut buffer) {
             Ok(length) => length,
             Err(errno) => {
-                Message::error().quoted(path.to_bytes()).text(" cannot be read: ").text(errno.text()).send();
+                Message::error()
+                    .quoted(path.to_bytes())
+                    .text(" cannot be read: ")
+                    .text(errno.text())
+                    .send();
                 return false;
             }
         };
         let bytes = buffer.get(..length).unwrap_or_default();
-        let message = Message::error().text("the output ").quoted(self.name).text(" in ").quoted(path.to_bytes());
+        let message = Message::error()
+            .text("the output ")
+            .quoted(self.name)
+            .text(" in ")
+            .quoted(path.to_bytes());
         if bytes.len() as u64 > LONGEST {
-            let message = message.text(" has ").number(size.max(bytes.len() as u64)).text(" bytes; copilot takes at most ");
-            message.number(LONGEST).text(" of what is not a file").send();
+            let message = message
+                .text(" has ")
+                .number(size.max(bytes.len() as u64))
+                .text(" bytes; copilot takes at most ");
+            message
+                .number(LONGEST)
+                .text(" of what is not a file")
+                .send();
             return false;
         }
         let Ok(text) = core::str::from_utf8(bytes) else {
@@ -117,7 +168,11 @@ impl Output<'_> {
         if self.ty.accepts(text) {
             return true;
         }
-        let message = if text.is_empty() { message.text(" is empty") } else { shown(message.text(" is "), text) };
+        let message = if text.is_empty() {
+            message.text(" is empty")
+        } else {
+            shown(message.text(" is "), text)
+        };
         message.text("; expected ").text(self.ty.expected()).send();
         false
     }
@@ -131,7 +186,9 @@ impl Output<'_> {
                 // As good as the only one.
                 found = -1;
             }
-            let has_ending = name.strip_prefix(self.name).is_some_and(|rest| rest.first() == Some(&b'.'));
+            let has_ending = name
+                .strip_prefix(self.name)
+                .is_some_and(|rest| rest.first() == Some(&b'.'));
             if let (true, Some(place)) = (has_ending && found >= 0, entry.get_mut(..name.len())) {
                 place.copy_from_slice(name);
                 length = name.len();
@@ -146,17 +203,32 @@ impl Output<'_> {
             }
             1 => entry.get(..length),
             0 => {
-                let message = Message::error().text("the output ").quoted(self.name).text(" is missing: the program should leave ");
-                let message = message.text(self.ty.expected()).text(" at ").quoted_path(self.directory, self.name);
+                let message = Message::error()
+                    .text("the output ")
+                    .quoted(self.name)
+                    .text(" is missing: the program should leave ");
+                let message = message
+                    .text(self.ty.expected())
+                    .text(" at ")
+                    .quoted_path(self.directory, self.name);
                 match is_listed {
                     Ok(()) => message.send(),
-                    Err(errno) => message.text("; the directory cannot be read: ").text(errno.text()).send(),
+                    Err(errno) => message
+                        .text("; the directory cannot be read: ")
+                        .text(errno.text())
+                        .send(),
                 }
                 None
             }
             _ => {
-                let message = Message::error().text("the output ").quoted(self.name).text(" could be each of several files in ");
-                message.quoted(self.directory).text(": leave one of them").send();
+                let message = Message::error()
+                    .text("the output ")
+                    .quoted(self.name)
+                    .text(" could be each of several files in ");
+                message
+                    .quoted(self.directory)
+                    .text(": leave one of them")
+                    .send();
                 None
             }
         }
@@ -176,7 +248,9 @@ impl Message {
 fn shown(message: Message, text: &str) -> Message {
     match text.char_indices().nth(60) {
         None => message.quoted(text.as_bytes()),
-        Some((end, _)) => message.quoted(text.get(..end).unwrap_or_default().as_bytes()).text(" and so on"),
+        Some((end, _)) => message
+            .quoted(text.get(..end).unwrap_or_default().as_bytes())
+            .text(" and so on"),
     }
 }
 
@@ -184,7 +258,9 @@ fn read(path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
     let descriptor = syscall::open(path, Mode::Read)?;
     let mut length = 0;
     let result = loop {
-        let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) else { break Ok(length) };
+        let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) else {
+            break Ok(length);
+        };
         match syscall::read(descriptor, rest) {
             Ok(0) => break Ok(length),
             Ok(count) => length += count,
@@ -215,7 +291,10 @@ fn list(directory: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), Errno> {
 fn names(mut entries: &[u8], each: &mut impl FnMut(&[u8])) {
     while let (Some([low, high]), Some(name)) = (entries.get(16..18), entries.get(19..)) {
         let length = usize::from(u16::from_ne_bytes([*low, *high]));
-        let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+        let end = name
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(name.len());
         each(name.get(..end).unwrap_or_default());
         match entries.get(length..) {
             Some(rest) if length > 0 => entries = rest,

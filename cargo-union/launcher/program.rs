@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::message::Message;
-use crate::options::{argument, Arguments};
+use crate::options::{Arguments, argument};
 use crate::path::Path;
 use crate::syscall::{self, Errno};
 
@@ -21,7 +21,11 @@ const NOT_FOUND: i32 = 127;
 /// The arguments end with a null pointer, as does the environment.
 pub unsafe fn start(arguments: Arguments, position: usize, environment: *const *const u8) -> i32 {
     let name = argument(arguments, position);
-    let program = Program { arguments, position, environment };
+    let program = Program {
+        arguments,
+        position,
+        environment,
+    };
     if name.to_bytes().contains(&b'/') {
         return failed(name, program.execute(name));
     }
@@ -30,8 +34,14 @@ pub unsafe fn start(arguments: Arguments, position: usize, environment: *const *
     if !name.to_bytes().is_empty() {
         for directory in path.split(|byte| *byte == b':') {
             // An empty entry is the working directory.
-            let directory: &[u8] = if directory.is_empty() { b"." } else { directory };
-            let Some(path) = Path::of(&[directory, b"/", name.to_bytes()]) else { continue };
+            let directory: &[u8] = if directory.is_empty() {
+                b"."
+            } else {
+                directory
+            };
+            let Some(path) = Path::of(&[directory, b"/", name.to_bytes()]) else {
+                continue;
+            };
             match program.execute(path.text()) {
                 Errno::NOENT if syscall::stat(path.text()).is_err() => {}
                 Errno::NOTDIR => {}
@@ -44,7 +54,12 @@ pub unsafe fn start(arguments: Arguments, position: usize, environment: *const *
     if error == Errno::ACCES {
         return failed(name, error);
     }
-    Message::error().text("the program ").quoted(name.to_bytes()).text(" was not found in PATH, which is ").quoted(path).send();
+    Message::error()
+        .text("the program ")
+        .quoted(name.to_bytes())
+        .text(" was not found in PATH, which is ")
+        .quoted(path)
+        .send();
     NOT_FOUND
 }
 
@@ -69,17 +84,26 @@ impl Program {
         let errno = syscall::execute(c"/bin/sh", own.sub(1), self.environment);
         *own.sub(1) = shell;
         *own = name;
-        if errno == Errno::NOENT { Errno::NOEXEC } else { errno }
+        if errno == Errno::NOENT {
+            Errno::NOEXEC
+        } else {
+            errno
+        }
     }
 }
 
 /// Says why a program could not be started.
 fn failed(path: &CStr, errno: Errno) -> i32 {
     let exists = syscall::stat(path).is_ok();
-    let message = Message::error().text("could not start ").quoted(path.to_bytes()).text(": ");
+    let message = Message::error()
+        .text("could not start ")
+        .quoted(path.to_bytes())
+        .text(": ");
     match errno {
         Errno::NOENT if exists => {
-            message.text("the file exists, but the loader or interpreter that it names does not").send();
+            message
+                .text("the file exists, but the loader or interpreter that it names does not")
+                .send();
             NOT_EXECUTABLE
         }
         Errno::NOENT | Errno::NOTDIR => {
@@ -87,7 +111,9 @@ fn failed(path: &CStr, errno: Errno) -> i32 {
             NOT_FOUND
         }
         Errno::NOEXEC => {
-            message.text("exec format error: it is not a program for this processor").send();
+            message
+                .text("exec format error: it is not a program for this processor")
+                .send();
             NOT_EXECUTABLE
         }
         _ => {

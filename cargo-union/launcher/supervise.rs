@@ -18,7 +18,9 @@ const TIMED_OUT: i32 = 124;
 
 /// The signals that the launcher waits for. They are blocked, so that none is lost and none ends it.
 pub fn awaited() -> SignalSet {
-    FORWARDED.iter().fold(bit(SIGCHLD), |set, signal| set | bit(*signal))
+    FORWARDED
+        .iter()
+        .fold(bit(SIGCHLD), |set, signal| set | bit(*signal))
 }
 
 /// The signals that are blocked: a background process group that uses its terminal would be stopped by SIGTTOU, and a
@@ -49,14 +51,26 @@ struct Supervisor<'a> {
 
 /// Waits for the program and returns its exit code.
 pub fn wait(child: i32, options: &Options) -> i32 {
-    let timeout = options.timeout.map(|timeout| syscall::now().saturating_add(timeout));
-    let mut supervisor = Supervisor { options, child, timeout, kill: None, has_timed_out: false, forwarded: 0 };
+    let timeout = options
+        .timeout
+        .map(|timeout| syscall::now().saturating_add(timeout));
+    let mut supervisor = Supervisor {
+        options,
+        child,
+        timeout,
+        kill: None,
+        has_timed_out: false,
+        forwarded: 0,
+    };
     loop {
         if let Some(status) = supervisor.reap() {
             return supervisor.exit_code(status);
         }
         supervisor.check_deadlines();
-        let due = [supervisor.timeout, supervisor.kill].into_iter().flatten().min();
+        let due = [supervisor.timeout, supervisor.kill]
+            .into_iter()
+            .flatten()
+            .min();
         let wait = due.map_or(LONG, |due| due.saturating_sub(syscall::now()).min(LONG));
         match syscall::wait_for_signal(awaited(), wait) {
             Some(SIGCHLD) | None => {}
@@ -89,14 +103,22 @@ impl Supervisor<'_> {
         let now = syscall::now();
         if self.timeout.is_some_and(|due| due <= now) {
             let seconds = self.options.timeout.unwrap_or_default() / 1000;
-            Message::error().text("timed out after ").number(seconds).text(" s").send();
+            Message::error()
+                .text("timed out after ")
+                .number(seconds)
+                .text(" s")
+                .send();
             self.timeout = None;
             self.has_timed_out = true;
             self.send(SIGTERM);
             self.kill_later();
         }
         if self.kill.is_some_and(|due| due <= now) {
-            Message::error().text("killed ").number(self.options.grace / 1000).text(" s after SIGTERM").send();
+            Message::error()
+                .text("killed ")
+                .number(self.options.grace / 1000)
+                .text(" s after SIGTERM")
+                .send();
             // Again if there is something left that ignores it: nothing can.
             self.kill = None;
             self.send(SIGKILL);
@@ -119,12 +141,18 @@ impl Supervisor<'_> {
 
     fn exit_code(&self, status: i32) -> i32 {
         let signal = status & 0x7f;
-        let code = if signal == 0 { (status >> 8) & 0xff } else { 128 + signal };
+        let code = if signal == 0 {
+            (status >> 8) & 0xff
+        } else {
+            128 + signal
+        };
         if self.has_timed_out {
             return TIMED_OUT;
         }
         if signal != 0 && signal != self.forwarded {
-            let message = Message::error().text("the program was killed by signal ").number(signal as u64);
+            let message = Message::error()
+                .text("the program was killed by signal ")
+                .number(signal as u64);
             message.text(explanation(signal)).send();
         }
         code

@@ -124,17 +124,31 @@ unsafe fn raw(number: usize, arguments: [usize; 5]) -> isize {
 /// Pointers among the arguments have to be valid for what the call does with them.
 unsafe fn call(number: usize, arguments: [usize; 5]) -> Result<usize> {
     let result = raw(number, arguments);
-    if result < 0 { Err(Errno(-result as i32)) } else { Ok(result as usize) }
+    if result < 0 {
+        Err(Errno(-result as i32))
+    } else {
+        Ok(result as usize)
+    }
 }
 
 const AT_FDCWD: usize = -100_isize as usize;
 
 pub fn read(descriptor: usize, buffer: &mut [u8]) -> Result<usize> {
-    unsafe { call(number::READ, [descriptor, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0]) }
+    unsafe {
+        call(
+            number::READ,
+            [descriptor, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0],
+        )
+    }
 }
 
 pub fn write(descriptor: usize, bytes: &[u8]) -> Result<usize> {
-    unsafe { call(number::WRITE, [descriptor, bytes.as_ptr() as usize, bytes.len(), 0, 0]) }
+    unsafe {
+        call(
+            number::WRITE,
+            [descriptor, bytes.as_ptr() as usize, bytes.len(), 0, 0],
+        )
+    }
 }
 
 pub fn close(descriptor: usize) {
@@ -162,16 +176,32 @@ pub fn open(path: &CStr, mode: Mode) -> Result<usize> {
             Mode::Directory => O_DIRECTORY,
             Mode::Create => O_WRONLY_CREAT,
         };
-    unsafe { call(number::OPENAT, [AT_FDCWD, path.as_ptr() as usize, flags, 0o644, 0]) }
+    unsafe {
+        call(
+            number::OPENAT,
+            [AT_FDCWD, path.as_ptr() as usize, flags, 0o644, 0],
+        )
+    }
 }
 
 pub fn make_directory(path: &CStr) -> Result<()> {
-    unsafe { call(number::MKDIRAT, [AT_FDCWD, path.as_ptr() as usize, 0o777, 0, 0]) }.map(drop)
+    unsafe {
+        call(
+            number::MKDIRAT,
+            [AT_FDCWD, path.as_ptr() as usize, 0o777, 0, 0],
+        )
+    }
+    .map(drop)
 }
 
 /// The entries of a directory, as `getdents64` gives them.
 pub fn entries(descriptor: usize, buffer: &mut [u8]) -> Result<usize> {
-    unsafe { call(number::GETDENTS64, [descriptor, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0]) }
+    unsafe {
+        call(
+            number::GETDENTS64,
+            [descriptor, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0],
+        )
+    }
 }
 
 /// What a path leads to.
@@ -188,7 +218,18 @@ pub enum FileKind {
 pub fn stat(path: &CStr) -> Result<(FileKind, u64)> {
     // `struct stat` has 144 bytes on x86_64 and 128 on aarch64.
     let mut stat = [0_u64; 18];
-    unsafe { call(number::NEWFSTATAT, [AT_FDCWD, path.as_ptr() as usize, stat.as_mut_ptr() as usize, 0, 0]) }?;
+    unsafe {
+        call(
+            number::NEWFSTATAT,
+            [
+                AT_FDCWD,
+                path.as_ptr() as usize,
+                stat.as_mut_ptr() as usize,
+                0,
+                0,
+            ],
+        )
+    }?;
     #[cfg(target_arch = "x86_64")]
     let mode = stat[3] as u32;
     #[cfg(target_arch = "aarch64")]
@@ -207,8 +248,21 @@ pub fn stat(path: &CStr) -> Result<(FileKind, u64)> {
 ///
 /// # Safety
 /// Both arrays have to end with a null pointer, and to point to texts that end with a zero.
-pub unsafe fn execute(path: &CStr, arguments: *const *const u8, environment: *const *const u8) -> Errno {
-    match call(number::EXECVE, [path.as_ptr() as usize, arguments as usize, environment as usize, 0, 0]) {
+pub unsafe fn execute(
+    path: &CStr,
+    arguments: *const *const u8,
+    environment: *const *const u8,
+) -> Errno {
+    match call(
+        number::EXECVE,
+        [
+            path.as_ptr() as usize,
+            arguments as usize,
+            environment as usize,
+            0,
+            0,
+        ],
+    ) {
         Ok(_) => Errno(0),
         Err(errno) => errno,
     }
@@ -225,7 +279,12 @@ pub fn fork() -> Result<Option<i32>> {
 pub fn reap() -> Option<(i32, i32)> {
     const WNOHANG: usize = 1;
     let mut status = 0_i32;
-    match unsafe { call(number::WAIT4, [usize::MAX, &mut status as *mut i32 as usize, WNOHANG, 0, 0]) } {
+    match unsafe {
+        call(
+            number::WAIT4,
+            [usize::MAX, &mut status as *mut i32 as usize, WNOHANG, 0, 0],
+        )
+    } {
         Ok(0) | Err(_) => None,
         Ok(child) => Some((child as i32, status)),
     }
@@ -233,7 +292,13 @@ pub fn reap() -> Option<(i32, i32)> {
 
 /// Sends a signal to a process, or with a negative number to a process group.
 pub fn kill(process: i32, signal: i32) -> Result<()> {
-    unsafe { call(number::KILL, [process as isize as usize, signal as usize, 0, 0, 0]) }.map(drop)
+    unsafe {
+        call(
+            number::KILL,
+            [process as isize as usize, signal as usize, 0, 0, 0],
+        )
+    }
+    .map(drop)
 }
 
 pub fn process() -> i32 {
@@ -242,7 +307,12 @@ pub fn process() -> i32 {
 
 /// Makes the process the leader of a group of its own.
 pub fn lead_group(process: i32) {
-    let _ = unsafe { call(number::SETPGID, [process as usize, process as usize, 0, 0, 0]) };
+    let _ = unsafe {
+        call(
+            number::SETPGID,
+            [process as usize, process as usize, 0, 0, 0],
+        )
+    };
 }
 
 /// Makes this process the parent of its orphaned descendants.
@@ -254,7 +324,12 @@ pub fn adopt_orphans() {
 /// Gives the terminal of stdin to a process group; without a terminal, nothing happens.
 pub fn give_terminal(group: i32) {
     const TIOCSPGRP: usize = 0x5410;
-    let _ = unsafe { call(number::IOCTL, [0, TIOCSPGRP, &group as *const i32 as usize, 0, 0]) };
+    let _ = unsafe {
+        call(
+            number::IOCTL,
+            [0, TIOCSPGRP, &group as *const i32 as usize, 0, 0],
+        )
+    };
 }
 
 /// A set of signals: signal N is bit N - 1.
@@ -273,24 +348,49 @@ pub fn set_mask(signals: SignalSet) {
 
 fn change_mask(how: usize, signals: SignalSet) -> SignalSet {
     let mut before: SignalSet = 0;
-    let pointers = (&signals as *const SignalSet as usize, &mut before as *mut SignalSet as usize);
-    let _ = unsafe { call(number::RT_SIGPROCMASK, [how, pointers.0, pointers.1, size_of::<SignalSet>(), 0]) };
+    let pointers = (
+        &signals as *const SignalSet as usize,
+        &mut before as *mut SignalSet as usize,
+    );
+    let _ = unsafe {
+        call(
+            number::RT_SIGPROCMASK,
+            [how, pointers.0, pointers.1, size_of::<SignalSet>(), 0],
+        )
+    };
     before
 }
 
 /// Waits for one of the blocked signals, at most so long. `None` when none came.
 pub fn wait_for_signal(signals: SignalSet, milliseconds: u64) -> Option<i32> {
     let limit = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
-    let pointers = (&signals as *const SignalSet as usize, limit.as_ptr() as usize);
-    unsafe { call(number::RT_SIGTIMEDWAIT, [pointers.0, 0, pointers.1, size_of::<SignalSet>(), 0]) }.ok().map(|signal| signal as i32)
+    let pointers = (
+        &signals as *const SignalSet as usize,
+        limit.as_ptr() as usize,
+    );
+    unsafe {
+        call(
+            number::RT_SIGTIMEDWAIT,
+            [pointers.0, 0, pointers.1, size_of::<SignalSet>(), 0],
+        )
+    }
+    .ok()
+    .map(|signal| signal as i32)
 }
 
 /// Milliseconds of a clock that no one sets.
 pub fn now() -> u64 {
     const CLOCK_MONOTONIC: usize = 1;
     let mut time = [0_u64; 2];
-    let _ = unsafe { call(number::CLOCK_GETTIME, [CLOCK_MONOTONIC, time.as_mut_ptr() as usize, 0, 0, 0]) };
-    time[0].saturating_mul(1000).saturating_add(time[1] / 1_000_000)
+    let _ = unsafe {
+        call(
+            number::CLOCK_GETTIME,
+            [CLOCK_MONOTONIC, time.as_mut_ptr() as usize, 0, 0, 0],
+        )
+    };
+    time[0]
+        .saturating_mul(1000)
+        .saturating_add(time[1] / 1_000_000)
 }
 
 pub fn exit(code: i32) -> ! {

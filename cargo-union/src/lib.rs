@@ -3,7 +3,9 @@
 //! The library exists for the binary and its tests. ARCHITECTURE.md in the repository describes its modules.
 
 #[cfg(not(unix))]
-compile_error!("cargo union runs on Linux and macOS; on Windows use it in WSL, since it compiles Linux binaries with the host's toolchain");
+compile_error!(
+    "cargo union runs on Linux and macOS; on Windows use it in WSL, since it compiles Linux binaries with the host's toolchain"
+);
 
 pub mod build;
 pub mod cli;
@@ -45,7 +47,11 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
             let is_failure = error.use_stderr();
             // A closed pipe is not a failure.
             let _ = error.print();
-            return if is_failure { Exit::Usage } else { Exit::Success };
+            return if is_failure {
+                Exit::Usage
+            } else {
+                Exit::Success
+            };
         }
     };
     let environment = Environment::of_process();
@@ -63,7 +69,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
 }
 
 /// cargo runs `cargo-union union build`: removes `union`.
-fn without_subcommand_name(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+fn without_subcommand_name(
+    arguments: impl Iterator<Item = OsString>,
+) -> impl Iterator<Item = OsString> {
     let mut arguments = arguments.peekable();
     let program = arguments.next();
     arguments.next_if(|argument| argument == "union");
@@ -71,10 +79,17 @@ fn without_subcommand_name(arguments: impl Iterator<Item = OsString>) -> impl It
 }
 
 fn run(command: &settings::Command, ui: &Arc<Ui>) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(cause) => {
-            ui.error(&Error::new(Code::ToolMissing, "could not start the runtime's threads").because(cause));
+            ui.error(
+                &Error::new(Code::ToolMissing, "could not start the runtime's threads")
+                    .because(cause),
+            );
             return Exit::Failure;
         }
     };

@@ -9,7 +9,10 @@ use union_tests::backend::{Backend, CLIENT, Reply, SECRET, answer, frame, messag
 use crate::world::{READ, WATCH, World};
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn status() -> impl Strategy<Value = u16> {

@@ -9,21 +9,32 @@ use union_tests::backend::{Backend, CLIENT, SECRET, answer, message, refusal};
 use crate::world::{READ, World, assert_failure};
 
 fn project(name: &str) -> Resource {
-    Resource::ProjectId(ProjectIdentifier { organization: "acme".to_owned(), domain: "development".to_owned(), name: name.to_owned() })
+    Resource::ProjectId(ProjectIdentifier {
+        organization: "acme".to_owned(),
+        domain: "development".to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 /// A backend that names this server for everything.
 fn naming(endpoint: &str) -> Backend {
     let named = message(&[(1, endpoint)]);
     Backend::secure(move |call, memory| {
-        let known = call.request.header("authorization").is_some_and(|token| memory.accepted.contains(token.trim_start_matches("Bearer ")));
+        let known = call.request.header("authorization").is_some_and(|token| {
+            memory
+                .accepted
+                .contains(token.trim_start_matches("Bearer "))
+        });
         (call.is("SelectCluster") && known).then(|| answer(named.clone()))
     })
 }
 
 fn robot(backend: &Backend) -> World {
     let world = World::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
-    world.env("FLYTE_ADMIN_CLIENTID", CLIENT).env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET").env("MY_SECRET", SECRET)
+    world
+        .env("FLYTE_ADMIN_CLIENTID", CLIENT)
+        .env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET")
+        .env("MY_SECRET", SECRET)
 }
 
 #[tokio::test]
@@ -31,17 +42,30 @@ async fn a_cluster_is_asked_for_once_per_operation_and_resource() {
     let cluster = Backend::secure(|_, _| Some(answer(message(&[(2, "cluster")]))));
     let backend = naming(&format!("dns:///{}", cluster.host()));
     let client = robot(&backend).client();
-    for (operation, name) in
-        [(Operation::GetImage, "a"), (Operation::GetImage, "a"), (Operation::GetImage, "b"), (Operation::TailLogs, "a")]
-    {
+    for (operation, name) in [
+        (Operation::GetImage, "a"),
+        (Operation::GetImage, "a"),
+        (Operation::GetImage, "b"),
+        (Operation::TailLogs, "a"),
+    ] {
         let there = client.at(operation, project(name)).await.unwrap();
-        assert_eq!(there.unary(READ, &UserInfoRequest {}).await.unwrap().name, "cluster");
+        assert_eq!(
+            there.unary(READ, &UserInfoRequest {}).await.unwrap().name,
+            "cluster"
+        );
     }
     // One more for the refusal that led to the login.
     assert_eq!(backend.calls("SelectCluster").len(), 1 + 3);
     assert_eq!(cluster.calls("UserInfo").len(), 4);
-    let token = cluster.calls("UserInfo")[0].request.header("authorization").map(str::to_owned);
-    assert_eq!(token.as_deref(), Some("Bearer access-token-1"), "the login of the backend goes along");
+    let token = cluster.calls("UserInfo")[0]
+        .request
+        .header("authorization")
+        .map(str::to_owned);
+    assert_eq!(
+        token.as_deref(),
+        Some("Bearer access-token-1"),
+        "the login of the backend goes along"
+    );
     assert!(cluster.calls("token").is_empty());
 }
 
@@ -49,7 +73,13 @@ async fn a_cluster_is_asked_for_once_per_operation_and_resource() {
 async fn no_name_and_its_own_mean_the_backend_itself() {
     let backend = naming("");
     let client = robot(&backend).client();
-    client.at(Operation::GetImage, project("a")).await.unwrap().user().await.unwrap();
+    client
+        .at(Operation::GetImage, project("a"))
+        .await
+        .unwrap()
+        .user()
+        .await
+        .unwrap();
     assert_eq!(backend.calls("UserInfo").len(), 1);
 }
 
@@ -61,14 +91,23 @@ async fn the_login_does_not_go_to_a_cluster_without_encryption() {
         ("ftp://cluster.example.test", Code::BackendInvalid),
     ] {
         let backend = naming(named);
-        let failed = robot(&backend).client().at(Operation::GetImage, project("a")).await;
+        let failed = robot(&backend)
+            .client()
+            .at(Operation::GetImage, project("a"))
+            .await;
         assert_failure(failed, code, &[&backend.host(), "cluster.example.test"]);
     }
 }
 
 #[tokio::test]
 async fn a_backend_that_cannot_choose_fails_the_call() {
-    let backend = Backend::secure(|call, _| call.is("SelectCluster").then(|| refusal(404, "not_found", "no such project")));
-    let failed = robot(&backend).client().at(Operation::UploadInputs, project("a")).await;
+    let backend = Backend::secure(|call, _| {
+        call.is("SelectCluster")
+            .then(|| refusal(404, "not_found", "no such project"))
+    });
+    let failed = robot(&backend)
+        .client()
+        .at(Operation::UploadInputs, project("a"))
+        .await;
     assert_failure(failed, Code::BackendNotFound, &["no such project"]);
 }

@@ -24,7 +24,13 @@ fn user(backend: &Backend, more: &str) -> Project {
 #[track_caller]
 fn discreet(outcome: Outcome) -> Outcome {
     let mut outcome = outcome;
-    for secret in [SECRET, "access-token-", "refresh-token-", "device-secret", "the-code"] {
+    for secret in [
+        SECRET,
+        "access-token-",
+        "refresh-token-",
+        "device-secret",
+        "the-code",
+    ] {
         outcome = outcome.stdout_lacks(secret).stderr_lacks(secret);
     }
     outcome
@@ -32,7 +38,9 @@ fn discreet(outcome: Outcome) -> Outcome {
 
 fn file_of_tokens(project: &Project) -> Option<std::path::PathBuf> {
     let entries = std::fs::read_dir(project.home().join(".local/state/cargo-union/logins")).ok()?;
-    entries.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|end| end == "json"))
+    entries
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "json"))
 }
 
 #[test]
@@ -40,17 +48,29 @@ fn a_code_is_typed_elsewhere_and_the_login_is_kept() {
     let backend = Backend::obedient();
     backend.memory().pending = 2;
     let project = user(&backend, "  authType: DeviceFlow\n");
-    project.run(["whoami"]).exits(1).fails_with("U0764").stderr_has("cargo union login");
+    project
+        .run(["whoami"])
+        .exits(1)
+        .fails_with("U0764")
+        .stderr_has("cargo union login");
     let login = discreet(project.run(["login", "-vv"]).succeeds());
-    let login = login.stderr_has(&format!("trace: http method=POST url={}", backend.url())).stderr_has("trace: rpc method=");
-    login.stderr_has("/oauth/activate to log in with the code ABCD-EFGH").stderr_has("as Ada Lovelace <ada@example.test>").stdout_is("");
+    let login = login
+        .stderr_has(&format!("trace: http method=POST url={}", backend.url()))
+        .stderr_has("trace: rpc method=");
+    login
+        .stderr_has("/oauth/activate to log in with the code ABCD-EFGH")
+        .stderr_has("as Ada Lovelace <ada@example.test>")
+        .stdout_is("");
     assert_eq!(backend.calls("/token").len(), 3);
     let kept = file_of_tokens(&project).expect("the login is kept");
     assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     discreet(project.run(["whoami"]).succeeds()).stdout_is("Ada Lovelace <ada@example.test>\n");
     project.run(["logout"]).succeeds().stderr_has("Logged out");
     assert!(!kept.exists());
-    project.run(["logout"]).succeeds().stderr_has("there is no login");
+    project
+        .run(["logout"])
+        .succeeds()
+        .stderr_has("there is no login");
     project.run(["whoami"]).fails_with("U0764");
 }
 
@@ -59,12 +79,30 @@ fn documents_say_who_and_where() {
     let backend = Backend::obedient();
     let project = user(&backend, "  authType: DeviceFlow\n");
     let login = discreet(project.run(["login", "--format", "json"]).succeeds()).json();
-    assert_eq!((&login["command"], &login["endpoint"], &login["org"]), (&"login".into(), &backend.url().into(), &"acme".into()));
-    assert_eq!((&login["auth_type"], &login["user"]["email"]), (&"DeviceFlow".into(), &"ada@example.test".into()));
-    let who = project.run(["whoami", "--format", "json", "--org", "other"]).succeeds().json();
-    assert_eq!((&who["command"], &who["org"], &who["user"]["subject"]), (&"whoami".into(), &"other".into(), &"0oa1".into()));
-    let logout = project.run(["logout", "--format", "json"]).succeeds().json();
-    assert_eq!((&logout["command"], &logout["removed"]), (&"logout".into(), &true.into()));
+    assert_eq!(
+        (&login["command"], &login["endpoint"], &login["org"]),
+        (&"login".into(), &backend.url().into(), &"acme".into())
+    );
+    assert_eq!(
+        (&login["auth_type"], &login["user"]["email"]),
+        (&"DeviceFlow".into(), &"ada@example.test".into())
+    );
+    let who = project
+        .run(["whoami", "--format", "json", "--org", "other"])
+        .succeeds()
+        .json();
+    assert_eq!(
+        (&who["command"], &who["org"], &who["user"]["subject"]),
+        (&"whoami".into(), &"other".into(), &"0oa1".into())
+    );
+    let logout = project
+        .run(["logout", "--format", "json"])
+        .succeeds()
+        .json();
+    assert_eq!(
+        (&logout["command"], &logout["removed"]),
+        (&"logout".into(), &true.into())
+    );
     let failed = project.run(["whoami", "--format", "json"]).exits(1).json();
     assert_eq!(failed["problems"][0]["code"], "U0764");
 }
@@ -74,44 +112,75 @@ fn a_denial_and_a_code_that_ran_out_end_the_login() {
     for error in ["access_denied", "expired_token"] {
         let backend = Backend::secure(move |call, _| call.is("token").then(|| denial(error)));
         let project = user(&backend, "  authType: DeviceFlow\n");
-        project.run(["login"]).exits(1).fails_with("U0766").stderr_has(error).stderr_has("as the token server says");
+        project
+            .run(["login"])
+            .exits(1)
+            .fails_with("U0766")
+            .stderr_has(error)
+            .stderr_has("as the token server says");
         assert_eq!(file_of_tokens(&project), None);
     }
 }
 
 #[test]
 fn odd_spans_of_time_do_not_stop_a_login() {
-    for (expires, interval) in [("18446744073709551615", "0"), ("600.5", "0.01"), ("-1", "0"), ("1e300", "\"0\"")] {
+    for (expires, interval) in [
+        ("18446744073709551615", "0"),
+        ("600.5", "0.01"),
+        ("-1", "0"),
+        ("1e300", "\"0\""),
+    ] {
         let backend = Backend::secure(move |call, _| {
             let code = r#""device_code": "device-secret", "user_code": "ABCD-EFGH", "verification_uri": "https://127.0.0.1/activate""#;
             let body = format!("{{{code}, \"expires_in\": {expires}, \"interval\": {interval}}}");
-            call.is("device").then(|| Reply::status(200).with("Content-Type", "application/json").body(body))
+            call.is("device").then(|| {
+                Reply::status(200)
+                    .with("Content-Type", "application/json")
+                    .body(body)
+            })
         });
         let project = user(&backend, "  authType: DeviceFlow\n");
-        project.run(["login"]).succeeds().stderr_has("with the code ABCD-EFGH");
+        project
+            .run(["login"])
+            .succeeds()
+            .stderr_has("with the code ABCD-EFGH");
     }
 }
 
 /// A port that is free now.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// The address that a login wants visited, with its fields.
 fn address(stderr: &str) -> (String, Vec<(String, String)>) {
-    let url = stderr.split_whitespace().find(|word| word.contains("/oauth/authorize?")).unwrap_or_else(|| panic!("{stderr}"));
+    let url = stderr
+        .split_whitespace()
+        .find(|word| word.contains("/oauth/authorize?"))
+        .unwrap_or_else(|| panic!("{stderr}"));
     let (path, query) = url.split_once('?').unwrap();
     (path.to_owned(), union_tests::http::parse_query(query))
 }
 
 fn field<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
-    fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    fields
+        .iter()
+        .find(|(known, _)| known == name)
+        .map_or("", |(_, value)| value)
 }
 
 /// What a browser does when the login server sends it back.
 fn come_back(port: u16, query: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(stream, "GET /callback?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    write!(
+        stream,
+        "GET /callback?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -138,13 +207,26 @@ fn a_browser_comes_back_with_a_code_and_only_with_the_right_state() {
     }
     assert!(come_back(port, "code=the-code&state=guessed").starts_with("HTTP/1.1 400"));
     assert!(backend.calls("/token").is_empty(), "a guess was redeemed");
-    assert!(come_back(port, &format!("code=the-code&state={}", field(&fields, "state"))).contains("You are logged in"));
+    assert!(
+        come_back(
+            port,
+            &format!("code=the-code&state={}", field(&fields, "state"))
+        )
+        .contains("You are logged in")
+    );
     discreet(login.wait().succeeds()).stderr_has("Logged in");
     let form = &backend.calls("/token")[0];
-    for (name, value) in [("grant_type", "authorization_code"), ("client_id", "cli"), ("code_challenge_method", "S256")] {
+    for (name, value) in [
+        ("grant_type", "authorization_code"),
+        ("client_id", "cli"),
+        ("code_challenge_method", "S256"),
+    ] {
         assert_eq!(form.field(name).as_deref(), Some(value), "{name}");
     }
-    assert_eq!(challenge(&form.field("code_verifier").unwrap()), field(&fields, "code_challenge"));
+    assert_eq!(
+        challenge(&form.field("code_verifier").unwrap()),
+        field(&fields, "code_challenge")
+    );
     project.run(["whoami"]).succeeds();
 }
 
@@ -163,8 +245,15 @@ fn a_login_that_was_denied_in_the_browser_ends() {
     let mut login = project.start(["login"]);
     login.until_stderr_has("to log in");
     let (_, fields) = address(&login.stderr());
-    come_back(port, &format!("error=access_denied&state={}", field(&fields, "state")));
-    login.wait().exits(1).fails_with("U0766").stderr_has("access_denied");
+    come_back(
+        port,
+        &format!("error=access_denied&state={}", field(&fields, "state")),
+    );
+    login
+        .wait()
+        .exits(1)
+        .fails_with("U0766")
+        .stderr_has("access_denied");
 }
 
 #[test]
@@ -173,7 +262,11 @@ fn a_browser_is_opened_when_there_is_one() {
     backend.memory().redirect = format!("http://localhost:{port}/callback");
     let project = user(&backend, "")
         .file("browser", "#!/bin/sh\nprintf %s \"$1\" > \"$HOME/visited.part\" && mv \"$HOME/visited.part\" \"$HOME/visited\"\n");
-    std::fs::set_permissions(project.path("browser"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        project.path("browser"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
     let browser = project.path("browser").display().to_string();
     let project = project.env("BROWSER", browser);
     let mut login = project.start(["login"]);
@@ -183,7 +276,10 @@ fn a_browser_is_opened_when_there_is_one() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let (_, fields) = address(&std::fs::read_to_string(visited).unwrap());
-    come_back(port, &format!("code=the-code&state={}", field(&fields, "state")));
+    come_back(
+        port,
+        &format!("code=the-code&state={}", field(&fields, "state")),
+    );
     login.wait().succeeds();
 }
 
@@ -191,26 +287,58 @@ fn a_browser_is_opened_when_there_is_one() {
 fn a_return_to_another_machine_is_refused() {
     let backend = Backend::obedient();
     backend.memory().redirect = "https://evil.example.test/callback".to_owned();
-    user(&backend, "").run(["login"]).exits(1).fails_with("U0766").stderr_has("not a port of this machine");
+    user(&backend, "")
+        .run(["login"])
+        .exits(1)
+        .fails_with("U0766")
+        .stderr_has("not a port of this machine");
 }
 
 #[test]
 fn a_key_is_a_backend_and_a_login_in_one() {
     use base64::Engine as _;
     let backend = Backend::obedient();
-    let key = base64::engine::general_purpose::STANDARD.encode(format!("{}:{CLIENT}:{SECRET}:tenant", backend.host()));
-    let project = Project::empty().env("SSL_CERT_FILE", backend.certificate().to_str().unwrap()).env("FLYTE_API_KEY", key.clone());
-    let who = discreet(project.run(["whoami", "--format", "json"]).succeeds()).stdout_lacks(&key).json();
-    assert_eq!((&who["org"], &who["auth_type"]), (&"tenant".into(), &"ClientSecret".into()));
-    assert_eq!(file_of_tokens(&project), None, "tokens of a secret are not kept");
+    let key = base64::engine::general_purpose::STANDARD
+        .encode(format!("{}:{CLIENT}:{SECRET}:tenant", backend.host()));
+    let project = Project::empty()
+        .env("SSL_CERT_FILE", backend.certificate().to_str().unwrap())
+        .env("FLYTE_API_KEY", key.clone());
+    let who = discreet(project.run(["whoami", "--format", "json"]).succeeds())
+        .stdout_lacks(&key)
+        .json();
+    assert_eq!(
+        (&who["org"], &who["auth_type"]),
+        (&"tenant".into(), &"ClientSecret".into())
+    );
+    assert_eq!(
+        file_of_tokens(&project),
+        None,
+        "tokens of a secret are not kept"
+    );
 }
 
 #[test]
 fn a_wrong_secret_says_whose() {
     let backend = Backend::obedient();
-    let project = user(&backend, "  clientId: robot\n  clientSecretEnvVar: MY_SECRET\n").env("MY_SECRET", "hunter2");
-    project.run(["login"]).exits(1).fails_with("U0766").stderr_has("invalid_client").stderr_has("`robot`").stderr_lacks("hunter2");
-    discreet(project.env("MY_SECRET", SECRET).run(["login", "-vv"]).succeeds()).stderr_has("trace: rpc method=");
+    let project = user(
+        &backend,
+        "  clientId: robot\n  clientSecretEnvVar: MY_SECRET\n",
+    )
+    .env("MY_SECRET", "hunter2");
+    project
+        .run(["login"])
+        .exits(1)
+        .fails_with("U0766")
+        .stderr_has("invalid_client")
+        .stderr_has("`robot`")
+        .stderr_lacks("hunter2");
+    discreet(
+        project
+            .env("MY_SECRET", SECRET)
+            .run(["login", "-vv"])
+            .succeeds(),
+    )
+    .stderr_has("trace: rpc method=");
 }
 
 #[test]
@@ -228,15 +356,29 @@ fn without_encryption_there_is_no_login() {
         Some(union_tests::backend::answer(Vec::new()))
     });
     let project = Project::empty().env("FLYTE_ADMIN_ENDPOINT", backend.url());
-    project.run(["login"]).succeeds().stderr_has("without a login");
+    project
+        .run(["login"])
+        .succeeds()
+        .stderr_has("without a login");
     project.run(["whoami"]).succeeds().stdout_is("anonymous\n");
 }
 
 #[test]
 fn a_backend_is_needed_and_has_to_answer() {
-    Project::empty().run(["whoami"]).exits(1).fails_with("U0754").stderr_has("--endpoint");
+    Project::empty()
+        .run(["whoami"])
+        .exits(1)
+        .fails_with("U0754")
+        .stderr_has("--endpoint");
     let unreachable = format!("http://127.0.0.1:{}", free_port());
     let project = Project::empty();
-    project.run(["whoami", "--endpoint", &unreachable]).exits(1).fails_with("U0755").stderr_has("Retrying");
-    project.run(["whoami", "--endpoint", "https://acme.example.test/console"]).exits(2).fails_with("U0752");
+    project
+        .run(["whoami", "--endpoint", &unreachable])
+        .exits(1)
+        .fails_with("U0755")
+        .stderr_has("Retrying");
+    project
+        .run(["whoami", "--endpoint", "https://acme.example.test/console"])
+        .exits(2)
+        .fails_with("U0752");
 }

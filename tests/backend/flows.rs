@@ -4,27 +4,53 @@ use cargo_union::flyte::idl::auth::UserInfoRequest;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use union_build::diag::Code;
-use union_tests::backend::{Backend, CLIENT, Reply, SECRET, answer, denial, frame, message, refusal, stream};
+use union_tests::backend::{
+    Backend, CLIENT, Reply, SECRET, answer, denial, frame, message, refusal, stream,
+};
 
 use crate::world::{WATCH, World, assert_failure};
 
 /// A client with a secret in a variable.
 fn robot(backend: &Backend) -> World {
-    World::of(backend).env("FLYTE_ADMIN_CLIENTID", CLIENT).env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET").env("MY_SECRET", SECRET)
+    World::of(backend)
+        .env("FLYTE_ADMIN_CLIENTID", CLIENT)
+        .env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET")
+        .env("MY_SECRET", SECRET)
 }
 
 #[tokio::test]
 async fn a_secret_gives_a_token_when_the_backend_asks_for_one() {
     let backend = Backend::obedient();
     let client = robot(&backend).client();
-    assert_eq!(client.user().await.unwrap().subject.as_deref(), Some("0oa1"));
+    assert_eq!(
+        client.user().await.unwrap().subject.as_deref(),
+        Some("0oa1")
+    );
     client.user().await.unwrap();
     let mut order = backend.order();
     order[1..3].sort();
-    assert_eq!(order, ["UserInfo", "GetOAuth2Metadata", "GetPublicClientConfig", "token", "UserInfo", "UserInfo"]);
+    assert_eq!(
+        order,
+        [
+            "UserInfo",
+            "GetOAuth2Metadata",
+            "GetPublicClientConfig",
+            "token",
+            "UserInfo",
+            "UserInfo"
+        ]
+    );
     let form = &backend.calls("/token")[0];
     let fields = ["grant_type", "scope", "audience", "client_id"].map(|name| form.field(name));
-    assert_eq!(fields, [Some("client_credentials".to_owned()), Some("all offline".to_owned()), Some("aud".to_owned()), None]);
+    assert_eq!(
+        fields,
+        [
+            Some("client_credentials".to_owned()),
+            Some("all offline".to_owned()),
+            Some("aud".to_owned()),
+            None
+        ]
+    );
     let anonymous = backend.calls("GetOAuth2Metadata");
     assert_eq!(anonymous[0].request.header("authorization"), None);
 }
@@ -32,8 +58,14 @@ async fn a_secret_gives_a_token_when_the_backend_asks_for_one() {
 #[tokio::test]
 async fn a_secret_may_be_in_a_file_and_its_last_newline_is_not_part_of_it() {
     let backend = Backend::obedient();
-    let world = World::of(&backend).env("FLYTE_ADMIN_CLIENTID", CLIENT).env("FLYTE_ADMIN_CLIENTSECRETLOCATION", "secret");
-    assert_failure(world.client().user().await, Code::FileUnreadable, &["secret"]);
+    let world = World::of(&backend)
+        .env("FLYTE_ADMIN_CLIENTID", CLIENT)
+        .env("FLYTE_ADMIN_CLIENTSECRETLOCATION", "secret");
+    assert_failure(
+        world.client().user().await,
+        Code::FileUnreadable,
+        &["secret"],
+    );
     std::fs::write(world.home.path().join("secret"), format!("{SECRET}\n")).unwrap();
     world.client().user().await.unwrap();
 }
@@ -47,12 +79,17 @@ async fn all_calls_share_one_login_and_one_failure() {
     }
     assert_eq!(backend.calls("/token").len(), 1);
     // Calls may be made on any thread.
-    let spawned = tokio::spawn(async move { client.stream(WATCH, &UserInfoRequest {}).await.map(drop) });
+    let spawned =
+        tokio::spawn(async move { client.stream(WATCH, &UserInfoRequest {}).await.map(drop) });
     spawned.await.unwrap().unwrap_err();
     let backend = Backend::obedient();
     let client = robot(&backend).env("MY_SECRET", "hunter2").client();
     for result in join_all((0..20).map(|_| client.user())).await {
-        assert_failure(result, Code::LoginFailed, &["invalid_client", CLIENT, "FLYTE_ADMIN_CLIENTID"]);
+        assert_failure(
+            result,
+            Code::LoginFailed,
+            &["invalid_client", CLIENT, "FLYTE_ADMIN_CLIENTID"],
+        );
     }
     assert_eq!(backend.calls("/token").len(), 1);
 }
@@ -66,9 +103,16 @@ async fn a_token_that_is_refused_is_replaced_once_and_not_again() {
     client.user().await.unwrap();
     assert_eq!(backend.calls("/token").len(), 2);
     // It gives out tokens and does not want them.
-    let backend = Backend::secure(|call, _| call.is("UserInfo").then(|| refusal(401, "unauthenticated", "token expired")));
+    let backend = Backend::secure(|call, _| {
+        call.is("UserInfo")
+            .then(|| refusal(401, "unauthenticated", "token expired"))
+    });
     let failed = robot(&backend).client().user().await;
-    assert_failure(failed, Code::LoginRefused, &[&backend.host(), "token expired", "cargo union login"]);
+    assert_failure(
+        failed,
+        Code::LoginRefused,
+        &[&backend.host(), "token expired", "cargo union login"],
+    );
     assert_eq!(backend.calls("UserInfo").len(), 2);
     assert_eq!(backend.calls("/token").len(), 1);
 }
@@ -77,7 +121,8 @@ async fn a_token_that_is_refused_is_replaced_once_and_not_again() {
 async fn denied_without_a_token_is_a_reason_to_log_in_and_with_one_it_is_not() {
     let backend = Backend::secure(|call, memory| {
         let anonymous = call.request.header("authorization").is_none();
-        (call.is("UserInfo") && (anonymous || memory.seen.len() > 6)).then(|| refusal(403, "permission_denied", "not for you"))
+        (call.is("UserInfo") && (anonymous || memory.seen.len() > 6))
+            .then(|| refusal(403, "permission_denied", "not for you"))
     });
     let client = robot(&backend).client();
     client.user().await.unwrap();
@@ -89,7 +134,11 @@ async fn denied_without_a_token_is_a_reason_to_log_in_and_with_one_it_is_not() {
 #[tokio::test]
 async fn an_error_of_another_kind_is_no_reason_to_log_in() {
     let backend = Backend::secure(|_, _| Some(refusal(500, "unknown", "task not found")));
-    assert_failure(robot(&backend).client().user().await, Code::BackendFailed, &["task not found"]);
+    assert_failure(
+        robot(&backend).client().user().await,
+        Code::BackendFailed,
+        &["task not found"],
+    );
     assert_eq!(backend.order(), ["UserInfo"]);
 }
 
@@ -99,14 +148,24 @@ async fn a_stream_is_opened_again_after_the_login() {
         let token = call.request.header("authorization").is_some();
         call.is("Watch").then(|| match token {
             true => stream(&[frame(0, b""), frame(2, b"{}")]),
-            false => stream(&[frame(2, br#"{"error":{"code":"unauthenticated","message":"no token"}}"#)]),
+            false => stream(&[frame(
+                2,
+                br#"{"error":{"code":"unauthenticated","message":"no token"}}"#,
+            )]),
         })
     });
-    let messages = robot(&backend).client().stream(WATCH, &UserInfoRequest {}).await.unwrap();
+    let messages = robot(&backend)
+        .client()
+        .stream(WATCH, &UserInfoRequest {})
+        .await
+        .unwrap();
     assert_eq!(messages.count().await, 1);
     let watched = backend.calls("Watch");
     assert_eq!(watched.len(), 2);
-    assert_eq!(watched[0].request.header("x-request-id"), watched[1].request.header("x-request-id"));
+    assert_eq!(
+        watched[0].request.header("x-request-id"),
+        watched[1].request.header("x-request-id")
+    );
 }
 
 #[tokio::test]
@@ -115,15 +174,26 @@ async fn the_backend_says_in_which_header_it_wants_tokens() {
     backend.memory().header = "flyte-authorization".to_owned();
     robot(&backend).client().user().await.unwrap();
     let last = backend.calls("UserInfo").pop().unwrap();
-    assert_eq!(last.request.header("flyte-authorization"), Some("Bearer access-token-1"));
+    assert_eq!(
+        last.request.header("flyte-authorization"),
+        Some("Bearer access-token-1")
+    );
     assert_eq!(last.request.header("authorization"), None);
 }
 
 #[tokio::test]
 async fn the_scopes_of_the_config_come_before_those_of_the_backend() {
     let backend = Backend::obedient();
-    robot(&backend).env("FLYTE_ADMIN_SCOPES", "openid,offline_access").client().user().await.unwrap();
-    assert_eq!(backend.calls("/token")[0].field("scope").as_deref(), Some("openid offline_access"));
+    robot(&backend)
+        .env("FLYTE_ADMIN_SCOPES", "openid,offline_access")
+        .client()
+        .user()
+        .await
+        .unwrap();
+    assert_eq!(
+        backend.calls("/token")[0].field("scope").as_deref(),
+        Some("openid offline_access")
+    );
 }
 
 #[tokio::test]
@@ -131,11 +201,20 @@ async fn a_program_prints_the_token_and_nobody_is_asked_where_to_log_in() {
     let backend = Backend::obedient();
     let (token, _) = backend.memory().issue();
     let command = format!("/bin/sh -c 'echo {token}'");
-    let world = World::of(&backend).env("FLYTE_AUTH_TYPE", "ExternalCommand").env("FLYTE_AUTH_COMMAND", &command);
+    let world = World::of(&backend)
+        .env("FLYTE_AUTH_TYPE", "ExternalCommand")
+        .env("FLYTE_AUTH_COMMAND", &command);
     world.client().user().await.unwrap();
     assert_eq!(backend.order(), ["UserInfo", "UserInfo"]);
-    let failing = world.env("FLYTE_AUTH_COMMAND", "/bin/sh -c 'echo the vault is sealed >&2; exit 1'");
-    assert_failure(failing.client().user().await, Code::TokenCommandFailed, &["admin.command", "the vault is sealed"]);
+    let failing = world.env(
+        "FLYTE_AUTH_COMMAND",
+        "/bin/sh -c 'echo the vault is sealed >&2; exit 1'",
+    );
+    assert_failure(
+        failing.client().user().await,
+        Code::TokenCommandFailed,
+        &["admin.command", "the vault is sealed"],
+    );
 }
 
 #[tokio::test]
@@ -154,21 +233,50 @@ async fn a_proxy_gets_a_token_of_its_own() {
 async fn the_token_for_a_proxy_goes_to_no_other_server() {
     let tokens = Backend::obedient();
     let metadata = message(&[(3, &format!("{}/oauth/token", tokens.url()))]);
-    let backend = Backend::secure(move |call, _| call.is("GetOAuth2Metadata").then(|| answer(metadata.clone())));
-    let world = World::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true").env("MY_SECRET", SECRET);
-    let world = world.env("FLYTE_ADMIN_CLIENTID", CLIENT).env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET");
-    world.env("FLYTE_AUTH_PROXY_COMMAND", "echo proxy-token").client().user().await.unwrap_err();
-    assert_eq!(tokens.calls("/token")[0].request.header("proxy-authorization"), None);
-    assert_eq!(backend.calls("GetOAuth2Metadata")[0].request.header("proxy-authorization"), Some("Bearer proxy-token"));
+    let backend = Backend::secure(move |call, _| {
+        call.is("GetOAuth2Metadata")
+            .then(|| answer(metadata.clone()))
+    });
+    let world = World::at(&backend.url())
+        .env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true")
+        .env("MY_SECRET", SECRET);
+    let world = world
+        .env("FLYTE_ADMIN_CLIENTID", CLIENT)
+        .env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET");
+    world
+        .env("FLYTE_AUTH_PROXY_COMMAND", "echo proxy-token")
+        .client()
+        .user()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        tokens.calls("/token")[0]
+            .request
+            .header("proxy-authorization"),
+        None
+    );
+    assert_eq!(
+        backend.calls("GetOAuth2Metadata")[0]
+            .request
+            .header("proxy-authorization"),
+        Some("Bearer proxy-token")
+    );
 }
 
 #[tokio::test]
 async fn a_login_stays_with_the_token_server_that_was_named() {
     let other = Backend::obedient();
     let to = format!("{}/oauth/token", other.url());
-    let backend = Backend::secure(move |call, _| call.is("token").then(|| Reply::status(307).with("Location", to.clone())));
+    let backend = Backend::secure(move |call, _| {
+        call.is("token")
+            .then(|| Reply::status(307).with("Location", to.clone()))
+    });
     let world = robot(&backend).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
-    assert_failure(world.client().user().await, Code::LoginFailed, &[&backend.host(), "307"]);
+    assert_failure(
+        world.client().user().await,
+        Code::LoginFailed,
+        &[&backend.host(), "307"],
+    );
     assert!(other.order().is_empty(), "the secret went on");
 }
 
@@ -179,11 +287,21 @@ async fn what_was_kept_is_used_and_renewed_without_the_user() {
     let mut world = World::of(&backend).with_tokens(&backend, &access, &refresh);
     world.attended = false;
     world.client().user().await.unwrap();
-    assert_eq!(backend.order(), ["UserInfo"], "the token that was kept still counts");
+    assert_eq!(
+        backend.order(),
+        ["UserInfo"],
+        "the token that was kept still counts"
+    );
     backend.memory().accepted.clear();
     world.client().user().await.unwrap();
     let form = &backend.calls("/token")[0];
-    assert_eq!((form.field("grant_type").as_deref(), form.field("client_id").as_deref()), (Some("refresh_token"), Some("cli")));
+    assert_eq!(
+        (
+            form.field("grant_type").as_deref(),
+            form.field("client_id").as_deref()
+        ),
+        (Some("refresh_token"), Some("cli"))
+    );
     // The new ones are kept in turn.
     world.client().user().await.unwrap();
     assert_eq!(backend.calls("/token").len(), 1);
@@ -193,9 +311,20 @@ async fn what_was_kept_is_used_and_renewed_without_the_user() {
 async fn a_client_with_a_secret_leaves_the_users_login_alone() {
     let backend = Backend::obedient();
     let (access, refresh) = backend.memory().issue();
-    robot(&backend).with_tokens(&backend, &access, &refresh).client().user().await.unwrap();
-    assert_eq!(backend.calls("UserInfo")[0].request.header("authorization"), None);
-    assert_eq!(backend.calls("/token")[0].field("grant_type").as_deref(), Some("client_credentials"));
+    robot(&backend)
+        .with_tokens(&backend, &access, &refresh)
+        .client()
+        .user()
+        .await
+        .unwrap();
+    assert_eq!(
+        backend.calls("UserInfo")[0].request.header("authorization"),
+        None
+    );
+    assert_eq!(
+        backend.calls("/token")[0].field("grant_type").as_deref(),
+        Some("client_credentials")
+    );
 }
 
 #[tokio::test]
@@ -204,8 +333,19 @@ async fn what_cannot_be_renewed_is_forgotten_and_a_login_is_needed() {
     let mut world = World::of(&backend).with_tokens(&backend, "old", "revoked");
     world.attended = false;
     let failed = world.client().user().await;
-    assert_failure(failed, Code::LoginNeeded, &[&backend.host(), "cargo union login", "no token, or none that is known"]);
-    assert!(!world.client().log_out().await.unwrap(), "there is still something");
+    assert_failure(
+        failed,
+        Code::LoginNeeded,
+        &[
+            &backend.host(),
+            "cargo union login",
+            "no token, or none that is known",
+        ],
+    );
+    assert!(
+        !world.client().log_out().await.unwrap(),
+        "there is still something"
+    );
 }
 
 #[tokio::test]
@@ -220,7 +360,10 @@ async fn a_login_that_another_process_has_got_in_the_meantime_is_taken() {
     let (access, refresh) = backend.memory().issue();
     let _world = world.with_tokens(&backend, &access, &refresh);
     client.user().await.unwrap();
-    assert!(backend.calls("/token").is_empty(), "nothing had to be renewed");
+    assert!(
+        backend.calls("/token").is_empty(),
+        "nothing had to be renewed"
+    );
 }
 
 #[tokio::test]
@@ -246,40 +389,70 @@ async fn a_login_that_another_process_stores_while_ours_is_refused_is_taken_and_
     let backend = Backend::secure(move |call, memory| {
         let file = call.is("token").then(|| theirs.lock().unwrap().take())??;
         let (access, refresh) = memory.issue();
-        std::fs::write(file, serde_json::json!({ "access_token": access, "refresh_token": refresh }).to_string()).unwrap();
+        std::fs::write(
+            file,
+            serde_json::json!({ "access_token": access, "refresh_token": refresh }).to_string(),
+        )
+        .unwrap();
         Some(denial("invalid_grant"))
     });
     let mut world = World::of(&backend).with_tokens(&backend, "old", "used");
     world.attended = false;
     let client = world.client();
-    let file = world.home.path().join(".local/state/cargo-union/logins").join(format!("{}.json", backend.host().replace(':', "_")));
+    let file = world
+        .home
+        .path()
+        .join(".local/state/cargo-union/logins")
+        .join(format!("{}.json", backend.host().replace(':', "_")));
     *other.lock().unwrap() = Some(file);
     client.user().await.unwrap();
-    assert!(world.client().log_out().await.unwrap(), "the login of the other process was forgotten");
+    assert!(
+        world.client().log_out().await.unwrap(),
+        "the login of the other process was forgotten"
+    );
 }
 
 #[tokio::test]
 async fn a_token_server_that_cannot_renew_now_costs_nobody_the_login() {
-    for error in ["temporarily_unavailable", "invalid_client", "unauthorized_client", "anything"] {
+    for error in [
+        "temporarily_unavailable",
+        "invalid_client",
+        "unauthorized_client",
+        "anything",
+    ] {
         let backend = Backend::secure(move |call, _| call.is("token").then(|| denial(error)));
         let mut world = World::of(&backend).with_tokens(&backend, "old", "good");
         world.attended = false;
         assert_failure(world.client().user().await, Code::LoginFailed, &[error]);
-        assert!(world.client().log_out().await.unwrap(), "{error}: the login was forgotten");
+        assert!(
+            world.client().log_out().await.unwrap(),
+            "{error}: the login was forgotten"
+        );
     }
-    let backend = Backend::secure(|call, _| call.is("token").then(|| Reply::status(404).body("<html>")));
+    let backend =
+        Backend::secure(|call, _| call.is("token").then(|| Reply::status(404).body("<html>")));
     let mut world = World::of(&backend).with_tokens(&backend, "old", "good");
     world.attended = false;
     assert_failure(world.client().user().await, Code::LoginFailed, &["404"]);
-    assert!(world.client().log_out().await.unwrap(), "the login was forgotten");
+    assert!(
+        world.client().log_out().await.unwrap(),
+        "the login was forgotten"
+    );
 }
 
 #[tokio::test]
 async fn a_login_goes_encrypted_or_not_at_all() {
     let metadata = message(&[(3, "http://token.example.test/token")]);
-    let backend = Backend::secure(move |call, _| call.is("GetOAuth2Metadata").then(|| answer(metadata.clone())));
+    let backend = Backend::secure(move |call, _| {
+        call.is("GetOAuth2Metadata")
+            .then(|| answer(metadata.clone()))
+    });
     let failed = robot(&backend).client().user().await;
-    assert_failure(failed, Code::LoginUnencrypted, &[&backend.host(), "token.example.test"]);
+    assert_failure(
+        failed,
+        Code::LoginUnencrypted,
+        &[&backend.host(), "token.example.test"],
+    );
 }
 
 #[tokio::test]
@@ -288,7 +461,11 @@ async fn a_backend_that_does_not_say_where_to_log_in_is_told_of() {
         let metadata = call.is("GetOAuth2Metadata") || call.is("GetPublicClientConfig");
         metadata.then(|| refusal(501, "unimplemented", "not here"))
     });
-    assert_failure(robot(&backend).client().user().await, Code::LoginFailed, &[&backend.host(), "does not name an authorization server"]);
+    assert_failure(
+        robot(&backend).client().user().await,
+        Code::LoginFailed,
+        &[&backend.host(), "does not name an authorization server"],
+    );
 }
 
 #[tokio::test]
@@ -297,8 +474,16 @@ async fn a_config_that_says_too_little_says_what_is_missing() {
     let kind = |kind: &str| World::of(&backend).env("FLYTE_AUTH_TYPE", kind);
     for (world, words) in [
         (kind("ClientSecret"), "admin.clientId"),
-        (kind("ClientSecret").env("FLYTE_ADMIN_CLIENTID", "x"), "admin.clientSecretEnvVar"),
-        (kind("ClientSecret").env("FLYTE_ADMIN_CLIENTID", "x").env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET"), "MY_SECRET"),
+        (
+            kind("ClientSecret").env("FLYTE_ADMIN_CLIENTID", "x"),
+            "admin.clientSecretEnvVar",
+        ),
+        (
+            kind("ClientSecret")
+                .env("FLYTE_ADMIN_CLIENTID", "x")
+                .env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET"),
+            "MY_SECRET",
+        ),
         (kind("ExternalCommand"), "admin.command"),
         (kind("Passthrough"), "DeviceFlow"),
     ] {
@@ -314,10 +499,19 @@ async fn a_token_server_that_falters_is_asked_again_and_one_that_lies_is_not_bel
     });
     robot(&backend).client().user().await.unwrap();
     assert_eq!(backend.calls("/token").len(), 2);
-    for lie in [r#"{"access_token": 5, "x": "hunter2"}"#, r#"{"access_token": "two words"}"#, "<html>"] {
-        let backend = Backend::secure(move |call, _| call.is("token").then(|| Reply::status(200).body(lie)));
+    for lie in [
+        r#"{"access_token": 5, "x": "hunter2"}"#,
+        r#"{"access_token": "two words"}"#,
+        "<html>",
+    ] {
+        let backend =
+            Backend::secure(move |call, _| call.is("token").then(|| Reply::status(200).body(lie)));
         let failed = robot(&backend).client().user().await;
-        assert_failure(failed, Code::BackendInvalid, &["something that is not a token"]);
+        assert_failure(
+            failed,
+            Code::BackendInvalid,
+            &["something that is not a token"],
+        );
     }
 }
 
@@ -336,14 +530,26 @@ async fn a_token_server_that_was_away_is_no_reason_to_give_up_for_good() {
 async fn no_secret_is_in_any_failure_any_report_or_any_debug_print() {
     // It repeats what it is sent, wherever a careless client would print it.
     let backend = Backend::secure(|call, _| {
-        let told = format!("{} {}", call.request.header("authorization").unwrap_or_default(), String::from_utf8_lossy(&call.body));
+        let told = format!(
+            "{} {}",
+            call.request.header("authorization").unwrap_or_default(),
+            String::from_utf8_lossy(&call.body)
+        );
         call.is("token").then(|| Reply::status(400).body(told))
     });
     let world = robot(&backend);
     let client = world.client();
     let failure = client.user().await.unwrap_err();
-    let printed = format!("{failure:?} {client:?} {:?} {:?}", world.told.lines(), world.config());
-    let sent = backend.calls("/token")[0].request.header("authorization").unwrap().to_owned();
+    let printed = format!(
+        "{failure:?} {client:?} {:?} {:?}",
+        world.told.lines(),
+        world.config()
+    );
+    let sent = backend.calls("/token")[0]
+        .request
+        .header("authorization")
+        .unwrap()
+        .to_owned();
     for secret in [SECRET, sent.trim_start_matches("Basic ")] {
         assert!(!printed.contains(secret), "{printed}");
     }

@@ -12,7 +12,8 @@ use union_tests::tls::Authority;
 use crate::world::{World, assert_failure};
 
 /// Its messages are read as others, whose first field is a text: only the way of the frames is looked at.
-const WATCH: Streaming<UserInfoRequest, UserInfoResponse> = Streaming::new("flyteidl2.workflow.RunService", "WatchActionDetails");
+const WATCH: Streaming<UserInfoRequest, UserInfoResponse> =
+    Streaming::new("flyteidl2.workflow.RunService", "WatchActionDetails");
 
 /// The server; dropping it ends it.
 struct Official {
@@ -38,13 +39,24 @@ impl Official {
             .spawn()
             .unwrap_or_else(|cause| panic!("`.ci/python` makes {}: {cause}", python.display()));
         let mut host = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut host).unwrap();
-        Self { child, host: host.trim().to_owned(), authority }
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut host)
+            .unwrap();
+        Self {
+            child,
+            host: host.trim().to_owned(),
+            authority,
+        }
     }
 
     fn world(&self, token: &str) -> World {
-        let world = World::at(&self.host).env("FLYTE_ADMIN_CACERTFILEPATH", self.authority.certificate().to_str().unwrap());
-        world.env("FLYTE_AUTH_TYPE", "ExternalCommand").env("FLYTE_AUTH_COMMAND", &format!("echo {token}"))
+        let world = World::at(&self.host).env(
+            "FLYTE_ADMIN_CACERTFILEPATH",
+            self.authority.certificate().to_str().unwrap(),
+        );
+        world
+            .env("FLYTE_AUTH_TYPE", "ExternalCommand")
+            .env("FLYTE_AUTH_COMMAND", &format!("echo {token}"))
     }
 }
 
@@ -60,11 +72,28 @@ async fn the_official_server_is_called_and_watched_with_a_login() {
     let server = Official::start();
     let user = server.world("the-token").client().user().await.unwrap();
     assert_eq!(user.to_string(), "Ada Lovelace <ada@example.test>");
-    let mut messages = server.world("the-token").client().stream(WATCH, &UserInfoRequest {}).await.unwrap();
+    let mut messages = server
+        .world("the-token")
+        .client()
+        .stream(WATCH, &UserInfoRequest {})
+        .await
+        .unwrap();
     for name in ["a0", "a1"] {
-        assert!(messages.next().await.unwrap().unwrap().subject.ends_with(name));
+        assert!(
+            messages
+                .next()
+                .await
+                .unwrap()
+                .unwrap()
+                .subject
+                .ends_with(name)
+        );
     }
-    assert_failure(messages.next().await.unwrap(), Code::BackendNotFound, &["the run is gone"]);
+    assert_failure(
+        messages.next().await.unwrap(),
+        Code::BackendNotFound,
+        &["the run is gone"],
+    );
     assert!(messages.next().await.is_none());
 }
 
@@ -72,7 +101,20 @@ async fn the_official_server_is_called_and_watched_with_a_login() {
 async fn the_official_server_refuses_in_words_that_are_understood() {
     let server = Official::start();
     let refused = server.world("another-token").client().user().await;
-    assert_failure(refused, Code::LoginRefused, &[&server.host, "unauthenticated", "none that is known"]);
-    let refused = server.world("another-token").client().stream(WATCH, &UserInfoRequest {}).await.map(drop);
-    assert_failure(refused, Code::LoginRefused, &[&server.host, "none that is known"]);
+    assert_failure(
+        refused,
+        Code::LoginRefused,
+        &[&server.host, "unauthenticated", "none that is known"],
+    );
+    let refused = server
+        .world("another-token")
+        .client()
+        .stream(WATCH, &UserInfoRequest {})
+        .await
+        .map(drop);
+    assert_failure(
+        refused,
+        Code::LoginRefused,
+        &[&server.host, "none that is known"],
+    );
 }

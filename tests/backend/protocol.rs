@@ -25,21 +25,51 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 async fn a_call_has_the_headers_of_the_protocol() {
     let backend = Backend::plain(|_, _| Some(answer(named("Ada"))));
     let world = World::of(&backend);
-    assert_eq!(world.client().unary(READ, &UserInfoRequest {}).await.unwrap().name, "Ada");
+    assert_eq!(
+        world
+            .client()
+            .unary(READ, &UserInfoRequest {})
+            .await
+            .unwrap()
+            .name,
+        "Ada"
+    );
     let calls = backend.calls("");
-    let [call] = &calls[..] else { panic!("{calls:?}") };
-    assert_eq!((call.request.method.as_str(), call.request.path.as_str()), ("POST", "/test.Service/UserInfo"));
-    for (name, value) in [("content-type", "application/proto"), ("connect-protocol-version", "1"), ("accept-encoding", "gzip")] {
+    let [call] = &calls[..] else {
+        panic!("{calls:?}")
+    };
+    assert_eq!(
+        (call.request.method.as_str(), call.request.path.as_str()),
+        ("POST", "/test.Service/UserInfo")
+    );
+    for (name, value) in [
+        ("content-type", "application/proto"),
+        ("connect-protocol-version", "1"),
+        ("accept-encoding", "gzip"),
+    ] {
         assert_eq!(call.request.header(name), Some(value), "{name}");
     }
     assert_eq!(call.request.header("x-request-id").map(str::len), Some(36));
-    assert_eq!(call.request.header("authorization"), None, "there is no login without encryption");
+    assert_eq!(
+        call.request.header("authorization"),
+        None,
+        "there is no login without encryption"
+    );
 }
 
 #[tokio::test]
 async fn an_answer_may_be_compressed() {
-    let backend = Backend::plain(|_, _| Some(answer(gzip(&named("Ada"))).with("Content-Encoding", "gzip")));
-    assert_eq!(World::of(&backend).client().unary(READ, &UserInfoRequest {}).await.unwrap().name, "Ada");
+    let backend =
+        Backend::plain(|_, _| Some(answer(gzip(&named("Ada"))).with("Content-Encoding", "gzip")));
+    assert_eq!(
+        World::of(&backend)
+            .client()
+            .unary(READ, &UserInfoRequest {})
+            .await
+            .unwrap()
+            .name,
+        "Ada"
+    );
 }
 
 #[tokio::test]
@@ -50,35 +80,78 @@ async fn what_may_pass_is_called_again_under_the_same_number() {
         _ => Some(answer(named("Ada"))),
     });
     let world = World::of(&backend);
-    assert_eq!(world.client().unary(READ, &UserInfoRequest {}).await.unwrap().name, "Ada");
-    let numbers: Vec<_> = backend.calls("").iter().map(|call| call.request.header("x-request-id").unwrap().to_owned()).collect();
-    assert!(numbers.len() == 3 && numbers.iter().all(|number| *number == numbers[0]), "{numbers:?}");
-    assert!(world.told.lines()[0].contains("Service/UserInfo") && world.told.lines()[0].contains("starting"), "{:?}", world.told.lines());
+    assert_eq!(
+        world
+            .client()
+            .unary(READ, &UserInfoRequest {})
+            .await
+            .unwrap()
+            .name,
+        "Ada"
+    );
+    let numbers: Vec<_> = backend
+        .calls("")
+        .iter()
+        .map(|call| call.request.header("x-request-id").unwrap().to_owned())
+        .collect();
+    assert!(
+        numbers.len() == 3 && numbers.iter().all(|number| *number == numbers[0]),
+        "{numbers:?}"
+    );
+    assert!(
+        world.told.lines()[0].contains("Service/UserInfo")
+            && world.told.lines()[0].contains("starting"),
+        "{:?}",
+        world.told.lines()
+    );
 }
 
 #[tokio::test]
 async fn it_is_not_called_for_ever() {
     let backend = Backend::plain(|_, _| Some(refusal(503, "unavailable", "down for today")));
-    let failed = World::of(&backend).client().unary(READ, &UserInfoRequest {}).await;
-    assert_failure(failed, Code::BackendFailed, &[&backend.host(), "unavailable", "down for today"]);
+    let failed = World::of(&backend)
+        .client()
+        .unary(READ, &UserInfoRequest {})
+        .await;
+    assert_failure(
+        failed,
+        Code::BackendFailed,
+        &[&backend.host(), "unavailable", "down for today"],
+    );
     assert_eq!(backend.calls("").len(), 3);
 }
 
 #[tokio::test]
 async fn what_must_not_happen_twice_is_not_called_twice() {
-    for reply in [refusal(503, "unavailable", "perhaps"), refusal(500, "internal", "perhaps"), Reply::cut()] {
+    for reply in [
+        refusal(503, "unavailable", "perhaps"),
+        refusal(500, "internal", "perhaps"),
+        Reply::cut(),
+    ] {
         let backend = Backend::plain(move |_, _| Some(reply.clone()));
-        World::of(&backend).client().unary(WRITE, &UserInfoRequest {}).await.unwrap_err();
+        World::of(&backend)
+            .client()
+            .unary(WRITE, &UserInfoRequest {})
+            .await
+            .unwrap_err();
         assert_eq!(backend.calls("").len(), 1);
     }
     let backend = Backend::plain(|_, _| Some(Reply::cut()));
-    World::of(&backend).client().unary(WRITE.idempotent(), &UserInfoRequest {}).await.unwrap_err();
+    World::of(&backend)
+        .client()
+        .unary(WRITE.idempotent(), &UserInfoRequest {})
+        .await
+        .unwrap_err();
     assert_eq!(backend.calls("").len(), 3);
 }
 
 #[tokio::test]
 async fn what_nobody_has_heard_is_called_again_in_any_case() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
     let world = World::at(&format!("http://{free}"));
     let failed = world.client().unary(WRITE, &UserInfoRequest {}).await;
     assert_failure(failed, Code::BackendUnreachable, &[&free, "refused"]);
@@ -88,27 +161,68 @@ async fn what_nobody_has_heard_is_called_again_in_any_case() {
         1 => Some(Reply::status(429).with("Retry-After", "0")),
         _ => Some(answer(named("Ada"))),
     });
-    World::of(&backend).client().unary(WRITE, &UserInfoRequest {}).await.unwrap();
+    World::of(&backend)
+        .client()
+        .unary(WRITE, &UserInfoRequest {})
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_refusal_is_final_and_in_the_backends_words() {
     for (http, word, status, code) in [
         (404, "not_found", RpcStatus::NotFound, Code::BackendNotFound),
-        (400, "invalid_argument", RpcStatus::InvalidArgument, Code::BackendRefused),
-        (403, "permission_denied", RpcStatus::PermissionDenied, Code::BackendDenied),
-        (501, "unimplemented", RpcStatus::Unimplemented, Code::BackendLacks),
-        (409, "already_exists", RpcStatus::AlreadyExists, Code::BackendRefused),
-        (429, "resource_exhausted", RpcStatus::ResourceExhausted, Code::BackendFailed),
+        (
+            400,
+            "invalid_argument",
+            RpcStatus::InvalidArgument,
+            Code::BackendRefused,
+        ),
+        (
+            403,
+            "permission_denied",
+            RpcStatus::PermissionDenied,
+            Code::BackendDenied,
+        ),
+        (
+            501,
+            "unimplemented",
+            RpcStatus::Unimplemented,
+            Code::BackendLacks,
+        ),
+        (
+            409,
+            "already_exists",
+            RpcStatus::AlreadyExists,
+            Code::BackendRefused,
+        ),
+        (
+            429,
+            "resource_exhausted",
+            RpcStatus::ResourceExhausted,
+            Code::BackendFailed,
+        ),
     ] {
-        let backend = Backend::plain(move |_, memory| (memory.seen.len() == 1).then(|| refusal(http, word, "project \"x\"\nis none")));
-        let failure = World::of(&backend).client().unary(WRITE, &UserInfoRequest {}).await;
+        let backend = Backend::plain(move |_, memory| {
+            (memory.seen.len() == 1).then(|| refusal(http, word, "project \"x\"\nis none"))
+        });
+        let failure = World::of(&backend)
+            .client()
+            .unary(WRITE, &UserInfoRequest {})
+            .await;
         // Too many requests are worth a second one; the others are not.
         let expected = if http == 429 { 2 } else { 1 };
         assert_eq!(backend.calls("").len(), expected, "{word}");
         if http != 429 {
-            assert!(failure.as_ref().is_err_and(|failure| failure.is(status)), "{word}");
-            assert_failure(failure, code, &[&backend.host(), word, "project \"x\" is none"]);
+            assert!(
+                failure.as_ref().is_err_and(|failure| failure.is(status)),
+                "{word}"
+            );
+            assert_failure(
+                failure,
+                code,
+                &[&backend.host(), word, "project \"x\" is none"],
+            );
         }
     }
 }
@@ -117,20 +231,27 @@ async fn a_refusal_is_final_and_in_the_backends_words() {
 async fn messages_come_as_they_are_sent() {
     let (send, pieces) = channel();
     let pieces = std::sync::Mutex::new(Some(pieces));
-    let backend = Backend::plain(move |_, _| Some(stream(&[]).live(pieces.lock().unwrap().take()?)));
+    let backend =
+        Backend::plain(move |_, _| Some(stream(&[]).live(pieces.lock().unwrap().take()?)));
     let client = World::of(&backend).client();
     send.send(frame(0, &named("one"))).unwrap();
     let mut messages = client.stream(WATCH, &UserInfoRequest {}).await.unwrap();
     assert_eq!(messages.next().await.unwrap().unwrap().name, "one");
     let second = frame(1, &gzip(&named("two")));
     send.send(second[..3].to_vec()).unwrap();
-    assert!(futures_util::FutureExt::now_or_never(messages.next()).is_none(), "half a frame is no message");
+    assert!(
+        futures_util::FutureExt::now_or_never(messages.next()).is_none(),
+        "half a frame is no message"
+    );
     send.send(second[3..].to_vec()).unwrap();
     assert_eq!(messages.next().await.unwrap().unwrap().name, "two");
     send.send(frame(2, b"{}")).unwrap();
     assert!(messages.next().await.is_none());
     let calls = backend.calls("");
-    assert_eq!(calls[0].request.header("content-type"), Some("application/connect+proto"));
+    assert_eq!(
+        calls[0].request.header("content-type"),
+        Some("application/connect+proto")
+    );
     assert_eq!(calls[0].body, frame(0, &[]), "the request is one frame");
 }
 
@@ -140,9 +261,17 @@ async fn an_error_in_a_stream_comes_after_what_was_said_before() {
         let end = br#"{"error":{"code":"aborted","message":"somebody else was faster"}}"#;
         Some(stream(&[frame(0, &named("one")), frame(2, end)]))
     });
-    let mut messages = World::of(&backend).client().stream(WATCH, &UserInfoRequest {}).await.unwrap();
+    let mut messages = World::of(&backend)
+        .client()
+        .stream(WATCH, &UserInfoRequest {})
+        .await
+        .unwrap();
     assert_eq!(messages.next().await.unwrap().unwrap().name, "one");
-    assert_failure(messages.next().await.unwrap(), Code::BackendRefused, &[&backend.host(), "aborted", "somebody else was faster"]);
+    assert_failure(
+        messages.next().await.unwrap(),
+        Code::BackendRefused,
+        &[&backend.host(), "aborted", "somebody else was faster"],
+    );
     assert!(messages.next().await.is_none());
 }
 
@@ -150,19 +279,33 @@ async fn an_error_in_a_stream_comes_after_what_was_said_before() {
 async fn a_stream_that_begins_with_an_error_is_none() {
     let end = br#"{"error":{"code":"not_found","message":"no such run"}}"#;
     let backend = Backend::plain(move |_, _| Some(stream(&[frame(2, end)])));
-    let failed = World::of(&backend).client().stream(WATCH, &UserInfoRequest {}).await;
+    let failed = World::of(&backend)
+        .client()
+        .stream(WATCH, &UserInfoRequest {})
+        .await;
     assert_failure(failed, Code::BackendNotFound, &["no such run"]);
 }
 
 #[tokio::test]
 async fn a_stream_without_an_end_is_cut() {
     let one = frame(0, &named("one"));
-    for (bytes, words) in [(one.clone(), "before its end"), ([&one[..], &one[..7]].concat(), "in the middle of a message")] {
+    for (bytes, words) in [
+        (one.clone(), "before its end"),
+        ([&one[..], &one[..7]].concat(), "in the middle of a message"),
+    ] {
         let backend = Backend::plain(move |_, _| Some(stream(std::slice::from_ref(&bytes))));
-        let mut messages = World::of(&backend).client().stream(WATCH, &UserInfoRequest {}).await.unwrap();
+        let mut messages = World::of(&backend)
+            .client()
+            .stream(WATCH, &UserInfoRequest {})
+            .await
+            .unwrap();
         messages.next().await.unwrap().unwrap();
         let cut = messages.next().await.unwrap();
-        assert!(cut.as_ref().is_err_and(cargo_union::flyte::rpc::RpcFailure::is_transient), "it could be watched again");
+        assert!(
+            cut.as_ref()
+                .is_err_and(cargo_union::flyte::rpc::RpcFailure::is_transient),
+            "it could be watched again"
+        );
         assert_failure(cut, Code::BackendUnreachable, &[&backend.host(), words]);
     }
 }
@@ -173,7 +316,11 @@ async fn a_stream_that_is_cut_before_it_says_anything_is_asked_for_again() {
         1 => Some(stream(&[])),
         _ => Some(stream(&[frame(0, &named("one")), frame(2, b"{}")])),
     });
-    let messages = World::of(&backend).client().stream(WATCH, &UserInfoRequest {}).await.unwrap();
+    let messages = World::of(&backend)
+        .client()
+        .stream(WATCH, &UserInfoRequest {})
+        .await
+        .unwrap();
     assert_eq!(messages.count().await, 1);
     assert_eq!(backend.calls("").len(), 2);
 }

@@ -15,11 +15,14 @@ use union_build::diag::Code;
 use union_tests::backend::Backend;
 
 /// A method that reads.
-pub(crate) const READ: Unary<UserInfoRequest, UserInfoResponse> = Unary::repeatable("test.Service", "UserInfo");
+pub(crate) const READ: Unary<UserInfoRequest, UserInfoResponse> =
+    Unary::repeatable("test.Service", "UserInfo");
 /// A method that must not be carried out twice.
-pub(crate) const WRITE: Unary<UserInfoRequest, UserInfoResponse> = Unary::non_idempotent("test.Service", "UserInfo");
+pub(crate) const WRITE: Unary<UserInfoRequest, UserInfoResponse> =
+    Unary::non_idempotent("test.Service", "UserInfo");
 /// A method that streams.
-pub(crate) const WATCH: Streaming<UserInfoRequest, UserInfoResponse> = Streaming::new("test.Service", "Watch");
+pub(crate) const WATCH: Streaming<UserInfoRequest, UserInfoResponse> =
+    Streaming::new("test.Service", "Watch");
 
 /// Writes down what it is told.
 #[derive(Debug, Default)]
@@ -37,7 +40,10 @@ impl Reporter for Told {
     }
 
     fn visit(&self, visit: &LoginPrompt<'_>) {
-        self.0.lock().unwrap().push(format!("visit {} {:?}", visit.address, visit.code));
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("visit {} {:?}", visit.address, visit.code));
     }
 
     fn kept(&self, place: &str) {
@@ -58,7 +64,10 @@ impl World {
     pub(crate) fn of(backend: &Backend) -> Self {
         let world = Self::at(&backend.url());
         if backend.url().starts_with("https") {
-            world.env("FLYTE_ADMIN_CACERTFILEPATH", backend.certificate().to_str().unwrap())
+            world.env(
+                "FLYTE_ADMIN_CACERTFILEPATH",
+                backend.certificate().to_str().unwrap(),
+            )
         } else {
             world
         }
@@ -71,7 +80,12 @@ impl World {
         environment.set("HOME", home.path());
         environment.set("PATH", "/usr/bin:/bin");
         environment.set("FLYTE_ADMIN_ENDPOINT", endpoint);
-        Self { home, environment, told: Arc::default(), attended: true }
+        Self {
+            home,
+            environment,
+            told: Arc::default(),
+            attended: true,
+        }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -80,26 +94,52 @@ impl World {
     }
 
     pub(crate) fn config(&self) -> FlyteConfig {
-        let request =
-            config::ConfigRequest { environment: &self.environment, folder: self.home.path(), file: None, endpoint: None, org: None };
+        let request = config::ConfigRequest {
+            environment: &self.environment,
+            folder: self.home.path(),
+            file: None,
+            endpoint: None,
+            org: None,
+        };
         let (config, problems) = config::load(&request).unwrap();
         assert!(problems.is_empty(), "{problems:?}");
         config
     }
 
     pub(crate) fn client(&self) -> Client {
-        let retry =
-            RetryPolicy { attempts: 3, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(20), jitter: true };
-        let surroundings = ClientOptions::new(self.environment.clone(), self.home.path().to_owned(), self.attended, self.told.clone());
-        Client::new(&self.config(), ClientOptions { retry, ..surroundings }).unwrap()
+        let retry = RetryPolicy {
+            attempts: 3,
+            first_pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(20),
+            jitter: true,
+        };
+        let surroundings = ClientOptions::new(
+            self.environment.clone(),
+            self.home.path().to_owned(),
+            self.attended,
+            self.told.clone(),
+        );
+        Client::new(
+            &self.config(),
+            ClientOptions {
+                retry,
+                ..surroundings
+            },
+        )
+        .unwrap()
     }
 
     /// A user who has logged in before.
     pub(crate) fn with_tokens(self, backend: &Backend, access: &str, refresh: &str) -> Self {
         let folder = self.home.path().join(".local/state/cargo-union/logins");
         std::fs::create_dir_all(&folder).unwrap();
-        let tokens = serde_json::json!({ "access_token": access, "refresh_token": refresh }).to_string();
-        std::fs::write(folder.join(format!("{}.json", backend.host().replace(':', "_"))), tokens).unwrap();
+        let tokens =
+            serde_json::json!({ "access_token": access, "refresh_token": refresh }).to_string();
+        std::fs::write(
+            folder.join(format!("{}.json", backend.host().replace(':', "_"))),
+            tokens,
+        )
+        .unwrap();
         self
     }
 }
@@ -107,11 +147,17 @@ impl World {
 /// Requires a failure with a code whose text has all these words in it.
 #[track_caller]
 pub(crate) fn assert_failure<T>(result: Result<T, RpcFailure>, code: Code, words: &[&str]) {
-    let Err(failure) = result else { panic!("it went well") };
+    let Err(failure) = result else {
+        panic!("it went well")
+    };
     let error = failure.into_error("could not try");
     let text = error.chain().join(": ");
     assert_eq!(error.code(), code, "{text}");
     for word in words {
-        assert!(text.contains(word) || error.advice().contains(word), "`{word}` is not in: {text} ({})", error.advice());
+        assert!(
+            text.contains(word) || error.advice().contains(word),
+            "`{word}` is not in: {text} ({})",
+            error.advice()
+        );
     }
 }

@@ -13,14 +13,23 @@ fn hello() -> Project {
 
 /// The manifest that a layout's only tag points at.
 fn manifest(layout: &Path) -> Value {
-    let read = |path: &str| -> Value { serde_json::from_slice(&std::fs::read(layout.join(path)).unwrap()).unwrap() };
+    let read = |path: &str| -> Value {
+        serde_json::from_slice(&std::fs::read(layout.join(path)).unwrap()).unwrap()
+    };
     let index = read("index.json");
-    assert_eq!(index["manifests"].as_array().map(Vec::len), Some(1), "{index}");
+    assert_eq!(
+        index["manifests"].as_array().map(Vec::len),
+        Some(1),
+        "{index}"
+    );
     read(&blob(&index["manifests"][0]))
 }
 
 fn blob(descriptor: &Value) -> String {
-    descriptor["digest"].as_str().unwrap().replacen("sha256:", "blobs/sha256/", 1)
+    descriptor["digest"]
+        .as_str()
+        .unwrap()
+        .replacen("sha256:", "blobs/sha256/", 1)
 }
 
 #[test]
@@ -28,13 +37,27 @@ fn the_first_build_leaves_a_layout_and_the_second_does_nothing() {
     let project = hello();
     let first = project.run(["build"]).succeeds().compiles(["hello"]);
     let layout = project.path("target/union/oci/hello");
-    assert!(first.stdout().starts_with("oci:") && first.stdout().lines().count() == 1, "{}", first.stdout());
+    assert!(
+        first.stdout().starts_with("oci:") && first.stdout().lines().count() == 1,
+        "{}",
+        first.stdout()
+    );
     let before = std::fs::read(layout.join("index.json")).unwrap();
-    let second = project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default");
+    let second = project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default");
     assert_eq!(second.stdout(), first.stdout());
     assert_eq!(std::fs::read(layout.join("index.json")).unwrap(), before);
-    let config: Value = serde_json::from_slice(&std::fs::read(layout.join(blob(&manifest(&layout)["config"]))).unwrap()).unwrap();
-    assert_eq!(config["config"]["Cmd"], serde_json::json!(["/union/bin/hello"]));
+    let config: Value = serde_json::from_slice(
+        &std::fs::read(layout.join(blob(&manifest(&layout)["config"]))).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        config["config"]["Cmd"],
+        serde_json::json!(["/union/bin/hello"])
+    );
     assert_eq!(config["config"]["User"], "65532:65532");
 }
 
@@ -42,15 +65,26 @@ fn the_first_build_leaves_a_layout_and_the_second_does_nothing() {
 fn an_edit_of_what_only_the_backend_reads_rebuilds_nothing() {
     let project = hello();
     project.run(["build"]).succeeds();
-    project.append("Cargo.toml", "\n# a comment\n[package.metadata.union.tasks.hello]\nretries = 3\n");
-    project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default");
+    project.append(
+        "Cargo.toml",
+        "\n# a comment\n[package.metadata.union.tasks.hello]\nretries = 3\n",
+    );
+    project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default");
 }
 
 #[test]
 fn a_compile_error_is_cargo_s_and_so_is_the_exit_code() {
     let project = hello();
     project.write("src/main.rs", "fn main() { nothing() }");
-    project.run(["build"]).exits(101).stderr_has("cannot find function `nothing`").stderr_has("error[U0206]");
+    project
+        .run(["build"])
+        .exits(101)
+        .stderr_has("cannot find function `nothing`")
+        .stderr_has("error[U0206]");
     assert!(!project.path("target/union/oci/hello/index.json").exists());
 }
 
@@ -59,11 +93,19 @@ fn tasks_with_one_image_share_it_and_tasks_with_their_own_have_their_own() {
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.images.batch]\nbase-image = \"scratch\"\nbuild = { features = [\"fast\"] }\n\
                     [package.metadata.union.tasks]\none = { image = \"default\", bin = \"one\" }\ntwo = { image = \"default\", bin = \"two\" }\nslow = { image = \"batch\", bin = \"one\" }\n\n[features]\nfast = []\n";
     let program = "fn main() { println!(\"{}\", cfg!(feature = \"fast\")); }";
-    let project = Project::package("jobs").union(manifest).file("src/bin/one.rs", program).file("src/bin/two.rs", program).locked();
+    let project = Project::package("jobs")
+        .union(manifest)
+        .file("src/bin/one.rs", program)
+        .file("src/bin/two.rs", program)
+        .locked();
     std::fs::remove_file(project.path("src/main.rs")).unwrap();
     let made = project.run(["build", "--format", "json"]).succeeds().json();
-    let binaries: Vec<_> =
-        made["images"].as_array().unwrap().iter().map(|image| (image["image"].clone(), image["binaries"].clone())).collect();
+    let binaries: Vec<_> = made["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| (image["image"].clone(), image["binaries"].clone()))
+        .collect();
     let expected = serde_json::json!([["batch", ["one"]], ["default", ["one", "two"]]]);
     assert_eq!(serde_json::json!(binaries), expected);
     // The same binary with and without the feature: the one compile must not overwrite the other.
@@ -79,36 +121,70 @@ fn one_task_is_built_alone_but_compiled_with_all() {
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.images.other]\nbase-image = \"scratch\"\nenv = { A = \"1\" }\n\
                     [package.metadata.union.tasks]\none = { image = \"default\", bin = \"one\" }\ntwo = { image = \"other\", bin = \"two\" }\n";
     let program = "fn main() { println!(\"hi\"); }";
-    let project = Project::package("jobs").union(manifest).file("src/bin/one.rs", program).file("src/bin/two.rs", program).locked();
+    let project = Project::package("jobs")
+        .union(manifest)
+        .file("src/bin/one.rs", program)
+        .file("src/bin/two.rs", program)
+        .locked();
     std::fs::remove_file(project.path("src/main.rs")).unwrap();
     let alone = project.run(["build", "--task", "one"]).succeeds();
-    assert!(project.path("target/union/oci/jobs").exists() && !project.path("target/union/oci/jobs-other").exists());
+    assert!(
+        project.path("target/union/oci/jobs").exists()
+            && !project.path("target/union/oci/jobs-other").exists()
+    );
     let all = project.run(["build"]).succeeds().compiles_nothing();
-    assert!(all.stdout().contains(alone.stdout()), "the tag is the same however images were chosen");
-    project.run(["build", "--task", "three"]).exits(2).fails_with("U0204").stderr_has("`one` and `two`");
+    assert!(
+        all.stdout().contains(alone.stdout()),
+        "the tag is the same however images were chosen"
+    );
+    project
+        .run(["build", "--task", "three"])
+        .exits(2)
+        .fails_with("U0204")
+        .stderr_has("`one` and `two`");
 }
 
 #[test]
 fn an_image_that_no_task_names_is_an_environment_for_all_its_platforms() {
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.images.files]\nbase-image = \"scratch\"\n\
                     copy = [{ from = \"conf\", to = \"/etc/app\" }]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n";
-    let project = Project::package("hello").union(manifest).file("conf/app.toml", "a = 1").locked();
+    let project = Project::package("hello")
+        .union(manifest)
+        .file("conf/app.toml", "a = 1")
+        .locked();
     project.run(["build"]).succeeds();
     let index = self::manifest(&project.path("target/union/oci/hello-files"));
-    let platforms: Vec<_> = index["manifests"].as_array().unwrap().iter().map(|entry| entry["platform"]["architecture"].clone()).collect();
-    assert_eq!(serde_json::json!(platforms), serde_json::json!(["amd64", "arm64"]));
+    let platforms: Vec<_> = index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["platform"]["architecture"].clone())
+        .collect();
+    assert_eq!(
+        serde_json::json!(platforms),
+        serde_json::json!(["amd64", "arm64"])
+    );
 }
 
 #[test]
 fn a_platform_without_a_standard_library_is_refused_with_the_command_to_run() {
-    let project = Project::package("hello").union(&format!("{SCRATCH}platforms = [\"linux/s390x\"]\n")).locked();
-    project.run(["build"]).fails_with("U0213").stderr_has("rustup target add s390x-unknown-linux-gnu").compiles_nothing();
+    let project = Project::package("hello")
+        .union(&format!("{SCRATCH}platforms = [\"linux/s390x\"]\n"))
+        .locked();
+    project
+        .run(["build"])
+        .fails_with("U0213")
+        .stderr_has("rustup target add s390x-unknown-linux-gnu")
+        .compiles_nothing();
 }
 
 #[test]
 fn a_missing_lock_file_is_made_unless_it_is_locked() {
     let project = Project::package("hello").union(SCRATCH);
-    project.run(["build", "--locked"]).fails_with("U0205").stderr_has("cargo generate-lockfile");
+    project
+        .run(["build", "--locked"])
+        .fails_with("U0205")
+        .stderr_has("cargo generate-lockfile");
     project.run(["build"]).succeeds().stderr_has("Cargo.lock");
     assert!(project.path("Cargo.lock").exists());
 }
@@ -117,8 +193,13 @@ fn a_missing_lock_file_is_made_unless_it_is_locked() {
 fn sources_that_move_during_the_compile_stop_the_build() {
     // The build script edits a source after the key was computed.
     let script = "fn main() { std::fs::write(\"src/late.rs\", \"// late\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); }";
-    let project = hello().file("build.rs", script).file("src/late.rs", "// early");
-    project.run(["build"]).fails_with("U0209").stderr_has("`src/late.rs`");
+    let project = hello()
+        .file("build.rs", script)
+        .file("src/late.rs", "// early");
+    project
+        .run(["build"])
+        .fails_with("U0209")
+        .stderr_has("`src/late.rs`");
     assert!(!project.path("target/union/oci/hello/index.json").exists());
     project.run(["build"]).succeeds();
 }
@@ -127,19 +208,37 @@ fn sources_that_move_during_the_compile_stop_the_build() {
 fn the_crate_includes_its_references_and_knows_its_own_image() {
     let main = "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\n\
                 fn main() { println!(\"{:?} {}\", DEFAULT.tag, DEFAULT.is_current()); }";
-    let project = Project::package("hello").union(SCRATCH).file("src/main.rs", main).with_union_build("");
+    let project = Project::package("hello")
+        .union(SCRATCH)
+        .file("src/main.rs", main)
+        .with_union_build("");
     let made = project.run(["build", "--format", "json"]).succeeds().json();
-    let (tag, key) = (made["images"][0]["tag"].as_str().unwrap(), made["images"][0]["key"].as_str().unwrap());
-    project.cargo(["run", "--offline"]).succeeds().stdout_has(&format!("Some(\"{tag}\") false"));
+    let (tag, key) = (
+        made["images"][0]["tag"].as_str().unwrap(),
+        made["images"][0]["key"].as_str().unwrap(),
+    );
+    project
+        .cargo(["run", "--offline"])
+        .succeeds()
+        .stdout_has(&format!("Some(\"{tag}\") false"));
     let there = project.path("target/debug/hello");
-    let output = std::process::Command::new(there).env("UNION_IMAGE_ID", key).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("Some(\"{tag}\") true\n"));
+    let output = std::process::Command::new(there)
+        .env("UNION_IMAGE_ID", key)
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!("Some(\"{tag}\") true\n")
+    );
 }
 
 #[test]
 fn a_failed_build_leaves_the_references_as_they_were() {
     let main = "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\nfn main() { println!(\"{:?}\", DEFAULT.tag); }";
-    let project = Project::package("hello").union(SCRATCH).file("src/main.rs", main).with_union_build("");
+    let project = Project::package("hello")
+        .union(SCRATCH)
+        .file("src/main.rs", main)
+        .with_union_build("");
     project.run(["build"]).succeeds();
     let references = || {
         project
@@ -158,21 +257,33 @@ fn a_failed_build_leaves_the_references_as_they_were() {
 fn references_that_are_not_those_handed_over_stop_the_build() {
     let script = "fn main() {\n    union_build::emit();\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
                   std::fs::write(out + \"/union_images.rs\", \"// something else\").unwrap();\n}\n";
-    let project = Project::package("hello").union(SCRATCH).with_union_build("");
+    let project = Project::package("hello")
+        .union(SCRATCH)
+        .with_union_build("");
     project.write("build.rs", script);
     // U0214 is HandoverMismatch.
-    project.run(["build"]).fails_with("U0214").stderr_has("union_images.rs");
+    project
+        .run(["build"])
+        .fails_with("U0214")
+        .stderr_has("union_images.rs");
     assert!(!project.path("target/union/oci/hello/index.json").exists());
 }
 
 #[test]
 fn a_cargo_that_makes_nothing_is_not_believed() {
     let project = hello();
-    project.write("cargo", "#!/bin/sh\ncase \"$1\" in build) exit 0 ;; *) exec cargo \"$@\" ;; esac\n");
+    project.write(
+        "cargo",
+        "#!/bin/sh\ncase \"$1\" in build) exit 0 ;; *) exec cargo \"$@\" ;; esac\n",
+    );
     project.shell("chmod +x cargo").succeeds();
     let cargo = project.path("cargo").display().to_string();
     // U0215 is ArtifactMissing.
-    project.env("CARGO", cargo).run(["build"]).fails_with("U0215").stderr_has("`hello`");
+    project
+        .env("CARGO", cargo)
+        .run(["build"])
+        .fails_with("U0215")
+        .stderr_has("`hello`");
 }
 
 #[test]
@@ -182,18 +293,56 @@ fn launcher_is_a_layer_of_images_that_a_task_names_and_part_of_their_key() {
                   [package.metadata.union.images.other]\nbase-image = \"scratch\"\n\
                   [package.metadata.union.tasks.one]\nimage = \"default\"\n[package.metadata.union.tasks.two]\nimage = \"off\"\n";
     let project = Project::package("hello").union(images).locked();
-    let built = project.run(["build", "--output", "oci:out", "--format", "json"]).succeeds().json();
+    let built = project
+        .run(["build", "--output", "oci:out", "--format", "json"])
+        .succeeds()
+        .json();
     let layers = |name: &str| {
-        let layout = project.path(&format!("out/{}", if name == "default" { "hello".to_owned() } else { format!("hello-{name}") }));
-        let config: Value = serde_json::from_slice(&std::fs::read(layout.join(blob(&manifest(&layout)["config"]))).unwrap()).unwrap();
-        let history = config["history"].as_array().unwrap().iter().map(|entry| entry["created_by"].as_str().unwrap().to_owned());
+        let layout = project.path(&format!(
+            "out/{}",
+            if name == "default" {
+                "hello".to_owned()
+            } else {
+                format!("hello-{name}")
+            }
+        ));
+        let config: Value = serde_json::from_slice(
+            &std::fs::read(layout.join(blob(&manifest(&layout)["config"]))).unwrap(),
+        )
+        .unwrap();
+        let history = config["history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["created_by"].as_str().unwrap().to_owned());
         history.collect::<Vec<_>>()
     };
-    assert_eq!(layers("default"), ["cargo union: scratch", "cargo union: launcher", "cargo union: binaries"], "{built}");
-    assert_eq!(layers("off"), ["cargo union: scratch", "cargo union: binaries"]);
+    assert_eq!(
+        layers("default"),
+        [
+            "cargo union: scratch",
+            "cargo union: launcher",
+            "cargo union: binaries"
+        ],
+        "{built}"
+    );
+    assert_eq!(
+        layers("off"),
+        ["cargo union: scratch", "cargo union: binaries"]
+    );
     assert_eq!(layers("other"), ["cargo union: scratch"]);
-    let record = std::fs::read_dir(project.path("target/union/results")).unwrap().next().unwrap().unwrap();
+    let record = std::fs::read_dir(project.path("target/union/results"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
     let record: Value = serde_json::from_slice(&std::fs::read(record.path()).unwrap()).unwrap();
-    assert!(record["images"]["default"]["inputs"]["launcher"].is_string(), "{record}");
-    assert!(record["images"]["off"]["inputs"]["launcher"].is_null(), "{record}");
+    assert!(
+        record["images"]["default"]["inputs"]["launcher"].is_string(),
+        "{record}"
+    );
+    assert!(
+        record["images"]["off"]["inputs"]["launcher"].is_null(),
+        "{record}"
+    );
 }

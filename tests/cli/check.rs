@@ -4,8 +4,13 @@ use union_tests::{Project, str};
 
 #[test]
 fn a_typo_is_shown_like_rustc_shows_one() {
-    let project = Project::package("hello").union("[package.metadata.union]\nregistri = \"ghcr.io/acme\"\n");
-    project.run(["check"]).exits(2).stdout_is("").stderr_is(str![[r#"
+    let project =
+        Project::package("hello").union("[package.metadata.union]\nregistri = \"ghcr.io/acme\"\n");
+    project
+        .run(["check"])
+        .exits(2)
+        .stdout_is("")
+        .stderr_is(str![[r#"
 error[U0102]: `registri` is not a key of `[package.metadata.union]`
  --> Cargo.toml:7:1
   |
@@ -26,9 +31,16 @@ help: did you mean `registry`?
 fn all_problems_come_at_once() {
     let manifest = "[package.metadata.union]\nproject = 3\n\n[package.metadata.union.images.default]\nbase-image = \"Debian\"\ncopy = [\"no.txt\"]\n\n\
                     [package.metadata.union.tasks.train]\nimage = \"gpu\"\nbin = \"trian\"\n";
-    let outcome = Project::package("hello").union(manifest).run(["check"]).exits(2);
+    let outcome = Project::package("hello")
+        .union(manifest)
+        .run(["check"])
+        .exits(2);
     for code in ["U0103", "U0120", "U0112", "U0105", "U0106"] {
-        assert!(outcome.stderr().contains(&format!("error[{code}]")), "{code} is missing in\n{}", outcome.stderr());
+        assert!(
+            outcome.stderr().contains(&format!("error[{code}]")),
+            "{code} is missing in\n{}",
+            outcome.stderr()
+        );
     }
 }
 
@@ -37,19 +49,29 @@ fn problems_are_in_the_json_document_with_their_places() {
     let project = Project::package("hello").union("[package.metadata.union]\nproject = 3\n");
     let outcome = project.run(["check", "--format", "json"]).exits(2);
     let problem = &outcome.json()["problems"][0];
-    assert_eq!((problem["code"].as_str(), problem["place"]["line"].as_u64()), (Some("U0103"), Some(7)));
+    assert_eq!(
+        (problem["code"].as_str(), problem["place"]["line"].as_u64()),
+        (Some("U0103"), Some(7))
+    );
 }
 
 #[test]
 fn a_valid_manifest_is_summed_up() {
-    let project = Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n");
-    project.run(["check"]).succeeds().stderr_has("Checked hello: images `default`, tasks `hello`");
+    let project = Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n");
+    project
+        .run(["check"])
+        .succeeds()
+        .stderr_has("Checked hello: images `default`, tasks `hello`");
 }
 
 #[test]
 fn cargo_calls_the_tool_with_its_own_name_first() {
     let project = Project::package("hello").union("[package.metadata.union]\n");
-    project.run(["union", "check"]).succeeds().stderr_has("Checked hello");
+    project
+        .run(["union", "check"])
+        .succeeds()
+        .stderr_has("Checked hello");
 }
 
 #[test]
@@ -67,10 +89,22 @@ fn config_names_the_origin_of_each_value() {
             .unwrap_or_else(|| panic!("{key} in\n{}", outcome.stdout()));
         line.rsplit("# ").next().unwrap_or_default().to_owned()
     };
-    assert!(origin("registry").ends_with("/Cargo.toml:6:12"), "{}", origin("registry"));
-    assert!(origin("project").ends_with("/members/app/Cargo.toml:7:11"), "{}", origin("project"));
+    assert!(
+        origin("registry").ends_with("/Cargo.toml:6:12"),
+        "{}",
+        origin("registry")
+    );
+    assert!(
+        origin("project").ends_with("/members/app/Cargo.toml:7:11"),
+        "{}",
+        origin("project")
+    );
     assert_eq!(
-        (origin("domain").as_str(), origin("builder").as_str(), origin("build.profile").as_str()),
+        (
+            origin("domain").as_str(),
+            origin("builder").as_str(),
+            origin("build.profile").as_str()
+        ),
         ("UNION_DOMAIN", "--builder", "default")
     );
 }
@@ -78,35 +112,67 @@ fn config_names_the_origin_of_each_value() {
 #[test]
 fn a_wrong_flag_is_an_error_that_names_the_flag() {
     let project = Project::package("hello").union("[package.metadata.union]\n");
-    project.run(["check", "--builder", "kaniko"]).exits(2).fails_with("U0104").stderr_has("`--builder`").stderr_has("native");
+    project
+        .run(["check", "--builder", "kaniko"])
+        .exits(2)
+        .fails_with("U0104")
+        .stderr_has("`--builder`")
+        .stderr_has("native");
 }
 
 #[test]
 fn a_workspace_table_alone_makes_no_package_take_part() {
-    let project = Project::workspace().union("[workspace.metadata.union]\nregistry = \"ghcr.io/acme\"\n").member("tool", "");
-    project.run(["check"]).exits(2).fails_with("U0202").stderr_has("cargo union init");
+    let project = Project::workspace()
+        .union("[workspace.metadata.union]\nregistry = \"ghcr.io/acme\"\n")
+        .member("tool", "");
+    project
+        .run(["check"])
+        .exits(2)
+        .fails_with("U0202")
+        .stderr_has("cargo union init");
 }
 
 #[test]
 fn a_package_that_is_not_there_is_named_with_those_that_are() {
-    let project = Project::workspace().member("app", "[package.metadata.union]\n").member("tool", "");
-    project.run(["check", "-p", "ap"]).exits(2).fails_with("U0203").stderr_has("`app`");
-    project.run(["check", "-p", "tool"]).exits(2).fails_with("U0202").stderr_has("`app`");
+    let project = Project::workspace()
+        .member("app", "[package.metadata.union]\n")
+        .member("tool", "");
+    project
+        .run(["check", "-p", "ap"])
+        .exits(2)
+        .fails_with("U0203")
+        .stderr_has("`app`");
+    project
+        .run(["check", "-p", "tool"])
+        .exits(2)
+        .fails_with("U0202")
+        .stderr_has("`app`");
 }
 
 #[test]
 fn no_manifest_is_said_with_cargo_s_own_words() {
-    Project::empty().run(["check"]).exits(2).fails_with("U0201").stderr_has("could not find `Cargo.toml`");
+    Project::empty()
+        .run(["check"])
+        .exits(2)
+        .fails_with("U0201")
+        .stderr_has("could not find `Cargo.toml`");
 }
 
 #[test]
 fn init_leaves_a_package_that_builds() {
     let project = Project::package("hello");
-    project.run(["init"]).succeeds().stderr_has("cargo union build");
+    project
+        .run(["init"])
+        .succeeds()
+        .stderr_has("cargo union build");
     project.run(["check"]).succeeds();
     let after = project.read("Cargo.toml");
     project.run(["init"]).succeeds().stderr_has("already");
-    assert_eq!(project.read("Cargo.toml"), after, "a second run changes nothing");
+    assert_eq!(
+        project.read("Cargo.toml"),
+        after,
+        "a second run changes nothing"
+    );
 }
 
 #[test]
@@ -114,15 +180,26 @@ fn the_native_builder_refuses_what_has_to_run() {
     let project = Project::package("hello").union(
         "[package.metadata.union.images.default]\nbuilder = \"native\"\napt-packages = [\"libpq5\"]\nbase-image = \"ghcr.invalid/base:1\"\n",
     );
-    let outcome = project.run(["build"]).exits(2).fails_with("U0117").compiles_nothing();
-    outcome.stderr_has("Cargo.toml:8:17").stderr_has("needs the docker or the remote builder");
+    let outcome = project
+        .run(["build"])
+        .exits(2)
+        .fails_with("U0117")
+        .compiles_nothing();
+    outcome
+        .stderr_has("Cargo.toml:8:17")
+        .stderr_has("needs the docker or the remote builder");
 }
 
 #[test]
 fn nothing_can_run_on_scratch() {
     let project =
         Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\ncommands = [\"ldconfig\"]\n");
-    project.run(["check"]).exits(2).fails_with("U0104").stderr_has("nothing can run on `scratch`").stderr_has("debian:trixie-slim");
+    project
+        .run(["check"])
+        .exits(2)
+        .fails_with("U0104")
+        .stderr_has("nothing can run on `scratch`")
+        .stderr_has("debian:trixie-slim");
 }
 
 #[test]
@@ -139,10 +216,20 @@ fn lists_that_name_other_files_are_followed_and_part_of_the_key() {
         ("-r /etc/hosts", "U0113", "outside of the workspace"),
     ] {
         project.write("py/base.txt", format!("numpy\n{line}\n"));
-        project.run(["check"]).exits(2).fails_with(code).stderr_has("py/base.txt:2:").stderr_has(why).stderr_has("Cargo.toml:8:17");
+        project
+            .run(["check"])
+            .exits(2)
+            .fails_with(code)
+            .stderr_has("py/base.txt:2:")
+            .stderr_has(why)
+            .stderr_has("Cargo.toml:8:17");
     }
     project.write("py/base.txt", "numpy\n");
-    project.run(["check", "--builder", "remote"]).exits(2).fails_with("U0117").stderr_has("py/requirements.txt:1:4");
+    project
+        .run(["check", "--builder", "remote"])
+        .exits(2)
+        .fails_with("U0117")
+        .stderr_has("py/requirements.txt:1:4");
 }
 
 #[test]
@@ -152,5 +239,10 @@ fn a_lock_file_of_uv_with_packages_of_this_disk_is_refused_at_its_line() {
         .union("[package.metadata.union.images.default]\nbase-image = \"python:3.12-slim\"\nrequirements = [\"uv.lock\"]\n")
         .file("uv.lock", lock)
         .file("pyproject.toml", "[project]\nname = \"app\"\n");
-    project.run(["check"]).exits(2).fails_with("U0104").stderr_has("uv.lock:5:1").stderr_has("`../lib` is a package on this disk");
+    project
+        .run(["check"])
+        .exits(2)
+        .fails_with("U0104")
+        .stderr_has("uv.lock:5:1")
+        .stderr_has("`../lib` is a package on this disk");
 }

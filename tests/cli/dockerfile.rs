@@ -20,10 +20,22 @@ fn the_dockerfile_of_an_environment_is_printed() {
         "COPY [\"copy/0/\",\"/etc/app/\"]\n",
         "RUN [\"/bin/sh\",\"-c\",\"ldconfig\"]\n",
     );
-    project.run(["images", "--dockerfile", "default"]).succeeds().stdout_is(expected);
-    project.run(["images", "--dockerfile", "more"]).succeeds().stdout_is(format!("{expected}RUN [\"/bin/sh\",\"-c\",\"true\"]\n"));
-    project.run(["images", "--dockerfile", "plain"]).fails_with("U0001").stderr_has("no engine makes it");
-    project.run(["images", "--dockerfile", "other"]).fails_with("U0105").stderr_has("`default`, `more` and `plain`");
+    project
+        .run(["images", "--dockerfile", "default"])
+        .succeeds()
+        .stdout_is(expected);
+    project
+        .run(["images", "--dockerfile", "more"])
+        .succeeds()
+        .stdout_is(format!("{expected}RUN [\"/bin/sh\",\"-c\",\"true\"]\n"));
+    project
+        .run(["images", "--dockerfile", "plain"])
+        .fails_with("U0001")
+        .stderr_has("no engine makes it");
+    project
+        .run(["images", "--dockerfile", "other"])
+        .fails_with("U0105")
+        .stderr_has("`default`, `more` and `plain`");
     let pinned = "version = 1\n[bases.\"debian:bookworm-slim\"]\ndigest = \"sha256:0\"\n";
     let digest = "a".repeat(64);
     project.write(
@@ -33,14 +45,23 @@ fn the_dockerfile_of_an_environment_is_printed() {
             pinned.replace("sha256:0", &format!("sha256:{digest}"))
         ),
     );
-    project.run(["images", "--dockerfile", "default"]).succeeds().stdout_has(&format!("FROM debian:bookworm-slim@sha256:{digest}\n"));
+    project
+        .run(["images", "--dockerfile", "default"])
+        .succeeds()
+        .stdout_has(&format!("FROM debian:bookworm-slim@sha256:{digest}\n"));
 }
 
 #[test]
 fn references_to_variables_of_the_base_are_explained() {
     let image = "[package.metadata.union.images.default]\nenv = { PATH = \"/opt/bin:$PATH\" }\nworkdir = \"/srv\"\ncommands = [\"true\"]\n";
     let project = Project::package("hello").union(image);
-    let printed = project.run(["images", "--dockerfile", "default"]).succeeds();
-    let printed = printed.stdout_has("# ${NAME} stands for a variable of the base image").stdout_has("WORKDIR /srv\n");
-    printed.stdout_has("RUN [\"/usr/bin/env\",\"PATH=/opt/bin:${PATH}\",\"/bin/sh\",\"-c\",\"true\"]\n");
+    let printed = project
+        .run(["images", "--dockerfile", "default"])
+        .succeeds();
+    let printed = printed
+        .stdout_has("# ${NAME} stands for a variable of the base image")
+        .stdout_has("WORKDIR /srv\n");
+    printed.stdout_has(
+        "RUN [\"/usr/bin/env\",\"PATH=/opt/bin:${PATH}\",\"/bin/sh\",\"-c\",\"true\"]\n",
+    );
 }

@@ -13,44 +13,85 @@ fn project(config: &str) -> Project {
 
 #[test]
 fn each_value_and_its_place_are_shown() {
-    let project = project("admin:\n  endpoint: dns:///acme.example.test\nimage:\n  registry: registry.example.test/acme\n");
+    let project = project(
+        "admin:\n  endpoint: dns:///acme.example.test\nimage:\n  registry: registry.example.test/acme\n",
+    );
     let project = project.env("FLYTE_TASK_PROJECT", "flytesnacks");
     let shown = project.run(["config", "--org", "mine"]).succeeds();
     for (setting, origin) in [
-        ("registry = \"registry.example.test/acme\"", "config.yaml:4:13"),
+        (
+            "registry = \"registry.example.test/acme\"",
+            "config.yaml:4:13",
+        ),
         ("project = \"flytesnacks\"", "FLYTE_TASK_PROJECT"),
-        ("# endpoint = \"https://acme.example.test\"", "config.yaml:2:13"),
+        (
+            "# endpoint = \"https://acme.example.test\"",
+            "config.yaml:2:13",
+        ),
         ("# org = \"mine\"", "--org"),
         ("# auth-type = \"Pkce\"", "default"),
     ] {
-        let line = shown.stdout().lines().find(|line| line.starts_with(setting));
-        assert!(line.is_some_and(|line| line.ends_with(origin)), "{setting} {origin}: {}", shown.stdout());
+        let line = shown
+            .stdout()
+            .lines()
+            .find(|line| line.starts_with(setting));
+        assert!(
+            line.is_some_and(|line| line.ends_with(origin)),
+            "{setting} {origin}: {}",
+            shown.stdout()
+        );
     }
-    let json = project.run(["config", "--format", "json"]).succeeds().json();
-    assert!(json["backend"]["file"].as_str().is_some_and(|file| file.ends_with(".flyte/config.yaml")), "{json}");
+    let json = project
+        .run(["config", "--format", "json"])
+        .succeeds()
+        .json();
+    assert!(
+        json["backend"]["file"]
+            .as_str()
+            .is_some_and(|file| file.ends_with(".flyte/config.yaml")),
+        "{json}"
+    );
     assert_eq!(json["backend"]["settings"][1]["key"], "org");
 }
 
 #[test]
 fn the_registry_of_the_config_is_the_last_resort() {
     let project = project("image: {registry: registry.invalid/config}");
-    project.run(["plan"]).stderr_has("registry.invalid/config/hello");
+    project
+        .run(["plan"])
+        .stderr_has("registry.invalid/config/hello");
     project.run(["build", "--no-push"]).succeeds();
-    project.run(["plan", "--registry", "registry.invalid/flag"]).stderr_has("registry.invalid/flag/hello");
+    project
+        .run(["plan", "--registry", "registry.invalid/flag"])
+        .stderr_has("registry.invalid/flag/hello");
 }
 
 #[test]
 fn a_config_that_is_not_yaml_stops_with_its_line() {
     let outcome = project("admin:\n  endpoint: [a\ntask: {}\n").run(["check"]);
-    outcome.exits(2).fails_with("U0750").stderr_has("config.yaml:3:").stderr_has("task: {}");
+    outcome
+        .exits(2)
+        .fails_with("U0750")
+        .stderr_has("config.yaml:3:")
+        .stderr_has("task: {}");
 }
 
 #[test]
 fn a_value_that_is_not_understood_is_shown_where_it_stands() {
     let outcome = project("admin:\n  insecureSkipVerify: maybe\n").run(["check"]);
-    outcome.exits(2).fails_with("U0751").stderr_has("config.yaml:2:23").stderr_has("`true` and `false`");
-    let outcome = project("").env("FLYTE_ADMIN_ENDPOINT", "https://acme.example.test/console").run(["check"]);
-    outcome.exits(2).fails_with("U0752").stderr_has("FLYTE_ADMIN_ENDPOINT").stderr_has("the address of a page");
+    outcome
+        .exits(2)
+        .fails_with("U0751")
+        .stderr_has("config.yaml:2:23")
+        .stderr_has("`true` and `false`");
+    let outcome = project("")
+        .env("FLYTE_ADMIN_ENDPOINT", "https://acme.example.test/console")
+        .run(["check"]);
+    outcome
+        .exits(2)
+        .fails_with("U0752")
+        .stderr_has("FLYTE_ADMIN_ENDPOINT")
+        .stderr_has("the address of a page");
 }
 
 #[test]
@@ -62,6 +103,13 @@ fn an_api_key_that_cannot_be_read_is_not_repeated() {
 #[test]
 fn another_config_can_be_named() {
     let project = project("task: {project: home}").file("other.yaml", "task: {project: other}");
-    project.run(["config", "--config", "other.yaml"]).succeeds().stdout_has("project = \"other\"");
-    project.run(["config", "--config", "absent.yaml"]).exits(1).fails_with("U0004").stderr_has("absent.yaml");
+    project
+        .run(["config", "--config", "other.yaml"])
+        .succeeds()
+        .stdout_has("project = \"other\"");
+    project
+        .run(["config", "--config", "absent.yaml"])
+        .exits(1)
+        .fails_with("U0004")
+        .stderr_has("absent.yaml");
 }

@@ -19,66 +19,144 @@ struct Shipped {
 }
 
 fn hello(main: &str) -> Project {
-    Project::package("hello").union(SCRATCH).file("src/main.rs", main).locked()
+    Project::package("hello")
+        .union(SCRATCH)
+        .file("src/main.rs", main)
+        .locked()
 }
 
 /// Builds, builds again with nothing to do, and runs what is in the layout.
 #[track_caller]
 fn ship(project: &Project, folder: &str) -> Shipped {
-    let first = project.run_in(folder, ["build", "--format", "json"]).succeeds();
-    let second = project.run_in(folder, ["build", "--format", "json", "--locked"]).succeeds().compiles_nothing();
+    let first = project
+        .run_in(folder, ["build", "--format", "json"])
+        .succeeds();
+    let second = project
+        .run_in(folder, ["build", "--format", "json", "--locked"])
+        .succeeds()
+        .compiles_nothing();
     let images = |outcome: &union_tests::Outcome| outcome.json()["images"][0].clone();
-    assert_eq!(images(&first)["tag"], images(&second)["tag"], "the second run has another tag: {}", first.stderr());
+    assert_eq!(
+        images(&first)["tag"],
+        images(&second)["tag"],
+        "the second run has another tag: {}",
+        first.stderr()
+    );
     assert_eq!(images(&second)["action"], "reuse", "{}", second.stderr());
     let text = |name: &str| images(&first)[name].as_str().unwrap().to_owned();
-    let layout = project.path(folder).join(format!("target/union/oci/{}", text("image").replace("default", "hello")));
-    Shipped { tag: text("tag"), digest: text("digest"), prints: prints(&layout, project) }
+    let layout = project.path(folder).join(format!(
+        "target/union/oci/{}",
+        text("image").replace("default", "hello")
+    ));
+    Shipped {
+        tag: text("tag"),
+        digest: text("digest"),
+        prints: prints(&layout, project),
+    }
 }
 
 fn prints(layout: &Path, project: &Project) -> String {
-    let read = |path: &str| -> Value { serde_json::from_slice(&std::fs::read(layout.join(path)).unwrap()).unwrap() };
-    let blob = |descriptor: &Value| descriptor["digest"].as_str().unwrap().replacen("sha256:", "blobs/sha256/", 1);
+    let read = |path: &str| -> Value {
+        serde_json::from_slice(&std::fs::read(layout.join(path)).unwrap()).unwrap()
+    };
+    let blob = |descriptor: &Value| {
+        descriptor["digest"]
+            .as_str()
+            .unwrap()
+            .replacen("sha256:", "blobs/sha256/", 1)
+    };
     let index = read("index.json");
-    let newest = index["manifests"].as_array().unwrap().last().unwrap().clone();
+    let newest = index["manifests"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
     let manifest = read(&blob(&newest));
-    let layer = manifest["layers"].as_array().unwrap().last().unwrap().clone();
+    let layer = manifest["layers"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
     let into = tempfile::tempdir_in(project.temp()).unwrap();
     let layer = layout.join(blob(&layer));
-    let unpacked = Command::new("tar").arg("-xzf").arg(&layer).arg("-C").arg(into.path()).status().unwrap();
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(&layer)
+        .arg("-C")
+        .arg(into.path())
+        .status()
+        .unwrap();
     assert!(unpacked.success());
-    let output = Command::new(into.path().join("union/bin/hello")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(into.path().join("union/bin/hello"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Makes a file look as if it had not been touched for years, as restored caches do.
 fn age(project: &Project, path: &str) {
-    let status = Command::new("touch").args(["-d", "2020-01-01"]).arg(project.path(path)).status().unwrap();
+    let status = Command::new("touch")
+        .args(["-d", "2020-01-01"])
+        .arg(project.path(path))
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
 fn git(project: &Project, folder: &str, arguments: &[&str]) {
     let output = Command::new("git")
-        .args(["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main"])
+        .args([
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.com",
+            "-c",
+            "commit.gpgsign=false",
+            "-c",
+            "init.defaultBranch=main",
+        ])
         .args(arguments)
         .current_dir(project.path(folder))
         .output()
         .unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
 fn embedded_files_beside_src_are_built_at_the_first_try_and_count() {
     let main = "fn main() { println!(\"{} {} {}\", include_str!(\"../assets/index.html\"), include_str!(\"../CHANGELOG.md\"), include_str!(\"../tests/t.txt\")); }";
-    let project = hello(main).file("assets/index.html", "one").file("CHANGELOG.md", "log").file("tests/t.txt", "t");
+    let project = hello(main)
+        .file("assets/index.html", "one")
+        .file("CHANGELOG.md", "log")
+        .file("tests/t.txt", "t");
     let one = ship(&project, "");
     assert_eq!(one.prints, "one log t");
-    assert!(project.read("Union.lock").contains("inputs = [\"CHANGELOG.md\", \"tests/t.txt\"]"), "{}", project.read("Union.lock"));
+    assert!(
+        project
+            .read("Union.lock")
+            .contains("inputs = [\"CHANGELOG.md\", \"tests/t.txt\"]"),
+        "{}",
+        project.read("Union.lock")
+    );
     project.write("assets/index.html", "two");
     let two = ship(&project, "");
     project.write("CHANGELOG.md", "more");
     let three = ship(&project, "");
-    assert_eq!((two.prints.as_str(), three.prints.as_str()), ("two log t", "two more t"));
+    assert_eq!(
+        (two.prints.as_str(), three.prints.as_str()),
+        ("two log t", "two more t")
+    );
     assert!(one.tag != two.tag && two.tag != three.tag);
 }
 
@@ -93,7 +171,12 @@ fn a_fresh_clone_with_the_lock_has_the_same_key_before_any_compile() {
         .file("CHANGELOG.md", "log")
         .file("Union.lock", project.read("Union.lock"))
         .file("Cargo.lock", project.read("Cargo.lock"));
-    let planned = clone.run(["plan", "--locked", "--format", "json"]).succeeds().compiles_nothing().json()["images"][0]["tag"].clone();
+    let planned = clone
+        .run(["plan", "--locked", "--format", "json"])
+        .succeeds()
+        .compiles_nothing()
+        .json()["images"][0]["tag"]
+        .clone();
     assert_eq!(planned, one.tag.as_str());
     clone.run(["build", "--locked"]).succeeds();
     assert_eq!(ship(&clone, ""), one);
@@ -104,29 +187,45 @@ fn what_the_lock_lacks_is_an_error_when_it_may_not_change() {
     let project =
         hello("fn main() { println!(\"{} {:?}\", include_str!(\"../README.md\"), option_env!(\"SOME_FLAG\")); }").file("README.md", "x");
     let outcome = project.run(["build", "--locked"]).fails_with("U0211");
-    outcome.stderr_has("`README.md` of `hello`").stderr_has("the variable `SOME_FLAG` of `hello`");
-    assert!(!project.path("Union.lock").exists() && !project.path("target/union/oci/hello/index.json").exists());
+    outcome
+        .stderr_has("`README.md` of `hello`")
+        .stderr_has("the variable `SOME_FLAG` of `hello`");
+    assert!(
+        !project.path("Union.lock").exists()
+            && !project.path("target/union/oci/hello/index.json").exists()
+    );
 }
 
 #[test]
 fn a_build_script_that_watches_nothing_watches_its_package() {
     let script = "fn main() { println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"data/t.txt\").unwrap() + &std::fs::read_to_string(\"notes.md\").unwrap()); }";
-    let project =
-        hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }").file("build.rs", script).file("data/t.txt", "one").file("notes.md", "");
+    let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
+        .file("build.rs", script)
+        .file("data/t.txt", "one")
+        .file("notes.md", "");
     let one = ship(&project, "");
     project.write("data/t.txt", "two");
     let two = ship(&project, "");
     project.write("notes.md", "!");
     let three = ship(&project, "");
-    assert_eq!([&one.prints, &two.prints, &three.prints], ["one", "two", "two!"]);
+    assert_eq!(
+        [&one.prints, &two.prints, &three.prints],
+        ["one", "two", "two!"]
+    );
     assert!(one.tag != two.tag && two.tag != three.tag);
-    assert!(project.read("Union.lock").contains("whole = true"), "{}", project.read("Union.lock"));
+    assert!(
+        project.read("Union.lock").contains("whole = true"),
+        "{}",
+        project.read("Union.lock")
+    );
 }
 
 #[test]
 fn a_build_script_that_does_not_watch_what_it_reads_runs_again() {
     let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"data/t.txt\").unwrap()); }";
-    let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }").file("build.rs", script).file("data/t.txt", "one");
+    let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
+        .file("build.rs", script)
+        .file("data/t.txt", "one");
     let one = ship(&project, "");
     project.write("data/t.txt", "two");
     let two = ship(&project, "");
@@ -152,7 +251,10 @@ fn a_macro_that_reads_files_by_itself_is_expanded_again() {
     let two = ship(&project, "");
     std::fs::remove_file(project.path("migrations/1.sql")).unwrap();
     let three = ship(&project, "");
-    assert_eq!([&one.prints, &two.prints, &three.prints], ["one", "onetwo", "two"]);
+    assert_eq!(
+        [&one.prints, &two.prints, &three.prints],
+        ["one", "onetwo", "two"]
+    );
     assert!(one.tag != two.tag && two.tag != three.tag);
 }
 
@@ -181,7 +283,15 @@ fn a_restored_target_directory_of_another_commit_is_not_believed() {
     age(&project, "src/main.rs");
     let one = ship(&project, "");
     let saved = project.path("../saved");
-    assert!(Command::new("cp").arg("-a").arg(project.path("target")).arg(&saved).status().unwrap().success());
+    assert!(
+        Command::new("cp")
+            .arg("-a")
+            .arg(project.path("target"))
+            .arg(&saved)
+            .status()
+            .unwrap()
+            .success()
+    );
     project.edit("src/main.rs", "one", "two");
     let two = ship(&project, "");
     std::fs::remove_dir_all(project.path("target")).unwrap();
@@ -215,7 +325,12 @@ fn an_ignored_file_that_the_build_script_writes_is_an_output() {
     let one = project();
     let first = ship(&one, "");
     assert_eq!(first.prints, "made");
-    assert!(one.read("Union.lock").contains("outputs = [\"src/generated.rs\"]"), "{}", one.read("Union.lock"));
+    assert!(
+        one.read("Union.lock")
+            .contains("outputs = [\"src/generated.rs\"]"),
+        "{}",
+        one.read("Union.lock")
+    );
     let clone = project().file("Union.lock", one.read("Union.lock"));
     clone.run(["build", "--locked"]).succeeds();
     assert_eq!(ship(&clone, ""), first);
@@ -228,27 +343,43 @@ fn an_ignored_file_that_the_build_script_writes_is_an_output() {
 #[test]
 fn the_revision_is_an_input_by_value_when_a_build_script_watches_it() {
     let script = "fn main() {\n    println!(\"cargo::rerun-if-changed=.git/HEAD\");\n    println!(\"cargo::rerun-if-changed=.git/refs/heads/main\");\n    let output = std::process::Command::new(\"git\").args([\"rev-parse\", \"HEAD\"]).output().unwrap();\n    println!(\"cargo::rustc-env=REVISION={}\", String::from_utf8(output.stdout).unwrap().trim());\n}\n";
-    let project =
-        hello("fn main() { println!(\"{}\", env!(\"REVISION\")); }").file("build.rs", script).file(".gitignore", "/target\nUnion.lock\n");
+    let project = hello("fn main() { println!(\"{}\", env!(\"REVISION\")); }")
+        .file("build.rs", script)
+        .file(".gitignore", "/target\nUnion.lock\n");
     git(&project, "", &["init", "-q"]);
     git(&project, "", &["add", "."]);
     git(&project, "", &["commit", "-qm", "one"]);
     let one = ship(&project, "");
-    git(&project, "", &["commit", "-q", "--allow-empty", "-m", "two"]);
+    git(
+        &project,
+        "",
+        &["commit", "-q", "--allow-empty", "-m", "two"],
+    );
     let two = ship(&project, "");
     assert!(one.tag != two.tag && one.prints != two.prints);
     git(&project, "", &["pack-refs", "--all"]);
     assert_eq!(ship(&project, ""), two);
     git(&project, "", &["checkout", "-q", "--detach"]);
     assert_eq!(ship(&project, ""), two);
-    assert!(project.read("Union.lock").contains("revision = true") && !project.read("Union.lock").contains(".git"));
+    assert!(
+        project.read("Union.lock").contains("revision = true")
+            && !project.read("Union.lock").contains(".git")
+    );
 }
 
 #[test]
 fn a_file_of_the_repository_outside_of_the_workspace_counts() {
     let project = Project::empty()
-        .file("ws/app/Cargo.toml", format!("[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n{SCRATCH}"))
-        .file("ws/app/src/main.rs", "fn main() { println!(\"{}\", include_str!(\"../../../shared/s.txt\")); }")
+        .file(
+            "ws/app/Cargo.toml",
+            format!(
+                "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n{SCRATCH}"
+            ),
+        )
+        .file(
+            "ws/app/src/main.rs",
+            "fn main() { println!(\"{}\", include_str!(\"../../../shared/s.txt\")); }",
+        )
         .file("shared/s.txt", "one")
         .file("shared/other.txt", "");
     git(&project, "", &["init", "-q"]);
@@ -260,7 +391,11 @@ fn a_file_of_the_repository_outside_of_the_workspace_counts() {
     project.write("shared/new.txt", "");
     assert_ne!(ship(&project, "ws/app").tag, two.tag);
     project.write("shared/new.json", "");
-    project.run_in("ws/app", ["build"]).succeeds().compiles_nothing().stderr_has("Unchanged");
+    project
+        .run_in("ws/app", ["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged");
 }
 
 #[test]
@@ -285,9 +420,18 @@ fn variables_that_code_and_scripts_read_are_learned_with_their_values() {
     let none = ship(&unset, "");
     assert_eq!(none.prints, "None None None");
     let lock = unset.read("Union.lock");
-    assert!(lock.contains("variables = [\"CARGO_X\", \"PROFILE\", \"WORD\"]"), "{lock}");
-    let set = hello(main).file("Union.lock", &lock).env("WORD", "one").env("CARGO_X", "x").env("PROFILE", "mine");
-    set.run(["build", "--locked"]).succeeds().stderr_lacks("one");
+    assert!(
+        lock.contains("variables = [\"CARGO_X\", \"PROFILE\", \"WORD\"]"),
+        "{lock}"
+    );
+    let set = hello(main)
+        .file("Union.lock", &lock)
+        .env("WORD", "one")
+        .env("CARGO_X", "x")
+        .env("PROFILE", "mine");
+    set.run(["build", "--locked"])
+        .succeeds()
+        .stderr_lacks("one");
     let one = ship(&set, "");
     assert_eq!(one.prints, "Some(\"mine\") Some(\"x\") Some(\"one\")");
     assert_ne!(one.tag, none.tag);
@@ -296,22 +440,41 @@ fn variables_that_code_and_scripts_read_are_learned_with_their_values() {
 
 #[test]
 fn leftovers_of_editors_and_what_serves_tests_give_the_same_tag() {
-    let project = hello("fn main() { println!(\"x\"); }").file("tests/a.rs", "").file(".github/workflows/ci.yml", "");
+    let project = hello("fn main() { println!(\"x\"); }")
+        .file("tests/a.rs", "")
+        .file(".github/workflows/ci.yml", "");
     ship(&project, "");
-    for path in
-        ["src/main.rs~", "src/.main.rs.swp", "src/#main.rs#", "src/4913", "tests/a.rs", ".github/workflows/ci.yml", "README.md", "LICENSE"]
-    {
+    for path in [
+        "src/main.rs~",
+        "src/.main.rs.swp",
+        "src/#main.rs#",
+        "src/4913",
+        "tests/a.rs",
+        ".github/workflows/ci.yml",
+        "README.md",
+        "LICENSE",
+    ] {
         project.write(path, "changed");
     }
-    project.edit("Cargo.toml", "edition = \"2024\"", "edition = \"2024\"\nkeywords = [\"k\"]");
+    project.edit(
+        "Cargo.toml",
+        "edition = \"2024\"",
+        "edition = \"2024\"\nkeywords = [\"k\"]",
+    );
     project.append("Cargo.toml", "\n[[test]]\nname = \"a\"\n");
-    project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged");
+    project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged");
 }
 
 #[test]
 fn hidden_files_count_as_others_do() {
     let macro_like = "fn main() { let text = std::fs::read_to_string(\".sqlx/query-1.json\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=TEXT={text}\"); }";
-    let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }").file("build.rs", macro_like).file(".sqlx/query-1.json", "one");
+    let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
+        .file("build.rs", macro_like)
+        .file(".sqlx/query-1.json", "one");
     let one = ship(&project, "");
     project.write(".sqlx/query-1.json", "two");
     let two = ship(&project, "");
@@ -321,17 +484,30 @@ fn hidden_files_count_as_others_do() {
 
 #[test]
 fn an_excluded_file_that_the_compiler_reads_stops_the_build() {
-    let project = hello("fn main() { println!(\"{}\", include_str!(\"../data/words.txt\")); }").file("data/words.txt", "one");
+    let project = hello("fn main() { println!(\"{}\", include_str!(\"../data/words.txt\")); }")
+        .file("data/words.txt", "one");
     project.append("Cargo.toml", "exclude = [\"data\"]\n");
-    project.run(["build"]).fails_with("U0208").stderr_has("data/words.txt").stderr_has("exclude");
-    assert!(!project.path("target/union/oci/hello/index.json").exists(), "nothing was published");
+    project
+        .run(["build"])
+        .fails_with("U0208")
+        .stderr_has("data/words.txt")
+        .stderr_has("exclude");
+    assert!(
+        !project.path("target/union/oci/hello/index.json").exists(),
+        "nothing was published"
+    );
 }
 
 #[test]
 fn a_pattern_that_matches_nothing_and_a_learned_file_that_is_gone_are_no_errors() {
-    let project = hello("fn main() { println!(\"{}\", include_str!(\"../notes.md\")); }").file("notes.md", "one");
+    let project = hello("fn main() { println!(\"{}\", include_str!(\"../notes.md\")); }")
+        .file("notes.md", "one");
     project.append("Cargo.toml", "inputs = [\"sql/*.sql\"]\n");
-    project.run(["build"]).succeeds().stderr_has("`sql/*.sql` of `inputs`").stderr_has("matches no file");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("`sql/*.sql` of `inputs`")
+        .stderr_has("matches no file");
     std::fs::remove_file(project.path("notes.md")).unwrap();
     project.write("src/main.rs", "fn main() { println!(\"none\"); }");
     assert_eq!(ship(&project, "").prints, "none");
@@ -341,7 +517,10 @@ fn a_pattern_that_matches_nothing_and_a_learned_file_that_is_gone_are_no_errors(
 fn a_lock_with_conflict_markers_or_of_a_newer_release_says_so() {
     let project = hello("fn main() {}");
     for (text, words) in [
-        ("version = 1\n<<<<<<< HEAD\n[packages.a]\n=======\n>>>>>>> other\n", "conflict markers"),
+        (
+            "version = 1\n<<<<<<< HEAD\n[packages.a]\n=======\n>>>>>>> other\n",
+            "conflict markers",
+        ),
         ("version = 9\nnews = true\n", "it has the format 9"),
     ] {
         project.write("Union.lock", text);
@@ -353,20 +532,36 @@ fn a_lock_with_conflict_markers_or_of_a_newer_release_says_so() {
 #[test]
 fn a_file_that_changes_during_the_compile_stops_the_build() {
     let script = "fn main() { std::fs::write(\"data.txt\", \"moved\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); }";
-    let project = hello("fn main() {}").file("build.rs", script).file("data.txt", "before");
-    project.run(["build"]).fails_with("U0209").stderr_has("data.txt");
+    let project = hello("fn main() {}")
+        .file("build.rs", script)
+        .file("data.txt", "before");
+    project
+        .run(["build"])
+        .fails_with("U0209")
+        .stderr_has("data.txt");
     assert_eq!(ship(&project, "").prints, "");
 }
 
 #[test]
 fn two_builds_at_once_keep_what_both_have_learned() {
     let member = |name: &str| {
-        let image = format!("[package.metadata.union.images.default]\nbase-image = \"scratch\"\nname = \"{name}\"\n");
-        (name.to_owned(), image, format!("fn main() {{ println!(\"{{:?}}\", option_env!(\"OF_{}\")); }}", name.to_uppercase()))
+        let image = format!(
+            "[package.metadata.union.images.default]\nbase-image = \"scratch\"\nname = \"{name}\"\n"
+        );
+        (
+            name.to_owned(),
+            image,
+            format!(
+                "fn main() {{ println!(\"{{:?}}\", option_env!(\"OF_{}\")); }}",
+                name.to_uppercase()
+            ),
+        )
     };
     let mut project = Project::workspace();
     for (name, image, main) in [member("a"), member("b")] {
-        project = project.member(&name, &image).file(&format!("members/{name}/src/main.rs"), main);
+        project = project
+            .member(&name, &image)
+            .file(&format!("members/{name}/src/main.rs"), main);
     }
     let project = project.locked();
     let runs = ["a", "b"].map(|name| project.start(["build", "-p", name]));

@@ -17,7 +17,9 @@ fn program(project: &Project, path: &str, script: &str) {
 /// A project for arm64, and a compiler that has the standard library for it, or says so: what it is asked to compile
 /// for it is written down, and fails.
 fn for_arm(build: &str) -> Project {
-    let tables = format!("{SCRATCH}platforms = [\"linux/arm64\"]\nlauncher = false\n[package.metadata.union.build]\n{build}\n");
+    let tables = format!(
+        "{SCRATCH}platforms = [\"linux/arm64\"]\nlauncher = false\n[package.metadata.union.build]\n{build}\n"
+    );
     let project = Project::package("hello").union(&tables).locked();
     fs::create_dir_all(project.path(&format!("../sysroot/lib/rustlib/{ARM}/lib"))).unwrap();
     let sysroot = project.path("../sysroot").display().to_string();
@@ -27,15 +29,26 @@ fn for_arm(build: &str) -> Project {
     );
     program(&project, "../rustc", &script);
     let compiler = project.path("../rustc").display().to_string();
-    project.env("RUSTC", compiler).env("DOCKER_HOST", "unix:///nowhere.sock")
+    project
+        .env("RUSTC", compiler)
+        .env("DOCKER_HOST", "unix:///nowhere.sock")
 }
 
 #[test]
 fn a_target_without_a_linker_is_refused_with_what_is_missing_and_what_helps() {
     for build in ["", "compile = \"host\""] {
-        let refused = for_arm(build).run(["build"]).exits(1).fails_with("U0207").compiles_nothing();
-        let refused = refused.stderr_has(&format!("has no linker for `{ARM}`")).stderr_has("`aarch64-linux-gnu-gcc`");
-        refused.stderr_has("`gcc-aarch64-linux-gnu`").stderr_has("zig and cargo-zigbuild").stderr_has("in a container");
+        let refused = for_arm(build)
+            .run(["build"])
+            .exits(1)
+            .fails_with("U0207")
+            .compiles_nothing();
+        let refused = refused
+            .stderr_has(&format!("has no linker for `{ARM}`"))
+            .stderr_has("`aarch64-linux-gnu-gcc`");
+        refused
+            .stderr_has("`gcc-aarch64-linux-gnu`")
+            .stderr_has("zig and cargo-zigbuild")
+            .stderr_has("in a container");
     }
 }
 
@@ -43,14 +56,22 @@ fn a_target_without_a_linker_is_refused_with_what_is_missing_and_what_helps() {
 fn a_cross_linker_on_the_path_is_what_cargo_is_told_of() {
     let project = for_arm("");
     program(&project, "../tools/aarch64-linux-gnu-gcc", "#!/bin/sh\n");
-    let path = format!("{}:{}", project.path("../tools").display(), std::env::var("PATH").unwrap());
+    let path = format!(
+        "{}:{}",
+        project.path("../tools").display(),
+        std::env::var("PATH").unwrap()
+    );
     let project = project.env("PATH", path);
     project.run(["build"]).fails_with("U0206").exits(101);
     let asked = project.read("../sysroot/asked");
     assert!(asked.contains("linker=aarch64-linux-gnu-gcc"), "{asked}");
     // One that a variable names is part of the key.
-    let tag =
-        |project: &Project| project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].as_str().unwrap().to_owned();
+    let tag = |project: &Project| {
+        project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     let usual = tag(&project);
     program(&project, "../tools/my-gcc", "#!/bin/sh\n");
     let project = project.env(&format!("CC_{}", ARM.replace('-', "_")), "my-gcc");
@@ -58,10 +79,19 @@ fn a_cross_linker_on_the_path_is_what_cargo_is_told_of() {
     project.run(["build"]).fails_with("U0206");
     assert!(project.read("../sysroot/asked").contains("linker=my-gcc"));
     // What the user names for cargo wins.
-    let project = project.env(&format!("CARGO_TARGET_{}_LINKER", ARM.to_uppercase().replace('-', "_")), "my-linker");
+    let project = project.env(
+        &format!(
+            "CARGO_TARGET_{}_LINKER",
+            ARM.to_uppercase().replace('-', "_")
+        ),
+        "my-linker",
+    );
     project.run(["build"]).fails_with("U0206");
     let asked = project.read("../sysroot/asked");
-    assert!(asked.contains("linker=my-linker") && !asked.contains("gcc"), "{asked}");
+    assert!(
+        asked.contains("linker=my-linker") && !asked.contains("gcc"),
+        "{asked}"
+    );
 }
 
 #[test]
@@ -71,16 +101,34 @@ fn advice_about_linking_is_for_a_linker_that_failed() {
         "src/main.rs",
         "#[link(name = \"nowhere\")]\nunsafe extern \"C\" {\n    safe fn nothing();\n}\nfn main() {\n    nothing()\n}\n",
     );
-    project.run(["build"]).exits(101).fails_with("U0206").stderr_has("a library that has no static form needs `link = \"dynamic\"`");
-    project.write("src/main.rs", "fn main() {\n    let number: i32 = \"text\";\n}\n");
-    project.run(["build"]).exits(101).fails_with("U0206").stderr_has("mismatched types").stderr_lacks("static form");
+    project
+        .run(["build"])
+        .exits(101)
+        .fails_with("U0206")
+        .stderr_has("a library that has no static form needs `link = \"dynamic\"`");
+    project.write(
+        "src/main.rs",
+        "fn main() {\n    let number: i32 = \"text\";\n}\n",
+    );
+    project
+        .run(["build"])
+        .exits(101)
+        .fails_with("U0206")
+        .stderr_has("mismatched types")
+        .stderr_lacks("static form");
     // Nor is it for what failed before, when cargo itself fails now.
     project.write(
         "src/main.rs",
         "#[link(name = \"nowhere\")]\nunsafe extern \"C\" {\n    safe fn nothing();\n}\nfn main() {\n    nothing()\n}\n",
     );
-    project.run(["build"]).fails_with("U0206").stderr_has("static form");
-    project.append("Cargo.toml", "\n[profile.release]\ninherits = \"nothing\"\n");
+    project
+        .run(["build"])
+        .fails_with("U0206")
+        .stderr_has("static form");
+    project.append(
+        "Cargo.toml",
+        "\n[profile.release]\ninherits = \"nothing\"\n",
+    );
     project.run(["build"]).stderr_lacks("static form");
 }
 
@@ -92,8 +140,14 @@ fn a_library_that_the_linker_does_not_find_is_named() {
         "src/main.rs",
         "#[link(name = \"nowhere\")]\nunsafe extern \"C\" {\n    safe fn nothing();\n}\nfn main() {\n    nothing()\n}\n",
     );
-    let failed = project.run(["build"]).exits(101).fails_with("U0206").stderr_has("The linker did not find `libnowhere`");
-    failed.stderr_has("build.apt-packages").stderr_lacks("static form");
+    let failed = project
+        .run(["build"])
+        .exits(101)
+        .fails_with("U0206")
+        .stderr_has("The linker did not find `libnowhere`");
+    failed
+        .stderr_has("build.apt-packages")
+        .stderr_lacks("static form");
 }
 
 #[test]
@@ -102,7 +156,10 @@ fn launcher_for_a_target_without_core_names_the_command_that_installs_it() {
         "{SCRATCH}copy = [{{ from = \"tool\", to = \"/tool\" }}]\nplatforms = [\"linux/arm64\"]\n\
          [package.metadata.union.tasks.one]\ncommand = [\"/tool\"]\n"
     );
-    let project = Project::package("hello").union(&manifest).file("tool", "").locked();
+    let project = Project::package("hello")
+        .union(&manifest)
+        .file("tool", "")
+        .locked();
     fs::create_dir_all(project.path("../sysroot")).unwrap();
     let sysroot = project.path("../sysroot").display().to_string();
     let script = format!(
@@ -112,7 +169,12 @@ fn launcher_for_a_target_without_core_names_the_command_that_installs_it() {
     program(&project, "../rustc", &script);
     let compiler = project.path("../rustc").display().to_string();
     let project = project.env("RUSTC", compiler);
-    let outcome = project.run(["build"]).fails_with("U0221").stderr_has("can't find crate for core");
-    outcome.stderr_has(&format!("Run `rustup target add {ARM}`")).stderr_has("launcher = false");
+    let outcome = project
+        .run(["build"])
+        .fails_with("U0221")
+        .stderr_has("can't find crate for core");
+    outcome
+        .stderr_has(&format!("Run `rustup target add {ARM}`"))
+        .stderr_has("launcher = false");
     assert!(!project.path("target/union/oci/hello/index.json").exists());
 }

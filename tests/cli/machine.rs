@@ -6,15 +6,28 @@ use union_tests::c::Workshop;
 const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
 
 fn hello() -> Project {
-    Project::package("hello").union(SCRATCH).locked().without_env("UNION_CACHE_DIR")
+    Project::package("hello")
+        .union(SCRATCH)
+        .locked()
+        .without_env("UNION_CACHE_DIR")
 }
 
 /// Builds twice with a cache below the target folder, and checks without one.
 fn builds_beside_the_target(project: &Project, why: &str) {
     project.run(["check"]).succeeds().stderr_lacks("cache");
     assert!(!project.path("target/union/cache").exists());
-    let outcome = project.run(["build"]).succeeds().stderr_has(why).stderr_has("target/union/cache").stderr_has("UNION_CACHE_DIR");
-    assert_eq!(outcome.stderr().matches("warning").count(), 1, "{}", outcome.stderr());
+    let outcome = project
+        .run(["build"])
+        .succeeds()
+        .stderr_has(why)
+        .stderr_has("target/union/cache")
+        .stderr_has("UNION_CACHE_DIR");
+    assert_eq!(
+        outcome.stderr().matches("warning").count(),
+        1,
+        "{}",
+        outcome.stderr()
+    );
     assert!(project.path("target/union/cache/blobs").is_dir());
     project.run(["build"]).succeeds().stderr_has("Unchanged");
     project.run(["plan"]).succeeds();
@@ -27,26 +40,42 @@ fn without_a_home_the_cache_is_below_the_target_folder() {
 
 #[test]
 fn with_a_home_that_cannot_be_written_the_cache_is_below_the_target_folder() {
-    builds_beside_the_target(&hello().env("HOME", "/dev/null"), "`/dev/null/.cache/cargo-union` cannot be written");
+    builds_beside_the_target(
+        &hello().env("HOME", "/dev/null"),
+        "`/dev/null/.cache/cargo-union` cannot be written",
+    );
     let project = hello();
     let cache = project.home().join("file/cargo-union");
     std::fs::write(project.home().join("file"), "").unwrap();
-    let project = project.env("XDG_CACHE_HOME", cache.parent().unwrap().display().to_string());
-    builds_beside_the_target(&project, &format!("`{}` cannot be written", cache.display()));
+    let project = project.env(
+        "XDG_CACHE_HOME",
+        cache.parent().unwrap().display().to_string(),
+    );
+    builds_beside_the_target(
+        &project,
+        &format!("`{}` cannot be written", cache.display()),
+    );
 }
 
 #[test]
 fn a_named_cache_that_cannot_be_written_is_an_error() {
     let project = hello().env("UNION_CACHE_DIR", "/dev/null/cache");
     project.run(["check"]).succeeds();
-    project.run(["build"]).fails_with("U0005").stderr_has("/dev/null/cache");
+    project
+        .run(["build"])
+        .fails_with("U0005")
+        .stderr_has("/dev/null/cache");
 }
 
 #[test]
 fn a_file_system_without_locks_is_built_on() {
     let workshop = Workshop::default();
     for (errno, cargo_goes_on) in [("ENOSYS", true), ("EOPNOTSUPP", true), ("ENOLCK", false)] {
-        let only = if cargo_goes_on { "1" } else { "!strcmp(program_invocation_short_name, \"cargo-union\")" };
+        let only = if cargo_goes_on {
+            "1"
+        } else {
+            "!strcmp(program_invocation_short_name, \"cargo-union\")"
+        };
         let source = format!(
             "#define _GNU_SOURCE\n#include <errno.h>\n#include <dlfcn.h>\n#include <string.h>\n\
              int flock(int file, int operation) {{\n\

@@ -11,47 +11,85 @@ fn hello() -> Project {
 #[test]
 fn a_layout_goes_where_the_user_wants_it() {
     let project = hello();
-    project.run(["build", "--output", "oci:out"]).succeeds().stdout_has("oci:out:");
+    project
+        .run(["build", "--output", "oci:out"])
+        .succeeds()
+        .stdout_has("oci:out:");
     assert!(project.path("out/index.json").exists());
-    project.run(["build", "--output", "oci:out"]).succeeds().compiles_nothing().stderr_has("Unchanged");
+    project
+        .run(["build", "--output", "oci:out"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged");
     project.run(["build"]).succeeds().compiles_nothing();
 }
 
 #[test]
 fn a_folder_that_is_no_layout_is_left_alone() {
     let project = hello().file("out/precious.txt", "keep me");
-    project.run(["build", "--output", "oci:out"]).fails_with("U0413").stderr_has("out").compiles_nothing();
+    project
+        .run(["build", "--output", "oci:out"])
+        .fails_with("U0413")
+        .stderr_has("out")
+        .compiles_nothing();
     assert_eq!(project.files_below("out"), ["precious.txt"]);
 }
 
 #[test]
 fn a_tar_file_is_whole_or_not_there() {
     let project = hello();
-    project.run(["build", "--output", "tar:out/hello.tar"]).succeeds().stdout_is("tar:out/hello.tar\n");
+    project
+        .run(["build", "--output", "tar:out/hello.tar"])
+        .succeeds()
+        .stdout_is("tar:out/hello.tar\n");
     assert!(project.path("out/hello.tar").exists());
-    project.run(["build", "--output", "tar:out/hello.tar"]).succeeds().compiles_nothing();
+    project
+        .run(["build", "--output", "tar:out/hello.tar"])
+        .succeeds()
+        .compiles_nothing();
     project.write("blocked", "a file where a folder is needed");
-    project.run(["build", "--output", "tar:blocked/hello.tar"]).fails_with("U0005").stderr_has("blocked");
+    project
+        .run(["build", "--output", "tar:blocked/hello.tar"])
+        .fails_with("U0005")
+        .stderr_has("blocked");
 }
 
 #[test]
 fn several_images_do_not_go_into_one_tar_file() {
-    let project =
-        Project::package("hello").union(&format!("{SCRATCH}[package.metadata.union.images.other]\nbase-image = \"scratch\"\n")).locked();
-    project.run(["build", "--output", "tar:out.tar"]).exits(2).fails_with("U0001").stderr_has("--task");
+    let project = Project::package("hello")
+        .union(&format!(
+            "{SCRATCH}[package.metadata.union.images.other]\nbase-image = \"scratch\"\n"
+        ))
+        .locked();
+    project
+        .run(["build", "--output", "tar:out.tar"])
+        .exits(2)
+        .fails_with("U0001")
+        .stderr_has("--task");
 }
 
 #[test]
 fn images_of_one_name_have_layouts_of_their_own() {
-    let manifest = format!("{SCRATCH}name = \"shop\"\n[package.metadata.union.images.files]\nname = \"shop\"\nbase-image = \"scratch\"\n");
+    let manifest = format!(
+        "{SCRATCH}name = \"shop\"\n[package.metadata.union.images.files]\nname = \"shop\"\nbase-image = \"scratch\"\n"
+    );
     let project = Project::package("hello").union(&manifest).locked();
     project.run(["build"]).succeeds();
-    project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default").stderr_has("Unchanged files");
+    project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default")
+        .stderr_has("Unchanged files");
 }
 
 #[test]
 fn an_unknown_output_is_refused_with_those_that_are_known() {
-    hello().run(["build", "--output", "zip:x"]).exits(2).fails_with("U0008").stderr_has("oci:DIR");
+    hello()
+        .run(["build", "--output", "zip:x"])
+        .exits(2)
+        .fails_with("U0008")
+        .stderr_has("oci:DIR");
 }
 
 #[test]
@@ -64,14 +102,20 @@ fn a_registry_that_is_set_does_not_hinder_a_local_build() {
         .iter()
         .map(|file| project.read(&format!("target/union/references/{file}")))
         .collect();
-    assert!(references.contains("registry.invalid/acme/hello"), "{references}");
+    assert!(
+        references.contains("registry.invalid/acme/hello"),
+        "{references}"
+    );
 }
 
 #[test]
 fn a_reader_that_has_gone_away_is_no_failure() {
     let project = hello();
     project.run(["build"]).succeeds();
-    let script = format!("{} images | true; exit ${{PIPESTATUS[0]}}", union_tests::project::tool().display());
+    let script = format!(
+        "{} images | true; exit ${{PIPESTATUS[0]}}",
+        union_tests::project::tool().display()
+    );
     project.shell(&script).succeeds();
 }
 
@@ -96,7 +140,10 @@ fn whoever_waits_for_another_run_can_be_interrupted() {
     let project = hello();
     // The first run goes on until a file appears.
     let wait = "while !std::path::Path::new(\"go\").exists() { std::thread::sleep(std::time::Duration::from_millis(20)); }";
-    project.write("build.rs", format!("fn main() {{ {wait} println!(\"cargo::rerun-if-changed=build.rs\"); }}"));
+    project.write(
+        "build.rs",
+        format!("fn main() {{ {wait} println!(\"cargo::rerun-if-changed=build.rs\"); }}"),
+    );
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
     let mut second = project.start(["build"]);
@@ -119,18 +166,29 @@ fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
     run.interrupt();
     run.wait().exits(130).stderr_has("U0007");
     assert!(!project.path("target/union/oci/hello/index.json").exists());
-    assert!(project.files_below("target/union/references").is_empty(), "the hand-over was put back");
+    assert!(
+        project.files_below("target/union/references").is_empty(),
+        "the hand-over was put back"
+    );
     project.run(["build"]).succeeds();
 }
 
 #[test]
 fn what_an_earlier_run_has_written_is_no_source() {
     let project = hello();
-    project.run(["build", "--output", "tar:made.tar"]).succeeds();
-    project.run(["build", "--output", "oci:made"]).succeeds().compiles_nothing();
+    project
+        .run(["build", "--output", "tar:made.tar"])
+        .succeeds();
+    project
+        .run(["build", "--output", "oci:made"])
+        .succeeds()
+        .compiles_nothing();
     project.run(["build"]).succeeds().compiles_nothing();
     let tag = |outcome: union_tests::Outcome| outcome.json()["images"][0]["tag"].clone();
     let before = tag(project.run(["plan", "--format", "json"]).succeeds());
     std::fs::remove_file(project.path("made.tar")).unwrap();
-    assert_eq!(tag(project.run(["plan", "--format", "json"]).succeeds()), before);
+    assert_eq!(
+        tag(project.run(["plan", "--format", "json"]).succeeds()),
+        before
+    );
 }

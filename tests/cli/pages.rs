@@ -12,19 +12,29 @@ fn is_current(text: String, file: snapbox::Data) {
 
 #[test]
 fn the_reference_of_the_manifest_is_current() {
-    is_current(schema::reference_markdown(), file!["../../docs/manifest.md"]);
+    is_current(
+        schema::reference_markdown(),
+        file!["../../docs/manifest.md"],
+    );
 }
 
 #[test]
 fn the_reference_of_the_flyte_config_is_current() {
-    is_current(cargo_union::flyte::config::reference_markdown(), file!["../../docs/flyte-config.md"]);
+    is_current(
+        cargo_union::flyte::config::reference_markdown(),
+        file!["../../docs/flyte-config.md"],
+    );
 }
 
 #[test]
 fn the_reference_of_errors_is_current() {
     let mut page = "# Errors and warnings\n\nMade from the table in `union-build/src/diag/code.rs`.\n\n| code | what it means | what to do |\n|---|---|---|\n".to_owned();
     for code in Code::ALL {
-        page.push_str(&format!("| {code} | {} | {} |\n", code.title(), code.cure()));
+        page.push_str(&format!(
+            "| {code} | {} | {} |\n",
+            code.title(),
+            code.cure()
+        ));
     }
     is_current(page, file!["../../docs/errors.md"]);
 }
@@ -32,21 +42,39 @@ fn the_reference_of_errors_is_current() {
 #[test]
 fn the_json_schema_is_a_schema_that_knows_the_keys() {
     let schema = Project::empty().run(["schema"]).succeeds().json();
-    assert!(schema["$schema"].as_str().is_some_and(|name| name.contains("json-schema.org")), "{schema}");
-    assert!(schema["properties"]["registry"]["description"].is_string(), "{schema}");
+    assert!(
+        schema["$schema"]
+            .as_str()
+            .is_some_and(|name| name.contains("json-schema.org")),
+        "{schema}"
+    );
+    assert!(
+        schema["properties"]["registry"]["description"].is_string(),
+        "{schema}"
+    );
 }
 
 #[test]
 fn completions_and_the_manual_know_the_verbs() {
     let project = Project::empty();
     for shell in ["bash", "zsh", "fish"] {
-        project.run(["completions", shell]).succeeds().stdout_has("update");
+        project
+            .run(["completions", shell])
+            .succeeds()
+            .stdout_has("update");
     }
-    project.run(["man"]).succeeds().stdout_has("cargo\\-union").stdout_has("rebuild");
+    project
+        .run(["man"])
+        .succeeds()
+        .stdout_has("cargo\\-union")
+        .stdout_has("rebuild");
 }
 
 #[test]
 fn help_says_how_the_program_ends() {
-    Project::empty().run(["--help"]).succeeds().stdout_has("101 cargo failed");
+    Project::empty()
+        .run(["--help"])
+        .succeeds()
+        .stdout_has("101 cargo failed");
     Project::empty().run(["bild"]).exits(2).stderr_has("build");
 }

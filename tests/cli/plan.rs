@@ -16,26 +16,44 @@ fn workspace() -> Project {
 #[test]
 fn a_comment_in_a_path_dependency_explains_itself() {
     let project = workspace();
-    project.run(["plan"]).succeeds().stdout_has("nothing is known of an earlier image");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("nothing is known of an earlier image");
     project.run(["build"]).succeeds();
-    project.run(["plan"]).succeeds().stdout_has("app default: unchanged");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("app default: unchanged");
     project.append("members/helper/src/lib.rs", "// a comment\n");
     let outcome = project.run(["plan"]).succeeds().compiles_nothing();
-    outcome.stdout_has("append code to its environment").stdout_has("members/helper/src/lib.rs: ").stdout_has(" → ").stdout_has("of code");
+    outcome
+        .stdout_has("append code to its environment")
+        .stdout_has("members/helper/src/lib.rs: ")
+        .stdout_has(" → ")
+        .stdout_has("of code");
 }
 
 #[test]
 fn a_plan_changes_nothing() {
     let project = workspace();
     project.run(["plan"]).succeeds();
-    assert!(!project.path("target").exists(), "{:?}", project.files_below("target"));
+    assert!(
+        !project.path("target").exists(),
+        "{:?}",
+        project.files_below("target")
+    );
     assert!(!project.path("Union.lock").exists());
 }
 
 #[test]
 fn a_changed_environment_is_told_from_changed_code() {
     let project = workspace().file("members/app/data.txt", "1");
-    project.edit("members/app/Cargo.toml", "base-image", "copy = [\"data.txt\"]\nexclude = [\"data.txt\"]\nbase-image");
+    project.edit(
+        "members/app/Cargo.toml",
+        "base-image",
+        "copy = [\"data.txt\"]\nexclude = [\"data.txt\"]\nbase-image",
+    );
     project.run(["build"]).succeeds();
     project.write("members/app/data.txt", "2");
     let plan = project.run(["plan", "--format", "json"]).succeeds().json();
@@ -43,7 +61,10 @@ fn a_changed_environment_is_told_from_changed_code() {
     assert_eq!(image["action"], "build-environment");
     let changes = image["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 1, "{changes:?}");
-    assert!(changes[0]["input"].as_str().unwrap().starts_with("copy "), "{changes:?}");
+    assert!(
+        changes[0]["input"].as_str().unwrap().starts_with("copy "),
+        "{changes:?}"
+    );
 }
 
 #[test]
@@ -56,7 +77,11 @@ fn another_image_of_the_package_is_named_as_the_reason() {
     );
     project.run(["build"]).succeeds();
     project.edit("members/app/Cargo.toml", "A = \"1\"", "A = \"2\"");
-    project.run(["plan"]).succeeds().stdout_has("app default: append").stdout_has("reference to image `gpu`: ");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("app default: append")
+        .stdout_has("reference to image `gpu`: ");
 }
 
 #[test]
@@ -64,7 +89,10 @@ fn what_is_gone_is_pushed_again() {
     let project = workspace();
     project.run(["build"]).succeeds();
     std::fs::remove_dir_all(project.path("target/union/oci")).unwrap();
-    project.run(["plan"]).succeeds().stdout_has("nothing changed, but it is not at");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("nothing changed, but it is not at");
     project.run(["build"]).succeeds().compiles_nothing();
     assert!(project.path("target/union/oci/app/index.json").exists());
 }
@@ -81,7 +109,13 @@ fn values_of_the_manifest_are_shown_as_they_are() {
     project.edit("Cargo.toml", "A = \"1\"", "A = \"2\"");
     project.edit("Cargo.toml", "LEVEL = \"low\"", "LEVEL = \"high\"");
     project.edit("Cargo.toml", "\"five\"", "\"5, six\"");
-    let planned = project.run(["plan"]).succeeds().stdout_has("  env A: 1 → 2\n").stdout_has("  build.env.LEVEL: low → high\n");
-    let planned = planned.stdout_has("  entrypoint: one, two, three, four, five → one, two, three, four, \"5, six\"\n");
+    let planned = project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("  env A: 1 → 2\n")
+        .stdout_has("  build.env.LEVEL: low → high\n");
+    let planned = planned.stdout_has(
+        "  entrypoint: one, two, three, four, five → one, two, three, four, \"5, six\"\n",
+    );
     planned.stdout_lacks("COST");
 }

@@ -18,9 +18,15 @@ fn project() -> Project {
 }
 
 fn digest(project: &Project, umask: &str) -> String {
-    let script = format!("umask {umask}; exec {} build --format json", union_tests::project::tool().display());
+    let script = format!(
+        "umask {umask}; exec {} build --format json",
+        union_tests::project::tool().display()
+    );
     let outcome = project.shell(&script).succeeds();
-    outcome.json()["images"][0]["digest"].as_str().unwrap().to_owned()
+    outcome.json()["images"][0]["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -33,7 +39,10 @@ fn two_folders_two_umasks_and_two_homes_give_one_digest() {
 #[test]
 fn another_source_gives_another_digest() {
     let (one, two) = (project(), project());
-    two.append("src/main.rs", "// comments move lines, and panics name lines\n");
+    two.append(
+        "src/main.rs",
+        "// comments move lines, and panics name lines\n",
+    );
     two.edit("src/main.rs", "skip(1)", "skip(2)");
     assert_ne!(digest(&one, "022"), digest(&two, "022"));
 }
@@ -42,10 +51,16 @@ fn another_source_gives_another_digest() {
 fn another_time_for_files_is_another_tag() {
     let project = project();
     let tag = |epoch: &str| {
-        let line = format!("SOURCE_DATE_EPOCH={epoch} exec {} plan --format json", union_tests::project::tool().display());
+        let line = format!(
+            "SOURCE_DATE_EPOCH={epoch} exec {} plan --format json",
+            union_tests::project::tool().display()
+        );
         project.shell(&line).succeeds().json()["images"][0]["tag"].clone()
     };
-    assert_eq!(tag("0"), project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"]);
+    assert_eq!(
+        tag("0"),
+        project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"]
+    );
     assert_ne!(tag("0"), tag("315532800"));
 }
 
@@ -55,7 +70,11 @@ fn an_error_in_generated_code_names_a_file_that_can_be_opened() {
     project.edit("build.rs", "list[0]", "missing[0]");
     let failed = project.run(["build"]).fails_with("U0206");
     let stderr = failed.stderr();
-    let named = stderr.lines().filter_map(|line| line.trim().strip_prefix("--> ")).find(|line| line.contains("gen.rs")).unwrap_or_default();
+    let named = stderr
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--> "))
+        .find(|line| line.contains("gen.rs"))
+        .unwrap_or_default();
     let path = named.split(':').next().unwrap_or_default();
     assert!(std::path::Path::new(path).is_file(), "{named}: {stderr}");
 }
@@ -63,19 +82,30 @@ fn an_error_in_generated_code_names_a_file_that_can_be_opened() {
 #[test]
 fn what_is_compiled_for_this_machine_s_processor_is_warned_of_with_the_cure() {
     let project = project().env("RUSTFLAGS", "-Ctarget-cpu=native");
-    project.run(["build"]).succeeds().stderr_has("[U0220]").stderr_has("-Ctarget-cpu=x86-64-v3");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("[U0220]")
+        .stderr_has("-Ctarget-cpu=x86-64-v3");
 }
 
 #[test]
 fn no_path_of_the_machine_is_in_the_binary() {
     let project = project();
     project.run(["build"]).succeeds();
-    let triple =
-        std::fs::read_dir(project.path("target")).unwrap().flatten().find(|entry| entry.file_name().to_string_lossy().contains("-linux-"));
+    let triple = std::fs::read_dir(project.path("target"))
+        .unwrap()
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().contains("-linux-"));
     let binary = std::fs::read(triple.unwrap().path().join("release/hello")).unwrap();
     let folder = project.folder();
     for secret in [folder.to_str().unwrap(), "/.cargo/registry", "/.rustup/"] {
-        assert!(!binary.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is in the binary");
+        assert!(
+            !binary
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes()),
+            "{secret} is in the binary"
+        );
     }
 }
 
@@ -83,7 +113,18 @@ fn no_path_of_the_machine_is_in_the_binary() {
 fn the_tag_does_not_depend_on_the_registry() {
     let project = project();
     let tag = |registry: &str| {
-        project.run(["plan", "--no-push", "--format", "json", "--registry", registry]).succeeds().json()["images"][0]["tag"].clone()
+        project
+            .run([
+                "plan",
+                "--no-push",
+                "--format",
+                "json",
+                "--registry",
+                registry,
+            ])
+            .succeeds()
+            .json()["images"][0]["tag"]
+            .clone()
     };
     assert_eq!(tag("ghcr.io/one"), tag("registry.example/two"));
 }

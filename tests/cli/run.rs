@@ -7,13 +7,21 @@ const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"s
 
 /// A package with one task, `train`, whose table has these lines.
 fn task(lines: &str) -> Project {
-    Project::package("hello").union(&format!("{SCRATCH}[package.metadata.union.tasks.train]\n{lines}\n"))
+    Project::package("hello").union(&format!(
+        "{SCRATCH}[package.metadata.union.tasks.train]\n{lines}\n"
+    ))
 }
 
 #[test]
 fn inputs_that_do_not_fit_come_all_at_once_with_what_does() {
-    let project = task("inputs = { label = \"string\", rate = \"float\", x = \"integer\", data = \"file\" }");
-    let outcome = project.run(["run", "train", "--", "--lable", "a", "--rate", "fast", "--data", "no.csv"]).exits(2).compiles_nothing();
+    let project =
+        task("inputs = { label = \"string\", rate = \"float\", x = \"integer\", data = \"file\" }");
+    let outcome = project
+        .run([
+            "run", "train", "--", "--lable", "a", "--rate", "fast", "--data", "no.csv",
+        ])
+        .exits(2)
+        .compiles_nothing();
     outcome.stdout_is("").stderr_is(str![[r#"
 error[U0801]: could not run task `train` with these inputs
 
@@ -38,8 +46,15 @@ fn a_task_that_is_not_there_is_named_with_the_one_that_was_meant() {
 #[test]
 fn a_task_of_two_packages_needs_the_package() {
     let tasks = format!("{SCRATCH}[package.metadata.union.tasks.train]\n");
-    let project = Project::workspace().member("one", &tasks).member("two", &tasks);
-    project.run(["run", "train"]).exits(2).fails_with("U0001").stderr_has("`one` and `two`").stderr_has("`-p`");
+    let project = Project::workspace()
+        .member("one", &tasks)
+        .member("two", &tasks);
+    project
+        .run(["run", "train"])
+        .exits(2)
+        .fails_with("U0001")
+        .stderr_has("`one` and `two`")
+        .stderr_has("`-p`");
 }
 
 #[test]
@@ -49,33 +64,67 @@ fn check_refuses_outputs_and_command_words_that_the_backend_cannot_carry() {
          outputs = { xs = \"list[integer]\", m = \"map[string]\", o = \"optional[float]\", e = [\"a\", \"b\"] }\n\
          command = [\"hello\", \"{{.inputs.data}}\", \"{{.inputs.wait}}\"]",
     );
-    for words in [&["check"][..], &["plan"], &["run", "train"], &["register", "--dry-run"]] {
-        let outcome = project.run(words).exits(2).compiles_nothing().stdout_is("").fails_with("U0104");
-        let outcome =
-            outcome.stderr_has("Cargo.toml:10:18").stderr_has("output `xs` is a `list[integer]`, which a container task cannot give");
-        let outcome = outcome.stderr_has("output `m` is a").stderr_has("output `o` is a").stderr_has("output `e` is a");
-        let outcome = outcome.stderr_has("`{{.inputs.data}}` is a `file`, which the backend cannot put into a command line");
-        outcome.stderr_has("the program finds it at `/var/inputs/data`").stderr_has("`{{.inputs.wait}}` is a `duration`");
+    for words in [
+        &["check"][..],
+        &["plan"],
+        &["run", "train"],
+        &["register", "--dry-run"],
+    ] {
+        let outcome = project
+            .run(words)
+            .exits(2)
+            .compiles_nothing()
+            .stdout_is("")
+            .fails_with("U0104");
+        let outcome = outcome
+            .stderr_has("Cargo.toml:10:18")
+            .stderr_has("output `xs` is a `list[integer]`, which a container task cannot give");
+        let outcome = outcome
+            .stderr_has("output `m` is a")
+            .stderr_has("output `o` is a")
+            .stderr_has("output `e` is a");
+        let outcome = outcome.stderr_has(
+            "`{{.inputs.data}}` is a `file`, which the backend cannot put into a command line",
+        );
+        outcome
+            .stderr_has("the program finds it at `/var/inputs/data`")
+            .stderr_has("`{{.inputs.wait}}` is a `duration`");
     }
 }
 
 #[test]
 fn a_local_run_refuses_templates_that_only_the_backend_fills() {
     let project = task("command = [\"hello\", \"{{.outputPrefix}}\"]");
-    let outcome = project.run(["run", "train"]).exits(2).compiles_nothing().stdout_is("").fails_with("U0802");
+    let outcome = project
+        .run(["run", "train"])
+        .exits(2)
+        .compiles_nothing()
+        .stdout_is("")
+        .fails_with("U0802");
     outcome.stderr_has("`{{.outputPrefix}}` stands for something that only the backend has");
 }
 
 #[test]
 fn the_host_has_neither_programs_of_an_image_nor_secret_files() {
-    let outcome = task("command = [\"/bin/sh\"]\nsecrets = [{ key = \"token\", file = true }]").run(["run", "train", "--host"]).exits(2);
-    outcome.fails_with("U0802").stderr_has("`--host` has no image").stderr_has("a file below `/etc/flyte/secrets`");
+    let outcome = task("command = [\"/bin/sh\"]\nsecrets = [{ key = \"token\", file = true }]")
+        .run(["run", "train", "--host"])
+        .exits(2);
+    outcome
+        .fails_with("U0802")
+        .stderr_has("`--host` has no image")
+        .stderr_has("a file below `/etc/flyte/secrets`");
 }
 
 #[test]
 fn an_empty_command_leaves_the_program_to_the_image_which_the_host_does_not_have() {
-    let outcome = task("bin = \"hello\"\ncommand = []").run(["run", "train", "--host"]).exits(2).compiles_nothing();
-    outcome.fails_with("U0802").stderr_has("Cargo.toml:10:11").stderr_has("runs the entrypoint of its image");
+    let outcome = task("bin = \"hello\"\ncommand = []")
+        .run(["run", "train", "--host"])
+        .exits(2)
+        .compiles_nothing();
+    outcome
+        .fails_with("U0802")
+        .stderr_has("Cargo.toml:10:11")
+        .stderr_has("runs the entrypoint of its image");
 }
 
 /// A program that is told where its folders are, and doubles a number.
@@ -91,47 +140,115 @@ fn double() -> Project {
     let lines = "inputs = { x = \"integer\", label = \"string\" }\noutputs = { y = \"integer\" }\nsecrets = [\"api-key\"]\n\
                  command = [\"hello\", \"/var/inputs\", \"--label={{.inputs.label}}\"]\nenv = { OUT = \"/var/outputs\" }\n\
                  [package.metadata.union.images.default.env]\nFROM_IMAGE = \"yes\"";
-    task(lines).file("src/main.rs", DOUBLE).locked().env("API_KEY", "secret").env("DOCKER_HOST", "unix:///nowhere.sock")
+    task(lines)
+        .file("src/main.rs", DOUBLE)
+        .locked()
+        .env("API_KEY", "secret")
+        .env("DOCKER_HOST", "unix:///nowhere.sock")
 }
 
 #[test]
 fn on_the_host_folders_take_the_place_of_the_container_s() {
     let project = double();
-    let words = ["run", "train", "--host", "--", "--x", "21", "--label", "/var/inputs"];
-    let outcome = project.run(words).succeeds().compiles(["hello"]).stdout_is("y = 42\n");
-    outcome.stderr_has("--label=/var/inputs yes Ok(\"secret\")").stderr_has("Running train as ");
-    let document =
-        project.run(["run", "train", "--host", "--format", "json", "--", "--x=-1", "--label", ""]).succeeds().compiles_nothing().json();
-    assert_eq!((&document["outputs"]["y"], document["image"].is_null()), (&serde_json::json!(-2), true));
-    assert!(project.files_below("target/union/run").is_empty(), "plain values leave no files");
+    let words = [
+        "run",
+        "train",
+        "--host",
+        "--",
+        "--x",
+        "21",
+        "--label",
+        "/var/inputs",
+    ];
+    let outcome = project
+        .run(words)
+        .succeeds()
+        .compiles(["hello"])
+        .stdout_is("y = 42\n");
+    outcome
+        .stderr_has("--label=/var/inputs yes Ok(\"secret\")")
+        .stderr_has("Running train as ");
+    let document = project
+        .run([
+            "run", "train", "--host", "--format", "json", "--", "--x=-1", "--label", "",
+        ])
+        .succeeds()
+        .compiles_nothing()
+        .json();
+    assert_eq!(
+        (&document["outputs"]["y"], document["image"].is_null()),
+        (&serde_json::json!(-2), true)
+    );
+    assert!(
+        project.files_below("target/union/run").is_empty(),
+        "plain values leave no files"
+    );
     // The image has the same binary.
     project.run(["build"]).succeeds().compiles_nothing();
 }
 
 #[test]
 fn on_the_host_references_of_an_image_s_variables_are_to_this_machine_s() {
-    let main = "fn main() { eprintln!(\"{:?} {:?}\", std::env::var(\"PATH\"), std::env::var(\"COST\")); }";
-    let project = task("[package.metadata.union.images.default.env]\nPATH = \"/opt/bin:$PATH\"\nCOST = \"5$$\"");
-    let outcome = project.file("src/main.rs", main).locked().run(["run", "train", "--host"]).succeeds();
-    let seen = outcome.stderr().lines().find(|line| line.contains("/opt/bin:")).unwrap().to_owned();
-    assert!(seen.contains("/opt/bin:/") && seen.contains("Ok(\"5$\")"), "{seen}");
+    let main =
+        "fn main() { eprintln!(\"{:?} {:?}\", std::env::var(\"PATH\"), std::env::var(\"COST\")); }";
+    let project = task(
+        "[package.metadata.union.images.default.env]\nPATH = \"/opt/bin:$PATH\"\nCOST = \"5$$\"",
+    );
+    let outcome = project
+        .file("src/main.rs", main)
+        .locked()
+        .run(["run", "train", "--host"])
+        .succeeds();
+    let seen = outcome
+        .stderr()
+        .lines()
+        .find(|line| line.contains("/opt/bin:"))
+        .unwrap()
+        .to_owned();
+    assert!(
+        seen.contains("/opt/bin:/") && seen.contains("Ok(\"5$\")"),
+        "{seen}"
+    );
 }
 
 #[test]
 fn a_process_that_fails_says_its_exit_code() {
-    let outcome = double().run(["run", "train", "--host", "--", "--x", "0", "--label", "last words"]).exits(1).fails_with("U0804");
-    outcome.stdout_is("").stderr_has("its program ended with exit code 7; its last lines:\n  --label=last words yes");
+    let outcome = double()
+        .run([
+            "run",
+            "train",
+            "--host",
+            "--",
+            "--x",
+            "0",
+            "--label",
+            "last words",
+        ])
+        .exits(1)
+        .fails_with("U0804");
+    outcome.stdout_is("").stderr_has(
+        "its program ended with exit code 7; its last lines:\n  --label=last words yes",
+    );
 }
 
 #[test]
 fn whoever_does_not_name_the_output_folder_is_told_to() {
     let project = task("outputs = { y = \"integer\" }").locked();
-    let outcome = project.run(["run", "train", "--host"]).exits(1).fails_with("U0805").stderr_has("`y` is missing");
+    let outcome = project
+        .run(["run", "train", "--host"])
+        .exits(1)
+        .fails_with("U0805")
+        .stderr_has("`y` is missing");
     outcome.stderr_has("name `/var/outputs` in the task's `command` or `env`");
     // A program that looks for its inputs where they are in a container fails by itself.
     let main = "fn main() { std::fs::read_to_string(\"/var/inputs/x\").unwrap(); }";
-    let project = task("inputs = { x = \"integer\" }").file("src/main.rs", main).locked();
-    let outcome = project.run(["run", "train", "--host", "--", "--x", "1"]).exits(1).fails_with("U0804");
+    let project = task("inputs = { x = \"integer\" }")
+        .file("src/main.rs", main)
+        .locked();
+    let outcome = project
+        .run(["run", "train", "--host", "--", "--x", "1"])
+        .exits(1)
+        .fails_with("U0804");
     outcome.stderr_has("name `/var/inputs` in the task's `command` or `env`");
 }
 
@@ -139,7 +256,9 @@ fn whoever_does_not_name_the_output_folder_is_told_to() {
 fn an_interrupted_process_ends_and_leaves_nothing() {
     let main = "fn main() { std::fs::write(\"pid\", std::process::id().to_string()).unwrap(); println!(\"it runs\"); \
                 loop { std::thread::sleep(std::time::Duration::from_secs(1)); } }";
-    let project = task("outputs = { y = \"integer\" }").file("src/main.rs", main).locked();
+    let project = task("outputs = { y = \"integer\" }")
+        .file("src/main.rs", main)
+        .locked();
     let mut run = project.start(["run", "train", "--host"]);
     run.until_stderr_has("it runs");
     run.interrupt();
@@ -151,15 +270,32 @@ fn an_interrupted_process_ends_and_leaves_nothing() {
 #[test]
 fn a_program_that_ended_by_the_interrupt_before_it_was_noticed_was_interrupted() {
     // The signal has reached the program alone, or it first.
-    for script in ["kill -INT $$", "kill -TERM 0", "trap 'exit 130' TERM; kill -TERM 0"] {
-        let main = format!("fn main() {{ std::process::Command::new(\"/bin/sh\").args([\"-c\", {script:?}]).exec(); }}");
-        let project = task("").file("src/main.rs", format!("use std::os::unix::process::CommandExt as _;\n{main}\n")).locked();
-        project.run(["run", "train", "--host"]).exits(130).stderr_has("U0007").stdout_is("");
+    for script in [
+        "kill -INT $$",
+        "kill -TERM 0",
+        "trap 'exit 130' TERM; kill -TERM 0",
+    ] {
+        let main = format!(
+            "fn main() {{ std::process::Command::new(\"/bin/sh\").args([\"-c\", {script:?}]).exec(); }}"
+        );
+        let project = task("")
+            .file(
+                "src/main.rs",
+                format!("use std::os::unix::process::CommandExt as _;\n{main}\n"),
+            )
+            .locked();
+        project
+            .run(["run", "train", "--host"])
+            .exits(130)
+            .stderr_has("U0007")
+            .stdout_is("");
     }
 }
 
 #[test]
 fn help_says_how_inputs_are_written_and_what_the_host_lacks() {
     let help = Project::empty().run(["run", "--help"]).succeeds();
-    help.stdout_has("--xs 1 --xs 2").stdout_has("NAME = VALUE").stdout_has("replaced by directories of this run");
+    help.stdout_has("--xs 1 --xs 2")
+        .stdout_has("NAME = VALUE")
+        .stdout_has("replaced by directories of this run");
 }

@@ -38,18 +38,31 @@ fn a_large_file_that_looks_as_it_did_is_not_read_unless_that_is_asked_for() {
     project.run(["plan"]).succeeds().stdout_has("unchanged");
     forge(&project);
     project.run(["plan"]).succeeds().stdout_has("copy weights");
-    project.run(["plan", "--rehash"]).succeeds().stdout_has("unchanged");
+    project
+        .run(["plan", "--rehash"])
+        .succeeds()
+        .stdout_has("unchanged");
     // What was read again is known again.
     project.run(["plan"]).succeeds().stdout_has("unchanged");
     forge(&project);
-    project.run(["build", "--rehash"]).succeeds().stderr_has("Unchanged");
+    project
+        .run(["build", "--rehash"])
+        .succeeds()
+        .stderr_has("Unchanged");
 }
 
 #[test]
 fn a_changed_file_with_an_old_time_and_the_same_size_is_a_change() {
     let project = project();
     let old = SystemTime::now() - Duration::from_secs(86_400 * 1000);
-    let set_back = || File::options().append(true).open(project.path("weights")).unwrap().set_modified(old).unwrap();
+    let set_back = || {
+        File::options()
+            .append(true)
+            .open(project.path("weights"))
+            .unwrap()
+            .set_modified(old)
+            .unwrap()
+    };
     set_back();
     project.run(["build"]).succeeds();
     project.write("weights", vec![b'b'; SIZE]);

@@ -9,7 +9,9 @@ const MEMBERS: [&str; 4] = ["one", "two", "loud", "chosen"];
 /// Four programs with one dependency: cargo would give all of them the features that `loud` wants of it.
 fn workspace() -> Project {
     let helper = "pub fn word() -> &'static str { if cfg!(feature = \"loud\") { \"HELLO\" } else { \"hello\" } }\n";
-    let project = Project::workspace().member("helper", "[lib]\n[features]\nloud = []\n").file("members/helper/src/lib.rs", helper);
+    let project = Project::workspace()
+        .member("helper", "[lib]\n[features]\nloud = []\n")
+        .file("members/helper/src/lib.rs", helper);
     let project = MEMBERS.into_iter().fold(project, |project, name| {
         let features = if name == "loud" { ", features = [\"loud\"]" } else { "" };
         let own = if name == "chosen" { "build.features = [\"extra\"]\n" } else { "" };
@@ -41,25 +43,38 @@ fn watched(project: Project, tree: &str) -> Project {
 fn builds(project: &Project) -> Vec<String> {
     let log = std::fs::read_to_string(project.temp().join("builds")).unwrap_or_default();
     std::fs::write(project.temp().join("builds"), "").unwrap();
-    log.lines().map(|line| line.replace("--bin ", " ").trim().to_owned()).collect()
+    log.lines()
+        .map(|line| line.replace("--bin ", " ").trim().to_owned())
+        .collect()
 }
 
 fn digests(outcome: &Outcome) -> BTreeMap<String, String> {
     let images = outcome.json()["images"].as_array().unwrap().clone();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-    images.iter().map(|image| (text(&image["package"]), text(&image["digest"]))).collect()
+    images
+        .iter()
+        .map(|image| (text(&image["package"]), text(&image["digest"])))
+        .collect()
 }
 
 /// What each package gets when nothing else is compiled with it.
 fn alone() -> BTreeMap<String, String> {
-    let each = MEMBERS.into_iter().flat_map(|name| digests(&workspace().run(["build", "-p", name, "--format", "json"]).succeeds()));
+    let each = MEMBERS.into_iter().flat_map(|name| {
+        digests(
+            &workspace()
+                .run(["build", "-p", name, "--format", "json"])
+                .succeeds(),
+        )
+    });
     each.collect()
 }
 
 #[test]
 fn packages_with_the_same_features_are_compiled_by_one_call_and_have_the_bytes_of_each_alone() {
     let project = watched(workspace(), ":");
-    let together = project.run(["build", "--workspace", "--format", "json"]).succeeds();
+    let together = project
+        .run(["build", "--workspace", "--format", "json"])
+        .succeeds();
     assert_eq!(builds(&project), ["chosen", "loud", "one two"]);
     assert_eq!(digests(&together), alone());
 
@@ -68,23 +83,36 @@ fn packages_with_the_same_features_are_compiled_by_one_call_and_have_the_bytes_o
     project.append("members/helper/src/lib.rs", "pub fn more() {}\n");
     project.run(["build", "--workspace"]).succeeds();
     assert_eq!(builds(&project), ["chosen", "loud", "one two"]);
-    project.append("members/two/src/main.rs", "#[allow(dead_code)] fn more() {}\n");
+    project.append(
+        "members/two/src/main.rs",
+        "#[allow(dead_code)] fn more() {}\n",
+    );
     project.run(["build", "--workspace"]).succeeds();
     assert_eq!(builds(&project), ["two"]);
 }
 
 #[test]
 fn what_cargo_compiles_with_other_features_than_it_said_is_compiled_apart() {
-    let project = watched(workspace(), "echo \"app v0.1.0|\"; echo \"helper v0.1.0|\"; exit 0");
-    let together = project.run(["build", "--workspace", "--format", "json"]).succeeds();
-    assert_eq!(builds(&project), ["chosen", "loud one two", "loud", "one", "two"]);
+    let project = watched(
+        workspace(),
+        "echo \"app v0.1.0|\"; echo \"helper v0.1.0|\"; exit 0",
+    );
+    let together = project
+        .run(["build", "--workspace", "--format", "json"])
+        .succeeds();
+    assert_eq!(
+        builds(&project),
+        ["chosen", "loud one two", "loud", "one", "two"]
+    );
     assert_eq!(digests(&together), alone());
 }
 
 #[test]
 fn without_an_answer_of_cargo_each_package_is_compiled_alone() {
     let project = watched(workspace(), "exit 101");
-    let together = project.run(["build", "--workspace", "--format", "json"]).succeeds();
+    let together = project
+        .run(["build", "--workspace", "--format", "json"])
+        .succeeds();
     assert_eq!(builds(&project), ["chosen", "loud", "one", "two"]);
     assert_eq!(digests(&together), alone());
 }

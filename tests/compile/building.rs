@@ -15,7 +15,14 @@ async fn a_binary_is_made_and_runs() {
 #[tokio::test]
 async fn a_static_binary_asks_for_no_interpreter() {
     let mut project = Project::app("fn main() { println!(\"hello\"); }");
-    let bytes = async |project: &Project| std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
+    let bytes = async |project: &Project| {
+        std::fs::read(
+            project
+                .executable(&project.build().await.unwrap().0, "app")
+                .await,
+        )
+        .unwrap()
+    };
     assert!(has_interpreter(&bytes(&project).await));
     project.settings.compile.linkage = Linkage::Static;
     assert_eq!(project.run().await, "hello");
@@ -36,10 +43,18 @@ async fn the_binaries_that_are_asked_for_are_made_and_no_others() {
 
 #[tokio::test]
 async fn features_and_variables_reach_the_code() {
-    let mut project =
-        Project::app("fn main() { println!(\"{} {} {}\", cfg!(feature = \"a\"), cfg!(feature = \"b\"), env!(\"GREETING\")); }");
-    project.write("Cargo.toml", &manifest("app", "[features]\ndefault = ['a']\na = []\nb = []\n"));
-    project.settings.compile.env.insert("GREETING".to_owned(), "hi there".to_owned());
+    let mut project = Project::app(
+        "fn main() { println!(\"{} {} {}\", cfg!(feature = \"a\"), cfg!(feature = \"b\"), env!(\"GREETING\")); }",
+    );
+    project.write(
+        "Cargo.toml",
+        &manifest("app", "[features]\ndefault = ['a']\na = []\nb = []\n"),
+    );
+    project
+        .settings
+        .compile
+        .env
+        .insert("GREETING".to_owned(), "hi there".to_owned());
     assert_eq!(project.run().await, "true false hi there");
     project.settings.compile.features.insert("b".to_owned());
     project.settings.compile.default_features = false;
@@ -52,10 +67,19 @@ async fn the_user_s_flags_stay_wherever_they_are_set() {
     let mut project = Project::app(code);
     project.write(".cargo/config.toml", "build.rustflags = ['--cfg', 'build']");
     assert_eq!(project.run().await, "true false false false");
-    project.write(".cargo/config.toml", &format!("build.rustflags = ['--cfg=build']\ntarget.{}.rustflags = '--cfg target'", triple()));
+    project.write(
+        ".cargo/config.toml",
+        &format!(
+            "build.rustflags = ['--cfg=build']\ntarget.{}.rustflags = '--cfg target'",
+            triple()
+        ),
+    );
     assert_eq!(project.run().await, "false true false false");
     let cfgs = "[target.'cfg(unix)']\nrustflags = ['--cfg=cfgs']\n[target.'cfg(windows)']\nrustflags = ['--cfg=env']\n";
-    project.write(".cargo/config.toml", &format!("build.rustflags = ['--cfg=build']\n{cfgs}"));
+    project.write(
+        ".cargo/config.toml",
+        &format!("build.rustflags = ['--cfg=build']\n{cfgs}"),
+    );
     assert_eq!(project.run().await, "false false true false");
     project.environment.set("RUSTFLAGS", "--cfg env");
     assert_eq!(project.run().await, "false false false true");
@@ -66,7 +90,10 @@ async fn flags_and_profiles_in_build_env_take_effect_beside_ours() {
     let code = "#![allow(unexpected_cfgs)]\nfn main() { println!(\"{} {} {}\", cfg!(one), cfg!(two), cfg!(debug_assertions)); }";
     let mut project = Project::app(code);
     project.settings.compile.linkage = Linkage::Static;
-    let own = format!("CARGO_TARGET_{}_RUSTFLAGS", triple().to_uppercase().replace('-', "_"));
+    let own = format!(
+        "CARGO_TARGET_{}_RUSTFLAGS",
+        triple().to_uppercase().replace('-', "_")
+    );
     for (name, flags) in [
         ("RUSTFLAGS", "--cfg one"),
         ("CARGO_ENCODED_RUSTFLAGS", "--cfg\x1fone"),
@@ -75,14 +102,23 @@ async fn flags_and_profiles_in_build_env_take_effect_beside_ours() {
     ] {
         project.settings.compile.env = [(name.to_owned(), flags.to_owned())].into();
         assert_eq!(project.run().await, "true false false", "{name}");
-        let bytes = std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
+        let bytes = std::fs::read(
+            project
+                .executable(&project.build().await.unwrap().0, "app")
+                .await,
+        )
+        .unwrap();
         assert!(!has_interpreter(&bytes), "{name} hides how it is linked");
     }
     // As cargo has it, exported flags hide those of a file, and the manifest's word is above what the user has exported.
     project.environment.set("RUSTFLAGS", "--cfg two");
     project.settings.compile.env = [("RUSTFLAGS".to_owned(), "--cfg one".to_owned())].into();
     assert_eq!(project.run().await, "true false false");
-    project.settings.compile.env = [("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS".to_owned(), "true".to_owned())].into();
+    project.settings.compile.env = [(
+        "CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS".to_owned(),
+        "true".to_owned(),
+    )]
+    .into();
     assert_eq!(project.run().await, "false true true");
 }
 
@@ -97,7 +133,10 @@ async fn symbols_are_stripped_when_the_profile_says_so_and_not_otherwise() {
         String::from_utf8_lossy(&bytes).contains("a_name_of_its_own")
     };
     assert!(names().await);
-    project.write("Cargo.toml", &manifest("app", "[profile.release]\nstrip = true\n"));
+    project.write(
+        "Cargo.toml",
+        &manifest("app", "[profile.release]\nstrip = true\n"),
+    );
     assert!(!names().await);
 }
 
@@ -108,25 +147,47 @@ async fn a_backtrace_names_functions_and_with_debug_information_lines() {
     );
     let backtrace = async || {
         let (compiled, _) = project.build().await.unwrap();
-        let output = std::process::Command::new(project.executable(&compiled, "app").await).env("RUST_BACKTRACE", "1").output().unwrap();
+        let output = std::process::Command::new(project.executable(&compiled, "app").await)
+            .env("RUST_BACKTRACE", "1")
+            .output()
+            .unwrap();
         String::from_utf8(output.stderr).unwrap()
     };
     let named = backtrace().await;
-    assert!(named.contains("app::a_name_of_its_own") && !named.contains("at /workspace/src/main.rs:2"), "{named}");
-    project.write("Cargo.toml", &manifest("app", "[profile.release]\ndebug = 'line-tables-only'\n"));
+    assert!(
+        named.contains("app::a_name_of_its_own") && !named.contains("at /workspace/src/main.rs:2"),
+        "{named}"
+    );
+    project.write(
+        "Cargo.toml",
+        &manifest("app", "[profile.release]\ndebug = 'line-tables-only'\n"),
+    );
     let lines = backtrace().await;
-    assert!(lines.contains("/workspace/src/main.rs:2") || lines.contains("./src/main.rs:2"), "{lines}");
+    assert!(
+        lines.contains("/workspace/src/main.rs:2") || lines.contains("./src/main.rs:2"),
+        "{lines}"
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_compiled_incrementally() {
     let mut project = Project::app("fn main() { println!(\"hello\"); }");
-    let bytes = async |project: &Project| std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
+    let bytes = async |project: &Project| {
+        std::fs::read(
+            project
+                .executable(&project.build().await.unwrap().0, "app")
+                .await,
+        )
+        .unwrap()
+    };
     let plain = bytes(&project).await;
     std::fs::remove_dir_all(project.path("target")).unwrap();
     project.environment.set("CARGO_INCREMENTAL", "1");
     project.settings.compile.env = [("CARGO_INCREMENTAL".to_owned(), "1".to_owned())].into();
-    project.write(".cargo/config.toml", "[profile.release]\nincremental = true\n[build]\nincremental = true\n");
+    project.write(
+        ".cargo/config.toml",
+        "[profile.release]\nincremental = true\n[build]\nincremental = true\n",
+    );
     assert!(plain == bytes(&project).await, "the executables differ");
 }
 
@@ -136,13 +197,19 @@ async fn a_failed_compile_keeps_cargo_s_exit_code() {
     let error = project.build().await.unwrap_err();
     assert_eq!(error.code(), Code::CompileFailed);
     let cause = std::error::Error::source(&error).unwrap();
-    assert_eq!(cause.downcast_ref::<ProcessFailure>().unwrap().code, Some(101));
+    assert_eq!(
+        cause.downcast_ref::<ProcessFailure>().unwrap().code,
+        Some(101)
+    );
 }
 
 #[tokio::test]
 async fn a_compile_that_a_signal_ended_was_interrupted() {
     let mut project = Project::app("fn main() {}");
-    project.cargo_program = Some(project.program("cargo", "case $1 in build) kill -INT $$ ;; esac\nexec cargo \"$@\""));
+    project.cargo_program = Some(project.program(
+        "cargo",
+        "case $1 in build) kill -INT $$ ;; esac\nexec cargo \"$@\"",
+    ));
     assert_eq!(project.build().await.unwrap_err().code(), Code::Interrupted);
 }
 
@@ -153,7 +220,10 @@ async fn cargo_s_own_words_on_a_binary_that_needs_features() {
         "Cargo.toml",
         &manifest("app", "[features]\nx = []\n[[bin]]\nname = 'app'\npath = 'src/main.rs'\nrequired-features = ['x']\n"),
     );
-    assert_eq!(project.build().await.unwrap_err().code(), Code::CompileFailed);
+    assert_eq!(
+        project.build().await.unwrap_err().code(),
+        Code::CompileFailed
+    );
 }
 
 #[tokio::test]
@@ -161,7 +231,10 @@ async fn the_generated_file_is_that_of_the_package_s_own_build_script() {
     let script = "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), env!(\"CARGO_PKG_NAME\")).unwrap(); }";
     let project = Project::app("fn main() {}");
     assert_eq!(project.generated_file().await, None);
-    project.write("Cargo.toml", &manifest("app", "[dependencies]\nhelper = { path = 'helper' }\n"));
+    project.write(
+        "Cargo.toml",
+        &manifest("app", "[dependencies]\nhelper = { path = 'helper' }\n"),
+    );
     project.write("helper/Cargo.toml", &manifest("helper", ""));
     project.write("helper/src/lib.rs", "");
     for package in ["", "helper/"] {
@@ -174,7 +247,16 @@ async fn the_generated_file_is_that_of_the_package_s_own_build_script() {
 #[tokio::test]
 async fn a_second_compile_has_nothing_to_do() {
     let project = Project::app("fn main() {}");
-    let made = async || std::fs::metadata(project.executable(&project.build().await.unwrap().0, "app").await).unwrap().modified().unwrap();
+    let made = async || {
+        std::fs::metadata(
+            project
+                .executable(&project.build().await.unwrap().0, "app")
+                .await,
+        )
+        .unwrap()
+        .modified()
+        .unwrap()
+    };
     let first = made().await;
     assert_eq!(made().await, first);
 }
@@ -186,7 +268,10 @@ async fn a_relative_target_directory_is_the_same_for_build_scripts() {
     project.environment.set("CARGO_TARGET_DIR", "out/here");
     let workspace = Workspace::load(&project.cargo(), None).await.unwrap();
     let generated = project.generated_file().await.unwrap();
-    assert_eq!(std::fs::read_to_string(generated).unwrap(), workspace.target_directory.display().to_string());
+    assert_eq!(
+        std::fs::read_to_string(generated).unwrap(),
+        workspace.target_directory.display().to_string()
+    );
 }
 
 #[tokio::test]

@@ -6,9 +6,18 @@ use crate::project::{Project, manifest};
 
 fn with_helper(lib: &str) -> Project {
     Project::new(&[
-        ("Cargo.toml", "[workspace]\nmembers = ['app', 'helper']\nresolver = '3'\n"),
-        ("app/Cargo.toml", &manifest("app", "[dependencies]\nhelper = { path = '../helper' }\n")),
-        ("app/src/main.rs", "fn main() { println!(\"{}\", helper::text()); }"),
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = ['app', 'helper']\nresolver = '3'\n",
+        ),
+        (
+            "app/Cargo.toml",
+            &manifest("app", "[dependencies]\nhelper = { path = '../helper' }\n"),
+        ),
+        (
+            "app/src/main.rs",
+            "fn main() { println!(\"{}\", helper::text()); }",
+        ),
         ("helper/Cargo.toml", &manifest("helper", "")),
         ("helper/src/lib.rs", lib),
         ("my config.txt", "hello"),
@@ -21,11 +30,20 @@ const INCLUDES: &str = "pub fn text() -> &'static str { include_str!(\"../../my 
 async fn a_file_that_a_dependency_includes_is_learned_for_that_dependency() {
     let mut project = with_helper(INCLUDES);
     assert_eq!(project.run().await, "hello");
-    assert_eq!((project.learned("helper").as_str(), project.learned("app").as_str()), ("{\"inputs\":[\"../my config.txt\"]}", "{}"));
+    assert_eq!(
+        (
+            project.learned("helper").as_str(),
+            project.learned("app").as_str()
+        ),
+        ("{\"inputs\":[\"../my config.txt\"]}", "{}")
+    );
     assert!(project.named_inputs().await.contains_key("my config.txt"));
     project.write("my config.txt", "changed");
     assert_eq!(project.run().await, "changed");
-    project.settings.exclude.push(project.pattern("app", "../my config.txt"));
+    project
+        .settings
+        .exclude
+        .push(project.pattern("app", "../my config.txt"));
     let error = project.build().await.unwrap_err();
     assert_eq!(error.code(), Code::InputNotCovered);
     assert!(error.advice().contains("exclude"), "{}", error.advice());
@@ -35,7 +53,10 @@ async fn a_file_that_a_dependency_includes_is_learned_for_that_dependency() {
 async fn a_directory_that_a_build_script_watches_is_learned_when_it_lies_outside() {
     let project = with_helper("pub fn text() -> &'static str { \"\" }");
     let watch = |paths: &[&str]| {
-        let lines: String = paths.iter().map(|path| format!("println!(\"cargo::rerun-if-changed={path}\");")).collect();
+        let lines: String = paths
+            .iter()
+            .map(|path| format!("println!(\"cargo::rerun-if-changed={path}\");"))
+            .collect();
         format!("fn main() {{ {lines} }}")
     };
     project.write("app/build.rs", &watch(&["sql", "absent", "../schema"]));
@@ -44,7 +65,10 @@ async fn a_directory_that_a_build_script_watches_is_learned_when_it_lies_outside
     project.build().await.unwrap();
     assert_eq!(project.learned("app"), "{\"inputs\":[\"../schema\"]}");
     let inputs = project.named_inputs().await;
-    assert!(inputs.contains_key("app/sql/one.sql") && inputs.contains_key("schema/deep/two.sql"), "{inputs:?}");
+    assert!(
+        inputs.contains_key("app/sql/one.sql") && inputs.contains_key("schema/deep/two.sql"),
+        "{inputs:?}"
+    );
 }
 
 #[tokio::test]
@@ -56,7 +80,10 @@ async fn what_no_compile_names_any_more_goes_when_something_else_is_learned() {
     project.write("src/main.rs", "fn main() { println!(\"none\"); }");
     assert_eq!(project.run().await, "none");
     assert_eq!(project.learned("app"), "{\"inputs\":[\"a.md\"]}");
-    project.write("src/main.rs", "fn main() { println!(\"{}\", include_str!(\"../b.md\")); }");
+    project.write(
+        "src/main.rs",
+        "fn main() { println!(\"{}\", include_str!(\"../b.md\")); }",
+    );
     assert_eq!(project.run().await, "b");
     assert_eq!(project.learned("app"), "{\"inputs\":[\"b.md\"]}");
 }
@@ -75,7 +102,10 @@ async fn what_is_generated_and_what_is_watched_of_cargo_s_own_needs_no_input() {
 #[tokio::test]
 async fn a_source_behind_a_link_is_covered() {
     let project = Project::app("mod shared;\nfn main() { println!(\"{}\", shared::TEXT); }");
-    project.write("elsewhere/mod.rs", "pub const TEXT: &str = include_str!(\"text.txt\");");
+    project.write(
+        "elsewhere/mod.rs",
+        "pub const TEXT: &str = include_str!(\"text.txt\");",
+    );
     project.write("elsewhere/text.txt", "linked");
     std::os::unix::fs::symlink("../elsewhere", project.path("src/shared")).unwrap();
     assert_eq!(project.run().await, "linked");
@@ -83,34 +113,68 @@ async fn a_source_behind_a_link_is_covered() {
 
 #[tokio::test]
 async fn a_file_outside_of_everything_is_only_told() {
-    let project = Project::app("fn main() { println!(\"{}\", include_str!(\"../../other.txt\")); }");
+    let project =
+        Project::app("fn main() { println!(\"{}\", include_str!(\"../../other.txt\")); }");
     project.write("../other.txt", "outside");
     let (_, findings) = project.build().await.unwrap();
-    assert_eq!(findings.outside, [project.path("..").canonicalize().unwrap().join("other.txt")].into());
+    assert_eq!(
+        findings.outside,
+        [project.path("..").canonicalize().unwrap().join("other.txt")].into()
+    );
     assert_eq!(project.learned("app"), "{}");
 }
 
 #[tokio::test]
 async fn a_package_outside_of_the_workspace_is_told_and_checked() {
     let project = Project::app("fn main() { println!(\"{}\", shared::TEXT); }");
-    project.write("Cargo.toml", &manifest("app", "[dependencies]\nshared = { path = '../shared' }\n"));
-    project.write("../shared/Cargo.toml", &manifest("shared", "[dependencies]\ndeeper = { path = '../deeper' }\n"));
-    project.write("../shared/src/lib.rs", "pub const TEXT: &str = deeper::TEXT;");
+    project.write(
+        "Cargo.toml",
+        &manifest("app", "[dependencies]\nshared = { path = '../shared' }\n"),
+    );
+    project.write(
+        "../shared/Cargo.toml",
+        &manifest(
+            "shared",
+            "[dependencies]\ndeeper = { path = '../deeper' }\n",
+        ),
+    );
+    project.write(
+        "../shared/src/lib.rs",
+        "pub const TEXT: &str = deeper::TEXT;",
+    );
     project.write("../deeper/Cargo.toml", &manifest("deeper", ""));
     project.write("../deeper/src/lib.rs", "pub const TEXT: &str = \"deep\";");
     assert_eq!(project.run().await, "deep");
-    assert!(project.named_inputs().await.contains_key("../deeper/src/lib.rs"));
+    assert!(
+        project
+            .named_inputs()
+            .await
+            .contains_key("../deeper/src/lib.rs")
+    );
     let notes = project.notes.take().join("\n");
-    assert!(notes.contains("`deeper` at") && notes.contains("`shared` at"), "{notes}");
+    assert!(
+        notes.contains("`deeper` at") && notes.contains("`shared` at"),
+        "{notes}"
+    );
     project.write("../deeper/text.txt", "hidden");
-    project.write("../deeper/src/lib.rs", "pub const TEXT: &str = include_str!(\"../text.txt\");");
+    project.write(
+        "../deeper/src/lib.rs",
+        "pub const TEXT: &str = include_str!(\"../text.txt\");",
+    );
     assert_eq!(project.run().await, "hidden");
-    assert!(project.named_inputs().await.contains_key("../deeper/text.txt"));
+    assert!(
+        project
+            .named_inputs()
+            .await
+            .contains_key("../deeper/text.txt")
+    );
 }
 
 #[tokio::test]
 async fn variables_that_local_code_and_scripts_depend_on_are_learned_set_or_not() {
-    let mut project = with_helper("pub fn text() -> &'static str { option_env!(\"IN_LIBRARY\").unwrap_or(\"none\") }");
+    let mut project = with_helper(
+        "pub fn text() -> &'static str { option_env!(\"IN_LIBRARY\").unwrap_or(\"none\") }",
+    );
     project.write(
         "app/src/main.rs",
         "fn main() { println!(\"{} {:?} {} {}\", helper::text(), option_env!(\"IN_BINARY\"), env!(\"CARGO_PKG_NAME\"), env!(\"BY_SCRIPT\")); }",
@@ -120,14 +184,24 @@ async fn variables_that_local_code_and_scripts_depend_on_are_learned_set_or_not(
         "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=BY_SCRIPT=x\"); for name in [\"IN_SCRIPT\", \"UNSET\", \"PATH\"] { println!(\"cargo::rerun-if-env-changed={name}\"); } }",
     );
     project.build().await.unwrap();
-    assert_eq!(project.learned("app"), "{\"variables\":[\"IN_BINARY\",\"IN_SCRIPT\",\"UNSET\"]}");
-    assert_eq!(project.learned("helper"), "{\"variables\":[\"IN_LIBRARY\"]}");
+    assert_eq!(
+        project.learned("app"),
+        "{\"variables\":[\"IN_BINARY\",\"IN_SCRIPT\",\"UNSET\"]}"
+    );
+    assert_eq!(
+        project.learned("helper"),
+        "{\"variables\":[\"IN_LIBRARY\"]}"
+    );
     let before = project.named_inputs().await;
     assert_eq!(before["variable IN_LIBRARY"], "Text(\"unset\")");
     project.environment.set("IN_LIBRARY", "secret");
     project.environment.set("UNUSED", "x");
     let after = project.named_inputs().await;
-    let changed: Vec<_> = after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, _)| name.as_str()).collect();
+    let changed: Vec<_> = after
+        .iter()
+        .filter(|(name, value)| before.get(*name) != Some(value))
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(changed, ["variable IN_LIBRARY"]);
     assert!(!format!("{after:?}").contains("secret"));
     assert!(project.run().await.starts_with("secret"));
@@ -149,7 +223,13 @@ async fn a_manifest_that_moves_during_the_compile_stops_the_build() {
     let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); let text = std::fs::read_to_string(\"Cargo.toml\").unwrap(); std::fs::write(\"Cargo.toml\", text + \"[features]\\nx = []\\n\").unwrap(); }";
     project.write("build.rs", script);
     let error = project.build().await.unwrap_err();
-    assert_eq!((error.code(), error.to_string().as_str()), (Code::InputsMoved, "`Cargo.toml` changed while the code was compiled"));
+    assert_eq!(
+        (error.code(), error.to_string().as_str()),
+        (
+            Code::InputsMoved,
+            "`Cargo.toml` changed while the code was compiled"
+        )
+    );
 }
 
 #[tokio::test]
@@ -159,8 +239,16 @@ async fn what_cargo_does_not_compile_again_is_never_taken() {
     let helper = project.path("helper/src/lib.rs");
     let before = std::fs::metadata(&helper).unwrap().modified().unwrap();
     project.edit("helper/src/lib.rs", "one", "two");
-    std::fs::File::options().write(true).open(&helper).unwrap().set_modified(before).unwrap();
-    project.cargo_program = Some(project.program("cargo-that-keeps", "test \"$1\" = clean || exec cargo \"$@\""));
+    std::fs::File::options()
+        .write(true)
+        .open(&helper)
+        .unwrap()
+        .set_modified(before)
+        .unwrap();
+    project.cargo_program = Some(project.program(
+        "cargo-that-keeps",
+        "test \"$1\" = clean || exec cargo \"$@\"",
+    ));
     let error = project.build().await.unwrap_err();
     assert_eq!(error.code(), Code::ArtifactStale);
     assert!(error.to_string().contains("helper"), "{error}");
@@ -172,16 +260,29 @@ async fn what_cargo_does_not_compile_again_is_never_taken() {
 async fn variables_are_noticed_wherever_cargo_builds() {
     for (config, variable) in [
         ("build.build-dir = 'elsewhere'", None),
-        ("build.build-dir = '{workspace-root}/made/{workspace-path-hash}'", None),
-        ("build.build-dir = '{cargo-cache-home}/made/{workspace-path-hash}'", None),
+        (
+            "build.build-dir = '{workspace-root}/made/{workspace-path-hash}'",
+            None,
+        ),
+        (
+            "build.build-dir = '{cargo-cache-home}/made/{workspace-path-hash}'",
+            None,
+        ),
         ("", Some("from-a-variable")),
     ] {
-        let mut project = Project::app("fn main() { println!(\"{:?}\", option_env!(\"IN_BINARY\")); }");
+        let mut project =
+            Project::app("fn main() { println!(\"{:?}\", option_env!(\"IN_BINARY\")); }");
         project.write(".cargo/config.toml", config);
-        variable.into_iter().for_each(|folder| project.environment.set("CARGO_BUILD_BUILD_DIR", folder));
+        variable
+            .into_iter()
+            .for_each(|folder| project.environment.set("CARGO_BUILD_BUILD_DIR", folder));
         project.environment.set("IN_BINARY", "x");
         project.build().await.unwrap();
-        assert_eq!(project.learned("app"), "{\"variables\":[\"IN_BINARY\"]}", "{config}");
+        assert_eq!(
+            project.learned("app"),
+            "{\"variables\":[\"IN_BINARY\"]}",
+            "{config}"
+        );
     }
 }
 
@@ -191,7 +292,10 @@ async fn only_the_toolchain_s_own_files_are_exempt() {
     project.write("text.md", "hello");
     // A toolchain whose root everything lies in, as a distribution's does in `/usr`.
     let root = project.path("..").canonicalize().unwrap();
-    let script = format!("case \"$*\" in '--print sysroot') echo '{}' ;; *) exec rustc \"$@\" ;; esac", root.display());
+    let script = format!(
+        "case \"$*\" in '--print sysroot') echo '{}' ;; *) exec rustc \"$@\" ;; esac",
+        root.display()
+    );
     let rustc = project.program("my-rustc", &script);
     project.environment.set("RUSTC", &rustc);
     project.build().await.unwrap();

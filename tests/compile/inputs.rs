@@ -23,13 +23,25 @@ const FILES: &[(&str, &str)] = &[
     ("app/.gitignore", "ignored.rs\n"),
     ("app/tests/it.rs", ""),
     ("app/sql/a.sql", ""),
-    ("helper/Cargo.toml", "[package]\nname = 'helper'\nversion = '0.1.0'\nedition = '2024'\n"),
+    (
+        "helper/Cargo.toml",
+        "[package]\nname = 'helper'\nversion = '0.1.0'\nedition = '2024'\n",
+    ),
     ("helper/src/lib.rs", ""),
-    ("tests-only/Cargo.toml", "[package]\nname = 'tests-only'\nversion = '0.1.0'\nedition = '2024'\n"),
+    (
+        "tests-only/Cargo.toml",
+        "[package]\nname = 'tests-only'\nversion = '0.1.0'\nedition = '2024'\n",
+    ),
     ("tests-only/src/lib.rs", ""),
-    ("unrelated/Cargo.toml", "[package]\nname = 'unrelated'\nversion = '0.1.0'\nedition = '2024'\n"),
+    (
+        "unrelated/Cargo.toml",
+        "[package]\nname = 'unrelated'\nversion = '0.1.0'\nedition = '2024'\n",
+    ),
     ("unrelated/src/lib.rs", ""),
-    ("../shared/Cargo.toml", "[package]\nname = 'shared'\nversion = '0.3.0'\nedition = '2024'\n"),
+    (
+        "../shared/Cargo.toml",
+        "[package]\nname = 'shared'\nversion = '0.3.0'\nedition = '2024'\n",
+    ),
     ("../shared/src/lib.rs", ""),
 ];
 
@@ -40,7 +52,11 @@ async fn moved(edit: impl FnOnce(&mut Project)) -> Vec<String> {
     edit(&mut project);
     let after = project.named_inputs().await;
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .cloned()
+        .collect()
 }
 
 macro_rules! moves {
@@ -101,24 +117,48 @@ moves! {
 
 #[tokio::test]
 async fn the_key_is_that_of_the_tree_and_not_of_its_place_or_its_user() {
-    let [here, mut there] = ["ws", "another folder/deeper/../there"].map(|name| Project::at(name, &FILES[..14]));
+    let [here, mut there] =
+        ["ws", "another folder/deeper/../there"].map(|name| Project::at(name, &FILES[..14]));
     for project in [&here, &there] {
         project.edit("app/Cargo.toml", "shared = { path = '../../shared' }\n", "");
-        project.write(".cargo/config.toml", "[env]\nHERE = { value = 'x', relative = true }\n");
+        project.write(
+            ".cargo/config.toml",
+            "[env]\nHERE = { value = 'x', relative = true }\n",
+        );
     }
-    there.environment.set("CARGO_HOME", there.path("../cargo-home"));
+    there
+        .environment
+        .set("CARGO_HOME", there.path("../cargo-home"));
     there.environment.set("USER", "somebody else");
-    let flags = |project: &Project| format!("-L{}", project.path("native").display().to_string().replace(' ', ""));
+    let flags = |project: &Project| {
+        format!(
+            "-L{}",
+            project
+                .path("native")
+                .display()
+                .to_string()
+                .replace(' ', "")
+        )
+    };
     let mut here = here;
     here.environment.set("RUSTFLAGS", flags(&here));
-    assert_ne!(here.inputs().await.unwrap().inputs.key("code"), there.inputs().await.unwrap().inputs.key("code"));
+    assert_ne!(
+        here.inputs().await.unwrap().inputs.key("code"),
+        there.inputs().await.unwrap().inputs.key("code")
+    );
     here.environment.remove("RUSTFLAGS");
-    let (a, b) = (here.inputs().await.unwrap().inputs, there.inputs().await.unwrap().inputs);
+    let (a, b) = (
+        here.inputs().await.unwrap().inputs,
+        there.inputs().await.unwrap().inputs,
+    );
     assert_eq!(a, b);
     assert_eq!(a.key("code"), b.key("code"));
     let text = format!("{a:?}");
     let (root, user) = (here.path(""), std::env::var("HOME").unwrap());
-    assert!(!text.contains(root.to_str().unwrap()) && !text.contains(&user), "{text}");
+    assert!(
+        !text.contains(root.to_str().unwrap()) && !text.contains(&user),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -127,7 +167,10 @@ async fn flags_that_name_the_workspace_have_one_key_in_every_checkout() {
     for name in ["a", "b/c"] {
         let mut project = Project::at(name, &FILES[..14]);
         project.edit("app/Cargo.toml", "shared = { path = '../../shared' }\n", "");
-        project.environment.set("RUSTFLAGS", format!("-L{}/native", project.path("").display()));
+        project.environment.set(
+            "RUSTFLAGS",
+            format!("-L{}/native", project.path("").display()),
+        );
         keys.push(project.inputs().await.unwrap().inputs.key("code"));
     }
     assert_eq!(keys[0], keys[1]);
@@ -138,9 +181,15 @@ async fn a_file_that_has_the_name_of_a_setting_hides_nothing() {
     let mut project = Project::app("fn main() {}");
     project.write("profile", "x");
     let plain = project.named_inputs().await;
-    project.settings.inputs = ["profile", "Cargo.lock", "Cargo.toml"].map(|name| project.pattern("", name)).into();
+    project.settings.inputs = ["profile", "Cargo.lock", "Cargo.toml"]
+        .map(|name| project.pattern("", name))
+        .into();
     let named = project.named_inputs().await;
-    let added: Vec<&str> = named.keys().filter(|name| !plain.contains_key(*name)).map(String::as_str).collect();
+    let added: Vec<&str> = named
+        .keys()
+        .filter(|name| !plain.contains_key(*name))
+        .map(String::as_str)
+        .collect();
     assert_eq!(added, ["./Cargo.lock", "./Cargo.toml"]);
     assert!(plain.contains_key("profile") && plain.contains_key("./profile"));
 }
@@ -149,7 +198,10 @@ async fn a_file_that_has_the_name_of_a_setting_hides_nothing() {
 async fn a_missing_lock_file_is_made_and_said_unless_it_is_locked() {
     let mut project = Project::app("fn main() {}");
     project.locked = true;
-    assert_eq!(project.inputs().await.unwrap_err().code(), Code::LockfileMissing);
+    assert_eq!(
+        project.inputs().await.unwrap_err().code(),
+        Code::LockfileMissing
+    );
     assert!(!project.path("Cargo.lock").exists());
     project.locked = false;
     project.inputs().await.unwrap();
@@ -164,16 +216,27 @@ async fn a_lock_file_that_no_longer_fits_is_brought_up_to_date() {
     let project = Project::new(FILES);
     project.inputs().await.unwrap();
     project.notes.take();
-    project.edit("app/Cargo.toml", "[dev-dependencies]\ntests-only = { path = '../tests-only' }\n", "");
+    project.edit(
+        "app/Cargo.toml",
+        "[dev-dependencies]\ntests-only = { path = '../tests-only' }\n",
+        "",
+    );
     project.inputs().await.unwrap();
-    assert_eq!(project.notes.take(), ["Cargo.lock was brought up to date: `app` no longer needs `tests-only 0.1.0`"]);
+    assert_eq!(
+        project.notes.take(),
+        ["Cargo.lock was brought up to date: `app` no longer needs `tests-only 0.1.0`"]
+    );
     project.inputs().await.unwrap();
     assert!(project.notes.take().is_empty());
 }
 
 /// A program that writes down how it is called, and calls the compiler.
 fn asked_compiler(project: &Project, name: &str, release: &str) -> (PathBuf, PathBuf) {
-    let (source, program, log) = (project.path(&format!("../{name}.rs")), project.path(&format!("../{name}")), project.path("../log"));
+    let (source, program, log) = (
+        project.path(&format!("../{name}.rs")),
+        project.path(&format!("../{name}")),
+        project.path("../log"),
+    );
     let code = format!(
         "use std::io::Write as _;\nfn main() {{\n let words: Vec<String> = std::env::args().skip(1).collect();\n \
          let mut log = std::fs::File::options().append(true).create(true).open({log:?}).unwrap();\n log.write_all((words.join(\" \") + \"\\n\").as_bytes()).unwrap();\n \
@@ -182,12 +245,24 @@ fn asked_compiler(project: &Project, name: &str, release: &str) -> (PathBuf, Pat
     );
     std::fs::write(&source, code).unwrap();
     let mut rustc = std::process::Command::new("rustc");
-    assert!(rustc.arg(&source).arg("-o").arg(&program).status().unwrap().success());
+    assert!(
+        rustc
+            .arg(&source)
+            .arg("-o")
+            .arg(&program)
+            .status()
+            .unwrap()
+            .success()
+    );
     (program, log)
 }
 
 fn times_asked(log: &Path) -> usize {
-    std::fs::read_to_string(log).unwrap().lines().filter(|line| *line == "-vV").count()
+    std::fs::read_to_string(log)
+        .unwrap()
+        .lines()
+        .filter(|line| *line == "-vV")
+        .count()
 }
 
 #[tokio::test]
@@ -207,7 +282,12 @@ async fn the_compiler_is_asked_once_and_again_when_the_choice_may_have_changed()
     // Another program in its place, as old as the first.
     let modified = std::fs::metadata(&rustc).unwrap().modified().unwrap();
     let (other, _) = asked_compiler(&project, "other-rustc", "7");
-    std::fs::File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&other)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
     std::fs::rename(&other, &rustc).unwrap();
     assert_ne!(project.named_inputs().await["rustc"], before["rustc"]);
 }
@@ -216,7 +296,10 @@ async fn the_compiler_is_asked_once_and_again_when_the_choice_may_have_changed()
 async fn a_compiler_that_is_a_script_is_asked_every_time() {
     let mut project = Project::app("fn main() {}");
     let choice = project.path("../choice");
-    let script = format!("rustc \"$@\" | sed \"s/^release: 1\\./release: $(cat '{}')./\"", choice.display());
+    let script = format!(
+        "rustc \"$@\" | sed \"s/^release: 1\\./release: $(cat '{}')./\"",
+        choice.display()
+    );
     let rustc = project.program("my-rustc", &script);
     project.environment.set("RUSTC", &rustc);
     std::fs::write(&choice, "1").unwrap();
@@ -233,11 +316,19 @@ async fn a_toolchain_that_is_linked_elsewhere_is_another() {
     let home = PathBuf::from(project.environment.get("RUSTUP_HOME").unwrap());
     let own = project.path("../rustup");
     std::fs::create_dir_all(own.join("toolchains")).unwrap();
-    for entry in std::fs::read_dir(&home).unwrap().flatten().filter(|entry| entry.file_name() != "toolchains") {
+    for entry in std::fs::read_dir(&home)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name() != "toolchains")
+    {
         std::os::unix::fs::symlink(entry.path(), own.join(entry.file_name())).unwrap();
     }
-    for entry in std::fs::read_dir(home.join("toolchains")).unwrap().flatten() {
-        std::os::unix::fs::symlink(entry.path(), own.join("toolchains").join(entry.file_name())).unwrap();
+    for entry in std::fs::read_dir(home.join("toolchains"))
+        .unwrap()
+        .flatten()
+    {
+        std::os::unix::fs::symlink(entry.path(), own.join("toolchains").join(entry.file_name()))
+            .unwrap();
     }
     project.environment.set("RUSTUP_HOME", &own);
     project.inputs().await.unwrap();
@@ -252,20 +343,48 @@ async fn a_toolchain_that_is_linked_elsewhere_is_another() {
 #[tokio::test]
 async fn files_that_flags_name_are_inputs_and_programs_outside_of_the_workspace_are_not() {
     let project = Project::app("fn main() {}");
-    project.write("native/link.args", "-Wl,--version-script=native/symbols.map\n");
+    project.write(
+        "native/link.args",
+        "-Wl,--version-script=native/symbols.map\n",
+    );
     project.write("native/symbols.map", "{ local: *; };\n");
     project.write("tools/link.sh", "exec cc \"$@\"\n");
     let flags = "build.rustflags = ['-Clink-arg=@native/link.args', '-Clinker=tools/link.sh']\n";
-    project.write(".cargo/config.toml", &format!("{flags}[target.{}]\nlinker = '/usr/bin/cc'\n", triple()));
+    project.write(
+        ".cargo/config.toml",
+        &format!("{flags}[target.{}]\nlinker = '/usr/bin/cc'\n", triple()),
+    );
     let before = project.named_inputs().await;
-    let names = ["file of rustflags: native/link.args", "file of rustflags: native/symbols.map", "program: tools/link.sh"];
-    assert!(names.iter().all(|name| before.contains_key(*name)), "{:?}", before.keys());
-    assert!(!before.keys().any(|name| name.contains("/usr/bin/cc")), "{:?}", before.keys());
-    for (name, file) in names.iter().zip(["native/link.args", "native/symbols.map", "tools/link.sh"]) {
-        let (before, text) = (project.named_inputs().await, std::fs::read_to_string(project.path(file)).unwrap());
+    let names = [
+        "file of rustflags: native/link.args",
+        "file of rustflags: native/symbols.map",
+        "program: tools/link.sh",
+    ];
+    assert!(
+        names.iter().all(|name| before.contains_key(*name)),
+        "{:?}",
+        before.keys()
+    );
+    assert!(
+        !before.keys().any(|name| name.contains("/usr/bin/cc")),
+        "{:?}",
+        before.keys()
+    );
+    for (name, file) in
+        names
+            .iter()
+            .zip(["native/link.args", "native/symbols.map", "tools/link.sh"])
+    {
+        let (before, text) = (
+            project.named_inputs().await,
+            std::fs::read_to_string(project.path(file)).unwrap(),
+        );
         project.write(file, &format!("{text}\n"));
         let after = project.named_inputs().await;
-        let moved: Vec<&String> = after.keys().filter(|name| before.get(*name) != after.get(*name)).collect();
+        let moved: Vec<&String> = after
+            .keys()
+            .filter(|name| before.get(*name) != after.get(*name))
+            .collect();
         // They lie in the package as well.
         assert_eq!(moved, [name, file]);
     }
@@ -274,7 +393,10 @@ async fn files_that_flags_name_are_inputs_and_programs_outside_of_the_workspace_
 /// An app that needs `shared` of a registry, and a fork of that beside the workspace.
 fn forked() -> Project {
     let project = Project::app("fn main() { println!(\"{}\", shared::TEXT); }");
-    project.write("Cargo.toml", &manifest("app", "[dependencies]\nshared = '0.1'\n"));
+    project.write(
+        "Cargo.toml",
+        &manifest("app", "[dependencies]\nshared = '0.1'\n"),
+    );
     project.write("../fork/Cargo.toml", &manifest("shared", ""));
     project.write("../fork/src/lib.rs", "pub const TEXT: &str = \"forked\";");
     project.write("../vendor/.keep", "");
@@ -290,14 +412,20 @@ async fn check_fork(project: &Project) {
     assert_eq!(project.run().await, "forked");
     let before = project.named_inputs().await;
     project.write("../fork/src/lib.rs", "pub const TEXT: &str = \"edited\";");
-    assert_ne!(before["../fork/src/lib.rs"], project.named_inputs().await["../fork/src/lib.rs"]);
+    assert_ne!(
+        before["../fork/src/lib.rs"],
+        project.named_inputs().await["../fork/src/lib.rs"]
+    );
     assert_eq!(project.run().await, "edited");
 }
 
 #[tokio::test]
 async fn a_package_that_cargo_s_configuration_patches_in_is_a_source() {
     let project = forked();
-    project.write("../.cargo/more.toml", "[patch.crates-io]\nshared = { path = 'fork' }\n");
+    project.write(
+        "../.cargo/more.toml",
+        "[patch.crates-io]\nshared = { path = 'fork' }\n",
+    );
     check_fork(&project).await;
 }
 
@@ -305,8 +433,14 @@ async fn a_package_that_cargo_s_configuration_patches_in_is_a_source() {
 async fn a_package_that_overrides_one_of_a_registry_is_a_source() {
     let project = forked();
     project.write("../vendor/shared/Cargo.toml", &manifest("shared", ""));
-    project.write("../vendor/shared/src/lib.rs", "pub const TEXT: &str = \"vendored\";");
-    project.write("../vendor/shared/.cargo-checksum.json", "{\"files\":{},\"package\":null}");
+    project.write(
+        "../vendor/shared/src/lib.rs",
+        "pub const TEXT: &str = \"vendored\";",
+    );
+    project.write(
+        "../vendor/shared/.cargo-checksum.json",
+        "{\"files\":{},\"package\":null}",
+    );
     project.write("../.cargo/more.toml", "");
     assert_eq!(project.run().await, "vendored");
     project.write("../.cargo/more.toml", "paths = ['fork']\n");
@@ -316,16 +450,33 @@ async fn a_package_that_overrides_one_of_a_registry_is_a_source() {
 #[tokio::test]
 async fn a_package_of_another_workspace_s_root_and_a_member_of_it_are_sources() {
     let project = Project::app("fn main() { println!(\"{}\", outer::text()); }");
-    project.write("Cargo.toml", &manifest("app", "[dependencies]\nouter = { path = '../outer' }\n"));
+    project.write(
+        "Cargo.toml",
+        &manifest("app", "[dependencies]\nouter = { path = '../outer' }\n"),
+    );
     let workspace = "[dependencies]\ninner = { path = 'inner' }\nother = { path = 'other' }\n[workspace]\nmembers = ['inner', 'other']\n";
     project.write("../outer/Cargo.toml", &manifest("outer", workspace));
-    project.write("../outer/src/lib.rs", "pub fn text() -> &'static str { inner::text() }");
+    project.write(
+        "../outer/src/lib.rs",
+        "pub fn text() -> &'static str { inner::text() }",
+    );
     for member in ["inner", "other"] {
-        project.write(&format!("../outer/{member}/Cargo.toml"), &manifest(member, ""));
-        project.write(&format!("../outer/{member}/src/lib.rs"), "pub fn text() -> &'static str { \"inner\" }");
+        project.write(
+            &format!("../outer/{member}/Cargo.toml"),
+            &manifest(member, ""),
+        );
+        project.write(
+            &format!("../outer/{member}/src/lib.rs"),
+            "pub fn text() -> &'static str { \"inner\" }",
+        );
     }
     assert_eq!(project.run().await, "inner");
-    assert!(project.named_inputs().await.contains_key("../outer/inner/src/lib.rs"));
+    assert!(
+        project
+            .named_inputs()
+            .await
+            .contains_key("../outer/inner/src/lib.rs")
+    );
 }
 
 #[tokio::test]
@@ -334,7 +485,10 @@ async fn this_machine_s_processor_is_asked_for_when_flags_choose_it() {
     assert_eq!(project.processor().await, None);
     project.environment.set("RUSTFLAGS", "-C target-cpu=native");
     let found = project.processor().await.unwrap();
-    assert!(found.starts_with("native") && found.contains("target_feature"), "{found}");
+    assert!(
+        found.starts_with("native") && found.contains("target_feature"),
+        "{found}"
+    );
     project.environment.set("RUSTFLAGS", "@flags");
     assert_eq!(project.processor().await, None);
     project.write("flags", "-Ctarget-cpu=native\n");
@@ -344,14 +498,35 @@ async fn this_machine_s_processor_is_asked_for_when_flags_choose_it() {
 #[tokio::test]
 async fn the_releases_of_zig_and_of_what_calls_it_are_told_apart() {
     let mut project = Project::app("fn main() {}");
-    let folder = project.program("cargo-zigbuild", "echo cargo-zigbuild 0.1.0").parent().unwrap().display().to_string();
-    project.environment.set("PATH", format!("{folder}:{}", project.environment.get("PATH").unwrap()));
-    project.environment.set("CARGO_ZIGBUILD_PYTHON_PATH", project.program("python", "exit 1"));
-    project.environment.set("CARGO_ZIGBUILD_ZIG_PATH", project.program("my-zig", "echo 0.11.0"));
+    let folder = project
+        .program("cargo-zigbuild", "echo cargo-zigbuild 0.1.0")
+        .parent()
+        .unwrap()
+        .display()
+        .to_string();
+    project.environment.set(
+        "PATH",
+        format!("{folder}:{}", project.environment.get("PATH").unwrap()),
+    );
+    project.environment.set(
+        "CARGO_ZIGBUILD_PYTHON_PATH",
+        project.program("python", "exit 1"),
+    );
+    project.environment.set(
+        "CARGO_ZIGBUILD_ZIG_PATH",
+        project.program("my-zig", "echo 0.11.0"),
+    );
     assert_eq!(project.zig().await.unwrap(), "0.11.0 cargo-zigbuild 0.1.0");
-    project.environment.set("CARGO_ZIGBUILD_PYTHON_PATH", project.program("python", "echo 0.12.0"));
+    project.environment.set(
+        "CARGO_ZIGBUILD_PYTHON_PATH",
+        project.program("python", "echo 0.12.0"),
+    );
     assert_eq!(project.zig().await.unwrap(), "0.12.0 cargo-zigbuild 0.1.0");
-    project.environment.set("CARGO_ZIGBUILD_PYTHON_PATH", "nowhere/python");
-    project.environment.set("CARGO_ZIGBUILD_ZIG_PATH", "nowhere/zig");
+    project
+        .environment
+        .set("CARGO_ZIGBUILD_PYTHON_PATH", "nowhere/python");
+    project
+        .environment
+        .set("CARGO_ZIGBUILD_ZIG_PATH", "nowhere/zig");
     assert_eq!(project.zig().await.unwrap_err().code(), Code::ToolMissing);
 }

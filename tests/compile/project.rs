@@ -10,8 +10,9 @@ use cargo_union::sys::error::Result;
 use cargo_union::sys::process::Environment;
 use cargo_union::workspace::coverage::CoverageFindings;
 use cargo_union::workspace::{
-    AllLearned, Cargo, CargoJob, CodeInputOptions, CodeInputs, CompileBackend, CompileMode, CompileSettings, CompiledUnits, Host,
-    JobMember, Linkage, Reporter, Snapshot, Workspace, check_unchanged, compile,
+    AllLearned, Cargo, CargoJob, CodeInputOptions, CodeInputs, CompileBackend, CompileMode,
+    CompileSettings, CompiledUnits, Host, JobMember, Linkage, Reporter, Snapshot, Workspace,
+    check_unchanged, compile,
 };
 use tempfile::TempDir;
 use union_build::diag::Origin;
@@ -61,10 +62,14 @@ impl Project {
     pub(crate) fn at(name: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap().join(name);
-        let mut environment: Environment =
-            ["PATH", "RUSTUP_TOOLCHAIN"].into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect();
+        let mut environment: Environment = ["PATH", "RUSTUP_TOOLCHAIN"]
+            .into_iter()
+            .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
+            .collect();
         let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
-        let rustup = rustup.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".rustup"))).unwrap();
+        let rustup = rustup
+            .or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".rustup")))
+            .unwrap();
         environment.set("RUSTUP_HOME", rustup);
         environment.set("HOME", folder.path().join("home"));
         let compile = CompileSettings {
@@ -98,7 +103,9 @@ impl Project {
             notes: Notes::default(),
             learned: Mutex::default(),
         };
-        files.iter().for_each(|(path, text)| project.write(path, text));
+        files
+            .iter()
+            .for_each(|(path, text)| project.write(path, text));
         project
     }
 
@@ -132,7 +139,13 @@ impl Project {
     }
 
     pub(crate) fn pattern(&self, folder: &str, glob: &str) -> Pattern {
-        Pattern { glob: Sourced { value: glob.to_owned(), origin: Origin::Default }, folder: self.path(folder) }
+        Pattern {
+            glob: Sourced {
+                value: glob.to_owned(),
+                origin: Origin::Default,
+            },
+            folder: self.path(folder),
+        }
     }
 
     pub(crate) fn cargo(&self) -> Cargo {
@@ -155,28 +168,44 @@ impl Project {
         let (cargo, cache) = (self.cargo(), self.cache());
         let workspace = Workspace::load(&cargo, None).await?;
         let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await?;
-        snapshot.inputs(workspace.package("app").unwrap(), &self.settings, &self.learned.lock().unwrap().clone())
+        snapshot.inputs(
+            workspace.package("app").unwrap(),
+            &self.settings,
+            &self.learned.lock().unwrap().clone(),
+        )
     }
 
     /// Inputs by name, as a plan shows them.
     pub(crate) async fn named_inputs(&self) -> BTreeMap<String, String> {
         let found = self.inputs().await.unwrap();
-        found.inputs.iter().map(|(name, value)| (name.to_owned(), format!("{value:?}"))).collect()
+        found
+            .inputs
+            .iter()
+            .map(|(name, value)| (name.to_owned(), format!("{value:?}")))
+            .collect()
     }
 
     /// This machine's processor, when the flags of `app` choose it.
     pub(crate) async fn processor(&self) -> Option<String> {
         let (cargo, cache) = (self.cargo(), self.cache());
         let workspace = Workspace::load(&cargo, None).await.unwrap();
-        let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await.unwrap();
-        snapshot.processor(&self.settings.compile, &self.settings.targets).await.unwrap()
+        let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes)
+            .await
+            .unwrap();
+        snapshot
+            .processor(&self.settings.compile, &self.settings.targets)
+            .await
+            .unwrap()
     }
 
     /// The releases of zig and of cargo-zigbuild.
     pub(crate) async fn zig(&self) -> Result<String> {
         let (cargo, cache) = (self.cargo(), self.cache());
         let workspace = Workspace::load(&cargo, None).await?;
-        Snapshot::take(&cargo, &workspace, &cache, &self.notes).await?.zig().await
+        Snapshot::take(&cargo, &workspace, &cache, &self.notes)
+            .await?
+            .zig()
+            .await
     }
 
     /// Compiles `app` until nothing more is learned, as a build does.
@@ -191,7 +220,12 @@ impl Project {
             let job = CargoJob {
                 members: vec![JobMember {
                     package,
-                    binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
+                    binaries: self
+                        .settings
+                        .binaries
+                        .union(&self.compiled_too)
+                        .cloned()
+                        .collect(),
                     inputs: vec![&before],
                 }],
                 target: &self.settings.targets[0],
@@ -213,7 +247,13 @@ impl Project {
 
     /// What compiles have shown of a package, in words.
     pub(crate) fn learned(&self, package: &str) -> String {
-        let learned = self.learned.lock().unwrap().get(package).cloned().unwrap_or_default();
+        let learned = self
+            .learned
+            .lock()
+            .unwrap()
+            .get(package)
+            .cloned()
+            .unwrap_or_default();
         serde_json::to_string(&learned).unwrap()
     }
 
@@ -226,13 +266,19 @@ impl Project {
     /// What the build script of `app` generated from the references.
     pub(crate) async fn generated_file(&self) -> Option<PathBuf> {
         let workspace = Workspace::load(&self.cargo(), None).await.unwrap();
-        self.build().await.unwrap().0.generated_file(workspace.package("app").unwrap())
+        self.build()
+            .await
+            .unwrap()
+            .0
+            .generated_file(workspace.package("app").unwrap())
     }
 
     /// What the compiled `app` prints.
     pub(crate) async fn run(&self) -> String {
         let (compiled, _) = self.build().await.unwrap();
-        let output = std::process::Command::new(self.executable(&compiled, "app").await).output().unwrap();
+        let output = std::process::Command::new(self.executable(&compiled, "app").await)
+            .output()
+            .unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 }

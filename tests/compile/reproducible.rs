@@ -14,8 +14,14 @@ fn panicking(name: &str) -> Project {
     Project::at(
         name,
         &[
-            ("Cargo.toml", "[workspace]\nmembers = ['app', 'helper']\nresolver = '3'\n[profile.release]\ndebug = 'limited'\n"),
-            ("app/Cargo.toml", &manifest("app", "[dependencies]\nhelper = { path = '../helper' }\n")),
+            (
+                "Cargo.toml",
+                "[workspace]\nmembers = ['app', 'helper']\nresolver = '3'\n[profile.release]\ndebug = 'limited'\n",
+            ),
+            (
+                "app/Cargo.toml",
+                &manifest("app", "[dependencies]\nhelper = { path = '../helper' }\n"),
+            ),
             ("app/build.rs", script),
             (
                 "app/src/main.rs",
@@ -36,18 +42,27 @@ async fn executable(project: &Project) -> Vec<u8> {
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }
 
 #[tokio::test]
 async fn two_folders_homes_umasks_and_target_directories_give_one_executable() {
     let here = panicking("ws");
     let mut there = panicking("another folder/deeper/ws");
-    there.environment.set("CARGO_HOME", there.path("cargo-home"));
-    there.environment.set("CARGO_TARGET_DIR", there.path("../made here"));
+    there
+        .environment
+        .set("CARGO_HOME", there.path("cargo-home"));
+    there
+        .environment
+        .set("CARGO_TARGET_DIR", there.path("../made here"));
     there.cargo_program = Some(there.program("cargo", "umask 077\nexec cargo \"$@\""));
     let (a, b) = (executable(&here).await, executable(&there).await);
-    assert!(holds(&a, "/target/") && holds(&a, "/code.rs"), "the panic in OUT_DIR names its file");
+    assert!(
+        holds(&a, "/target/") && holds(&a, "/code.rs"),
+        "the panic in OUT_DIR names its file"
+    );
     for project in [&here, &there] {
         let folder = project.path("");
         assert!(!holds(&a, folder.to_str().unwrap()) && !holds(&b, folder.to_str().unwrap()));
@@ -74,7 +89,11 @@ async fn debug_information_of_an_unstripped_profile_names_no_folder_either() {
     let mut executables = Vec::new();
     for name in ["ws", "deeper/ws"] {
         let project = panicking(name);
-        project.edit("Cargo.toml", "debug = 'limited'", "debug = 'full'\nstrip = 'none'");
+        project.edit(
+            "Cargo.toml",
+            "debug = 'limited'",
+            "debug = 'full'\nstrip = 'none'",
+        );
         let bytes = executable(&project).await;
         assert!(!holds(&bytes, project.path("").to_str().unwrap()));
         executables.push(bytes);
@@ -88,11 +107,21 @@ async fn lines_of_a_default_profile_and_of_one_that_keeps_them_name_no_folder() 
         let mut executables = Vec::new();
         for name in ["ws", "deeper/ws"] {
             let project = panicking(name);
-            project.edit("Cargo.toml", "debug = 'limited'", &format!("debug = '{debug}'"));
+            project.edit(
+                "Cargo.toml",
+                "debug = 'limited'",
+                &format!("debug = '{debug}'"),
+            );
             let bytes = executable(&project).await;
-            assert!(!holds(&bytes, project.path("").to_str().unwrap()), "{debug}");
+            assert!(
+                !holds(&bytes, project.path("").to_str().unwrap()),
+                "{debug}"
+            );
             executables.push(bytes);
         }
-        assert!(executables[0] == executables[1], "{debug}: the executables differ");
+        assert!(
+            executables[0] == executables[1],
+            "{debug}: the executables differ"
+        );
     }
 }

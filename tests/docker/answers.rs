@@ -12,15 +12,27 @@ fn version() -> impl Strategy<Value = Value> {
         ("MinAPIVersion", "\"1.12\""),
         ("Os", "\"linux\""),
         ("Arch", "\"amd64\""),
-        ("Components", "[{\"Name\":\"Podman Engine\",\"Version\":\"4.3.1\"}]"),
+        (
+            "Components",
+            "[{\"Name\":\"Podman Engine\",\"Version\":\"4.3.1\"}]",
+        ),
     ])
 }
 
 fn image() -> impl Strategy<Value = Value> {
     object(&[
-        ("Id", "\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\""),
-        ("RootFS", "{\"Type\":\"layers\",\"Layers\":[\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"]}"),
-        ("Config", "{\"User\":\"1000\",\"Labels\":{\"union.key\":\"k\"}}"),
+        (
+            "Id",
+            "\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"",
+        ),
+        (
+            "RootFS",
+            "{\"Type\":\"layers\",\"Layers\":[\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"]}",
+        ),
+        (
+            "Config",
+            "{\"User\":\"1000\",\"Labels\":{\"union.key\":\"k\"}}",
+        ),
         ("SecurityOptions", "[\"name=rootless\"]"),
         ("Warnings", "[]"),
         ("StatusCode", "3"),
@@ -35,7 +47,10 @@ fn answer() -> impl Strategy<Value = (u16, String)> {
         1 => text(),
         1 => spoiled("{\"Id\":\"sha256:00\",\"message\":\"m\"}"),
     ];
-    (prop_oneof![5 => Just(200), 2 => Just(201), 1 => Just(404), 1 => Just(500), 1 => Just(101)], body)
+    (
+        prop_oneof![5 => Just(200), 2 => Just(201), 1 => Just(404), 1 => Just(500), 1 => Just(101)],
+        body,
+    )
 }
 
 proptest! {

@@ -24,14 +24,27 @@ struct Stage {
 
 impl Stage {
     async fn docker() -> Self {
-        let names = || Dockerd::shared().docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", "name=union-"]);
+        let names = || {
+            Dockerd::shared().docker(&[
+                "ps",
+                "--all",
+                "--format",
+                "{{.Names}}",
+                "--filter",
+                "name=union-",
+            ])
+        };
         Self::with(Dockerd::shared().address(), Box::new(names)).await
     }
 
     async fn podman() -> Self {
         let podman = Podman::start();
         let address = podman.address();
-        Self::with(address, Box::new(move || podman.podman(&["ps", "--all", "--format", "{{.Names}}"]))).await
+        Self::with(
+            address,
+            Box::new(move || podman.podman(&["ps", "--all", "--format", "{{.Names}}"])),
+        )
+        .await
     }
 
     async fn with(address: String, containers: Box<dyn Fn() -> String>) -> Self {
@@ -40,12 +53,27 @@ impl Stage {
         let image = scene.build(&recipe).await.unwrap();
         let engines = Arc::new(EngineLocator::at([address]));
         let daemon = Daemon::new(engines.clone(), scene.source.clone(), Arc::new(Silent));
-        let image = daemon.publish(&named(&recipe, "containers"), &image, true).await.unwrap().digest.to_string();
-        Self { engine: engines.engine().await.unwrap().clone(), image, containers, _scene: scene }
+        let image = daemon
+            .publish(&named(&recipe, "containers"), &image, true)
+            .await
+            .unwrap()
+            .digest
+            .to_string();
+        Self {
+            engine: engines.engine().await.unwrap().clone(),
+            image,
+            containers,
+            _scene: scene,
+        }
     }
 
     /// A container that is going to run a line of shell.
-    async fn shell(&self, name: &str, line: &str, change: impl FnOnce(&mut ContainerOptions)) -> Container {
+    async fn shell(
+        &self,
+        name: &str,
+        line: &str,
+        change: impl FnOnce(&mut ContainerOptions),
+    ) -> Container {
         let mut run = ContainerOptions {
             name: format!("union-{name}"),
             image: self.image.clone(),
@@ -63,11 +91,20 @@ async fn heard(container: &Container) -> (String, String, i64) {
     let said = Mutex::new((Vec::new(), Vec::new()));
     let code = container.run(|stream, bytes| {
         let (out, err) = &mut *said.lock().unwrap();
-        if stream == OutputStream::Stdout { out } else { err }.extend_from_slice(bytes);
+        if stream == OutputStream::Stdout {
+            out
+        } else {
+            err
+        }
+        .extend_from_slice(bytes);
     });
     let code = code.await.unwrap();
     let (out, err) = said.into_inner().unwrap();
-    (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), code)
+    (
+        String::from_utf8(out).unwrap(),
+        String::from_utf8(err).unwrap(),
+        code,
+    )
 }
 
 /// Puts a folder for everybody and a file into a container.
@@ -90,17 +127,28 @@ async fn fill(container: &Container) {
 
 /// Everything below a folder of a container: path and content.
 async fn emptied(container: &Container, folder: &str) -> BTreeMap<String, String> {
-    let bytes = container.download(folder).try_fold(Vec::new(), |mut all, piece| async move {
-        all.extend_from_slice(&piece);
-        Ok(all)
-    });
+    let bytes = container
+        .download(folder)
+        .try_fold(Vec::new(), |mut all, piece| async move {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        });
     let bytes = bytes.await.unwrap();
     let mut files = BTreeMap::new();
     for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
         let mut entry = entry.unwrap();
         let mut text = String::new();
         entry.read_to_string(&mut text).unwrap();
-        files.insert(entry.path().unwrap().display().to_string().trim_end_matches('/').to_owned(), text);
+        files.insert(
+            entry
+                .path()
+                .unwrap()
+                .display()
+                .to_string()
+                .trim_end_matches('/')
+                .to_owned(),
+            text,
+        );
     }
     files
 }
@@ -111,19 +159,34 @@ async fn goes_the_whole_way(stage: &Stage) {
     let container = stage.shell("whole", line, |run| {
         run.user = Some("1234:1234".to_owned());
         run.workdir = Some("/run/deep/data".to_owned());
-        run.env = [("A", "a"), ("SECRET", "s")].map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned()))).into();
+        run.env = [("A", "a"), ("SECRET", "s")]
+            .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
+            .into();
     });
     let container = container.await;
     fill(&container).await;
-    assert_eq!(heard(&container).await, ("hello\n1234\n".to_owned(), "as\n/run/deep/data\n".to_owned(), 3));
+    assert_eq!(
+        heard(&container).await,
+        (
+            "hello\n1234\n".to_owned(),
+            "as\n/run/deep/data\n".to_owned(),
+            3
+        )
+    );
     // `/var/run` is a link in Debian: files went where it leads.
     let expected = [("data", ""), ("data/in", "hello"), ("data/out", "made\n")];
     let expected = expected.map(|(path, text)| (path.to_owned(), text.to_owned()));
     assert_eq!(emptied(&container, "/run/deep/data").await, expected.into());
     let name = container.name().to_owned();
-    assert!((stage.containers)().contains(&name), "the engine is asked in the right way");
+    assert!(
+        (stage.containers)().contains(&name),
+        "the engine is asked in the right way"
+    );
     container.remove().await.unwrap();
-    assert!(!(stage.containers)().contains(&name), "{name} is still there");
+    assert!(
+        !(stage.containers)().contains(&name),
+        "{name} is still there"
+    );
 }
 
 #[tokio::test]
@@ -139,7 +202,13 @@ async fn a_container_goes_the_whole_way_in_podman() {
 #[tokio::test]
 async fn output_comes_while_the_program_runs() {
     let stage = Stage::docker().await;
-    let container = stage.shell("live", "echo first; while [ ! -e /go ]; do sleep 0.05; done; echo last", |_| ()).await;
+    let container = stage
+        .shell(
+            "live",
+            "echo first; while [ ! -e /go ]; do sleep 0.05; done; echo last",
+            |_| (),
+        )
+        .await;
     let seen = Mutex::new(String::new());
     let go = async {
         while !seen.lock().unwrap().contains("first") {
@@ -155,14 +224,23 @@ async fn output_comes_while_the_program_runs() {
         });
         put.await.unwrap();
     };
-    let run = container.run(|_, bytes| seen.lock().unwrap().push_str(&String::from_utf8_lossy(bytes)));
+    let run = container.run(|_, bytes| {
+        seen.lock()
+            .unwrap()
+            .push_str(&String::from_utf8_lossy(bytes))
+    });
     let (code, ()) = tokio::join!(run, go);
-    assert_eq!((code.unwrap(), seen.lock().unwrap().as_str()), (0, "first\nlast\n"));
+    assert_eq!(
+        (code.unwrap(), seen.lock().unwrap().as_str()),
+        (0, "first\nlast\n")
+    );
 }
 
 /// A container whose future is dropped in mid-run is gone when the drop returns.
 async fn vanishes_when_it_is_dropped(stage: &Stage) {
-    let container = stage.shell("dropped", "echo running; sleep 600", |_| ()).await;
+    let container = stage
+        .shell("dropped", "echo running; sleep 600", |_| ())
+        .await;
     let name = container.name().to_owned();
     let running = tokio::sync::Notify::new();
     let run = async move {
@@ -174,7 +252,10 @@ async fn vanishes_when_it_is_dropped(stage: &Stage) {
         // The future of the run and the container go here, while the program sleeps.
     };
     run.await;
-    assert!(!(stage.containers)().contains(&name), "{name} is still there");
+    assert!(
+        !(stage.containers)().contains(&name),
+        "{name} is still there"
+    );
 }
 
 #[tokio::test]
@@ -193,11 +274,25 @@ async fn a_folder_of_the_engine_s_machine_is_seen_and_written_only_when_it_may_b
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), "from outside").unwrap();
     let line = "cat /ro/in; touch /ro/no 2>/dev/null; echo inside >/rw/out";
-    let bind = |to: &str, writable| BindMount { from: folder.path().to_owned(), to: to.to_owned(), writable };
-    let container = stage.shell("bound", line, |run| run.binds = vec![bind("/ro", false), bind("/rw", true)]).await;
-    assert_eq!(heard(&container).await, ("from outside".to_owned(), String::new(), 0));
+    let bind = |to: &str, writable| BindMount {
+        from: folder.path().to_owned(),
+        to: to.to_owned(),
+        writable,
+    };
+    let container = stage
+        .shell("bound", line, |run| {
+            run.binds = vec![bind("/ro", false), bind("/rw", true)]
+        })
+        .await;
+    assert_eq!(
+        heard(&container).await,
+        ("from outside".to_owned(), String::new(), 0)
+    );
     assert!(!folder.path().join("no").exists());
-    assert_eq!(std::fs::read_to_string(folder.path().join("out")).unwrap(), "inside\n");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("out")).unwrap(),
+        "inside\n"
+    );
 }
 
 #[tokio::test]
@@ -207,34 +302,63 @@ async fn an_entrypoint_takes_the_place_of_the_image_s_own() {
         run.entrypoint = Some(vec!["/bin/echo".to_owned(), "entry".to_owned()]);
         run.command = Some(vec!["word".to_owned()]);
     });
-    assert_eq!(heard(&container.await).await, ("entry word\n".to_owned(), String::new(), 0));
+    assert_eq!(
+        heard(&container.await).await,
+        ("entry word\n".to_owned(), String::new(), 0)
+    );
 }
 
 #[tokio::test]
 async fn a_program_that_is_not_there_is_said_in_the_engine_s_words() {
     let stage = Stage::docker().await;
-    let container = stage.shell("absent", "", |run| run.command = Some(vec!["/no/such/program".to_owned()])).await;
+    let container = stage
+        .shell("absent", "", |run| {
+            run.command = Some(vec!["/no/such/program".to_owned()])
+        })
+        .await;
     let name = container.name().to_owned();
     let error = container.run(|_, _| ()).await.unwrap_err();
     assert_eq!(error.code(), Code::EngineFailed);
-    assert!(error.chain().join(": ").contains("/no/such/program"), "{:?}", error.chain());
+    assert!(
+        error.chain().join(": ").contains("/no/such/program"),
+        "{:?}",
+        error.chain()
+    );
     drop(container);
-    assert!(!(stage.containers)().contains(&name), "{name} is still there");
+    assert!(
+        !(stage.containers)().contains(&name),
+        "{name} is still there"
+    );
 }
 
 #[tokio::test]
 async fn files_that_cannot_be_packed_are_the_reason_and_not_the_engine() {
     let stage = Stage::docker().await;
     let container = stage.shell("unpacked", "true", |_| ()).await;
-    let error = container.upload("/", |_| Err(io::Error::other("the disk is on fire"))).await.unwrap_err();
-    assert!(error.chain().join(": ").contains("the disk is on fire"), "{:?}", error.chain());
+    let error = container
+        .upload("/", |_| Err(io::Error::other("the disk is on fire")))
+        .await
+        .unwrap_err();
+    assert!(
+        error.chain().join(": ").contains("the disk is on fire"),
+        "{:?}",
+        error.chain()
+    );
 }
 
 #[tokio::test]
 async fn an_image_that_is_not_there_leaves_no_container() {
     let stage = Stage::docker().await;
-    let run = ContainerOptions { name: "union-none".to_owned(), image: "no-such-image:v1".to_owned(), ..ContainerOptions::default() };
+    let run = ContainerOptions {
+        name: "union-none".to_owned(),
+        image: "no-such-image:v1".to_owned(),
+        ..ContainerOptions::default()
+    };
     let error = stage.engine.container(&run).await.unwrap_err();
-    assert!(error.chain().join(": ").contains("no-such-image:v1"), "{:?}", error.chain());
+    assert!(
+        error.chain().join(": ").contains("no-such-image:v1"),
+        "{:?}",
+        error.chain()
+    );
     assert!(!(stage.containers)().contains("union-none"));
 }

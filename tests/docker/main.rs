@@ -18,7 +18,9 @@ use cargo_union::image::Image;
 use cargo_union::image::layer::BlobSource;
 use cargo_union::publish::daemon::Daemon;
 use cargo_union::publish::tar::TarFile;
-use cargo_union::publish::{Existence, ImageTarget, Publisher, Reporter, Silent, Transfer, TransferKind};
+use cargo_union::publish::{
+    Existence, ImageTarget, Publisher, Reporter, Silent, Transfer, TransferKind,
+};
 use cargo_union::sys::digest::Digest;
 use scene::{Scene, key, platform, program, reference, scratch, spec, target};
 use union_build::diag::{Code, Origin};
@@ -29,18 +31,28 @@ use union_tests::engine::{Engine as Dockerd, Podman};
 const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
 
 fn engine(scene: &Scene, reporter: Arc<dyn Reporter>) -> Daemon {
-    Daemon::new(Arc::new(EngineLocator::at([Dockerd::shared().address()])), scene.source.clone(), reporter)
+    Daemon::new(
+        Arc::new(EngineLocator::at([Dockerd::shared().address()])),
+        scene.source.clone(),
+        reporter,
+    )
 }
 
 /// A target of its own name, for all tests share one engine.
 fn named(recipe: &BuildRequest, name: &str) -> ImageTarget {
-    ImageTarget { name: name.to_owned(), ..target(recipe, "v1") }
+    ImageTarget {
+        name: name.to_owned(),
+        ..target(recipe, "v1")
+    }
 }
 
 /// Builds and loads an image under a name.
 async fn load(scene: &Scene, recipe: &BuildRequest, name: &str) -> Image {
     let image = scene.build(recipe).await.unwrap();
-    engine(scene, Arc::new(Silent)).publish(&named(recipe, name), &image, false).await.unwrap();
+    engine(scene, Arc::new(Silent))
+        .publish(&named(recipe, name), &image, false)
+        .await
+        .unwrap();
     image
 }
 
@@ -53,23 +65,59 @@ async fn an_image_from_scratch_runs_as_nobody_special_and_knows_its_key() {
     let scene = Scene::new();
     let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     let image = load(&scene, &recipe, "from-scratch").await;
-    assert_eq!(run(&["from-scratch:v1"]), format!("hello [] from 65532 in {}", key("a")));
+    assert_eq!(
+        run(&["from-scratch:v1"]),
+        format!("hello [] from 65532 in {}", key("a"))
+    );
     let publisher = engine(&scene, Arc::new(Silent));
     let id = Existence::Found(image.platforms[0].config.descriptor.digest);
-    assert_eq!(publisher.existence(&named(&recipe, "from-scratch")).await.unwrap(), id);
-    assert_eq!(publisher.existence(&named(&recipe, "never-loaded")).await.unwrap(), Existence::Missing);
-    let changed = BuildRequest { key: key("b"), ..recipe };
-    assert_eq!(publisher.existence(&named(&changed, "from-scratch")).await.unwrap_err().code(), Code::TagTaken);
+    assert_eq!(
+        publisher
+            .existence(&named(&recipe, "from-scratch"))
+            .await
+            .unwrap(),
+        id
+    );
+    assert_eq!(
+        publisher
+            .existence(&named(&recipe, "never-loaded"))
+            .await
+            .unwrap(),
+        Existence::Missing
+    );
+    let changed = BuildRequest {
+        key: key("b"),
+        ..recipe
+    };
+    assert_eq!(
+        publisher
+            .existence(&named(&changed, "from-scratch"))
+            .await
+            .unwrap_err()
+            .code(),
+        Code::TagTaken
+    );
 }
 
 #[tokio::test]
 async fn a_tool_that_is_copied_to_bin_runs_and_the_shell_is_still_there() {
     let scene = Scene::upon(&debian_layout());
     scene.write("tool", "#!/bin/sh\necho tool\n", 0o755);
-    let image = spec::Image { copy: vec![scene.copy("tool", "/bin/tool")], ..spec("default", reference()) };
+    let image = spec::Image {
+        copy: vec![scene.copy("tool", "/bin/tool")],
+        ..spec("default", reference())
+    };
     let recipe = scene.recipe(vec![image], &[("hello", program())]);
     load(&scene, &recipe, "with-tool").await;
-    assert_eq!(run(&["with-tool:v1", "/bin/sh", "-c", "/bin/tool && /usr/bin/tool"]), "tool\ntool");
+    assert_eq!(
+        run(&[
+            "with-tool:v1",
+            "/bin/sh",
+            "-c",
+            "/bin/tool && /usr/bin/tool"
+        ]),
+        "tool\ntool"
+    );
 }
 
 #[tokio::test]
@@ -83,7 +131,8 @@ async fn the_naive_layer_would_lose_the_shell() {
     let mut header = tar::Header::new_gnu();
     header.set_size(0);
     header.set_mode(0o755);
-    tar.append_data(&mut header, "bin/tool", std::io::empty()).unwrap();
+    tar.append_data(&mut header, "bin/tool", std::io::empty())
+        .unwrap();
     let bytes = tar.into_inner().unwrap();
     std::fs::write(&naive, &bytes).unwrap();
     let layer = image.platforms[0].layers.last_mut().unwrap();
@@ -94,10 +143,18 @@ async fn the_naive_layer_would_lose_the_shell() {
     let mut config = scene::json(&image.platforms[0].config);
     config["rootfs"]["diff_ids"][1] = serde_json::json!(image.platforms[0].layers[1].diff_id);
     let media_type = image.platforms[0].config.descriptor.media_type.clone();
-    image.platforms[0].config = cargo_union::image::layer::Blob::of_bytes(&media_type, config.to_string());
-    engine(&scene, Arc::new(Silent)).publish(&named(&recipe, "naive"), &image, true).await.unwrap();
-    let output = Dockerd::shared().try_docker(&[&RUN[..], &["naive:v1", "/bin/sh", "-c", "true"]].concat());
-    assert!(!output.status.success(), "an engine that follows the link itself needs no care of ours");
+    image.platforms[0].config =
+        cargo_union::image::layer::Blob::of_bytes(&media_type, config.to_string());
+    engine(&scene, Arc::new(Silent))
+        .publish(&named(&recipe, "naive"), &image, true)
+        .await
+        .unwrap();
+    let output =
+        Dockerd::shared().try_docker(&[&RUN[..], &["naive:v1", "/bin/sh", "-c", "true"]].concat());
+    assert!(
+        !output.status.success(),
+        "an engine that follows the link itself needs no care of ours"
+    );
 }
 
 #[derive(Default)]
@@ -115,12 +172,23 @@ async fn layers_that_the_engine_has_are_left_out() {
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     load(&scene, &recipe, "first").await;
     let binary = scene.write("other", "#!/bin/sh\necho other\n", 0o755);
-    let edited = BuildRequest { key: key("b"), ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)]) };
+    let edited = BuildRequest {
+        key: key("b"),
+        ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)])
+    };
     let image = scene.build(&edited).await.unwrap();
     let ways = Arc::new(Ways::default());
-    let published = engine(&scene, ways.clone()).publish(&named(&edited, "second"), &image, false).await.unwrap();
+    let published = engine(&scene, ways.clone())
+        .publish(&named(&edited, "second"), &image, false)
+        .await
+        .unwrap();
     let base = image.platforms[0].layers[0].blob.descriptor.digest;
-    assert!(ways.0.lock().unwrap().contains(&(base, TransferKind::Present)));
+    assert!(
+        ways.0
+            .lock()
+            .unwrap()
+            .contains(&(base, TransferKind::Present))
+    );
     assert!(published.sent < 10_000, "{published:?}");
     assert_eq!(run(&["second:v1"]), "other");
 }
@@ -128,10 +196,22 @@ async fn layers_that_the_engine_has_are_left_out() {
 #[tokio::test]
 async fn an_image_with_zstd_layers_runs() {
     let scene = Scene::new();
-    let compression = Sourced { value: Compression::Zstd, origin: Origin::Flag("--compression") };
-    let recipe = scene.recipe(vec![spec::Image { compression, ..spec("default", scratch()) }], &[("hello", program())]);
+    let compression = Sourced {
+        value: Compression::Zstd,
+        origin: Origin::Flag("--compression"),
+    };
+    let recipe = scene.recipe(
+        vec![spec::Image {
+            compression,
+            ..spec("default", scratch())
+        }],
+        &[("hello", program())],
+    );
     load(&scene, &recipe, "zstd").await;
-    assert_eq!(run(&["zstd:v1", "/union/bin/hello", "x"]), format!("hello [\"x\"] from 65532 in {}", key("a")));
+    assert_eq!(
+        run(&["zstd:v1", "/union/bin/hello", "x"]),
+        format!("hello [\"x\"] from 65532 in {}", key("a"))
+    );
 }
 
 #[tokio::test]
@@ -140,9 +220,15 @@ async fn docker_loads_an_archive() {
     let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
     let path = scene.path("image.tar");
-    TarFile::new(&path, scene.source.clone(), Arc::new(Silent)).publish(&named(&recipe, "archived"), &image, false).await.unwrap();
+    TarFile::new(&path, scene.source.clone(), Arc::new(Silent))
+        .publish(&named(&recipe, "archived"), &image, false)
+        .await
+        .unwrap();
     Dockerd::shared().docker(&["load", "--quiet", "--input", path.to_str().unwrap()]);
-    assert_eq!(run(&["archived:v1"]), format!("hello [] from 65532 in {}", key("a")));
+    assert_eq!(
+        run(&["archived:v1"]),
+        format!("hello [] from 65532 in {}", key("a"))
+    );
 }
 
 #[tokio::test]
@@ -151,17 +237,33 @@ async fn podman_takes_an_image_through_its_socket() {
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
     let podman = Podman::start();
-    let publisher = Daemon::new(Arc::new(EngineLocator::at([podman.address()])), scene.source.clone(), Arc::new(Silent));
+    let publisher = Daemon::new(
+        Arc::new(EngineLocator::at([podman.address()])),
+        scene.source.clone(),
+        Arc::new(Silent),
+    );
     let target = named(&recipe, "app");
     publisher.prepare(&target).await.unwrap();
     let published = publisher.publish(&target, &image, false).await.unwrap();
-    assert_eq!(publisher.existence(&target).await.unwrap(), Existence::Found(published.digest));
+    assert_eq!(
+        publisher.existence(&target).await.unwrap(),
+        Existence::Found(published.digest)
+    );
     let binary = scene.write("other", "other", 0o755);
-    let edited = BuildRequest { key: key("b"), ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)]) };
+    let edited = BuildRequest {
+        key: key("b"),
+        ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)])
+    };
     let image = scene.build(&edited).await.unwrap();
-    let target = ImageTarget { tag: "v2".to_owned(), ..named(&edited, "app") };
+    let target = ImageTarget {
+        tag: "v2".to_owned(),
+        ..named(&edited, "app")
+    };
     let published = publisher.publish(&target, &image, false).await.unwrap();
-    assert_eq!(publisher.existence(&target).await.unwrap(), Existence::Found(published.digest));
+    assert_eq!(
+        publisher.existence(&target).await.unwrap(),
+        Existence::Found(published.digest)
+    );
 }
 
 #[tokio::test]
@@ -173,11 +275,25 @@ async fn what_the_engine_refuses_is_said_in_its_own_words() {
     // Promises another layer than the archive has.
     config["rootfs"]["diff_ids"][1] = serde_json::json!(Digest::of("another"));
     let media_type = image.platforms[0].config.descriptor.media_type.clone();
-    image.platforms[0].config = cargo_union::image::layer::Blob::of_bytes(&media_type, config.to_string());
-    let error = engine(&scene, Arc::new(Silent)).publish(&named(&recipe, "broken"), &image, false).await.unwrap_err();
+    image.platforms[0].config =
+        cargo_union::image::layer::Blob::of_bytes(&media_type, config.to_string());
+    let error = engine(&scene, Arc::new(Silent))
+        .publish(&named(&recipe, "broken"), &image, false)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::EngineFailed);
-    assert!(error.chain().join(": ").contains("invalid diffID"), "{:?}", error.chain());
-    assert!(!Dockerd::shared().try_docker(&["image", "inspect", "broken:v1"]).status.success(), "nothing is left under the name");
+    assert!(
+        error.chain().join(": ").contains("invalid diffID"),
+        "{:?}",
+        error.chain()
+    );
+    assert!(
+        !Dockerd::shared()
+            .try_docker(&["image", "inspect", "broken:v1"])
+            .status
+            .success(),
+        "nothing is left under the name"
+    );
 }
 
 #[tokio::test]
@@ -185,20 +301,38 @@ async fn an_image_for_another_platform_is_refused_before_anything_is_sent() {
     let scene = Scene::new();
     let mut recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     recipe.platforms[0].platform = platform("linux/s390x");
-    let error = engine(&scene, Arc::new(Silent)).prepare(&named(&recipe, "mainframe")).await.unwrap_err();
+    let error = engine(&scene, Arc::new(Silent))
+        .prepare(&named(&recipe, "mainframe"))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::EngineWithoutPlatform);
-    assert!(error.chain().join(": ").contains("`linux/s390x`"), "{:?}", error.chain());
+    assert!(
+        error.chain().join(": ").contains("`linux/s390x`"),
+        "{:?}",
+        error.chain()
+    );
 }
 
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_an_error_that_says_what_was_tried() {
     let scene = Scene::new();
     let recipe = scene.recipe(vec![spec("default", scratch())], &[]);
-    let addresses = vec![format!("unix://{}", scene.path("none").display()), "ssh://somewhere".to_owned()];
-    let publisher = Daemon::new(Arc::new(EngineLocator::at(addresses.clone())), scene.source.clone(), Arc::new(Silent));
+    let addresses = vec![
+        format!("unix://{}", scene.path("none").display()),
+        "ssh://somewhere".to_owned(),
+    ];
+    let publisher = Daemon::new(
+        Arc::new(EngineLocator::at(addresses.clone())),
+        scene.source.clone(),
+        Arc::new(Silent),
+    );
     let error = publisher.existence(&named(&recipe, "x")).await.unwrap_err();
     assert_eq!(error.code(), Code::EngineUnreachable);
     for address in addresses {
-        assert!(error.chain().join(": ").contains(&address), "{:?}", error.chain());
+        assert!(
+            error.chain().join(": ").contains(&address),
+            "{:?}",
+            error.chain()
+        );
     }
 }

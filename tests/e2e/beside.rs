@@ -33,57 +33,163 @@ const PODMANS: &str = ".config/containers/auth.json";
 const CONF: &str = ".config/containers/registries.conf";
 
 const ROWS: &[Row] = &[
-    Row { what: "Docker's file", files: &[(CONFIG, AUTH)], variables: "", found_by: ALL },
-    Row { what: "DOCKER_CONFIG", files: &[("d/config.json", AUTH)], variables: "DOCKER_CONFIG=$HOME/d", found_by: DOCKER },
-    Row { what: "a session's file", files: &[("run/containers/auth.json", AUTH)], variables: "", found_by: CONTAINERS },
-    Row { what: "podman's file", files: &[(".config/containers/auth.json", AUTH)], variables: "", found_by: CONTAINERS },
-    Row { what: "XDG_CONFIG_HOME", files: &[("c/containers/auth.json", AUTH)], variables: "XDG_CONFIG_HOME=$HOME/c", found_by: CONTAINERS },
-    Row { what: "REGISTRY_AUTH_FILE", files: &[("a.json", AUTH)], variables: "REGISTRY_AUTH_FILE=$HOME/a.json", found_by: CONTAINERS },
-    Row { what: "an old file", files: &[(".dockercfg", r#"{"HOST": {"auth": "GOOD"}}"#)], variables: "", found_by: CONTAINERS },
-    // Of Docker from 28.3 on.
-    Row { what: "DOCKER_AUTH_CONFIG", files: &[("a.json", AUTH)], variables: "DOCKER_AUTH_CONFIG=\"$(cat $HOME/a.json)\"", found_by: &[] },
     Row {
-        what: "an address of old",
-        files: &[(CONFIG, r#"{"auths": {"https://HOST/v1/": {"auth": "GOOD"}}}"#)],
+        what: "Docker's file",
+        files: &[(CONFIG, AUTH)],
         variables: "",
         found_by: ALL,
     },
-    Row { what: "an address", files: &[(CONFIG, r#"{"auths": {"http://HOST": {"auth": "GOOD"}}}"#)], variables: "", found_by: ALL },
-    Row { what: "a path", files: &[(CONFIG, r#"{"auths": {"HOST/team": {"auth": "GOOD"}}}"#)], variables: "", found_by: ALL },
     Row {
-        what: "a longer path",
-        files: &[(CONFIG, r#"{"auths": {"HOST/team/hello": {"auth": "GOOD"}, "HOST/team": {"auth": "STALE"}}}"#)],
+        what: "DOCKER_CONFIG",
+        files: &[("d/config.json", AUTH)],
+        variables: "DOCKER_CONFIG=$HOME/d",
+        found_by: DOCKER,
+    },
+    Row {
+        what: "a session's file",
+        files: &[("run/containers/auth.json", AUTH)],
         variables: "",
         found_by: CONTAINERS,
     },
-    Row { what: "another path", files: &[(CONFIG, r#"{"auths": {"HOST/other": {"auth": "GOOD"}}}"#)], variables: "", found_by: DOCKER },
-    Row { what: "line ends", files: &[(CONFIG, r#"{"auths": {"HOST": {"auth": "GOOD\n"}}}"#)], variables: "", found_by: ALL },
-    Row { what: "keys in capitals", files: &[(CONFIG, r#"{"Auths": {"HOST": {"AUTH": "GOOD"}}}"#)], variables: "", found_by: ALL },
-    Row { what: "more than one value", files: &[(CONFIG, r#"{"auths": {"HOST": {"auth": "GOOD"}}} x"#)], variables: "", found_by: DOCKER },
     Row {
-        what: "a password in the clear",
-        files: &[(CONFIG, r#"{"auths": {"HOST": {"username": "me", "password": "correct-horse-battery"}}}"#)],
+        what: "podman's file",
+        files: &[(".config/containers/auth.json", AUTH)],
         variables: "",
-        found_by: DOCKER,
+        found_by: CONTAINERS,
     },
-    Row { what: "a helper of the host", files: &[(CONFIG, r#"{"credHelpers": {"HOST": "good"}}"#)], variables: "", found_by: ALL },
-    Row { what: "a helper of everything", files: &[(CONFIG, r#"{"credsStore": "good"}"#)], variables: "", found_by: DOCKER },
     Row {
-        what: "a helper before a login",
-        files: &[(CONFIG, r#"{"auths": {"HOST": {"auth": "STALE"}, "HOST/team": {"auth": "STALE"}}, "credHelpers": {"HOST": "good"}}"#)],
+        what: "XDG_CONFIG_HOME",
+        files: &[("c/containers/auth.json", AUTH)],
+        variables: "XDG_CONFIG_HOME=$HOME/c",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "REGISTRY_AUTH_FILE",
+        files: &[("a.json", AUTH)],
+        variables: "REGISTRY_AUTH_FILE=$HOME/a.json",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "an old file",
+        files: &[(".dockercfg", r#"{"HOST": {"auth": "GOOD"}}"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    // Of Docker from 28.3 on.
+    Row {
+        what: "DOCKER_AUTH_CONFIG",
+        files: &[("a.json", AUTH)],
+        variables: "DOCKER_AUTH_CONFIG=\"$(cat $HOME/a.json)\"",
+        found_by: &[],
+    },
+    Row {
+        what: "an address of old",
+        files: &[(
+            CONFIG,
+            r#"{"auths": {"https://HOST/v1/": {"auth": "GOOD"}}}"#,
+        )],
         variables: "",
         found_by: ALL,
     },
-    Row { what: "a talkative helper", files: &[(CONFIG, r#"{"credsStore": "talkative"}"#)], variables: "", found_by: DOCKER },
+    Row {
+        what: "an address",
+        files: &[(CONFIG, r#"{"auths": {"http://HOST": {"auth": "GOOD"}}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "a path",
+        files: &[(CONFIG, r#"{"auths": {"HOST/team": {"auth": "GOOD"}}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "a longer path",
+        files: &[(
+            CONFIG,
+            r#"{"auths": {"HOST/team/hello": {"auth": "GOOD"}, "HOST/team": {"auth": "STALE"}}}"#,
+        )],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "another path",
+        files: &[(CONFIG, r#"{"auths": {"HOST/other": {"auth": "GOOD"}}}"#)],
+        variables: "",
+        found_by: DOCKER,
+    },
+    Row {
+        what: "line ends",
+        files: &[(CONFIG, r#"{"auths": {"HOST": {"auth": "GOOD\n"}}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "keys in capitals",
+        files: &[(CONFIG, r#"{"Auths": {"HOST": {"AUTH": "GOOD"}}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "more than one value",
+        files: &[(CONFIG, r#"{"auths": {"HOST": {"auth": "GOOD"}}} x"#)],
+        variables: "",
+        found_by: DOCKER,
+    },
+    Row {
+        what: "a password in the clear",
+        files: &[(
+            CONFIG,
+            r#"{"auths": {"HOST": {"username": "me", "password": "correct-horse-battery"}}}"#,
+        )],
+        variables: "",
+        found_by: DOCKER,
+    },
+    Row {
+        what: "a helper of the host",
+        files: &[(CONFIG, r#"{"credHelpers": {"HOST": "good"}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "a helper of everything",
+        files: &[(CONFIG, r#"{"credsStore": "good"}"#)],
+        variables: "",
+        found_by: DOCKER,
+    },
+    Row {
+        what: "a helper before a login",
+        files: &[(
+            CONFIG,
+            r#"{"auths": {"HOST": {"auth": "STALE"}, "HOST/team": {"auth": "STALE"}}, "credHelpers": {"HOST": "good"}}"#,
+        )],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "a talkative helper",
+        files: &[(CONFIG, r#"{"credsStore": "talkative"}"#)],
+        variables: "",
+        found_by: DOCKER,
+    },
     Row {
         what: "nothing in the first file",
-        files: &[(CONFIG, AUTH), (".config/containers/auth.json", r#"{"auths": {"HOST": {}}, "credHelpers": null}"#)],
+        files: &[
+            (CONFIG, AUTH),
+            (
+                ".config/containers/auth.json",
+                r#"{"auths": {"HOST": {}}, "credHelpers": null}"#,
+            ),
+        ],
         variables: "",
         found_by: ALL,
     },
     Row {
         what: "null in the first file",
-        files: &[(CONFIG, AUTH), (".config/containers/auth.json", r#"{"auths": null}"#)],
+        files: &[
+            (CONFIG, AUTH),
+            (".config/containers/auth.json", r#"{"auths": null}"#),
+        ],
         variables: "",
         found_by: ALL,
     },
@@ -107,7 +213,10 @@ const ROWS: &[Row] = &[
     },
     Row {
         what: "a namespace in podman's file",
-        files: &[(PODMANS, r#"{"auths": {"HOST/team": {"auth": "GOOD"}, "HOST": {"auth": "STALE"}}}"#)],
+        files: &[(
+            PODMANS,
+            r#"{"auths": {"HOST/team": {"auth": "GOOD"}, "HOST": {"auth": "STALE"}}}"#,
+        )],
         variables: "",
         found_by: CONTAINERS,
     },
@@ -123,10 +232,18 @@ const ROWS: &[Row] = &[
         variables: "",
         found_by: CONTAINERS,
     },
-    Row { what: "registries.conf", files: &[(CONF, r#"credential-helpers = ["good"]"#)], variables: "", found_by: CONTAINERS },
+    Row {
+        what: "registries.conf",
+        files: &[(CONF, r#"credential-helpers = ["good"]"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
     Row {
         what: "registries.conf.d",
-        files: &[(".config/containers/registries.conf.d/10-helpers.conf", r#"credential-helpers = ["good"]"#)],
+        files: &[(
+            ".config/containers/registries.conf.d/10-helpers.conf",
+            r#"credential-helpers = ["good"]"#,
+        )],
         variables: "",
         found_by: CONTAINERS,
     },
@@ -138,25 +255,47 @@ const ROWS: &[Row] = &[
     },
     Row {
         what: "a listed helper before the files",
-        files: &[(CONF, r#"credential-helpers = ["good", "containers-auth.json"]"#), (PODMANS, OLD_AUTH), (CONFIG, OLD_AUTH)],
+        files: &[
+            (
+                CONF,
+                r#"credential-helpers = ["good", "containers-auth.json"]"#,
+            ),
+            (PODMANS, OLD_AUTH),
+            (CONFIG, OLD_AUTH),
+        ],
         variables: "",
         found_by: CONTAINERS,
     },
     Row {
         what: "a listed helper in place of the files",
-        files: &[(CONF, r#"credential-helpers = ["good"]"#), (PODMANS, OLD_AUTH)],
+        files: &[
+            (CONF, r#"credential-helpers = ["good"]"#),
+            (PODMANS, OLD_AUTH),
+        ],
         variables: "",
         found_by: CONTAINERS,
     },
     Row {
         what: "the files before a listed helper",
-        files: &[(CONF, r#"credential-helpers = ["containers-auth.json", "old"]"#), (PODMANS, AUTH)],
+        files: &[
+            (
+                CONF,
+                r#"credential-helpers = ["containers-auth.json", "old"]"#,
+            ),
+            (PODMANS, AUTH),
+        ],
         variables: "",
         found_by: CONTAINERS,
     },
     Row {
         what: "a listed helper that is missing before the files",
-        files: &[(CONF, r#"credential-helpers = ["absent", "containers-auth.json"]"#), (PODMANS, AUTH)],
+        files: &[
+            (
+                CONF,
+                r#"credential-helpers = ["absent", "containers-auth.json"]"#,
+            ),
+            (PODMANS, AUTH),
+        ],
         variables: "",
         found_by: CONTAINERS,
     },
@@ -164,7 +303,10 @@ const ROWS: &[Row] = &[
         what: "a list that a later file empties",
         files: &[
             (CONF, r#"credential-helpers = ["old"]"#),
-            (".config/containers/registries.conf.d/20-none.conf", "credential-helpers = []"),
+            (
+                ".config/containers/registries.conf.d/20-none.conf",
+                "credential-helpers = []",
+            ),
             (PODMANS, AUTH),
         ],
         variables: "",
@@ -176,15 +318,24 @@ const ROWS: &[Row] = &[
         variables: "",
         found_by: DOCKER,
     },
-    Row { what: "a broken registries.conf", files: &[(CONF, "[["), (CONFIG, AUTH)], variables: "", found_by: DOCKER },
+    Row {
+        what: "a broken registries.conf",
+        files: &[(CONF, "[["), (CONFIG, AUTH)],
+        variables: "",
+        found_by: DOCKER,
+    },
 ];
 
 /// A project whose image goes to `HOST/team/hello`.
 fn project(host: &str) -> Project {
-    let project = Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n").locked();
+    let project = Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
+        .locked();
     let run = project.home().join("run").display().to_string();
     fs::create_dir_all(&run).unwrap();
-    project.env("UNION_REGISTRY", format!("{host}/team")).env("XDG_RUNTIME_DIR", run)
+    project
+        .env("UNION_REGISTRY", format!("{host}/team"))
+        .env("XDG_RUNTIME_DIR", run)
 }
 
 fn write(project: &Project, path: &str, text: &str, mode: u32) {
@@ -202,7 +353,11 @@ fn push(project: &Project, host: &str) {
 }
 
 fn removed(path: &Path) {
-    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let _ = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
 }
 
 /// What a tool does to read from the registry; `TLS` is its word for whether certificates count.
@@ -219,8 +374,13 @@ fn command(tool: &str, host: &str) -> String {
 
 /// Whether a line succeeds, and what was printed.
 fn accepts(project: &Project, variables: &str, line: &str) -> (bool, String) {
-    let outcome = project.shell(&format!("export PATH=$HOME/bin:$PATH {variables}; {line} && echo accepted"));
-    (outcome.stdout().ends_with("accepted\n"), format!("{}{}", outcome.stdout(), outcome.stderr()))
+    let outcome = project.shell(&format!(
+        "export PATH=$HOME/bin:$PATH {variables}; {line} && echo accepted"
+    ));
+    (
+        outcome.stdout().ends_with("accepted\n"),
+        format!("{}{}", outcome.stdout(), outcome.stderr()),
+    )
 }
 
 #[test]
@@ -230,7 +390,12 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
     let project = project(host);
     push(&project, host);
     let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
-    write(&project, "bin/docker-credential-good", &format!("#!/bin/sh\n{answer}\n"), 0o755);
+    write(
+        &project,
+        "bin/docker-credential-good",
+        &format!("#!/bin/sh\n{answer}\n"),
+        0o755,
+    );
     let talkative = answer.replace("Username", "username");
     write(
         &project,
@@ -239,23 +404,58 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
         0o755,
     );
     let old = answer.replace(PASSWORD, "hunter2");
-    write(&project, "bin/docker-credential-old", &format!("#!/bin/sh\n{old}\n"), 0o755);
+    write(
+        &project,
+        "bin/docker-credential-old",
+        &format!("#!/bin/sh\n{old}\n"),
+        0o755,
+    );
     let empty = "#!/bin/sh\necho credentials not found in native keychain\nexit 1\n";
     write(&project, "bin/docker-credential-empty", empty, 0o755);
     for row in ROWS {
         for (path, text) in row.files {
-            write(&project, path, &text.replace("HOST", host).replace("GOOD", GOOD).replace("STALE", STALE), 0o600);
+            write(
+                &project,
+                path,
+                &text
+                    .replace("HOST", host)
+                    .replace("GOOD", GOOD)
+                    .replace("STALE", STALE),
+                0o600,
+            );
         }
-        let found_by: Vec<&str> = ALL.iter().copied().filter(|tool| accepts(&project, row.variables, &command(tool, host)).0).collect();
+        let found_by: Vec<&str> = ALL
+            .iter()
+            .copied()
+            .filter(|tool| accepts(&project, row.variables, &command(tool, host)).0)
+            .collect();
         for tool in row.found_by {
-            assert!(found_by.contains(tool), "{}: {tool} should find it, and only {found_by:?} do", row.what);
+            assert!(
+                found_by.contains(tool),
+                "{}: {tool} should find it, and only {found_by:?} do",
+                row.what
+            );
         }
         let (ours, printed) = accepts(&project, row.variables, &command("cargo union", host));
-        assert!(ours, "{}: found by {found_by:?} and not by us:\n{printed}", row.what);
-        assert!(!printed.contains(PASSWORD) && !printed.contains(GOOD), "{}: {printed}", row.what);
-        row.files.iter().for_each(|(path, _)| removed(&project.home().join(path)));
+        assert!(
+            ours,
+            "{}: found by {found_by:?} and not by us:\n{printed}",
+            row.what
+        );
+        assert!(
+            !printed.contains(PASSWORD) && !printed.contains(GOOD),
+            "{}: {printed}",
+            row.what
+        );
+        row.files
+            .iter()
+            .for_each(|(path, _)| removed(&project.home().join(path)));
         let (without, printed) = accepts(&project, "", &command("cargo union", host));
-        assert!(!without && printed.contains("U0402"), "{}: {printed}", row.what);
+        assert!(
+            !without && printed.contains("U0402"),
+            "{}: {printed}",
+            row.what
+        );
     }
 }
 
@@ -264,15 +464,27 @@ fn helpers_that_the_machine_lists_are_asked_as_skopeo_asks_them() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(registry.host());
     let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
-    write(&project, "bin/docker-credential-good", &format!("#!/bin/sh\n{answer}\n"), 0o755);
+    write(
+        &project,
+        "bin/docker-credential-good",
+        &format!("#!/bin/sh\n{answer}\n"),
+        0o755,
+    );
     push(&project, registry.host());
     // The machine's directory is one only for the time of a line.
     let accepts = |tool: &str| {
         let mount = "mount -t overlay overlay -o lowerdir=$HOME/etc:/etc /etc";
         let line = command(tool, registry.host());
-        accepts(&project, "", &format!("unshare --map-root-user --mount sh -ec '{mount}; {line}'"))
+        accepts(
+            &project,
+            "",
+            &format!("unshare --map-root-user --mount sh -ec '{mount}; {line}'"),
+        )
     };
-    for (path, other) in [("registries.conf", "unqualified-search-registries = []"), ("registries.conf.d/50.conf", "")] {
+    for (path, other) in [
+        ("registries.conf", "unqualified-search-registries = []"),
+        ("registries.conf.d/50.conf", ""),
+    ] {
         let path = format!("etc/containers/{path}");
         for (text, is_found) in [(r#"credential-helpers = ["good"]"#, true), (other, false)] {
             write(&project, &path, text, 0o644);
@@ -283,7 +495,12 @@ fn helpers_that_the_machine_lists_are_asked_as_skopeo_asks_them() {
         }
     }
     // The user's file replaces all of them.
-    write(&project, "etc/containers/registries.conf.d/50.conf", r#"credential-helpers = ["good"]"#, 0o644);
+    write(
+        &project,
+        "etc/containers/registries.conf.d/50.conf",
+        r#"credential-helpers = ["good"]"#,
+        0o644,
+    );
     write(&project, CONF, "", 0o644);
     for tool in ["skopeo", "cargo union"] {
         let (accepted, printed) = accepts(tool);
@@ -298,16 +515,35 @@ fn a_registry_that_wants_a_clients_certificate_is_read_as_skopeo_reads_it() {
     let project = project(registry.host());
     let folder = format!(".config/containers/certs.d/{}", registry.host());
     let (certificate, key) = authority.client();
-    write(&project, &format!("{folder}/ca.crt"), &fs::read_to_string(authority.certificate()).unwrap(), 0o644);
-    let lines = [format!("skopeo list-tags docker://{}/team/hello", registry.host()), "cargo-union plan".to_owned()];
+    write(
+        &project,
+        &format!("{folder}/ca.crt"),
+        &fs::read_to_string(authority.certificate()).unwrap(),
+        0o644,
+    );
+    let lines = [
+        format!("skopeo list-tags docker://{}/team/hello", registry.host()),
+        "cargo-union plan".to_owned(),
+    ];
     for line in &lines {
         let (accepted, printed) = accepts(&project, "", line);
-        assert!(!accepted && printed.contains("certificate"), "{line}: {printed}");
+        assert!(
+            !accepted && printed.contains("certificate"),
+            "{line}: {printed}"
+        );
     }
-    write(&project, &format!("{folder}/client.cert"), &certificate, 0o644);
+    write(
+        &project,
+        &format!("{folder}/client.cert"),
+        &certificate,
+        0o644,
+    );
     for line in &lines {
         let (accepted, printed) = accepts(&project, "", line);
-        assert!(!accepted && printed.contains("client.key"), "{line}: {printed}");
+        assert!(
+            !accepted && printed.contains("client.key"),
+            "{line}: {printed}"
+        );
     }
     write(&project, &format!("{folder}/client.key"), &key, 0o600);
     project.run(["build"]).succeeds();
@@ -322,7 +558,10 @@ fn a_registry_that_wants_a_clients_certificate_is_read_as_skopeo_reads_it() {
         fs::rename(project.home().join(&folder), certs.join(registry.host())).unwrap();
         let lines = lines.iter().map(|line| {
             let mount = "mount -t overlay overlay -o lowerdir=$HOME/etc:/etc /etc";
-            (line, format!("unshare --map-root-user --mount sh -ec '{mount}; {line}'"))
+            (
+                line,
+                format!("unshare --map-root-user --mount sh -ec '{mount}; {line}'"),
+            )
         });
         for (line, in_its_own_etc) in lines {
             let (accepted, printed) = accepts(&project, "", line);

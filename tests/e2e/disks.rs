@@ -10,7 +10,10 @@ use crate::site::Site;
 /// Runs `cargo-union build` after a line of shell, both in a name space of mounts of their own.
 fn build_after(project: &Project, line: &str) -> Outcome {
     let tool = union_tests::project::tool();
-    project.shell(&format!("exec unshare --map-root-user --mount sh -ec '{line}; exec {} build'", tool.display()))
+    project.shell(&format!(
+        "exec unshare --map-root-user --mount sh -ec '{line}; exec {} build'",
+        tool.display()
+    ))
 }
 
 #[test]
@@ -18,10 +21,17 @@ fn a_full_disk_is_named_and_leaves_nothing_and_with_room_it_goes_on() {
     let site = Site::new();
     let project = scratch(&site).locked();
     let cache = project.cache().display().to_string();
-    let outcome = build_after(&project, &format!("mount -t tmpfs -o size=32k tmpfs {cache}"));
+    let outcome = build_after(
+        &project,
+        &format!("mount -t tmpfs -o size=32k tmpfs {cache}"),
+    );
     outcome.fails_with("U0006").stderr_has(&cache).stdout_is("");
     assert!(site.tags("team/hello").is_empty());
-    project.run(["build"]).succeeds().compiles_nothing().stderr_has("Published");
+    project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Published");
 }
 
 #[test]
@@ -30,8 +40,14 @@ fn a_target_folder_that_cannot_be_written_is_named() {
     let project = scratch(&site).locked();
     std::fs::create_dir_all(project.path("target")).unwrap();
     let target = project.path("target").display().to_string();
-    let outcome = build_after(&project, &format!("mount --bind {target} {target}; mount -o remount,bind,ro {target}"));
-    outcome.fails_with("U0005").stderr_has(&target).compiles_nothing();
+    let outcome = build_after(
+        &project,
+        &format!("mount --bind {target} {target}; mount -o remount,bind,ro {target}"),
+    );
+    outcome
+        .fails_with("U0005")
+        .stderr_has(&target)
+        .compiles_nothing();
     assert!(site.tags("team/hello").is_empty());
 }
 
@@ -40,6 +56,10 @@ fn a_file_in_place_of_a_folder_is_named() {
     let site = Site::new();
     let project = scratch(&site).locked();
     project.write("target/union", "not a folder");
-    project.run(["build"]).fails_with("U0005").stderr_has("target/union").compiles_nothing();
+    project
+        .run(["build"])
+        .fails_with("U0005")
+        .stderr_has("target/union")
+        .compiles_nothing();
     assert_eq!(project.read("target/union"), "not a folder");
 }

@@ -8,20 +8,40 @@ use crate::site::{Site, config, line};
 const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
 
 fn scratch(name: &str) -> Project {
-    Project::package(name).union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n").locked()
+    Project::package(name)
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
+        .locked()
 }
 
 #[test]
 fn a_tool_that_is_copied_to_bin_leaves_the_shell_and_a_user_is_a_number() {
     let site = Site::new().with_debian("library/debian:bookworm");
-    let more = "copy = [{ from = \"tool\", to = \"/bin/tool\", mode = \"0755\" }]\nuser = \"nobody\"\n";
-    let project = site.on("library/debian:bookworm", more).file("tool", "#!/bin/sh\necho tool of $(id -u):$(id -g)\n").locked();
+    let more =
+        "copy = [{ from = \"tool\", to = \"/bin/tool\", mode = \"0755\" }]\nuser = \"nobody\"\n";
+    let project = site
+        .on("library/debian:bookworm", more)
+        .file("tool", "#!/bin/sh\necho tool of $(id -u):$(id -g)\n")
+        .locked();
     let pinned = line(&project.run(["build"]).succeeds());
     assert_eq!(config(&pinned)["config"]["User"], "65534:65534");
     let engine = Engine::shared();
-    assert_eq!(engine.docker(&[&RUN[..], &[&pinned, "/bin/tool"]].concat()), "tool of 65534:65534");
     assert_eq!(
-        engine.docker(&[&RUN[..], &[&pinned, "/bin/sh", "-c", "/usr/bin/tool && ls -ld /bin | cut -c1"]].concat()),
+        engine.docker(&[&RUN[..], &[&pinned, "/bin/tool"]].concat()),
+        "tool of 65534:65534"
+    );
+    assert_eq!(
+        engine.docker(
+            &[
+                &RUN[..],
+                &[
+                    &pinned,
+                    "/bin/sh",
+                    "-c",
+                    "/usr/bin/tool && ls -ld /bin | cut -c1"
+                ]
+            ]
+            .concat()
+        ),
         "tool of 65534:65534\nl"
     );
 }
@@ -30,7 +50,11 @@ fn a_tool_that_is_copied_to_bin_leaves_the_shell_and_a_user_is_a_number() {
 fn a_user_that_the_base_does_not_have_is_an_error() {
     let site = Site::new().with_base("base:1", "one");
     let project = site.on("base:1", "user = \"postgres\"\n").locked();
-    project.run(["build"]).fails_with("U0307").stderr_has("`postgres`").stderr_has(&site.reference("base"));
+    project
+        .run(["build"])
+        .fails_with("U0307")
+        .stderr_has("`postgres`")
+        .stderr_has(&site.reference("base"));
     assert!(site.tags("team/hello").is_empty());
 }
 
@@ -38,11 +62,21 @@ fn a_user_that_the_base_does_not_have_is_an_error() {
 fn an_image_is_loaded_into_an_engine_and_found_there() {
     let engine = Engine::shared();
     let project = scratch("loaded").env("DOCKER_HOST", engine.address());
-    let first = project.run(["build", "--output", "docker:"]).succeeds().compiles(["loaded"]);
-    let name = line(&first).strip_prefix("docker:").map(str::to_owned).expect("stdout names the engine");
+    let first = project
+        .run(["build", "--output", "docker:"])
+        .succeeds()
+        .compiles(["loaded"]);
+    let name = line(&first)
+        .strip_prefix("docker:")
+        .map(str::to_owned)
+        .expect("stdout names the engine");
     assert!(name.starts_with("loaded:"), "{name}");
     assert_eq!(engine.docker(&[&RUN[..], &[&name]].concat()), "hello");
-    let second = project.run(["build", "--output", "docker:"]).succeeds().compiles_nothing().stderr_has("Unchanged default");
+    let second = project
+        .run(["build", "--output", "docker:"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default");
     assert_eq!(second.stdout(), first.stdout());
 }
 
@@ -50,6 +84,12 @@ fn an_image_is_loaded_into_an_engine_and_found_there() {
 fn without_an_engine_it_is_said_what_was_tried_and_what_works() {
     let project = scratch("hello");
     let nowhere = format!("unix://{}", project.temp().join("nowhere.sock").display());
-    let outcome = project.env("DOCKER_HOST", nowhere.clone()).run(["build", "--output", "docker:"]);
-    outcome.fails_with("U0414").stderr_has(&nowhere).stderr_has("another `--output`").compiles_nothing();
+    let outcome = project
+        .env("DOCKER_HOST", nowhere.clone())
+        .run(["build", "--output", "docker:"]);
+    outcome
+        .fails_with("U0414")
+        .stderr_has(&nowhere)
+        .stderr_has("another `--output`")
+        .compiles_nothing();
 }

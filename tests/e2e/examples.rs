@@ -26,14 +26,20 @@ fn copied_into(project: Project, example: &str) -> Project {
 }
 
 fn add(project: Project, top: &Path, folder: &Path, union_build: &str) -> Project {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| !path.ends_with("target")).fold(project, |project, path| {
-        if path.is_dir() {
-            return add(project, top, &path, union_build);
-        }
-        let text = std::fs::read_to_string(&path).unwrap().replace("../../../union-build", union_build);
-        project.file(path.strip_prefix(top).unwrap().to_str().unwrap(), text)
-    })
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| !path.ends_with("target"))
+        .fold(project, |project, path| {
+            if path.is_dir() {
+                return add(project, top, &path, union_build);
+            }
+            let text = std::fs::read_to_string(&path)
+                .unwrap()
+                .replace("../../../union-build", union_build);
+            project.file(path.strip_prefix(top).unwrap().to_str().unwrap(), text)
+        })
 }
 
 #[test]
@@ -41,30 +47,56 @@ fn two_tasks_know_their_own_images() {
     let site = Site::new().with_debian(DEFAULT_BASE);
     let project = copied("two-tasks");
     project.append("Cargo.toml", "\n");
-    project.edit("Cargo.toml", "[workspace.metadata.union]\n", &site.settings("workspace"));
+    project.edit(
+        "Cargo.toml",
+        "[workspace.metadata.union]\n",
+        &site.settings("workspace"),
+    );
     let built = project.run(["build", "--format", "json"]).succeeds().json();
     let images = built["images"].as_array().unwrap();
     assert_eq!(images.len(), 2, "{built}");
     let engine = Engine::shared();
     for (image, task) in images.iter().zip(["predict", "train"]) {
         assert_eq!(image["binaries"], serde_json::json!([task]));
-        let said = engine.docker(&["run", "--rm", "--network", "none", image["pinned"].as_str().unwrap()]);
+        let said = engine.docker(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            image["pinned"].as_str().unwrap(),
+        ]);
         let reference = format!("{task}: image {}", image["destination"].as_str().unwrap());
-        assert!(said.contains(&reference) && said.contains(&format!("{task}: running in it: true")), "{said}\n{reference}");
+        assert!(
+            said.contains(&reference) && said.contains(&format!("{task}: running in it: true")),
+            "{said}\n{reference}"
+        );
     }
     // One compile of one's own after each new tag, and no more.
     project.cargo(["build", "--offline"]).succeeds();
-    project.cargo(["build", "--offline"]).succeeds().compiles_nothing();
+    project
+        .cargo(["build", "--offline"])
+        .succeeds()
+        .compiles_nothing();
     project.run(["build"]).succeeds().compiles_nothing();
-    project.cargo(["build", "--offline"]).succeeds().compiles_nothing();
-    project.cargo(["run", "--offline", "--quiet", "--bin", "train"]).succeeds().stdout_has("running in it: false");
+    project
+        .cargo(["build", "--offline"])
+        .succeeds()
+        .compiles_nothing();
+    project
+        .cargo(["run", "--offline", "--quiet", "--bin", "train"])
+        .succeeds()
+        .stdout_has("running in it: false");
 }
 
 #[test]
 fn hello_needs_nothing() {
     let project = copied("hello").env("DOCKER_HOST", Engine::shared().address());
     let made = project.run(["build", "--output", "docker:"]).succeeds();
-    let name = made.stdout().trim().trim_start_matches("docker:").to_owned();
+    let name = made
+        .stdout()
+        .trim()
+        .trim_start_matches("docker:")
+        .to_owned();
     let said = Engine::shared().docker(&["run", "--rm", "--network", "none", &name]);
     assert!(said.to_lowercase().contains("hello"), "{said}");
 }
@@ -73,15 +105,43 @@ fn hello_needs_nothing() {
 fn any_program_counts_words_in_its_container_and_as_a_process() {
     let project = copied("any-program").env("DOCKER_HOST", Engine::shared().address());
     project.write("text", "One two, two; three!\nThree three four.");
-    let words = ["run", "count-words", "--", "--text", "text", "--at-least", "4"];
+    let words = [
+        "run",
+        "count-words",
+        "--",
+        "--text",
+        "text",
+        "--at-least",
+        "4",
+    ];
     let counts = project.path("target/union/run/count-words/counts");
-    let expected = format!("counts = \"{}\"\nlongest = \"three\"\nwords = 4\n", counts.display());
+    let expected = format!(
+        "counts = \"{}\"\nlongest = \"three\"\nwords = 4\n",
+        counts.display()
+    );
     for place in [&[][..], &["--host"]] {
-        let outcome = project.run([&words[..2], place, &words[2..]].concat()).succeeds().stderr_has("2 different words");
+        let outcome = project
+            .run([&words[..2], place, &words[2..]].concat())
+            .succeeds()
+            .stderr_has("2 different words");
         assert_eq!(outcome.stdout(), expected);
-        assert_eq!(std::fs::read_to_string(&counts).unwrap(), "1 four\n3 three\n");
+        assert_eq!(
+            std::fs::read_to_string(&counts).unwrap(),
+            "1 four\n3 three\n"
+        );
     }
-    project.run(["run", "count-words", "--", "--text", "text", "--at-least", "9"]).fails_with("U0804").stderr_has("no such word");
+    project
+        .run([
+            "run",
+            "count-words",
+            "--",
+            "--text",
+            "text",
+            "--at-least",
+            "9",
+        ])
+        .fails_with("U0804")
+        .stderr_has("no such word");
 }
 
 /// The release upon which most examples are that need an engine.
@@ -94,21 +154,33 @@ fn upon_debian(site: &Site, example: &str) -> Project {
 /// An example that needs an engine which reaches the network, with what it asks Docker Hub and GitHub for
 /// behind mirrors.
 fn upon(release: &str, site: &Site, project: Project) -> Project {
-    push(&debian_layout_of(release, &[]), &site.reference(&format!("library/debian:{release}-slim")));
+    push(
+        &debian_layout_of(release, &[]),
+        &site.reference(&format!("library/debian:{release}-slim")),
+    );
     let host = site.registry.host();
     let mirrors = format!("mirrors = {{ \"docker.io\" = \"{host}\", \"ghcr.io\" = \"{host}\" }}");
-    let project = project.union(&format!("\n[package.metadata.union]\nregistry = \"{host}/team\"\n{mirrors}\n"));
+    let project = project.union(&format!(
+        "\n[package.metadata.union]\nregistry = \"{host}/team\"\n{mirrors}\n"
+    ));
     // Its crates may have to be fetched.
-    let project = project.env("DOCKER_HOST", Engine::with_network().address()).env("CARGO_NET_OFFLINE", "false");
+    let project = project
+        .env("DOCKER_HOST", Engine::with_network().address())
+        .env("CARGO_NET_OFFLINE", "false");
     // Where a company's proxy stands before an index, its authority is needed inside as well.
     let trusted = std::env::var("SSL_CERT_FILE");
-    let project = trusted.into_iter().fold(project, |project, file| project.env("SSL_CERT_FILE", file));
+    let project = trusted
+        .into_iter()
+        .fold(project, |project, file| project.env("SSL_CERT_FILE", file));
     project.limit(Duration::from_secs(1200))
 }
 
 /// The same, with a Rust upon that release.
 fn compiled_upon_debian(site: &Site, example: &str) -> Project {
-    push(&rust(RELEASE), &site.reference(&format!("library/rust:{}-{RELEASE}", rust_release())));
+    push(
+        &rust(RELEASE),
+        &site.reference(&format!("library/rust:{}-{RELEASE}", rust_release())),
+    );
     upon_debian(site, example)
 }
 
@@ -128,10 +200,18 @@ fn libpq_is_linked_in_a_container_and_loaded_in_the_image() {
     project.run(["run", "libpq"]).succeeds().stderr_has(&said);
 
     // The other way that its README shows: what this machine has is linked, what the image has is loaded.
-    project.edit("Cargo.toml", "compile = \"container\"", "compile = \"host\"");
+    project.edit(
+        "Cargo.toml",
+        "compile = \"container\"",
+        "compile = \"host\"",
+    );
     project.edit("Cargo.toml", "apt-packages = [\"libpq-dev\"]\n", "");
     let built = project.run(["build"]).succeeds().stderr_lacks("apt-get");
-    assert!(built.compiled().contains(&"libpq".to_owned()), "{:?}", built.compiled());
+    assert!(
+        built.compiled().contains(&"libpq".to_owned()),
+        "{:?}",
+        built.compiled()
+    );
     assert_eq!(printed(&built), said);
 }
 
@@ -139,9 +219,15 @@ fn libpq_is_linked_in_a_container_and_loaded_in_the_image() {
 fn a_python_inside_of_a_program_finds_the_package_in_the_image() {
     let site = Site::new();
     push(&uv(), &site.reference("astral-sh/uv:latest"));
-    let built = compiled_upon_debian(&site, "embedded-python").run(["build"]).succeeds().compiles_nothing();
+    let built = compiled_upon_debian(&site, "embedded-python")
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing();
     let said = printed(&built);
-    assert!(said.starts_with("Python 3.13.") && said.ends_with("\nnumpy 2.4.6: the determinant is 5.0"), "{said}");
+    assert!(
+        said.starts_with("Python 3.13.") && said.ends_with("\nnumpy 2.4.6: the determinant is 5.0"),
+        "{said}"
+    );
 }
 
 /// Compiling the crate takes minutes, so this is done once, for everything that can be done with its worker.
@@ -149,36 +235,93 @@ fn a_python_inside_of_a_program_finds_the_package_in_the_image() {
 fn a_worker_of_the_flyte_crate_is_registered_and_runs_here() {
     let (site, backend) = (Site::new(), Stub::start());
     // How fast it is does not matter here, and its three hundred crates are compiled in half the time.
-    let project = copied_into(Project::kept("flyte-task"), "flyte-task").union("\n[workspace]\n[profile.release]\nopt-level = 0\n");
+    let project = copied_into(Project::kept("flyte-task"), "flyte-task")
+        .union("\n[workspace]\n[profile.release]\nopt-level = 0\n");
     let project = upon("bookworm", &site, project).limit(Duration::from_secs(3600));
-    let project = project.env("FLYTE_ADMIN_ENDPOINT", backend.endpoint()).env("FLYTE_TASK_ORG", "acme");
-    let register = ["register", "--project", "flytesnacks", "--domain", "development", "--format", "json"];
+    let project = project
+        .env("FLYTE_ADMIN_ENDPOINT", backend.endpoint())
+        .env("FLYTE_TASK_ORG", "acme");
+    let register = [
+        "register",
+        "--project",
+        "flytesnacks",
+        "--domain",
+        "development",
+        "--format",
+        "json",
+    ];
     let task = |outcome: &Outcome| outcome.json()["tasks"][0].clone();
 
     let first = task(&project.run(register).succeeds());
-    let (version, image) = (first["version"].as_str().unwrap(), first["image"].as_str().unwrap());
-    assert_eq!((&first["name"], &first["state"]), (&"describe".into(), &"new".into()));
+    let (version, image) = (
+        first["version"].as_str().unwrap(),
+        first["image"].as_str().unwrap(),
+    );
+    assert_eq!(
+        (&first["name"], &first["state"]),
+        (&"describe".into(), &"new".into())
+    );
     assert!(image.contains("/team/flyte-task@sha256:"), "{first}");
-    let shown = backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "describe", version]);
-    for expected in ["rust-task", "label", "INTEGER", "STRUCT", "o0", "/union/bin/flyte-task", image] {
+    let shown = backend.official(&[
+        "get",
+        "task",
+        "-p",
+        "flytesnacks",
+        "-d",
+        "development",
+        "describe",
+        version,
+    ]);
+    for expected in [
+        "rust-task",
+        "label",
+        "INTEGER",
+        "STRUCT",
+        "o0",
+        "/union/bin/flyte-task",
+        image,
+    ] {
         assert!(shown.contains(expected), "no `{expected}` in {shown}");
     }
     let pushes = site.registry.writes();
     let again = task(&project.run(register).succeeds().compiles_nothing());
-    assert_eq!((&again["state"], &again["version"]), (&"unchanged".into(), &first["version"]));
+    assert_eq!(
+        (&again["state"], &again["version"]),
+        (&"unchanged".into(), &first["version"])
+    );
     assert_eq!((backend.writes(), site.registry.writes()), (1, pushes));
 
     let output = serde_json::json!({ "count": 2, "label": "demo", "mean": 21 });
     for place in [&[][..], &["--host"]] {
-        let run = |words: &[&str]| project.run([&["run", "flyte-task", "--format", "json"], place, words].concat()).compiles_nothing();
-        let told = run(&["--", "--x", "21", "--label", "demo"]).succeeds().stderr_has("Traced double in ").json();
+        let run = |words: &[&str]| {
+            project
+                .run([&["run", "flyte-task", "--format", "json"], place, words].concat())
+                .compiles_nothing()
+        };
+        let told = run(&["--", "--x", "21", "--label", "demo"])
+            .succeeds()
+            .stderr_has("Traced double in ")
+            .json();
         assert_eq!(told["outputs"]["o0"], output, "{told}");
-        let steps: Vec<&str> = told["traces"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
+        let steps: Vec<&str> = told["traces"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["name"].as_str().unwrap())
+            .collect();
         assert_eq!(steps, ["double", "stats"]);
-        run(&["--", "--x=-1", "--label", "demo"]).exits(1).fails_with("U0804").stderr_has("Negative: -1 is below zero");
-        run(&["--", "--x", "many"]).exits(2).fails_with("U0801").stderr_has("It takes `label: string`, `x: integer`.");
+        run(&["--", "--x=-1", "--label", "demo"])
+            .exits(1)
+            .fails_with("U0804")
+            .stderr_has("Negative: -1 is below zero");
+        run(&["--", "--x", "many"])
+            .exits(2)
+            .fails_with("U0801")
+            .stderr_has("It takes `label: string`, `x: integer`.");
     }
-    let printed = project.run(["run", "flyte-task", "--", "--x", "21", "--label", "demo"]).succeeds();
+    let printed = project
+        .run(["run", "flyte-task", "--", "--x", "21", "--label", "demo"])
+        .succeeds();
     assert_eq!(printed.stdout(), format!("o0 = {output}\n"));
     assert_eq!(backend.writes(), 1);
 }
@@ -192,10 +335,17 @@ struct Server {
 impl Server {
     fn start(project: &Project, token: &str) -> Self {
         let mut python = Command::new("python3");
-        python.arg(project.path("server.py")).arg("0").env("MODELS_TOKEN", token).stdout(Stdio::piped()).stderr(Stdio::null());
+        python
+            .arg(project.path("server.py"))
+            .arg("0")
+            .env("MODELS_TOKEN", token)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = python.spawn().expect("`python3` is installed");
         let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut said)
+            .unwrap();
         let port = said.trim().rsplit(' ').next().unwrap().to_owned();
         Self { child, port }
     }
@@ -214,29 +364,66 @@ fn a_private_file_is_fetched_with_a_token_that_is_nowhere_afterwards() {
     let site = Site::new();
     let project = upon_debian(&site, "secrets");
     let server = Server::start(&project, TOKEN);
-    project.edit("Cargo.toml", "127.0.0.1:8765", &format!("127.0.0.1:{}", server.port));
-    project.run(["build"]).fails_with("U0502").stderr_has("MODELS_TOKEN is not set").compiles_nothing();
+    project.edit(
+        "Cargo.toml",
+        "127.0.0.1:8765",
+        &format!("127.0.0.1:{}", server.port),
+    );
+    project
+        .run(["build"])
+        .fails_with("U0502")
+        .stderr_has("MODELS_TOKEN is not set")
+        .compiles_nothing();
     let project = project.env("MODELS_TOKEN", "another");
-    project.run(["build"]).fails_with("U0501").stderr_has("error: 401");
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("error: 401");
     assert_eq!(site.tags("team/secrets"), [""; 0]);
 
     let project = project.env("MODELS_TOKEN", TOKEN);
-    let built = project.run(["-vv", "build"]).succeeds().stderr_lacks(TOKEN).stdout_lacks(TOKEN);
-    assert_eq!(printed(&built), "the private model says: a threshold of 0.87");
+    let built = project
+        .run(["-vv", "build"])
+        .succeeds()
+        .stderr_lacks(TOKEN)
+        .stdout_lacks(TOKEN);
+    assert_eq!(
+        printed(&built),
+        "the private model says: a threshold of 0.87"
+    );
 
     // The image as it is in the registry, with its layers unpacked, and all that the build has written.
     let reference = line(&built);
     project
         .shell(&format!("skopeo copy --quiet --src-tls-verify=false --dest-decompress docker://{reference} dir:target/image"))
         .succeeds();
-    assert!(is_below(&project.path("target/image"), "a threshold of 0.87"), "its layers are not unpacked");
-    assert!(project.read("target/union/logs/secrets/default.log").contains("curl --fail"));
-    for folder in [project.path("target"), project.cache(), project.temp(), site.registry.data()] {
+    assert!(
+        is_below(&project.path("target/image"), "a threshold of 0.87"),
+        "its layers are not unpacked"
+    );
+    assert!(
+        project
+            .read("target/union/logs/secrets/default.log")
+            .contains("curl --fail")
+    );
+    for folder in [
+        project.path("target"),
+        project.cache(),
+        project.temp(),
+        site.registry.data(),
+    ] {
         assert!(!is_below(&folder, TOKEN), "{}", folder.display());
     }
     let history = Engine::with_network().docker(&["history", "--no-trunc", &reference]);
-    assert!(history.contains("curl --fail") && !history.contains(TOKEN), "{history}");
+    assert!(
+        history.contains("curl --fail") && !history.contains(TOKEN),
+        "{history}"
+    );
 
     drop(server);
-    project.env("MODELS_TOKEN", "renewed").run(["build"]).succeeds().stderr_has("Unchanged default");
+    project
+        .env("MODELS_TOKEN", "renewed")
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
 }

@@ -18,7 +18,10 @@ struct Workshop {
 
 impl Workshop {
     fn new() -> Self {
-        Self { registry: Registry::open(), folder: tempfile::tempdir().unwrap() }
+        Self {
+            registry: Registry::open(),
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -39,17 +42,59 @@ impl Workshop {
         std::fs::create_dir_all(tree.join("etc")).unwrap();
         std::fs::write(tree.join("etc/kept"), "kept").unwrap();
         std::fs::write(tree.join("etc/removed"), "removed").unwrap();
-        run("umoci", ["insert", "--rootless", "--image", &tagged, &tree.join("etc").display().to_string(), "/etc"]);
-        run("umoci", ["insert", "--rootless", "--whiteout", "--image", &tagged, "/etc/removed"]);
-        run("umoci", ["config", "--image", &tagged, "--config.workingdir", "/srv", "--config.env", "WHO=umoci"]);
+        run(
+            "umoci",
+            [
+                "insert",
+                "--rootless",
+                "--image",
+                &tagged,
+                &tree.join("etc").display().to_string(),
+                "/etc",
+            ],
+        );
+        run(
+            "umoci",
+            [
+                "insert",
+                "--rootless",
+                "--whiteout",
+                "--image",
+                &tagged,
+                "/etc/removed",
+            ],
+        );
+        run(
+            "umoci",
+            [
+                "config",
+                "--image",
+                &tagged,
+                "--config.workingdir",
+                "/srv",
+                "--config.env",
+                "WHO=umoci",
+            ],
+        );
         layout
     }
 
     /// Copies a layout to the registry with skopeo.
     fn copy(&self, layout: &Path, to: &str, more: &[&str]) -> String {
         let reference = self.reference(to);
-        let (from, to) = (format!("oci:{}:base", layout.display()), format!("docker://{reference}"));
-        run("skopeo", [&["copy", "--quiet", "--dest-tls-verify=false"], more, &[&from, &to]].concat());
+        let (from, to) = (
+            format!("oci:{}:base", layout.display()),
+            format!("docker://{reference}"),
+        );
+        run(
+            "skopeo",
+            [
+                &["copy", "--quiet", "--dest-tls-verify=false"],
+                more,
+                &[&from, &to],
+            ]
+            .concat(),
+        );
         reference
     }
 
@@ -57,9 +102,28 @@ impl Workshop {
     fn put(&self, repository: &str, tag: &str, kind: &str, document: &Value) -> Value {
         let (file, text) = (self.path("document"), document.to_string());
         std::fs::write(&file, &text).unwrap();
-        let url = format!("http://{}/v2/{repository}/manifests/{tag}", self.registry.host());
-        let (kind_header, data) = (format!("Content-Type: {kind}"), format!("@{}", file.display()));
-        run("curl", ["-sS", "--fail", "-X", "PUT", "-H", &kind_header, "--data-binary", &data, &url]);
+        let url = format!(
+            "http://{}/v2/{repository}/manifests/{tag}",
+            self.registry.host()
+        );
+        let (kind_header, data) = (
+            format!("Content-Type: {kind}"),
+            format!("@{}", file.display()),
+        );
+        run(
+            "curl",
+            [
+                "-sS",
+                "--fail",
+                "-X",
+                "PUT",
+                "-H",
+                &kind_header,
+                "--data-binary",
+                &data,
+                &url,
+            ],
+        );
         json!({ "mediaType": kind, "digest": union_tests::hostile::digest(text.as_bytes()), "size": text.len() })
     }
 
@@ -68,10 +132,23 @@ impl Workshop {
         let file = self.path("blob");
         std::fs::write(&file, bytes).unwrap();
         let digest = union_tests::hostile::digest(bytes);
-        let start = format!("http://{}/v2/{repository}/blobs/uploads/", self.registry.host());
+        let start = format!(
+            "http://{}/v2/{repository}/blobs/uploads/",
+            self.registry.host()
+        );
         let script = r#"at=$(curl -sS --fail -X POST -H 'Content-Length: 0' -D - -o /dev/null "$1" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
             curl -sS --fail -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$2" "$at&digest=$3""#;
-        run("sh", ["-ec", script, "sh", &start, &file.display().to_string(), &digest]);
+        run(
+            "sh",
+            [
+                "-ec",
+                script,
+                "sh",
+                &start,
+                &file.display().to_string(),
+                &digest,
+            ],
+        );
         json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": bytes.len() })
     }
 
@@ -80,7 +157,10 @@ impl Workshop {
         let union = format!(
             "[package.metadata.union]\nregistry = \"{host}/team\"\n[package.metadata.union.images.default]\nbuild = {{ link = \"static\" }}\nbase-image = {base:?}\n{more}"
         );
-        let project = Project::package("hello").union(&union).file("file", "file").locked();
+        let project = Project::package("hello")
+            .union(&union)
+            .file("file", "file")
+            .locked();
         let outcome = project.run(["build", "--format", "json"]).succeeds();
         (project, outcome)
     }
@@ -88,8 +168,15 @@ impl Workshop {
 
 #[track_caller]
 fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>) {
-    let output = Command::new(program).args(arguments).output().unwrap_or_else(|cause| panic!("{program}: {cause}"));
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|cause| panic!("{program}: {cause}"));
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn reference(outcome: &Outcome) -> String {
@@ -103,18 +190,41 @@ fn a_layout_of_umoci_with_whiteouts_in_every_format_of_skopeo_is_built_upon() {
     for (name, arguments) in [
         ("oci", &["--format", "oci"][..]),
         ("schema2", &["--format", "v2s2"]),
-        ("zstd", &["--format", "oci", "--dest-compress-format", "zstd", "--dest-compress"]),
+        (
+            "zstd",
+            &[
+                "--format",
+                "oci",
+                "--dest-compress-format",
+                "zstd",
+                "--dest-compress",
+            ],
+        ),
         ("uncompressed", &["--dest-decompress"]),
     ] {
         let base = workshop.copy(&layout, &format!("{name}:1"), arguments);
         let (_, outcome) = workshop.build(&base, "");
         let built = config(&reference(&outcome));
         assert_eq!(built["config"]["WorkingDir"], json!("/srv"), "{name}");
-        assert!(built["config"]["Env"].as_array().unwrap().contains(&json!("WHO=umoci")), "{name}");
-        let layers = manifest(&reference(&outcome))["layers"].clone();
-        let kinds: Vec<&str> = layers.as_array().unwrap().iter().map(|layer| layer["mediaType"].as_str().unwrap()).collect();
         assert!(
-            kinds.len() > 2 && kinds.iter().all(|kind| kind.starts_with("application/vnd.oci.image.layer.v1.tar")),
+            built["config"]["Env"]
+                .as_array()
+                .unwrap()
+                .contains(&json!("WHO=umoci")),
+            "{name}"
+        );
+        let layers = manifest(&reference(&outcome))["layers"].clone();
+        let kinds: Vec<&str> = layers
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|layer| layer["mediaType"].as_str().unwrap())
+            .collect();
+        assert!(
+            kinds.len() > 2
+                && kinds
+                    .iter()
+                    .all(|kind| kind.starts_with("application/vnd.oci.image.layer.v1.tar")),
             "{name}: {kinds:?}"
         );
     }
@@ -125,50 +235,128 @@ fn an_image_of_podman_is_built_upon_and_has_no_passwd() {
     let workshop = Workshop::new();
     let context = workshop.path("context");
     std::fs::create_dir_all(&context).unwrap();
-    std::fs::write(context.join("Containerfile"), "FROM scratch\nCOPY file /opt/file\nENV WHO=podman\nENTRYPOINT [\"/opt/file\"]\n")
-        .unwrap();
+    std::fs::write(
+        context.join("Containerfile"),
+        "FROM scratch\nCOPY file /opt/file\nENV WHO=podman\nENTRYPOINT [\"/opt/file\"]\n",
+    )
+    .unwrap();
     std::fs::write(context.join("file"), "file").unwrap();
-    let (root, state) = (workshop.path("storage").display().to_string(), workshop.path("run").display().to_string());
-    let podman = ["--root", &root, "--runroot", &state, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"];
-    for (format, base) in [("oci", workshop.reference("podman-oci:1")), ("docker", workshop.reference("podman-docker:1"))] {
-        let make = ["build", "--quiet", "--isolation", "chroot", "--format", format, "-t", &base];
-        run("podman", [&podman[..], &make, &[&context.display().to_string()]].concat());
-        run("podman", [&podman[..], &["push", "--quiet", "--tls-verify=false", &base]].concat());
+    let (root, state) = (
+        workshop.path("storage").display().to_string(),
+        workshop.path("run").display().to_string(),
+    );
+    let podman = [
+        "--root",
+        &root,
+        "--runroot",
+        &state,
+        "--storage-driver",
+        "vfs",
+        "--cgroup-manager",
+        "cgroupfs",
+    ];
+    for (format, base) in [
+        ("oci", workshop.reference("podman-oci:1")),
+        ("docker", workshop.reference("podman-docker:1")),
+    ] {
+        let make = [
+            "build",
+            "--quiet",
+            "--isolation",
+            "chroot",
+            "--format",
+            format,
+            "-t",
+            &base,
+        ];
+        run(
+            "podman",
+            [&podman[..], &make, &[&context.display().to_string()]].concat(),
+        );
+        run(
+            "podman",
+            [
+                &podman[..],
+                &["push", "--quiet", "--tls-verify=false", &base],
+            ]
+            .concat(),
+        );
         let (_, outcome) = workshop.build(&base, "user = \"1000\"\n");
         let built = config(&reference(&outcome));
         assert_eq!(built["config"]["User"], json!("1000"), "{format}");
         assert_eq!(built["config"].get("Entrypoint"), None, "{format}");
-        assert!(built["config"]["Env"].as_array().unwrap().contains(&json!("WHO=podman")), "{format}");
+        assert!(
+            built["config"]["Env"]
+                .as_array()
+                .unwrap()
+                .contains(&json!("WHO=podman")),
+            "{format}"
+        );
     }
     // A name needs an /etc/passwd in which it is.
     let union = format!(
         "[package.metadata.union.images.default]\nbuild = {{ link = \"static\" }}\nbase-image = {:?}\nuser = \"app\"\n",
         workshop.reference("podman-oci:1")
     );
-    Project::package("hello").union(&union).locked().run(["build"]).fails_with("U0307").stderr_has("app");
+    Project::package("hello")
+        .union(&union)
+        .locked()
+        .run(["build"])
+        .fails_with("U0307")
+        .stderr_has("app");
 }
 
 #[test]
 fn a_config_without_an_architecture_is_taken_with_a_warning_as_its_index_says() {
     let workshop = Workshop::new();
-    for (name, platform) in [("none", json!({})), ("other", json!({ "os": "linux", "architecture": "s390x" }))] {
+    for (name, platform) in [
+        ("none", json!({})),
+        ("other", json!({ "os": "linux", "architecture": "s390x" })),
+    ] {
         let mut document = platform.clone();
         document["rootfs"] = json!({ "type": "layers", "diff_ids": [] });
         let config_blob = workshop.blob(name, document.to_string().as_bytes());
         let kind = "application/vnd.oci.image.manifest.v1+json";
-        let document = json!({ "schemaVersion": 2, "mediaType": kind, "config": config_blob, "layers": [] });
+        let document =
+            json!({ "schemaVersion": 2, "mediaType": kind, "config": config_blob, "layers": [] });
         let mut entry = workshop.put(name, "amd64", kind, &document);
         entry["platform"] = json!({ "os": "linux", "architecture": "amd64" });
         let index = "application/vnd.oci.image.index.v1+json";
-        let inner = workshop.put(name, "inner", index, &json!({ "schemaVersion": 2, "mediaType": index, "manifests": [entry] }));
+        let inner = workshop.put(
+            name,
+            "inner",
+            index,
+            &json!({ "schemaVersion": 2, "mediaType": index, "manifests": [entry] }),
+        );
         // The second one is an index in an index.
-        let document = if name == "none" { json!([entry]) } else { json!([inner]) };
-        workshop.put(name, "1", index, &json!({ "schemaVersion": 2, "mediaType": index, "manifests": document }));
+        let document = if name == "none" {
+            json!([entry])
+        } else {
+            json!([inner])
+        };
+        workshop.put(
+            name,
+            "1",
+            index,
+            &json!({ "schemaVersion": 2, "mediaType": index, "manifests": document }),
+        );
         let (project, outcome) = workshop.build(&workshop.reference(&format!("{name}:1")), "");
-        let says = if name == "none" { "names no platform" } else { "says that it is for `linux/s390x`" };
-        outcome.stderr_has("warning").stderr_has(says).stderr_has("`linux/amd64`");
-        let built = config(&reference(&project.run(["build", "--format", "json"]).succeeds()));
-        assert_eq!((&built["architecture"], &built["os"]), (&json!("amd64"), &json!("linux")));
+        let says = if name == "none" {
+            "names no platform"
+        } else {
+            "says that it is for `linux/s390x`"
+        };
+        outcome
+            .stderr_has("warning")
+            .stderr_has(says)
+            .stderr_has("`linux/amd64`");
+        let built = config(&reference(
+            &project.run(["build", "--format", "json"]).succeeds(),
+        ));
+        assert_eq!(
+            (&built["architecture"], &built["os"]),
+            (&json!("amd64"), &json!("linux"))
+        );
     }
 }
 
@@ -179,20 +367,42 @@ fn a_damaged_blob_of_a_base_in_the_cache_is_fetched_again() {
     // Where a copied file goes depends on what is in the layers.
     let (project, _) = workshop.build(&base, "copy = [{ from = \"file\", to = \"/etc/file\" }]\n");
     let blobs = project.cache().join("blobs/sha256");
-    let whole: Vec<PathBuf> = std::fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let whole: Vec<PathBuf> = std::fs::read_dir(&blobs)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert!(whole.len() > 2, "{whole:?}");
     for (number, blob) in whole.iter().enumerate() {
         let bytes = std::fs::read(blob).unwrap();
-        let damaged = if number % 2 == 0 { bytes[..bytes.len() / 2].to_vec() } else { vec![0; bytes.len()] };
+        let damaged = if number % 2 == 0 {
+            bytes[..bytes.len() / 2].to_vec()
+        } else {
+            vec![0; bytes.len()]
+        };
         std::fs::write(blob, damaged).unwrap();
     }
     run(
         "sh",
-        ["-ec", r#"find "$1" -type f -exec sh -c 'echo "{}" > "$1"' sh {} \;"#, "sh", &project.cache().join("notes").display().to_string()],
+        [
+            "-ec",
+            r#"find "$1" -type f -exec sh -c 'echo "{}" > "$1"' sh {} \;"#,
+            "sh",
+            &project.cache().join("notes").display().to_string(),
+        ],
     );
     let layout = workshop.path("out").display().to_string();
-    project.run(["build", "--output", &format!("oci:{layout}")]).succeeds();
-    run("skopeo", ["copy", "--quiet", &format!("oci:{layout}"), &format!("dir:{}", workshop.path("dir").display())]);
+    project
+        .run(["build", "--output", &format!("oci:{layout}")])
+        .succeeds();
+    run(
+        "skopeo",
+        [
+            "copy",
+            "--quiet",
+            &format!("oci:{layout}"),
+            &format!("dir:{}", workshop.path("dir").display()),
+        ],
+    );
 }
 
 #[test]
@@ -202,13 +412,28 @@ fn a_base_whose_pin_is_gone_says_so_and_names_the_command() {
     push_base(&base, "one", &[]);
     let (project, _) = workshop.build(&base, "");
     let lock = project.read("Union.lock");
-    let pinned = lock.split("\"linux/amd64\" = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let pinned = lock
+        .split("\"linux/amd64\" = \"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
     push_base(&base, "two", &[]);
-    let revisions = workshop.registry.data().join("docker/registry/v2/repositories/base/_manifests/revisions/sha256");
+    let revisions = workshop
+        .registry
+        .data()
+        .join("docker/registry/v2/repositories/base/_manifests/revisions/sha256");
     std::fs::remove_dir_all(revisions.join(pinned.trim_start_matches("sha256:"))).unwrap();
     std::fs::remove_dir_all(project.cache()).unwrap();
     project.write("src/main.rs", "fn main() { println!(\"changed\"); }\n");
-    project.run(["build"]).fails_with("U0301").stderr_has(&pinned).stderr_has("cargo union update").stderr_has("removed");
+    project
+        .run(["build"])
+        .fails_with("U0301")
+        .stderr_has(&pinned)
+        .stderr_has("cargo union update")
+        .stderr_has("removed");
     project.run(["update"]).succeeds();
     project.run(["build"]).succeeds();
 }

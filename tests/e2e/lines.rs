@@ -19,16 +19,30 @@ struct Encrypted {
 
 impl Encrypted {
     fn start() -> Self {
-        let (authority, folder) = (Authority::new(), tempfile::tempdir().expect("a temporary folder"));
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let (authority, folder) = (
+            Authority::new(),
+            tempfile::tempdir().expect("a temporary folder"),
+        );
+        let free = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port");
         let (certificate, key) = authority.leaf();
         for (name, text) in [("server.pem", certificate), ("server-key.pem", key)] {
             std::fs::write(folder.path().join(name), text).expect("the folder is ours");
         }
-        std::fs::copy(authority.certificate(), folder.path().join("ca.pem")).expect("the folder is ours");
+        std::fs::copy(authority.certificate(), folder.path().join("ca.pem"))
+            .expect("the folder is ours");
         let encrypted = Some((folder.path().to_owned(), free.port()));
-        let engine = Engine::start_with(&Setting { encrypted, ..Setting::default() });
-        Self { engine, authority, folder, host: free.to_string() }
+        let engine = Engine::start_with(&Setting {
+            encrypted,
+            ..Setting::default()
+        });
+        Self {
+            engine,
+            authority,
+            folder,
+            host: free.to_string(),
+        }
     }
 
     /// What a client has, in a folder: whom it trusts and, if it has one, its own certificate.
@@ -46,7 +60,9 @@ impl Encrypted {
 }
 
 fn hello() -> Project {
-    Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n").locked()
+    Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
+        .locked()
 }
 
 fn build(project: &Project) -> Outcome {
@@ -62,10 +78,15 @@ fn by_variables(project: Project, host: &str, certificates: &Path) -> Project {
 
 /// A context as `docker context create` writes it.
 fn context(folder: &Path, name: &str, host: &str, certificates: Option<&Path>) {
-    let id: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+    let id: String = Sha256::digest(name)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let meta = folder.join("contexts/meta").join(&id);
     std::fs::create_dir_all(&meta).expect("the folder is ours");
-    let text = format!(r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#);
+    let text = format!(
+        r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#
+    );
     std::fs::write(meta.join("meta.json"), text).expect("the folder is ours");
     if let Some(certificates) = certificates {
         let tls = folder.join("contexts/tls").join(&id).join("docker");
@@ -82,28 +103,58 @@ fn an_engine_is_reached_over_tls_by_variables_and_by_a_context() {
     let client = encrypted.client("client", &encrypted.authority, Some(&encrypted.authority));
     let project = by_variables(hello(), &encrypted.host, &client);
     let built = build(&project).succeeds();
-    let name = built.stdout().trim().strip_prefix("docker:").expect("stdout names the engine").to_owned();
-    assert_eq!(encrypted.engine.docker(&["run", "--rm", "--network", "none", &name]), "hello");
+    let name = built
+        .stdout()
+        .trim()
+        .strip_prefix("docker:")
+        .expect("stdout names the engine")
+        .to_owned();
+    assert_eq!(
+        encrypted
+            .engine
+            .docker(&["run", "--rm", "--network", "none", &name]),
+        "hello"
+    );
 
     let docker = project.temp().join("docker");
-    context(&docker, "far", &format!("tcp://{}", encrypted.host), Some(&client));
-    let of_context = hello().without_env("DOCKER_HOST").env("DOCKER_CONFIG", docker.display().to_string());
+    context(
+        &docker,
+        "far",
+        &format!("tcp://{}", encrypted.host),
+        Some(&client),
+    );
+    let of_context = hello()
+        .without_env("DOCKER_HOST")
+        .env("DOCKER_CONFIG", docker.display().to_string());
     build(&of_context.env("DOCKER_CONTEXT", "far")).succeeds();
-    std::fs::write(docker.join("config.json"), r#"{"currentContext":"far"}"#).expect("the folder is ours");
-    build(&hello().without_env("DOCKER_HOST").env("DOCKER_CONFIG", docker.display().to_string())).succeeds();
+    std::fs::write(docker.join("config.json"), r#"{"currentContext":"far"}"#)
+        .expect("the folder is ours");
+    build(
+        &hello()
+            .without_env("DOCKER_HOST")
+            .env("DOCKER_CONFIG", docker.display().to_string()),
+    )
+    .succeeds();
 }
 
 #[test]
 fn an_engine_that_proves_nothing_or_wants_proof_is_an_error_that_says_which() {
     let (encrypted, stranger) = (Encrypted::start(), Authority::new());
     let deceived = encrypted.client("deceived", &stranger, Some(&encrypted.authority));
-    let refused = |certificates: &Path| build(&by_variables(hello(), &encrypted.host, certificates)).fails_with("U0414");
-    refused(&deceived).stderr_has("not issued by the authority in `ca.pem`").stderr_has("DOCKER_HOST").stderr_has(&encrypted.host);
+    let refused = |certificates: &Path| {
+        build(&by_variables(hello(), &encrypted.host, certificates)).fails_with("U0414")
+    };
+    refused(&deceived)
+        .stderr_has("not issued by the authority in `ca.pem`")
+        .stderr_has("DOCKER_HOST")
+        .stderr_has(&encrypted.host);
     let nobody = encrypted.client("nobody", &encrypted.authority, None);
     refused(&nobody).stderr_has("`cert.pem` and `key.pem` beside `ca.pem`");
     let forged = encrypted.client("forged", &encrypted.authority, Some(&stranger));
     refused(&forged).stderr_has("issued by an authority that it trusts");
-    build(&hello().env("DOCKER_HOST", format!("tcp://{}", encrypted.host))).fails_with("U0414").stderr_has("DOCKER_TLS_VERIFY");
+    build(&hello().env("DOCKER_HOST", format!("tcp://{}", encrypted.host)))
+        .fails_with("U0414")
+        .stderr_has("DOCKER_TLS_VERIFY");
 }
 
 #[test]
@@ -114,10 +165,17 @@ fn an_engine_is_reached_through_ssh_and_what_ssh_says_is_shown() {
         use std::os::unix::fs::PermissionsExt as _;
         let path = tools.path().join("ssh");
         std::fs::write(&path, script).expect("the folder is ours");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .expect("the file is ours");
     };
-    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").expect("PATH is set"));
-    let project = hello().env("PATH", path).env("DOCKER_HOST", "ssh://me@far.example.com:2222");
+    let path = format!(
+        "{}:{}",
+        tools.path().display(),
+        std::env::var("PATH").expect("PATH is set")
+    );
+    let project = hello()
+        .env("PATH", path)
+        .env("DOCKER_HOST", "ssh://me@far.example.com:2222");
     // The other machine is this one: what ssh would run there runs here.
     let words = tools.path().join("words").display().to_string();
     ssh(&format!(
@@ -126,9 +184,15 @@ fn an_engine_is_reached_through_ssh_and_what_ssh_says_is_shown() {
     ));
     build(&project).succeeds();
     let said = std::fs::read_to_string(&words).expect("ssh was asked");
-    assert_eq!(said.trim(), "-o ConnectTimeout=20 -T -l me -p 2222 -- far.example.com docker system dial-stdio");
+    assert_eq!(
+        said.trim(),
+        "-o ConnectTimeout=20 -T -l me -p 2222 -- far.example.com docker system dial-stdio"
+    );
     ssh("#!/bin/sh\necho 'me@far.example.com: Permission denied (publickey).' >&2\nexit 255\n");
-    build(&project).fails_with("U0414").stderr_has("ssh://me@far.example.com:2222").stderr_has("Permission denied (publickey)");
+    build(&project)
+        .fails_with("U0414")
+        .stderr_has("ssh://me@far.example.com:2222")
+        .stderr_has("Permission denied (publickey)");
 }
 
 #[test]
@@ -136,6 +200,14 @@ fn a_context_that_is_not_there_is_named_and_nothing_else_is_asked() {
     let project = hello().without_env("DOCKER_HOST");
     let docker = project.temp().join("docker");
     std::fs::create_dir_all(&docker).expect("the folder is ours");
-    let outcome = build(&project.env("DOCKER_CONFIG", docker.display().to_string()).env("DOCKER_CONTEXT", "gone"));
-    outcome.fails_with("U0414").stderr_has("Docker's context `gone`").stderr_has("docker context ls").stderr_lacks("podman.sock");
+    let outcome = build(
+        &project
+            .env("DOCKER_CONFIG", docker.display().to_string())
+            .env("DOCKER_CONTEXT", "gone"),
+    );
+    outcome
+        .fails_with("U0414")
+        .stderr_has("Docker's context `gone`")
+        .stderr_has("docker context ls")
+        .stderr_lacks("podman.sock");
 }

@@ -10,31 +10,63 @@ fn a_moving_tag_changes_an_image_only_after_an_update() {
     let locked = project.read("Union.lock");
 
     site.push_base("base:latest", "two");
-    let again = project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged");
+    let again = project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged");
     assert_eq!(line(&again), first);
 
     let base = site.reference("base:latest");
-    project.run(["update", "--dry-run"]).succeeds().stderr_has(&format!("Updating {base} sha256:")).stderr_has(" → sha256:");
+    project
+        .run(["update", "--dry-run"])
+        .succeeds()
+        .stderr_has(&format!("Updating {base} sha256:"))
+        .stderr_has(" → sha256:");
     assert_eq!(project.read("Union.lock"), locked, "a dry run wrote");
-    let update = project.run(["update", "--format", "json"]).succeeds().json()["bases"][0].clone();
+    let update = project
+        .run(["update", "--format", "json"])
+        .succeeds()
+        .json()["bases"][0]
+        .clone();
     let updated = project.read("Union.lock");
-    let (old, new) = (update["old"].as_str().unwrap(), update["new"].as_str().unwrap());
-    assert!(locked.contains(old) && updated.contains(new) && !updated.contains(old), "{locked}\n{update}\n{updated}");
+    let (old, new) = (
+        update["old"].as_str().unwrap(),
+        update["new"].as_str().unwrap(),
+    );
+    assert!(
+        locked.contains(old) && updated.contains(new) && !updated.contains(old),
+        "{locked}\n{update}\n{updated}"
+    );
 
-    let plan = project.run(["plan"]).succeeds().stdout_has("build its environment");
-    let reason = plan.stdout().lines().find(|line| line.contains("base-image linux/amd64: ")).expect("a plan names the base");
+    let plan = project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("build its environment");
+    let reason = plan
+        .stdout()
+        .lines()
+        .find(|line| line.contains("base-image linux/amd64: "))
+        .expect("a plan names the base");
     assert!(reason.contains(" → "), "{reason}");
     let second = project.run(["build"]).succeeds();
     assert_ne!(line(&second), first);
     assert_eq!(site.tags("team/hello").len(), 2);
-    project.run(["update"]).succeeds().stderr_has("Unchanged Union.lock");
+    project
+        .run(["update"])
+        .succeeds()
+        .stderr_has("Unchanged Union.lock");
 }
 
 #[test]
 fn a_lock_is_needed_and_is_enough_with_locked() {
     let site = Site::new().with_base("base:1", "one");
     let project = site.on("base:1", "").locked();
-    project.run(["build", "--locked"]).fails_with("U0211").stderr_has(&site.reference("base:1")).compiles_nothing();
+    project
+        .run(["build", "--locked"])
+        .fails_with("U0211")
+        .stderr_has(&site.reference("base:1"))
+        .compiles_nothing();
     assert!(!project.path("Union.lock").exists());
     project.run(["update"]).succeeds().stderr_has("Locking");
     project.run(["build", "--locked"]).succeeds();

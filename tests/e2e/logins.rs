@@ -10,9 +10,13 @@ const PASSWORD: &str = "correct-horse-battery";
 const ENCODED: &str = "bWU6Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5";
 
 fn project(registry: &Registry) -> Project {
-    let project = Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n").locked();
+    let project = Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
+        .locked();
     let docker = project.home().join(".docker").display().to_string();
-    project.env("UNION_REGISTRY", format!("{}/team", registry.host())).env("DOCKER_CONFIG", docker)
+    project
+        .env("UNION_REGISTRY", format!("{}/team", registry.host()))
+        .env("DOCKER_CONFIG", docker)
 }
 
 fn log_in(project: &Project, registry: &Registry, encoded: &str) {
@@ -25,8 +29,13 @@ fn log_in(project: &Project, registry: &Registry, encoded: &str) {
 #[test]
 fn no_login_is_denied_before_the_compile_with_the_command_to_run() {
     let registry = Registry::htpasswd("me", PASSWORD);
-    let outcome = project(&registry).run(["build"]).fails_with("U0402").compiles_nothing();
-    outcome.stderr_has(&format!("{}/team/hello", registry.host())).stderr_has(&format!("docker login {}", registry.host()));
+    let outcome = project(&registry)
+        .run(["build"])
+        .fails_with("U0402")
+        .compiles_nothing();
+    outcome
+        .stderr_has(&format!("{}/team/hello", registry.host()))
+        .stderr_has(&format!("docker login {}", registry.host()));
 }
 
 #[test]
@@ -35,9 +44,17 @@ fn a_wrong_password_is_denied_and_the_source_of_it_is_named() {
     let project = project(&registry);
     // me:hunter22
     log_in(&project, &registry, "bWU6aHVudGVyMjI=");
-    let outcome = project.run(["build", "-vv"]).fails_with("U0402").compiles_nothing().stderr_has(".docker/config.json");
-    let outcome = outcome.stderr_has(&format!("{}/team/hello", registry.host())).stderr_has("docker login");
-    outcome.stderr_lacks("hunter22").stderr_lacks("bWU6aHVudGVyMjI=");
+    let outcome = project
+        .run(["build", "-vv"])
+        .fails_with("U0402")
+        .compiles_nothing()
+        .stderr_has(".docker/config.json");
+    let outcome = outcome
+        .stderr_has(&format!("{}/team/hello", registry.host()))
+        .stderr_has("docker login");
+    outcome
+        .stderr_lacks("hunter22")
+        .stderr_lacks("bWU6aHVudGVyMjI=");
 }
 
 #[test]
@@ -45,14 +62,23 @@ fn the_right_password_pushes_and_is_left_nowhere() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(&registry);
     log_in(&project, &registry, ENCODED);
-    let outcome = project.run(["build", "-vv"]).succeeds().stderr_has(".docker/config.json");
+    let outcome = project
+        .run(["build", "-vv"])
+        .succeeds()
+        .stderr_has(".docker/config.json");
     for secret in [PASSWORD, ENCODED] {
-        assert!(!outcome.stdout().contains(secret) && !outcome.stderr().contains(secret), "it was printed");
+        assert!(
+            !outcome.stdout().contains(secret) && !outcome.stderr().contains(secret),
+            "it was printed"
+        );
         for folder in [project.folder(), project.cache(), project.temp()] {
             assert!(!is_below(&folder, secret), "it is in {}", folder.display());
         }
     }
-    assert!(is_below(&project.home(), ENCODED), "the search would find it");
+    assert!(
+        is_below(&project.home(), ENCODED),
+        "the search would find it"
+    );
     project.run(["build"]).succeeds().stderr_has("Unchanged");
 }
 
@@ -62,9 +88,20 @@ fn a_failing_helper_is_named_where_its_login_is_needed() {
     let project = project(&registry);
     std::fs::create_dir_all(project.home().join(".docker")).unwrap();
     let config = serde_json::json!({ "credHelpers": { registry.host(): "absent" } });
-    std::fs::write(project.home().join(".docker/config.json"), config.to_string()).unwrap();
-    let outcome = project.run(["build"]).fails_with("U0402").compiles_nothing().stderr_has("warning: the credential helper");
-    outcome.stderr_has("`docker-credential-absent`").stderr_has(".docker/config.json").stderr_has("is not on the PATH");
+    std::fs::write(
+        project.home().join(".docker/config.json"),
+        config.to_string(),
+    )
+    .unwrap();
+    let outcome = project
+        .run(["build"])
+        .fails_with("U0402")
+        .compiles_nothing()
+        .stderr_has("warning: the credential helper");
+    outcome
+        .stderr_has("`docker-credential-absent`")
+        .stderr_has(".docker/config.json")
+        .stderr_has("is not on the PATH");
 }
 
 #[test]
@@ -72,5 +109,9 @@ fn a_login_in_a_variable_pushes() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let config = serde_json::json!({ "auths": { registry.host(): { "auth": ENCODED } } });
     let project = project(&registry).env("DOCKER_AUTH_CONFIG", config.to_string());
-    project.run(["build", "-v"]).succeeds().stderr_has("the variable DOCKER_AUTH_CONFIG").stderr_lacks(ENCODED);
+    project
+        .run(["build", "-v"])
+        .succeeds()
+        .stderr_has("the variable DOCKER_AUTH_CONFIG")
+        .stderr_lacks(ENCODED);
 }

@@ -13,27 +13,52 @@ fn the_default_path_ends_in_an_image_that_runs_and_the_second_run_does_nothing()
     let project = site.hello("hello");
     let first = project.run(["build"]).succeeds().compiles(["hello"]);
     let pinned = line(&first);
-    assert!(pinned.starts_with(&format!("{}/team/hello@sha256:", site.registry.host())), "{pinned}");
+    assert!(
+        pinned.starts_with(&format!("{}/team/hello@sha256:", site.registry.host())),
+        "{pinned}"
+    );
 
     let lock = project.read("Union.lock");
-    assert!(lock.contains("gcr.io/distroless/cc-debian13") && lock.contains("linux/amd64") && lock.contains("sha256:"), "{lock}");
+    assert!(
+        lock.contains("gcr.io/distroless/cc-debian13")
+            && lock.contains("linux/amd64")
+            && lock.contains("sha256:"),
+        "{lock}"
+    );
     let writes = site.registry.writes();
-    assert!(writes.iter().any(|request| request.starts_with("PUT ")), "the log would show them: {writes:?}");
-    let second = project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default");
+    assert!(
+        writes.iter().any(|request| request.starts_with("PUT ")),
+        "the log would show them: {writes:?}"
+    );
+    let second = project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default");
     assert_eq!(second.stdout(), first.stdout());
-    assert_eq!(site.registry.writes(), writes, "the second run wrote something");
+    assert_eq!(
+        site.registry.writes(),
+        writes,
+        "the second run wrote something"
+    );
     assert_eq!(project.read("Union.lock"), lock);
 
     let engine = Engine::shared();
     engine.docker(&["pull", "--quiet", &pinned]);
-    assert_eq!(engine.docker(&["run", "--rm", "--network", "none", &pinned]), "hello");
+    assert_eq!(
+        engine.docker(&["run", "--rm", "--network", "none", &pinned]),
+        "hello"
+    );
 }
 
 #[test]
 fn entrypoint_and_command_of_the_base_are_gone() {
     let site = Site::new().with_base("base:1", "one");
     let pinned = line(&site.on("base:1", "").locked().run(["build"]).succeeds());
-    assert_eq!(config(&site.reference("base:1"))["config"]["Entrypoint"][0], "/base/entrypoint");
+    assert_eq!(
+        config(&site.reference("base:1"))["config"]["Entrypoint"][0],
+        "/base/entrypoint"
+    );
     let config = &config(&pinned)["config"];
     assert!(config["Entrypoint"].is_null(), "{config}");
     assert_eq!(config["Cmd"], serde_json::json!(["/union/bin/hello"]));
@@ -43,12 +68,19 @@ fn entrypoint_and_command_of_the_base_are_gone() {
 fn a_fresh_checkout_of_what_was_built_elsewhere_compiles_nothing() {
     let site = Site::new().with_base("base:1", "one");
     let main = "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\nfn main() { println!(\"{:?}\", DEFAULT.tag); }";
-    let project = site.on("base:1", "").file("src/main.rs", main).with_union_build("");
+    let project = site
+        .on("base:1", "")
+        .file("src/main.rs", main)
+        .with_union_build("");
     let built = image(&project.run(["build", "--format", "json"]).succeeds());
     let writes = site.registry.writes();
     fs::remove_dir_all(project.path("target")).unwrap();
     fs::remove_dir_all(project.cache()).unwrap();
-    let found = project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default");
+    let found = project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default");
     assert_eq!(line(&found), built["pinned"].as_str().unwrap());
     assert_eq!(site.registry.writes(), writes);
     for folder in ["references", "results"] {
@@ -58,7 +90,10 @@ fn a_fresh_checkout_of_what_was_built_elsewhere_compiles_nothing() {
         assert!(text.contains(built["tag"].as_str().unwrap()), "{text}");
     }
     // And the crate, compiled now, has the reference of the image that was found.
-    project.cargo(["run", "--offline", "--quiet"]).succeeds().stdout_has(built["tag"].as_str().unwrap());
+    project
+        .cargo(["run", "--offline", "--quiet"])
+        .succeeds()
+        .stdout_has(built["tag"].as_str().unwrap());
 }
 
 #[test]
@@ -66,7 +101,9 @@ fn an_edit_of_a_path_dependency_is_named_and_moves_only_the_code() {
     let site = Site::new().with_base("base:1", &"x".repeat(300_000));
     let table = "[package.metadata.union.images.default]\nbuild = { link = \"static\" }";
     let base = format!("{table}\nbase-image = {:?}\n", site.reference("base:1"));
-    let manifest = "[dependencies]\nhelper = { path = \"../helper\" }\n".to_owned() + &site.settings("package") + &base;
+    let manifest = "[dependencies]\nhelper = { path = \"../helper\" }\n".to_owned()
+        + &site.settings("package")
+        + &base;
     let project = Project::workspace()
         .member("helper", "\n[lib]\n")
         .file("members/helper/src/lib.rs", "pub fn hi() {}\n")
@@ -74,24 +111,55 @@ fn an_edit_of_a_path_dependency_is_named_and_moves_only_the_code() {
         .locked();
     project.run(["build"]).succeeds();
     project.append("members/helper/src/lib.rs", "// a comment\n");
-    let plan = project.run(["plan"]).succeeds().compiles_nothing().stdout_has("members/helper/src/lib.rs: ");
+    let plan = project
+        .run(["plan"])
+        .succeeds()
+        .compiles_nothing()
+        .stdout_has("members/helper/src/lib.rs: ");
     plan.stdout_has(" → ").stdout_has("append code");
     let before = site.registry.requests().len();
-    let sent = image(&project.run(["build", "--format", "json"]).succeeds())["sent"].as_u64().unwrap();
+    let sent = image(&project.run(["build", "--format", "json"]).succeeds())["sent"]
+        .as_u64()
+        .unwrap();
     // The code layer counts in the size that `images` shows; manifest and config are small.
-    let built = project.run(["images", "--format", "json"]).succeeds().json()["images"][0]["built"].clone();
+    let built = project
+        .run(["images", "--format", "json"])
+        .succeeds()
+        .json()["images"][0]["built"]
+        .clone();
     let code = built["code_size"].as_u64().unwrap();
-    assert!(sent <= code + 20_000, "{sent} bytes were sent for {code} of code");
+    assert!(
+        sent <= code + 20_000,
+        "{sent} bytes were sent for {code} of code"
+    );
     let requests = site.registry.requests().split_off(before);
-    assert!(!requests.iter().any(|request| request.starts_with("GET ") && request.contains("/blobs/")), "the base was read: {requests:?}");
+    assert!(
+        !requests
+            .iter()
+            .any(|request| request.starts_with("GET ") && request.contains("/blobs/")),
+        "the base was read: {requests:?}"
+    );
 }
 
 #[test]
 fn a_base_of_the_same_registry_is_mounted_and_not_sent() {
-    let random: String = (0..20_000_u64).map(|n| format!("{:x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+    let random: String = (0..20_000_u64)
+        .map(|n| format!("{:x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+        .collect();
     let site = Site::new().with_base("base:1", &random);
-    let built = image(&site.on("base:1", "").locked().run(["build", "--format", "json"]).succeeds());
-    let mounts = site.registry.writes().into_iter().filter(|request| request.contains("mount=")).count();
+    let built = image(
+        &site
+            .on("base:1", "")
+            .locked()
+            .run(["build", "--format", "json"])
+            .succeeds(),
+    );
+    let mounts = site
+        .registry
+        .writes()
+        .into_iter()
+        .filter(|request| request.contains("mount="))
+        .count();
     assert_eq!(mounts, 1);
     let plan = built["moves"]["base_at_most"].as_u64().unwrap();
     assert!(plan > 100_000, "the base is worth a mount: {plan}");
@@ -108,9 +176,24 @@ fn a_base_of_the_same_registry_is_mounted_and_not_sent() {
 fn a_promoted_image_keeps_its_tag_and_its_digest() {
     let site = Site::new();
     let project = scratch(&site).locked();
-    let built = |path: &str| image(&project.run(["build", "--format", "json", "--registry", &site.reference(path)]).succeeds());
+    let built = |path: &str| {
+        image(
+            &project
+                .run([
+                    "build",
+                    "--format",
+                    "json",
+                    "--registry",
+                    &site.reference(path),
+                ])
+                .succeeds(),
+        )
+    };
     let (dev, prod) = (built("dev"), built("prod"));
-    assert_eq!((&dev["tag"], &dev["digest"]), (&prod["tag"], &prod["digest"]));
+    assert_eq!(
+        (&dev["tag"], &dev["digest"]),
+        (&prod["tag"], &prod["digest"])
+    );
     assert_eq!(site.tags("dev/hello"), site.tags("prod/hello"));
     assert_eq!(site.tags("prod/hello"), [prod["tag"].as_str().unwrap()]);
 }
@@ -134,14 +217,26 @@ fn what_a_rebuild_takes_the_tag_from_stays_alive() {
     let script = "fn main() {\n    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();\n    \
                   println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-env=NOW={now}\");\n}\n";
     let main = "fn main() {\n    println!(\"hello {}\", env!(\"NOW\"));\n}\n";
-    let project = scratch(&site).file("build.rs", script).file("src/main.rs", main).locked();
+    let project = scratch(&site)
+        .file("build.rs", script)
+        .file("src/main.rs", main)
+        .locked();
     let old = image(&project.run(["build", "--format", "json"]).succeeds());
-    project.shell("rm -r target/release target/*-linux-*").succeeds();
+    project
+        .shell("rm -r target/release target/*-linux-*")
+        .succeeds();
     project.run(["build"]).succeeds().stderr_has("Unchanged");
-    let new = image(&project.run(["build", "--rebuild", "--format", "json"]).succeeds());
+    let new = image(
+        &project
+            .run(["build", "--rebuild", "--format", "json"])
+            .succeeds(),
+    );
     assert_eq!(old["tag"], new["tag"]);
     assert_ne!(old["digest"], new["digest"]);
-    let (tag, digest) = (old["tag"].as_str().unwrap(), old["digest"].as_str().unwrap());
+    let (tag, digest) = (
+        old["tag"].as_str().unwrap(),
+        old["digest"].as_str().unwrap(),
+    );
     let kept = format!("{tag}-{}", &digest["sha256:".len()..][..12]);
     assert_eq!(site.tags("team/hello"), [tag.to_owned(), kept]);
     config(old["pinned"].as_str().unwrap());
@@ -149,5 +244,7 @@ fn what_a_rebuild_takes_the_tag_from_stays_alive() {
 
 /// A program on nothing, for `team`.
 pub(crate) fn scratch(site: &Site) -> Project {
-    Project::package("hello").union(&site.settings("package")).union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
+    Project::package("hello")
+        .union(&site.settings("package"))
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
 }

@@ -10,24 +10,52 @@ fn project(registry: &Registry) -> (Project, String) {
     let manifest = format!(
         "[package.metadata.union]\ninsecure-registries = [\"{host}\"]\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n"
     );
-    (Project::package("hello").union(&manifest).locked().env("UNION_REGISTRY", format!("{host}/team")), host)
+    (
+        Project::package("hello")
+            .union(&manifest)
+            .locked()
+            .env("UNION_REGISTRY", format!("{host}/team")),
+        host,
+    )
 }
 
 #[test]
 fn an_image_is_pushed_through_the_proxy_of_all() {
     let (registry, proxy) = (Registry::open(), Proxy::open());
     let (project, host) = project(&registry);
-    let project = project.env("ALL_PROXY", format!("socks5h://{}", proxy.host())).env("NO_PROXY", "*.other.test");
+    let project = project
+        .env("ALL_PROXY", format!("socks5h://{}", proxy.host()))
+        .env("NO_PROXY", "*.other.test");
     project.run(["build"]).succeeds();
-    assert!(proxy.seen().contains(&format!("SOCKS {host}")), "{:?}", proxy.seen());
-    assert!(registry.requests().iter().any(|request| request.starts_with("PUT /v2/team/hello/manifests/")));
+    assert!(
+        proxy.seen().contains(&format!("SOCKS {host}")),
+        "{:?}",
+        proxy.seen()
+    );
+    assert!(
+        registry
+            .requests()
+            .iter()
+            .any(|request| request.starts_with("PUT /v2/team/hello/manifests/"))
+    );
 }
 
 #[test]
 fn a_dead_proxy_is_named_before_the_compile() {
     let (registry, dead) = (Registry::open(), Proxy::dead());
     let (project, host) = project(&registry);
-    let project = project.env("HTTPS_PROXY", format!("http://me:hunter2@{dead}")).env("http_proxy", &dead);
-    let outcome = project.run(["build"]).fails_with("U0403").compiles_nothing().stderr_has(&host).stderr_has(&dead);
-    outcome.stderr_has("of HTTPS_PROXY").stderr_has("NO_PROXY").stderr_lacks("hunter2").stderr_lacks("does not speak TLS");
+    let project = project
+        .env("HTTPS_PROXY", format!("http://me:hunter2@{dead}"))
+        .env("http_proxy", &dead);
+    let outcome = project
+        .run(["build"])
+        .fails_with("U0403")
+        .compiles_nothing()
+        .stderr_has(&host)
+        .stderr_has(&dead);
+    outcome
+        .stderr_has("of HTTPS_PROXY")
+        .stderr_has("NO_PROXY")
+        .stderr_lacks("hunter2")
+        .stderr_lacks("does not speak TLS");
 }

@@ -64,7 +64,11 @@ fn actor(task: &str, engine: &str) -> Project {
         "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.tasks.{task}]\n\
          inputs = {{ act = \"string\", data = \"optional[file]\" }}\noutputs = {{ count = \"integer\", model = \"directory\" }}\n"
     );
-    Project::package("actor").union(&manifest).file("src/main.rs", ACTOR).locked().env("DOCKER_HOST", engine)
+    Project::package("actor")
+        .union(&manifest)
+        .file("src/main.rs", ACTOR)
+        .locked()
+        .env("DOCKER_HOST", engine)
 }
 
 fn act(project: &Project, task: &str, act: &str) -> Outcome {
@@ -73,7 +77,14 @@ fn act(project: &Project, task: &str, act: &str) -> Outcome {
 
 /// The names of all containers that runs of a task have left in the shared engine.
 fn containers(task: &str) -> String {
-    Engine::shared().docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", &format!("name=union-{task}-")])
+    Engine::shared().docker(&[
+        "ps",
+        "--all",
+        "--format",
+        "{{.Names}}",
+        "--filter",
+        &format!("name=union-{task}-"),
+    ])
 }
 
 /// Values are printed, files are left on this machine, and a second run builds nothing.
@@ -81,14 +92,40 @@ fn works(project: &Project) {
     project.write("data.txt", "1 2 3");
     let words = ["run", "train", "--", "--act", "work", "--data", "data.txt"];
     let model = project.path("target/union/run/train/model");
-    let outcome = project.run(words).succeeds().compiles(["actor"]).stderr_has("Running train in docker:actor:");
-    assert_eq!(outcome.stdout(), format!("count = 42\nmodel = \"{}\"\n", model.display()));
-    assert_eq!(std::fs::read_to_string(model.join("weights")).unwrap(), "1 2 3");
-    let again = project.run(["--format", "json"].iter().chain(&words)).succeeds().compiles_nothing().json();
+    let outcome = project
+        .run(words)
+        .succeeds()
+        .compiles(["actor"])
+        .stderr_has("Running train in docker:actor:");
+    assert_eq!(
+        outcome.stdout(),
+        format!("count = 42\nmodel = \"{}\"\n", model.display())
+    );
+    assert_eq!(
+        std::fs::read_to_string(model.join("weights")).unwrap(),
+        "1 2 3"
+    );
+    let again = project
+        .run(["--format", "json"].iter().chain(&words))
+        .succeeds()
+        .compiles_nothing()
+        .json();
     assert_eq!(again["outputs"], json!({ "count": 42, "model": model }));
-    assert_eq!((&again["command"], &again["task"], &again["package"]), (&json!("run"), &json!("train"), &json!("actor")));
-    assert!(again["image"].as_str().unwrap().starts_with("docker:actor:"), "{again}");
-    assert_eq!(project.files_below("target/union/run"), ["train/model/weights"]);
+    assert_eq!(
+        (&again["command"], &again["task"], &again["package"]),
+        (&json!("run"), &json!("train"), &json!("actor"))
+    );
+    assert!(
+        again["image"]
+            .as_str()
+            .unwrap()
+            .starts_with("docker:actor:"),
+        "{again}"
+    );
+    assert_eq!(
+        project.files_below("target/union/run"),
+        ["train/model/weights"]
+    );
 }
 
 #[test]
@@ -112,15 +149,37 @@ fn inputs_are_laid_out_as_copilot_lays_them_out() {
         "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.tasks.tell]\ninputs = {inputs}\n\
          command = [\"actor\", \"{{{{.inputs.b}}}} at {{{{.inputs.when}}}}\", \"{{{{.inputs.w}}}}\"]\ndata-format = \"yaml\"\ninput-path = \"/data\"\n"
     );
-    let project = Project::package("actor").union(&task).file("src/main.rs", ACTOR.replace("/var/inputs", "/data")).locked();
+    let project = Project::package("actor")
+        .union(&task)
+        .file("src/main.rs", ACTOR.replace("/var/inputs", "/data"))
+        .locked();
     let values = json!({
         "d": "tree", "f": "a.txt", "l": ["a.txt", "tree/deep/b.txt"], "m": { "half": 0.5, "one": 1 }, "s": { "z": [true, null], "a": 2.0 },
         "t": "90m", "w": "slow", "when": "2030-01-31T12:00:00+02:00", "b": false, "act": "wait",
     });
-    let project = project.file("in/values.json", values.to_string()).file("in/a.txt", "A").file("in/tree/deep/b.txt", "B");
+    let project = project
+        .file("in/values.json", values.to_string())
+        .file("in/a.txt", "A")
+        .file("in/tree/deep/b.txt", "B");
     let project = project.env("DOCKER_HOST", Engine::shared().address());
-    let told = project.run(["run", "tell", "--inputs", "in/values.json", "--", "--act", "tell", "--b"]).succeeds().stdout_is("");
-    let lines: Vec<&str> = told.stderr().lines().filter(|line| line.starts_with("words") || line.starts_with("/data")).collect();
+    let told = project
+        .run([
+            "run",
+            "tell",
+            "--inputs",
+            "in/values.json",
+            "--",
+            "--act",
+            "tell",
+            "--b",
+        ])
+        .succeeds()
+        .stdout_is("");
+    let lines: Vec<&str> = told
+        .stderr()
+        .lines()
+        .filter(|line| line.starts_with("words") || line.starts_with("/data"))
+        .collect();
     let listed = r#"{"act":"tell","b":true,"d":"/data/d","f":"/data/f","l":["/data/l/0","/data/l/1"],"m":{"half":0.5,"one":1},"n":null,"s":{"a":2,"z":[true,null]},"t":5400000000000,"w":"slow","when":"2030-01-31T10:00:00Z"}"#;
     let expected = [
         "words [\"true at 2030-01-31T10:00:00Z\", \"slow\"]".to_owned(),
@@ -145,9 +204,18 @@ fn inputs_are_laid_out_as_copilot_lays_them_out() {
 #[test]
 fn a_program_that_fails_says_how_and_with_which_last_words() {
     let project = actor("fails", &Engine::shared().address());
-    let outcome = act(&project, "fails", "fail").exits(1).fails_with("U0804").stdout_is("");
-    outcome.stderr_has("its program ended with exit code 3; its last lines:").stderr_has("  one\n").stderr_has("  two\n");
-    act(&project, "fails", "confess").exits(1).fails_with("U0804").stderr_has("its program has left `_ERROR`:\n  the data is bad");
+    let outcome = act(&project, "fails", "fail")
+        .exits(1)
+        .fails_with("U0804")
+        .stdout_is("");
+    outcome
+        .stderr_has("its program ended with exit code 3; its last lines:")
+        .stderr_has("  one\n")
+        .stderr_has("  two\n");
+    act(&project, "fails", "confess")
+        .exits(1)
+        .fails_with("U0804")
+        .stderr_has("its program has left `_ERROR`:\n  the data is bad");
     assert_eq!(containers("fails"), "");
 }
 
@@ -155,16 +223,28 @@ fn a_program_that_fails_says_how_and_with_which_last_words() {
 fn outputs_that_are_not_as_declared_come_at_once_and_leave_the_last_good_ones() {
     let project = actor("gives", &Engine::shared().address());
     project.write("data.txt", "good");
-    project.run(["run", "gives", "--", "--act", "work", "--data", "data.txt"]).succeeds();
-    let outcome = act(&project, "gives", "forget").exits(1).fails_with("U0805").stdout_is("");
+    project
+        .run(["run", "gives", "--", "--act", "work", "--data", "data.txt"])
+        .succeeds();
+    let outcome = act(&project, "gives", "forget")
+        .exits(1)
+        .fails_with("U0805")
+        .stdout_is("");
     let outcome = outcome
         .stderr_has("`count` is missing: the program should leave a whole number such as `21` at `/var/outputs/count`; it wrote `cuont`");
-    outcome.stderr_has("`model` is missing: the program should leave a directory at `/var/outputs/model`");
-    let outcome =
-        act(&project, "gives", "ramble").exits(1).fails_with("U0805").stderr_has("`count` has 2000 bytes; copilot takes at most 1024");
+    outcome.stderr_has(
+        "`model` is missing: the program should leave a directory at `/var/outputs/model`",
+    );
+    let outcome = act(&project, "gives", "ramble")
+        .exits(1)
+        .fails_with("U0805")
+        .stderr_has("`count` has 2000 bytes; copilot takes at most 1024");
     outcome.stderr_has("`/var/outputs/model` is a file, and `model` is declared as a directory");
     assert_eq!(project.read("target/union/run/gives/model/weights"), "good");
-    assert_eq!(project.files_below("target/union/run"), ["gives/model/weights"]);
+    assert_eq!(
+        project.files_below("target/union/run"),
+        ["gives/model/weights"]
+    );
     assert_eq!(containers("gives"), "");
 }
 
@@ -174,7 +254,10 @@ fn an_interrupted_run_removes_its_container() {
     let project = actor("train", &engine.address());
     let mut run = project.start(["run", "train", "--", "--act", "wait"]);
     run.until_stderr_has("waiting");
-    assert!(engine.docker(&["ps", "--quiet"]).lines().count() == 1, "it runs");
+    assert!(
+        engine.docker(&["ps", "--quiet"]).lines().count() == 1,
+        "it runs"
+    );
     run.interrupt();
     run.wait().exits(130).stderr_has("U0007").stdout_is("");
     assert_eq!(engine.docker(&["ps", "--all", "--quiet"]), "");
@@ -189,7 +272,11 @@ fn an_engine_that_is_lost_under_a_run_is_the_reason() {
     let mut run = project.start(["run", "lost", "--", "--act", "wait"]);
     run.until_stderr_has("waiting");
     relay.cut();
-    run.wait().exits(1).fails_with("U0415").stderr_has("container `union-lost-").stderr_has(&relay.address());
+    run.wait()
+        .exits(1)
+        .fails_with("U0415")
+        .stderr_has("container `union-lost-")
+        .stderr_has(&relay.address());
     // Nobody could remove it but us.
     engine.docker(&["rm", "--force", &containers("lost")]);
 }
@@ -208,7 +295,9 @@ impl Relay {
         let (behind, lines) = (engine.address().replacen("unix://", "", 1), open.clone());
         std::thread::spawn(move || {
             for front in listener.incoming().map_while(Result::ok) {
-                let Ok(back) = UnixStream::connect(&behind) else { return };
+                let Ok(back) = UnixStream::connect(&behind) else {
+                    return;
+                };
                 let copy = |stream: &UnixStream| stream.try_clone().unwrap();
                 lines.lock().unwrap().extend([copy(&front), copy(&back)]);
                 for (mut from, mut to) in [(copy(&front), copy(&back)), (back, front)] {
@@ -228,7 +317,11 @@ impl Relay {
 
     fn cut(&self) {
         std::fs::remove_file(self.folder.path().join("socket")).unwrap();
-        self.open.lock().unwrap().iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+        self.open
+            .lock()
+            .unwrap()
+            .iter()
+            .for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
     }
 }
 
@@ -248,9 +341,16 @@ fn a_task_without_binary_and_command_runs_the_entrypoint_of_its_image() {
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\nentrypoint = [\"/union/bin/actor\", \"entry\"]\n\
                     [package.metadata.union.tasks]\nplain = { inputs = { act = \"string\" } }\nother = { bin = \"actor\" }\n";
     // Of two binaries neither is the task's by default.
-    let project = Project::package("actor").union(manifest).file("src/main.rs", ACTOR).file("src/bin/second.rs", "fn main() {}").locked();
+    let project = Project::package("actor")
+        .union(manifest)
+        .file("src/main.rs", ACTOR)
+        .file("src/bin/second.rs", "fn main() {}")
+        .locked();
     let project = project.env("DOCKER_HOST", Engine::shared().address());
-    project.run(["run", "plain", "--", "--act", "tell"]).succeeds().stderr_has("words [\"entry\"]\n");
+    project
+        .run(["run", "plain", "--", "--act", "tell"])
+        .succeeds()
+        .stderr_has("words [\"entry\"]\n");
 }
 
 #[test]
@@ -259,19 +359,43 @@ fn secrets_come_from_the_variables_that_they_have_on_the_backend() {
                 println!(\"{}\", std::fs::read_to_string(\"/etc/flyte/secrets/team/token\").unwrap().len());\n}\n";
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.tasks.train]\n\
                     secrets = [{ key = \"key\", group = \"team\" }, { key = \"token\", group = \"team\", file = true }]\n";
-    let project = Project::package("actor").union(manifest).file("src/main.rs", main).locked();
+    let project = Project::package("actor")
+        .union(manifest)
+        .file("src/main.rs", main)
+        .locked();
     let project = project.env("DOCKER_HOST", Engine::shared().address());
-    let outcome = project.run(["run", "train"]).exits(1).fails_with("U0803").compiles_nothing();
+    let outcome = project
+        .run(["run", "train"])
+        .exits(1)
+        .fails_with("U0803")
+        .compiles_nothing();
     outcome.stderr_has("not set: the environment variables `TEAM_KEY` and `TEAM_TOKEN`");
-    let project = project.env("TEAM_KEY", "hunter2").env("TEAM_TOKEN", "swordfish");
-    project.run(["run", "train", "-vv"]).succeeds().stderr_has("\n7\n9\n").stderr_lacks("hunter2").stderr_lacks("swordfish");
+    let project = project
+        .env("TEAM_KEY", "hunter2")
+        .env("TEAM_TOKEN", "swordfish");
+    project
+        .run(["run", "train", "-vv"])
+        .succeeds()
+        .stderr_has("\n7\n9\n")
+        .stderr_lacks("hunter2")
+        .stderr_lacks("swordfish");
 }
 
 #[test]
 fn with_a_registry_the_image_has_its_whole_reference_in_the_engine_every_time() {
-    let project = actor("train", &Engine::shared().address()).env("UNION_REGISTRY", "registry.invalid/team");
+    let project =
+        actor("train", &Engine::shared().address()).env("UNION_REGISTRY", "registry.invalid/team");
     let first = project.run(["build", "--output", "docker:"]).succeeds();
-    assert!(first.stdout().starts_with("docker:registry.invalid/team/actor:"), "{}", first.stdout());
-    let second = project.run(["build", "--output", "docker:"]).succeeds().compiles_nothing();
+    assert!(
+        first
+            .stdout()
+            .starts_with("docker:registry.invalid/team/actor:"),
+        "{}",
+        first.stdout()
+    );
+    let second = project
+        .run(["build", "--output", "docker:"])
+        .succeeds()
+        .compiles_nothing();
     assert_eq!(second.stdout(), first.stdout());
 }

@@ -19,7 +19,9 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        Self { registry: Registry::open() }
+        Self {
+            registry: Registry::open(),
+        }
     }
 
     /// Has Debian under a path.
@@ -45,27 +47,41 @@ impl Site {
 
     /// A program that prints hello, with no base of its own choice, for `team` at this registry.
     pub(crate) fn hello(&self, name: &str) -> Project {
-        Project::package(name).union(&self.settings("package")).locked()
+        Project::package(name)
+            .union(&self.settings("package"))
+            .locked()
     }
 
     /// A program on a base of this registry, linked so that it needs nothing of the base.
     pub(crate) fn on(&self, base: &str, more: &str) -> Project {
         let table = "[package.metadata.union.images.default]\nbuild = { link = \"static\" }";
         let image = format!("{table}\nbase-image = {:?}\n{more}", self.reference(base));
-        Project::package("hello").union(&self.settings("package")).union(&image)
+        Project::package("hello")
+            .union(&self.settings("package"))
+            .union(&image)
     }
 
     /// Registry and mirror, for a package or a workspace.
     pub(crate) fn settings(&self, level: &str) -> String {
         let host = self.registry.host();
-        format!("[{level}.metadata.union]\nregistry = \"{host}/team\"\nmirrors = {{ \"gcr.io\" = \"{host}\" }}\n")
+        format!(
+            "[{level}.metadata.union]\nregistry = \"{host}/team\"\nmirrors = {{ \"gcr.io\" = \"{host}\" }}\n"
+        )
     }
 
     /// The tags of a repository, sorted; none when it does not exist.
     pub(crate) fn tags(&self, path: &str) -> Vec<String> {
-        let output = skopeo(&["list-tags", "--tls-verify=false", &format!("docker://{}", self.reference(path))]);
-        let tags = output.and_then(|text| serde_json::from_str::<Value>(&text).ok()).map(|list| list["Tags"].clone());
-        let mut tags: Vec<String> = tags.and_then(|tags| serde_json::from_value(tags).ok()).unwrap_or_default();
+        let output = skopeo(&[
+            "list-tags",
+            "--tls-verify=false",
+            &format!("docker://{}", self.reference(path)),
+        ]);
+        let tags = output
+            .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+            .map(|list| list["Tags"].clone());
+        let mut tags: Vec<String> = tags
+            .and_then(|tags| serde_json::from_value(tags).ok())
+            .unwrap_or_default();
         tags.sort_unstable();
         tags
     }
@@ -73,7 +89,12 @@ impl Site {
 
 /// Pushes a small base, with the arguments that skopeo needs for a login.
 pub(crate) fn push_base(reference: &str, content: &str, login: &[&str]) {
-    push_with(reference, content, &json!({ "Entrypoint": ["/base/entrypoint"], "Cmd": ["base"] }), login);
+    push_with(
+        reference,
+        content,
+        &json!({ "Entrypoint": ["/base/entrypoint"], "Cmd": ["base"] }),
+        login,
+    );
 }
 
 /// Pushes a small base with a config of its own.
@@ -88,14 +109,35 @@ fn push_with(reference: &str, content: &str, config: &Value, login: &[&str]) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
-    write("etc/passwd", "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n");
+    write(
+        "etc/passwd",
+        "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    );
     write("etc/content", content);
-    let (rootfs, layout) = (folder.path().join("rootfs.tar"), folder.path().join("layout"));
-    let packed = Command::new("tar").arg("-C").arg(folder.path().join("root")).arg("-cf").arg(&rootfs).arg(".").status().unwrap();
+    let (rootfs, layout) = (
+        folder.path().join("rootfs.tar"),
+        folder.path().join("layout"),
+    );
+    let packed = Command::new("tar")
+        .arg("-C")
+        .arg(folder.path().join("root"))
+        .arg("-cf")
+        .arg(&rootfs)
+        .arg(".")
+        .status()
+        .unwrap();
     assert!(packed.success());
     layout_of(&[&rootfs], config, &layout);
-    let (from, to) = (format!("oci:{}:base", layout.display()), format!("docker://{reference}"));
-    let copy = [&["copy", "--quiet", "--dest-tls-verify=false"], login, &[&from, &to]].concat();
+    let (from, to) = (
+        format!("oci:{}:base", layout.display()),
+        format!("docker://{reference}"),
+    );
+    let copy = [
+        &["copy", "--quiet", "--dest-tls-verify=false"],
+        login,
+        &[&from, &to],
+    ]
+    .concat();
     assert!(skopeo(&copy).is_some(), "skopeo {copy:?}");
 }
 
@@ -110,7 +152,14 @@ pub(crate) fn manifest(reference: &str) -> Value {
 }
 
 fn inspected(reference: &str, what: &[&str]) -> Value {
-    let text = skopeo(&[&["inspect", "--tls-verify=false"], what, &[&format!("docker://{reference}")]].concat());
+    let text = skopeo(
+        &[
+            &["inspect", "--tls-verify=false"],
+            what,
+            &[&format!("docker://{reference}")],
+        ]
+        .concat(),
+    );
     serde_json::from_str(&text.unwrap_or_else(|| panic!("{reference} is not there"))).unwrap()
 }
 
@@ -130,13 +179,27 @@ pub(crate) fn line(outcome: &Outcome) -> String {
 
 /// Whether a text is in any file below a folder.
 pub(crate) fn is_below(folder: &Path, text: &str) -> bool {
-    let found = Command::new("grep").args(["-rqaF", "--", text]).arg(folder).status().unwrap();
-    assert!(matches!(found.code(), Some(0 | 1)), "grep {}: {found}", folder.display());
+    let found = Command::new("grep")
+        .args(["-rqaF", "--", text])
+        .arg(folder)
+        .status()
+        .unwrap();
+    assert!(
+        matches!(found.code(), Some(0 | 1)),
+        "grep {}: {found}",
+        folder.display()
+    );
     found.success()
 }
 
 /// What skopeo prints, when it succeeds.
 fn skopeo(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("skopeo").args(arguments).output().expect("`skopeo` is installed");
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = Command::new("skopeo")
+        .args(arguments)
+        .output()
+        .expect("`skopeo` is installed");
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

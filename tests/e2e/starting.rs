@@ -11,8 +11,15 @@ const MAIN: &str = "#[link(name = \"pq\")]\nunsafe extern \"C\" {\n    safe fn P
 
 /// A crate that links libpq, on a base of a site.
 fn with_libpq(site: &Site, base: &str, more: &str) -> Project {
-    let image = format!("[package.metadata.union.images.default]\nbase-image = {:?}\n{more}", site.reference(base));
-    Project::package("hello").union(&site.settings("package")).union(&image).file("src/main.rs", MAIN).locked()
+    let image = format!(
+        "[package.metadata.union.images.default]\nbase-image = {:?}\n{more}",
+        site.reference(base)
+    );
+    Project::package("hello")
+        .union(&site.settings("package"))
+        .union(&image)
+        .file("src/main.rs", MAIN)
+        .locked()
 }
 
 /// Nothing of an image is at the site.
@@ -20,24 +27,41 @@ fn with_libpq(site: &Site, base: &str, more: &str) -> Project {
 fn is_untouched(site: &Site) {
     assert_eq!(site.tags("team/hello"), [""; 0]);
     let writes = site.registry.writes();
-    assert!(!writes.iter().any(|request| request.starts_with("PUT ") && request.contains("team/hello")), "{writes:?}");
+    assert!(
+        !writes
+            .iter()
+            .any(|request| request.starts_with("PUT ") && request.contains("team/hello")),
+        "{writes:?}"
+    );
 }
 
 #[test]
 fn a_library_that_the_base_lacks_is_named_with_its_package_before_anything_is_pushed() {
     let site = Site::new().with_debian("library/debian:bookworm");
     let project = with_libpq(&site, "library/debian:bookworm", "apt-packages = []\n");
-    let refused = project.run(["build", "-v"]).exits(1).fails_with("U0604").stdout_is("");
+    let refused = project
+        .run(["build", "-v"])
+        .exits(1)
+        .fails_with("U0604")
+        .stdout_is("");
     let base = site.reference("library/debian:bookworm");
     refused
         .stderr_has("checking that `hello` can start")
-        .stderr_has(&format!("`hello` could not start in image `default` on `{base}`, Debian 12 (bookworm)"))
+        .stderr_has(&format!(
+            "`hello` could not start in image `default` on `{base}`, Debian 12 (bookworm)"
+        ))
         .stderr_has("`libpq.so.5` is missing, and `hello` needs it")
         .stderr_has("Add `libpq5` to the image: `apt-packages = [\"libpq5\"]`");
     is_untouched(&site);
 
     // The base was looked into, and is not fetched again for the next attempt.
-    let fetched = || site.registry.requests().into_iter().filter(|request| request.contains("library/debian/blobs")).count();
+    let fetched = || {
+        site.registry
+            .requests()
+            .into_iter()
+            .filter(|request| request.contains("library/debian/blobs"))
+            .count()
+    };
     let (before, blobs) = (fetched(), project.cache().join("blobs"));
     assert!(before > 0);
     std::fs::remove_dir_all(blobs).unwrap();
@@ -52,9 +76,20 @@ fn a_library_that_the_base_lacks_is_named_with_its_package_before_anything_is_pu
 #[test]
 fn with_the_package_in_the_base_it_is_published_and_runs() {
     let site = Site::new();
-    push(&debian_layout_of("bookworm", &["libpq5"]), &site.reference("with-libpq:1"));
-    let pinned = line(&with_libpq(&site, "with-libpq:1", "").run(["build"]).succeeds());
-    assert!(config(&pinned)["config"]["Labels"].get("union.start-check").is_none());
+    push(
+        &debian_layout_of("bookworm", &["libpq5"]),
+        &site.reference("with-libpq:1"),
+    );
+    let pinned = line(
+        &with_libpq(&site, "with-libpq:1", "")
+            .run(["build"])
+            .succeeds(),
+    );
+    assert!(
+        config(&pinned)["config"]["Labels"]
+            .get("union.start-check")
+            .is_none()
+    );
     let said = Engine::shared().docker(&["run", "--rm", "--network", "none", &pinned]);
     assert!(said.starts_with("libpq 15"), "{said}");
 }
@@ -63,33 +98,71 @@ fn with_the_package_in_the_base_it_is_published_and_runs() {
 fn who_does_not_want_the_check_gets_an_image_that_says_so() {
     let site = Site::new().with_base("base:1", "one");
     let project = with_libpq(&site, "base:1", "");
-    project.run(["build"]).fails_with("U0603").stderr_has("`link = \"static\"`");
+    project
+        .run(["build"])
+        .fails_with("U0603")
+        .stderr_has("`link = \"static\"`");
     is_untouched(&site);
     let fetched = site.registry.requests().len();
-    let pinned = line(&project.run(["build", "--no-check", "-v"]).succeeds().stderr_lacks("can start"));
+    let pinned = line(
+        &project
+            .run(["build", "--no-check", "-v"])
+            .succeeds()
+            .stderr_lacks("can start"),
+    );
     let requests = site.registry.requests().split_off(fetched);
-    assert!(!requests.iter().any(|request| request.starts_with("GET ") && request.contains("base/blobs")), "{requests:?}");
-    assert_eq!(config(&pinned)["config"]["Labels"]["union.start-check"], "skipped");
-    assert_eq!(manifest(&pinned)["annotations"]["union.start-check"], "skipped");
-    project.run(["build", "--no-check"]).succeeds().stderr_has("Unchanged");
+    assert!(
+        !requests
+            .iter()
+            .any(|request| request.starts_with("GET ") && request.contains("base/blobs")),
+        "{requests:?}"
+    );
+    assert_eq!(
+        config(&pinned)["config"]["Labels"]["union.start-check"],
+        "skipped"
+    );
+    assert_eq!(
+        manifest(&pinned)["annotations"]["union.start-check"],
+        "skipped"
+    );
+    project
+        .run(["build", "--no-check"])
+        .succeeds()
+        .stderr_has("Unchanged");
     // It is not taken for one that was checked.
     project.run(["build"]).fails_with("U0603");
-    project.run(["plan"]).succeeds().stdout_has("start-check: gone");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("start-check: gone");
 }
 
 #[test]
 fn what_the_node_brings_may_be_absent() {
     let site = Site::new().with_debian("library/debian:bookworm");
-    let project = with_libpq(&site, "library/debian:bookworm", "runtime-libs = [\"libpq.so.5\"]\n");
+    let project = with_libpq(
+        &site,
+        "library/debian:bookworm",
+        "runtime-libs = [\"libpq.so.5\"]\n",
+    );
     project.run(["build"]).succeeds();
 }
 
 #[test]
 fn a_c_library_that_is_older_than_the_host_s_is_named_with_its_release() {
     let site = Site::new();
-    push(&debian_layout_of("bullseye", &[]), &site.reference("library/debian:bullseye"));
-    let image = format!("[package.metadata.union.images.default]\nbase-image = {:?}\n", site.reference("library/debian:bullseye"));
-    let project = Project::package("hello").union(&site.settings("package")).union(&image).locked();
+    push(
+        &debian_layout_of("bullseye", &[]),
+        &site.reference("library/debian:bullseye"),
+    );
+    let image = format!(
+        "[package.metadata.union.images.default]\nbase-image = {:?}\n",
+        site.reference("library/debian:bullseye")
+    );
+    let project = Project::package("hello")
+        .union(&site.settings("package"))
+        .union(&image)
+        .locked();
     project
         .run(["build"])
         .fails_with("U0605")
@@ -106,8 +179,14 @@ fn a_linker_that_makes_no_program_is_found_out() {
     // What cargo calls the executable is a script.
     project.write("linker", "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\nprintf '#!/bin/sh\\n' >\"$2\"\nchmod +x \"$2\"\n");
     project.shell("chmod +x linker").succeeds();
-    let linker = format!("[target.x86_64-unknown-linux-gnu]\nlinker = {:?}\n", project.path("linker"));
+    let linker = format!(
+        "[target.x86_64-unknown-linux-gnu]\nlinker = {:?}\n",
+        project.path("linker")
+    );
     project.write(".cargo/config.toml", linker);
-    project.run(["build"]).fails_with("U0601").stderr_has("`hello` is not a Linux program: it is not an ELF file");
+    project
+        .run(["build"])
+        .fails_with("U0601")
+        .stderr_has("`hello` is not a Linux program: it is not an ELF file");
     is_untouched(&site);
 }

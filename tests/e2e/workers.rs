@@ -37,24 +37,61 @@ fn echo(task: &str, engine: &str) -> Project {
         "[dependencies]\nflyte = {{ path = \"flyte\" }}\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n\
          [package.metadata.union.tasks.{task}]\nenv = {{ OWN = \"mine\" }}\nsecrets = [\"api-key\", {{ key = \"token\", file = true }}]\n"
     );
-    let project = Project::package("echo").union(&manifest).file("src/main.rs", ECHO.replace("DESCRIPTION", &format!("{DESCRIPTION:?}")));
-    let project = project.file("flyte/Cargo.toml", "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
-    project.file("flyte/src/lib.rs", "").locked().env("DOCKER_HOST", engine).env("API_KEY", "one").env("TOKEN", "two")
+    let project = Project::package("echo").union(&manifest).file(
+        "src/main.rs",
+        ECHO.replace("DESCRIPTION", &format!("{DESCRIPTION:?}")),
+    );
+    let project = project.file(
+        "flyte/Cargo.toml",
+        "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+    );
+    project
+        .file("flyte/src/lib.rs", "")
+        .locked()
+        .env("DOCKER_HOST", engine)
+        .env("API_KEY", "one")
+        .env("TOKEN", "two")
 }
 
 /// Outputs are printed, nothing stays, and a second run builds nothing.
 fn works(project: &Project, task: &str) {
-    let outcome = project.run(["run", task, "--", "--o0", "demo"]).succeeds().compiles(["echo", "flyte"]).stdout_is("o0 = \"demo\"\n");
-    outcome.stderr_has(&format!("Running {task} in docker:echo:")).stderr_has("in /union/run as mine with two and one");
-    let told = project.run(["run", task, "--format", "json", "--", "--o0", "again"]).succeeds().compiles_nothing().json();
-    assert_eq!((&told["outputs"]["o0"], &told["traces"]), (&"again".into(), &serde_json::json!([])));
-    assert!(told["image"].as_str().unwrap().starts_with("docker:echo:"), "{told}");
+    let outcome = project
+        .run(["run", task, "--", "--o0", "demo"])
+        .succeeds()
+        .compiles(["echo", "flyte"])
+        .stdout_is("o0 = \"demo\"\n");
+    outcome
+        .stderr_has(&format!("Running {task} in docker:echo:"))
+        .stderr_has("in /union/run as mine with two and one");
+    let told = project
+        .run(["run", task, "--format", "json", "--", "--o0", "again"])
+        .succeeds()
+        .compiles_nothing()
+        .json();
+    assert_eq!(
+        (&told["outputs"]["o0"], &told["traces"]),
+        (&"again".into(), &serde_json::json!([]))
+    );
+    assert!(
+        told["image"].as_str().unwrap().starts_with("docker:echo:"),
+        "{told}"
+    );
 }
 
 #[test]
 fn a_worker_runs_in_docker_beside_its_stand_in() {
-    works(&echo("echo-docker", &Engine::shared().address()), "echo-docker");
-    let left = Engine::shared().docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", "name=union-echo-docker-"]);
+    works(
+        &echo("echo-docker", &Engine::shared().address()),
+        "echo-docker",
+    );
+    let left = Engine::shared().docker(&[
+        "ps",
+        "--all",
+        "--format",
+        "{{.Names}}",
+        "--filter",
+        "name=union-echo-docker-",
+    ]);
     assert_eq!(left, "");
 }
 
@@ -68,13 +105,25 @@ fn a_worker_runs_in_podman_beside_its_stand_in() {
 #[test]
 fn a_worker_that_fails_before_it_asks_is_told_where_it_could_have() {
     let project = echo("vanish", &Engine::shared().address());
-    let outcome = project.run(["run", "vanish", "--", "--o0", "vanish"]).exits(1).fails_with("U0804").stdout_is("");
-    outcome.stderr_has("its program ended with exit code 1").stderr_has("It has asked nothing of 127.0.0.1:").stderr_has("or `--host`");
+    let outcome = project
+        .run(["run", "vanish", "--", "--o0", "vanish"])
+        .exits(1)
+        .fails_with("U0804")
+        .stdout_is("");
+    outcome
+        .stderr_has("its program ended with exit code 1")
+        .stderr_has("It has asked nothing of 127.0.0.1:")
+        .stderr_has("or `--host`");
 }
 
 #[test]
 fn wrong_inputs_are_listed_with_the_types_that_the_image_tells() {
     let project = echo("wrong", &Engine::shared().address());
-    let outcome = project.run(["run", "wrong", "--", "--o1", "1"]).exits(2).fails_with("U0801");
-    outcome.stderr_has("`--o1` is no input; did you mean `--o0`?").stderr_has("It takes `o0: string`.");
+    let outcome = project
+        .run(["run", "wrong", "--", "--o1", "1"])
+        .exits(2)
+        .fails_with("U0801");
+    outcome
+        .stderr_has("`--o1` is no input; did you mean `--o0`?")
+        .stderr_has("It takes `o0: string`.");
 }

@@ -8,33 +8,57 @@ use crate::world::World;
 #[test]
 fn without_an_engine_it_is_said_what_was_tried_and_what_works() {
     let world = World::new();
-    let project = world.project("apt-packages = [\"tree\"]").without_env("DOCKER_HOST").env("XDG_RUNTIME_DIR", "/nowhere");
+    let project = world
+        .project("apt-packages = [\"tree\"]")
+        .without_env("DOCKER_HOST")
+        .env("XDG_RUNTIME_DIR", "/nowhere");
     // The machine's own engines are not there either.
-    let script =
-        format!("#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs tmpfs /run && exec \"$@\"' sh {} \"$@\"\n", tool().display());
+    let script = format!(
+        "#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs tmpfs /run && exec \"$@\"' sh {} \"$@\"\n",
+        tool().display()
+    );
     let project = project.file("tool", script);
-    std::fs::set_permissions(project.path("tool"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        project.path("tool"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     let tool = project.path("tool");
     let project = project.program(tool);
-    let outcome = project.run(["build"]).fails_with("U0414").compiles_nothing();
+    let outcome = project
+        .run(["build"])
+        .fails_with("U0414")
+        .compiles_nothing();
     for tried in [
         "unix:///var/run/docker.sock",
         "unix:///nowhere/docker.sock",
         "unix:///nowhere/podman/podman.sock",
         "unix:///run/podman/podman.sock",
     ] {
-        assert!(outcome.stderr().contains(tried), "{tried}: {}", outcome.stderr());
+        assert!(
+            outcome.stderr().contains(tried),
+            "{tried}: {}",
+            outcome.stderr()
+        );
     }
     outcome.stderr_has("what has to run");
     // A plan says what would be done; it needs no engine for that.
-    project.run(["plan"]).succeeds().stdout_has("build its environment");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("build its environment");
 }
 
 #[test]
 fn an_engine_that_dies_leaves_nothing_tagged() {
     let world = World::new();
-    let engine = Engine::start_with(&Setting { network: true, ..Setting::default() });
-    let project = world.project("commands = [\"echo begun; sleep 600\"]").env("DOCKER_HOST", engine.address());
+    let engine = Engine::start_with(&Setting {
+        network: true,
+        ..Setting::default()
+    });
+    let project = world
+        .project("commands = [\"echo begun; sleep 600\"]")
+        .env("DOCKER_HOST", engine.address());
     let mut running = project.start(["-vv", "build"]);
     running.until_stderr_has("begun");
     engine.kill();
@@ -45,19 +69,40 @@ fn an_engine_that_dies_leaves_nothing_tagged() {
         .stderr_has(&engine.address())
         .stderr_has("could not build the environment of image `default`");
     assert_eq!(world.tags("team/hello"), [""; 0]);
-    assert!(!project.path("target/union/results").exists(), "nothing is remembered of it");
+    assert!(
+        !project.path("target/union/results").exists(),
+        "nothing is remembered of it"
+    );
 }
 
 #[test]
 fn a_full_engine_says_so() {
     let world = World::new();
-    let engine = Engine::start_with(&Setting { network: true, disk: Some("400m"), ..Setting::default() });
-    let project = world.project("commands = [\"dd if=/dev/zero of=/x bs=1M count=600\"]").env("DOCKER_HOST", engine.address());
-    project.run(["build"]).fails_with("U0501").stderr_has("No space left on device");
+    let engine = Engine::start_with(&Setting {
+        network: true,
+        disk: Some("400m"),
+        ..Setting::default()
+    });
+    let project = world
+        .project("commands = [\"dd if=/dev/zero of=/x bs=1M count=600\"]")
+        .env("DOCKER_HOST", engine.address());
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("No space left on device");
     assert_eq!(world.tags("team/hello"), [""; 0]);
-    let small = Engine::start_with(&Setting { network: true, disk: Some("60m"), ..Setting::default() });
-    let project = world.project("commands = [\"true\"]").env("DOCKER_HOST", small.address());
-    project.run(["build"]).fails_with("U0415").stderr_has("no space left on device");
+    let small = Engine::start_with(&Setting {
+        network: true,
+        disk: Some("60m"),
+        ..Setting::default()
+    });
+    let project = world
+        .project("commands = [\"true\"]")
+        .env("DOCKER_HOST", small.address());
+    project
+        .run(["build"])
+        .fails_with("U0415")
+        .stderr_has("no space left on device");
 }
 
 #[test]
@@ -70,7 +115,10 @@ fn an_interrupt_ends_the_build_in_the_engine_as_well() {
     running.interrupt();
     running.wait().exits(130).fails_with("U0007");
     for _ in 0..200 {
-        let sleeping = std::process::Command::new("pgrep").args(["-f", &format!("^{asleep}$")]).output().unwrap();
+        let sleeping = std::process::Command::new("pgrep")
+            .args(["-f", &format!("^{asleep}$")])
+            .output()
+            .unwrap();
         if !sleeping.status.success() {
             assert_eq!(world.tags("team/hello"), [""; 0]);
             return;
@@ -84,5 +132,9 @@ fn an_interrupt_ends_the_build_in_the_engine_as_well() {
 fn a_base_for_another_platform_is_refused_with_the_list() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]\nplatforms = [\"linux/arm64\"]");
-    project.run(["build"]).fails_with("U0304").stderr_has("`linux/amd64`").compiles_nothing();
+    project
+        .run(["build"])
+        .fails_with("U0304")
+        .stderr_has("`linux/amd64`")
+        .compiles_nothing();
 }

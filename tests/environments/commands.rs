@@ -16,10 +16,17 @@ fn commands_run_as_root_after_the_copies_and_the_base_s_user_comes_back() {
     ));
     let project = below.file("conf/conf", "content");
     let built = project.run(["build"]).succeeds();
-    assert_eq!(shell(&built, "cat /etc/app/uid /etc/app/seen; id -u; echo $NAME"), "0\ncontent1000\nvalue");
+    assert_eq!(
+        shell(&built, "cat /etc/app/uid /etc/app/seen; id -u; echo $NAME"),
+        "0\ncontent1000\nvalue"
+    );
     // What is made upon it gets the user of its base, and still runs as root.
     let base = built.stdout().trim().split('@').next().unwrap().to_owned();
-    let tag = world.tags("team/hello").into_iter().find(|tag| !tag.starts_with("env-")).unwrap();
+    let tag = world
+        .tags("team/hello")
+        .into_iter()
+        .find(|tag| !tag.starts_with("env-"))
+        .unwrap();
     let upon = world.project_of(&format!(
         "[package.metadata.union.images.default]\nname = \"upon\"\nbase-image = \"{base}:{tag}\"\ncommands = [\"id -u >/uid\"]\n"
     ));
@@ -31,11 +38,24 @@ fn commands_run_as_root_after_the_copies_and_the_base_s_user_comes_back() {
 fn nothing_that_is_written_in_a_manifest_is_taken_for_something_else() {
     let world = World::new();
     let name = r#"a b'"$HOME\n`x"#;
-    let commands = ["printf '%s' \"$(ls /etc/na*/)\" >/seen", "cat <<EOF >/here\nRUN x\nEOF", "-x # \\"];
+    let commands = [
+        "printf '%s' \"$(ls /etc/na*/)\" >/seen",
+        "cat <<EOF >/here\nRUN x\nEOF",
+        "-x # \\",
+    ];
     let commands: Vec<String> = commands.iter().map(|command| toml(command)).collect();
-    let copy = format!("copy = [{{ from = \"file\", to = {} }}]", toml(&format!("/etc/na sty/{name}")));
-    let project = world.project(&format!("commands = [{}]\n{copy}", commands.join(", "))).file("file", "content");
-    project.run(["build"]).fails_with("U0501").stderr_has("exit code: 127").stderr_has("-x: not found");
+    let copy = format!(
+        "copy = [{{ from = \"file\", to = {} }}]",
+        toml(&format!("/etc/na sty/{name}"))
+    );
+    let project = world
+        .project(&format!("commands = [{}]\n{copy}", commands.join(", ")))
+        .file("file", "content");
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("exit code: 127")
+        .stderr_has("-x: not found");
     project.edit("Cargo.toml", &format!(", {}", commands[2]), "");
     let built = project.run(["build"]).succeeds();
     assert_eq!(shell(&built, "cat /seen"), name);
@@ -44,15 +64,27 @@ fn nothing_that_is_written_in_a_manifest_is_taken_for_something_else() {
 
 /// A text as TOML.
 fn toml(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    )
 }
 
 #[test]
 fn a_failing_command_says_how_it_ended_and_its_last_lines() {
     let world = World::new();
-    let project = world.project("commands = [\"for i in $(seq 30); do echo line $i; done; exit 7\"]");
-    let outcome = project.run(["build"]).fails_with("U0501").stderr_has("exit code: 7");
-    outcome.stderr_has("\n  line 30\n").stderr_has("\n  line 11\n").stderr_lacks("line 10\n");
+    let project =
+        world.project("commands = [\"for i in $(seq 30); do echo line $i; done; exit 7\"]");
+    let outcome = project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("exit code: 7");
+    outcome
+        .stderr_has("\n  line 30\n")
+        .stderr_has("\n  line 11\n")
+        .stderr_lacks("line 10\n");
     assert_eq!(world.tags("team/hello"), [""; 0]);
 }
 
@@ -60,26 +92,62 @@ fn a_failing_command_says_how_it_ended_and_its_last_lines() {
 fn a_failing_step_is_shown_as_it_was_written_with_either_engine() {
     let world = World::new();
     let podman = Podman::start();
-    let long = format!("echo {} >/dev/null; echo \\\"last words\\\"; exit 7", "long ".repeat(40));
-    for (address, ended) in [(Engine::with_network().address(), "exit code: 7"), (podman.address(), "exit status 7")] {
+    let long = format!(
+        "echo {} >/dev/null; echo \\\"last words\\\"; exit 7",
+        "long ".repeat(40)
+    );
+    for (address, ended) in [
+        (Engine::with_network().address(), "exit code: 7"),
+        (podman.address(), "exit status 7"),
+    ] {
         let lines = format!(
             "copy = [{{ from = \"file\", to = \"/srv/\" }}]\nenv = {{ A = \"b\" }}\nworkdir = \"/srv\"\n\
              secrets = [{{ id = \"token\", env = \"TOKEN\" }}]\ncommands = [\"true\", \"{long}\"]"
         );
-        let project = world.project(&lines).file("file", "x").env("DOCKER_HOST", address).env("TOKEN", "twelve chars");
+        let project = world
+            .project(&lines)
+            .file("file", "x")
+            .env("DOCKER_HOST", address)
+            .env("TOKEN", "twelve chars");
         let failed = project.run(["build"]).fails_with("U0501");
-        let caused = failed.stderr().split("Caused by:\n").nth(1).unwrap().split("\n\nhelp").next().unwrap().trim_end().to_owned();
-        assert_eq!(caused, format!("  `{}` failed: {ended}; its last lines:\n  last words", long.replace('\\', "")), "{}", failed.stderr());
+        let caused = failed
+            .stderr()
+            .split("Caused by:\n")
+            .nth(1)
+            .unwrap()
+            .split("\n\nhelp")
+            .next()
+            .unwrap()
+            .trim_end()
+            .to_owned();
+        assert_eq!(
+            caused,
+            format!(
+                "  `{}` failed: {ended}; its last lines:\n  last words",
+                long.replace('\\', "")
+            ),
+            "{}",
+            failed.stderr()
+        );
         let log = project.read("target/union/logs/hello/default.log");
-        assert!(!failed.stderr().contains("--mount") && !log.contains("--mount"), "{}\n{log}", failed.stderr());
+        assert!(
+            !failed.stderr().contains("--mount") && !log.contains("--mount"),
+            "{}\n{log}",
+            failed.stderr()
+        );
     }
 }
 
 #[test]
 fn a_failing_command_of_several_lines_is_shown_whole() {
     let world = World::new();
-    let project = world.project("commands = [\"\"\"\nset -e\nfor word in one two; do\n  echo $word\ndone\nfalse\n\"\"\"]");
-    let failed = project.run(["build"]).fails_with("U0501").stderr_has("RUN set -e…\n");
+    let project = world.project(
+        "commands = [\"\"\"\nset -e\nfor word in one two; do\n  echo $word\ndone\nfalse\n\"\"\"]",
+    );
+    let failed = project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("RUN set -e…\n");
     failed.stderr_has(
         "  `set -e\n  for word in one two; do\n    echo $word\n  done\n  false` failed: exit code: 1; its last lines:\n  one\n  two",
     );
@@ -92,15 +160,27 @@ fn a_copy_to_bin_goes_through_the_link_and_keeps_its_mode() {
         .project("copy = [{ from = \"tools\", to = \"/bin\" }, { from = \"secret\", to = \"/etc/secret\", mode = \"0600\" }]\ncommands = [\"tool >/seen\"]")
         .file("tools/tool", "#!/bin/sh\necho tool\n")
         .file("secret", "x");
-    std::fs::set_permissions(project.path("tools/tool"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        project.path("tools/tool"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
     let built = project.run(["build"]).succeeds();
-    assert_eq!(shell(&built, "cat /seen; readlink /bin; stat -c %a:%u:%Y /etc/secret"), "tool\nusr/bin\n600:0:0");
+    assert_eq!(
+        shell(
+            &built,
+            "cat /seen; readlink /bin; stat -c %a:%u:%Y /etc/secret"
+        ),
+        "tool\nusr/bin\n600:0:0"
+    );
 }
 
 #[test]
 fn a_changed_file_that_nothing_runs_after_installs_nothing_again() {
     let world = World::new();
-    let project = world.project("apt-packages = [\"tree\"]\ncopy = [{ from = \"model\", to = \"/model\" }]").file("model", "one");
+    let project = world
+        .project("apt-packages = [\"tree\"]\ncopy = [{ from = \"model\", to = \"/model\" }]")
+        .file("model", "one");
     project.run(["build"]).succeeds();
     project.write("model", "two");
     let built = project.run(["build"]).succeeds().stderr_lacks("apt-get");
@@ -112,15 +192,30 @@ fn a_step_has_the_network_that_the_manifest_gives_it() {
     let world = World::new();
     let podman = Podman::start();
     let docker = Engine::with_network();
-    for (address, own) in [(docker.address(), docker.network_namespace()), (podman.address(), podman.network_namespace())] {
+    for (address, own) in [
+        (docker.address(), docker.network_namespace()),
+        (podman.address(), podman.network_namespace()),
+    ] {
         let made = |name: &str, network: &str| {
             // The engine of these tests remembers what other tests made: no command is like another.
-            let command = format!("readlink /proc/self/ns/net >/net; grep -c : /proc/net/dev >>/net # {name}");
-            let lines = format!("name = \"{name}\"\ncommands = [{command:?}]\nbuilder-options = {{ network = {network:?} }}");
-            let built = world.project(&lines).env("DOCKER_HOST", address.clone()).run(["build"]).succeeds();
+            let command = format!(
+                "readlink /proc/self/ns/net >/net; grep -c : /proc/net/dev >>/net # {name}"
+            );
+            let lines = format!(
+                "name = \"{name}\"\ncommands = [{command:?}]\nbuilder-options = {{ network = {network:?} }}"
+            );
+            let built = world
+                .project(&lines)
+                .env("DOCKER_HOST", address.clone())
+                .run(["build"])
+                .succeeds();
             shell(&built, "cat /net")
         };
-        let kind = if address.contains("podman") { "podman" } else { "docker" };
+        let kind = if address.contains("podman") {
+            "podman"
+        } else {
+            "docker"
+        };
         let host = made(&format!("{kind}-host"), "host");
         assert_eq!(host.lines().next(), Some(&*own), "{kind}");
         let none = made(&format!("{kind}-none"), "none");
@@ -140,7 +235,10 @@ fn a_copy_with_an_owner_can_be_written_by_that_user_whoever_copies_it() {
         app/pair/file file";
     let mut seen = Vec::new();
     for more in ["", "commands = [\"true\"]"] {
-        let project = world.project(&format!("{copies}{more}")).file("data/file", "x").file("data/deep/a", "x");
+        let project = world
+            .project(&format!("{copies}{more}"))
+            .file("data/file", "x")
+            .file("data/deep/a", "x");
         std::os::unix::fs::symlink("file", project.path("data/link")).unwrap();
         seen.push(shell(&project.run(["build"]).succeeds(), list));
     }

@@ -23,7 +23,10 @@ struct Old {
 impl Old {
     fn new() -> Self {
         let registry = Registry::open();
-        push(&debian_layout_of(OLD, &[]), &format!("{}/debian:{OLD}", registry.host()));
+        push(
+            &debian_layout_of(OLD, &[]),
+            &format!("{}/debian:{OLD}", registry.host()),
+        );
         push(&rust(OLD), &format!("{}/rust:1", registry.host()));
         Self { registry }
     }
@@ -40,11 +43,16 @@ impl Old {
             .file("helper/Cargo.toml", "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
             .file("helper/src/lib.rs", "pub fn said() -> &'static str {\n    \"hello\"\n}\n")
             .file("src/main.rs", "fn main() {\n    println!(\"{}\", helper::said());\n}\n");
-        project.locked().env("DOCKER_HOST", Engine::with_network().address())
+        project
+            .locked()
+            .env("DOCKER_HOST", Engine::with_network().address())
     }
 
     fn in_container(&self) -> String {
-        format!("compile = \"container\"\nrust-image = \"{}/rust:1\"", self.registry.host())
+        format!(
+            "compile = \"container\"\nrust-image = \"{}/rust:1\"",
+            self.registry.host()
+        )
     }
 }
 
@@ -52,25 +60,59 @@ impl Old {
 fn what_the_host_compiles_asks_for_too_new_a_library_and_what_a_container_compiles_does_not() {
     let old = Old::new();
     let host = old.project("compile = \"host\"", "");
-    host.run(["build"]).fails_with("U0605").stderr_has("GLIBC_").stderr_has("compile = \"container\"");
+    host.run(["build"])
+        .fails_with("U0605")
+        .stderr_has("GLIBC_")
+        .stderr_has("compile = \"container\"");
     let project = old.project(&old.in_container(), "");
-    let built = project.run(["build"]).succeeds().stderr_has("Compiling helper v0.1.0").compiles_nothing();
+    let built = project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Compiling helper v0.1.0")
+        .compiles_nothing();
     assert_eq!(in_container(&built, &[]), "hello");
-    assert!(project.read("Union.lock").contains("/rust:1"), "the toolchain is locked");
+    assert!(
+        project.read("Union.lock").contains("/rust:1"),
+        "the toolchain is locked"
+    );
     // Nothing of the toolchain or the sources is in the image.
-    assert_eq!(shell(&built, "find / -xdev -name rustc -o -xdev -name cargo -o -xdev -path '*/bin/gcc' -o -xdev -name '*.rs'"), "");
+    assert_eq!(
+        shell(
+            &built,
+            "find / -xdev -name rustc -o -xdev -name cargo -o -xdev -path '*/bin/gcc' -o -xdev -name '*.rs'"
+        ),
+        ""
+    );
 
     project.append("src/main.rs", "// edited\n");
-    let again = project.run(["build"]).succeeds().stderr_has("Compiling hello v0.1.0").stderr_lacks("Compiling helper");
+    let again = project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Compiling hello v0.1.0")
+        .stderr_lacks("Compiling helper");
     again.stderr_lacks("bringing");
-    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
 
     // What was written is the user's own.
-    let owner = project.shell("find target -user root | wc -l; find target ! -user $(id -u) | wc -l").succeeds();
-    assert_eq!(owner.stdout().lines().last(), Some("0"), "{}", owner.stdout());
+    let owner = project
+        .shell("find target -user root | wc -l; find target ! -user $(id -u) | wc -l")
+        .succeeds();
+    assert_eq!(
+        owner.stdout().lines().last(),
+        Some("0"),
+        "{}",
+        owner.stdout()
+    );
     // An error of the compiler is cargo's own, with its exit code.
     project.write("src/main.rs", "fn main() { missing }\n");
-    project.run(["build"]).fails_with("U0206").exits(101).stderr_has("cannot find value `missing`");
+    project
+        .run(["build"])
+        .fails_with("U0206")
+        .exits(101)
+        .stderr_has("cannot find value `missing`");
 }
 
 #[test]
@@ -78,12 +120,21 @@ fn a_container_sees_the_configuration_of_cargo_that_is_in_the_tag() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "");
     project.write("src/main.rs", "fn main() {\n    println!(\"{} {} {}\", env!(\"ABOVE\"), cfg!(above), helper::said());\n}\n");
-    project.write("../.cargo/config.toml", "include = ['more.toml']\nbuild.rustflags = ['--cfg', 'above', '@../above.args']\n");
+    project.write(
+        "../.cargo/config.toml",
+        "include = ['more.toml']\nbuild.rustflags = ['--cfg', 'above', '@../above.args']\n",
+    );
     project.write("../.cargo/more.toml", "[env]\nABOVE = 'one'\n");
     project.write("../above.args", "-Aunexpected_cfgs\n");
     let first = project.run(["build", "--format", "json"]).succeeds().json();
     let said = |built: &serde_json::Value| {
-        Engine::with_network().docker(&["run", "--rm", "--network", "none", built["images"][0]["pinned"].as_str().unwrap()])
+        Engine::with_network().docker(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            built["images"][0]["pinned"].as_str().unwrap(),
+        ])
     };
     assert_eq!(said(&first), "one true hello");
     project.write("../.cargo/more.toml", "[env]\nABOVE = 'two'\n");
@@ -97,31 +148,60 @@ fn an_error_of_a_container_names_a_file_that_can_be_opened() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "");
     project.write("helper/build.rs", "fn main() {\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    std::fs::write(format!(\"{out}/gen.rs\"), \"fn f() { missing }\").unwrap();\n}\n");
-    project.write("helper/src/lib.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/gen.rs\"));\n");
+    project.write(
+        "helper/src/lib.rs",
+        "include!(concat!(env!(\"OUT_DIR\"), \"/gen.rs\"));\n",
+    );
     let failed = project.run(["build"]).fails_with("U0206");
-    let named = failed.stderr().lines().filter_map(|line| line.trim().strip_prefix("--> ")).find(|line| line.contains("gen.rs"));
-    let path = named.and_then(|named| named.split(':').next()).unwrap_or_default().to_owned();
+    let named = failed
+        .stderr()
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--> "))
+        .find(|line| line.contains("gen.rs"));
+    let path = named
+        .and_then(|named| named.split(':').next())
+        .unwrap_or_default()
+        .to_owned();
     assert!(Path::new(&path).is_file(), "{path}: {}", failed.stderr());
 }
 
 #[test]
 fn a_worker_says_what_it_is_where_it_was_compiled() {
     let old = Old::new();
-    let project = old.project(&old.in_container(), "").union("[dependencies.flyte]\npath = \"flyte\"\n");
+    let project = old
+        .project(&old.in_container(), "")
+        .union("[dependencies.flyte]\npath = \"flyte\"\n");
     let manifest = "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
-    let project = project.file("flyte/Cargo.toml", manifest).file("flyte/src/lib.rs", "").locked();
+    let project = project
+        .file("flyte/Cargo.toml", manifest)
+        .file("flyte/src/lib.rs", "")
+        .locked();
     let main = "fn main() {\n    let release = std::fs::read_to_string(\"/etc/os-release\").unwrap();\n    \
                 let name = release.lines().find_map(|line| line.strip_prefix(\"VERSION_CODENAME=\")).unwrap();\n    \
                 println!(\"{{\\\"flyte_interface_version\\\":1,\\\"task\\\":\\\"in_{name}\\\",\\\"inputs\\\":[],\\\"outputs\\\":[]}}\");\n}\n";
     project.write("src/main.rs", main);
     project.run(["build"]).succeeds();
-    let told = project.run(["images", "--format", "json"]).succeeds().json();
-    let line = told["images"][0]["built"]["interfaces"]["hello"].as_str().unwrap_or_default().to_owned();
+    let told = project
+        .run(["images", "--format", "json"])
+        .succeeds()
+        .json();
+    let line = told["images"][0]["built"]["interfaces"]["hello"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     assert!(line.contains(&format!("in_{OLD}")), "{told}");
 
-    project.write("src/main.rs", "fn main() {\n    eprintln!(\"not today\");\n    std::process::exit(3);\n}\n");
-    project.run(["build"]).exits(1).fails_with("U0704").stderr_has("ended with exit code 3:\n  not today");
-    let left = Engine::with_network().docker(&["ps", "--all", "--quiet", "--filter", "name=union-ask"]);
+    project.write(
+        "src/main.rs",
+        "fn main() {\n    eprintln!(\"not today\");\n    std::process::exit(3);\n}\n",
+    );
+    project
+        .run(["build"])
+        .exits(1)
+        .fails_with("U0704")
+        .stderr_has("ended with exit code 3:\n  not today");
+    let left =
+        Engine::with_network().docker(&["ps", "--all", "--quiet", "--filter", "name=union-ask"]);
     assert_eq!(left, "");
 }
 
@@ -137,7 +217,13 @@ fn packages_for_the_compile_are_in_the_container_and_not_in_the_image() {
     );
     let built = project.run(["build"]).succeeds();
     assert_eq!(in_container(&built, &[]), "hello 13");
-    assert_eq!(shell(&built, "dpkg -l libpq-dev 2>/dev/null | grep -c ^ii || true"), "0");
+    assert_eq!(
+        shell(
+            &built,
+            "dpkg -l libpq-dev 2>/dev/null | grep -c ^ii || true"
+        ),
+        "0"
+    );
 }
 
 #[test]
@@ -147,8 +233,17 @@ fn references_are_handed_to_a_build_script_in_the_container() {
     project.write("src/main.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\nfn main() {\n    println!(\"{:?} {}\", DEFAULT.tag, helper::said());\n}\n");
     let built = project.run(["build", "--format", "json"]).succeeds().json();
     let image = &built["images"][0];
-    let said = Engine::with_network().docker(&["run", "--rm", "--network", "none", image["pinned"].as_str().unwrap()]);
-    assert_eq!(said, format!("Some({:?}) hello", image["tag"].as_str().unwrap()));
+    let said = Engine::with_network().docker(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        image["pinned"].as_str().unwrap(),
+    ]);
+    assert_eq!(
+        said,
+        format!("Some({:?}) hello", image["tag"].as_str().unwrap())
+    );
 }
 
 #[test]
@@ -157,15 +252,28 @@ fn an_image_of_rust_is_chosen_for_the_base_locked_and_renewed() {
     let tag = format!("rust:{}-{OLD}", rust_release());
     let hub = format!("{}/library/{tag}", old.registry.host());
     push(&rust(OLD), &hub);
-    let mirror = format!("[package.metadata.union.mirrors]\n\"docker.io\" = \"{}\"\n", old.registry.host());
+    let mirror = format!(
+        "[package.metadata.union.mirrors]\n\"docker.io\" = \"{}\"\n",
+        old.registry.host()
+    );
     let project = old.project("compile = \"container\"", "").union(&mirror);
     project.run(["build"]).succeeds();
-    assert!(project.read("Union.lock").contains(&format!("\"{tag}\"")), "{}", project.read("Union.lock"));
+    assert!(
+        project.read("Union.lock").contains(&format!("\"{tag}\"")),
+        "{}",
+        project.read("Union.lock")
+    );
     let before = project.read("Union.lock");
-    project.run(["update"]).succeeds().stderr_has("Unchanged Union.lock");
+    project
+        .run(["update"])
+        .succeeds()
+        .stderr_has("Unchanged Union.lock");
 
     push(&debian_layout_of(OLD, &["gcc"]), &hub);
-    project.run(["update"]).succeeds().stderr_has(&format!("Updating {tag} sha256:"));
+    project
+        .run(["update"])
+        .succeeds()
+        .stderr_has(&format!("Updating {tag} sha256:"));
     assert_ne!(project.read("Union.lock"), before);
     project.run(["plan", "--locked"]).succeeds();
 }
@@ -173,9 +281,23 @@ fn an_image_of_rust_is_chosen_for_the_base_locked_and_renewed() {
 /// A layout of an image for a machine that nobody here has, and with no files of Rust's.
 fn rust_for_s390x(codename: &str, folder: &Path) -> PathBuf {
     std::fs::create_dir_all(folder.join("root/etc")).unwrap();
-    std::fs::write(folder.join("root/etc/os-release"), format!("ID=debian\nVERSION_CODENAME={codename}\n")).unwrap();
+    std::fs::write(
+        folder.join("root/etc/os-release"),
+        format!("ID=debian\nVERSION_CODENAME={codename}\n"),
+    )
+    .unwrap();
     let tar = folder.join("root.tar");
-    assert!(Command::new("tar").arg("-C").arg(folder.join("root")).arg("-cf").arg(&tar).arg(".").status().unwrap().success());
+    assert!(
+        Command::new("tar")
+            .arg("-C")
+            .arg(folder.join("root"))
+            .arg("-cf")
+            .arg(&tar)
+            .arg(".")
+            .status()
+            .unwrap()
+            .success()
+    );
     let layout = folder.join("layout");
     layout_for("s390x", &[&tar], &serde_json::json!({}), &layout);
     layout
@@ -184,16 +306,37 @@ fn rust_for_s390x(codename: &str, folder: &Path) -> PathBuf {
 #[test]
 fn the_tag_of_what_only_a_container_can_compile_covers_its_toolchain() {
     let old = Old::new();
-    let hub = format!("{}/library/rust:{}-trixie", old.registry.host(), rust_release());
+    let hub = format!(
+        "{}/library/rust:{}-trixie",
+        old.registry.host(),
+        rust_release()
+    );
     let folder = tempfile::tempdir().unwrap();
     push(&rust_for_s390x("trixie", &folder.path().join("one")), &hub);
-    let mirror = format!("[package.metadata.union.mirrors]\n\"docker.io\" = \"{}\"\n", old.registry.host());
-    let project = old.project("", "platforms = [\"linux/s390x\"]").union(&mirror).env("DOCKER_HOST", "unix:///nowhere");
-    project.edit("Cargo.toml", &format!("base-image = \"{}/debian:{OLD}\"", old.registry.host()), "base-image = \"scratch\"");
-    let planned = || project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].clone();
+    let mirror = format!(
+        "[package.metadata.union.mirrors]\n\"docker.io\" = \"{}\"\n",
+        old.registry.host()
+    );
+    let project = old
+        .project("", "platforms = [\"linux/s390x\"]")
+        .union(&mirror)
+        .env("DOCKER_HOST", "unix:///nowhere");
+    project.edit(
+        "Cargo.toml",
+        &format!("base-image = \"{}/debian:{OLD}\"", old.registry.host()),
+        "base-image = \"scratch\"",
+    );
+    let planned =
+        || project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].clone();
     let before = planned();
-    project.run(["plan", "--locked"]).fails_with("U0211").stderr_has("rust:");
-    push(&rust_for_s390x("bookworm", &folder.path().join("two")), &hub);
+    project
+        .run(["plan", "--locked"])
+        .fails_with("U0211")
+        .stderr_has("rust:");
+    push(
+        &rust_for_s390x("bookworm", &folder.path().join("two")),
+        &hub,
+    );
     assert_ne!(planned(), before);
 }
 
@@ -201,8 +344,13 @@ fn the_tag_of_what_only_a_container_can_compile_covers_its_toolchain() {
 fn podman_compiles_as_well() {
     let old = Old::new();
     let podman = Podman::start();
-    let project = old.project(&old.in_container(), "").env("DOCKER_HOST", podman.address());
-    let built = project.run(["build"]).succeeds().stderr_has("Compiling helper");
+    let project = old
+        .project(&old.in_container(), "")
+        .env("DOCKER_HOST", podman.address());
+    let built = project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Compiling helper");
     assert_eq!(in_container(&built, &[]), "hello");
 }
 
@@ -210,9 +358,17 @@ fn podman_compiles_as_well() {
 fn an_engine_that_does_not_see_the_folders_is_said_to_be_elsewhere() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "");
-    let engine = Engine::start_with(&Setting { network: true, hides: Some(project.folder()), ..Setting::default() });
+    let engine = Engine::start_with(&Setting {
+        network: true,
+        hides: Some(project.folder()),
+        ..Setting::default()
+    });
     let project = project.env("DOCKER_HOST", engine.address());
-    project.run(["build"]).fails_with("U0415").stderr_has("cannot access this machine's directories").stderr_has("compile = \"host\"");
+    project
+        .run(["build"])
+        .fails_with("U0415")
+        .stderr_has("cannot access this machine's directories")
+        .stderr_has("compile = \"host\"");
 }
 
 #[test]
@@ -220,12 +376,28 @@ fn a_container_that_nobody_asked_for_needs_an_engine_and_says_why() {
     let old = Old::new();
     let folder = tempfile::tempdir().unwrap();
     let host = old.registry.host();
-    push(&rust_for_s390x("trixie", folder.path()), &format!("{host}/library/rust:{}-trixie", rust_release()));
+    push(
+        &rust_for_s390x("trixie", folder.path()),
+        &format!("{host}/library/rust:{}-trixie", rust_release()),
+    );
     let mirror = format!("[package.metadata.union.mirrors]\n\"docker.io\" = \"{host}\"\n");
-    let project = old.project("", "platforms = [\"linux/s390x\"]").union(&mirror).env("DOCKER_HOST", "unix:///nowhere");
-    project.edit("Cargo.toml", &format!("base-image = \"{host}/debian:{OLD}\""), "base-image = \"scratch\"");
-    let outcome = project.run(["build"]).fails_with("U0213").compiles_nothing();
-    outcome.stderr_has("s390x-unknown-linux-gnu").stderr_has("unix:///nowhere").stderr_has("rustup target add");
+    let project = old
+        .project("", "platforms = [\"linux/s390x\"]")
+        .union(&mirror)
+        .env("DOCKER_HOST", "unix:///nowhere");
+    project.edit(
+        "Cargo.toml",
+        &format!("base-image = \"{host}/debian:{OLD}\""),
+        "base-image = \"scratch\"",
+    );
+    let outcome = project
+        .run(["build"])
+        .fails_with("U0213")
+        .compiles_nothing();
+    outcome
+        .stderr_has("s390x-unknown-linux-gnu")
+        .stderr_has("unix:///nowhere")
+        .stderr_has("rustup target add");
 }
 
 #[test]
@@ -233,14 +405,40 @@ fn a_base_for_which_there_is_no_image_of_rust_wants_one_named() {
     let old = Old::new();
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("root/etc")).unwrap();
-    std::fs::write(folder.path().join("root/etc/os-release"), "ID=alpine\nPRETTY_NAME=\"Alpine Linux v3.22\"\n").unwrap();
+    std::fs::write(
+        folder.path().join("root/etc/os-release"),
+        "ID=alpine\nPRETTY_NAME=\"Alpine Linux v3.22\"\n",
+    )
+    .unwrap();
     let tar = folder.path().join("root.tar");
-    assert!(Command::new("tar").arg("-C").arg(folder.path().join("root")).arg("-cf").arg(&tar).arg(".").status().unwrap().success());
-    layout_of(&[&tar], &serde_json::json!({}), &folder.path().join("layout"));
-    push(&folder.path().join("layout"), &format!("{}/alpine:1", old.registry.host()));
+    assert!(
+        Command::new("tar")
+            .arg("-C")
+            .arg(folder.path().join("root"))
+            .arg("-cf")
+            .arg(&tar)
+            .arg(".")
+            .status()
+            .unwrap()
+            .success()
+    );
+    layout_of(
+        &[&tar],
+        &serde_json::json!({}),
+        &folder.path().join("layout"),
+    );
+    push(
+        &folder.path().join("layout"),
+        &format!("{}/alpine:1", old.registry.host()),
+    );
     let project = old.project("compile = \"container\"", "");
     project.edit("Cargo.toml", &format!("/debian:{OLD}"), "/alpine:1");
-    project.run(["build"]).fails_with("U0218").stderr_has("Alpine Linux v3.22").stderr_has("build.rust-image").compiles_nothing();
+    project
+        .run(["build"])
+        .fails_with("U0218")
+        .stderr_has("Alpine Linux v3.22")
+        .stderr_has("build.rust-image")
+        .compiles_nothing();
 }
 
 /// The folder with `cargo-zigbuild` and zig, out of the Python index.
@@ -248,10 +446,27 @@ fn zig() -> PathBuf {
     made_once("zig", |draft| {
         let run = |program: &Path, arguments: &[&str]| {
             let done = Command::new(program).args(arguments).output().unwrap();
-            assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+            assert!(
+                done.status.success(),
+                "{arguments:?}: {}",
+                String::from_utf8_lossy(&done.stderr)
+            );
         };
-        run(Path::new("python3"), &["-m", "venv", draft.to_str().unwrap()]);
-        run(&draft.join("bin/python"), &["-m", "pip", "install", "--quiet", "cargo-zigbuild", "ziglang"]);
+        run(
+            Path::new("python3"),
+            &["-m", "venv", draft.to_str().unwrap()],
+        );
+        run(
+            &draft.join("bin/python"),
+            &[
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "cargo-zigbuild",
+                "ziglang",
+            ],
+        );
     })
     .join("bin")
 }
@@ -268,18 +483,33 @@ fn zig_compiles_for_the_older_library_when_it_is_installed() {
         let zig = zig();
         let script = |name: &str, line: String| {
             std::fs::write(tools.join(name), format!("#!/bin/sh\n{line}\n")).unwrap();
-            std::fs::set_permissions(tools.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            std::fs::set_permissions(
+                tools.join(name),
+                std::os::unix::fs::PermissionsExt::from_mode(0o755),
+            )
+            .unwrap();
         };
-        script("cargo-zigbuild", format!("exec {}/cargo-zigbuild \"$@\"", zig.display()));
-        script("zig", format!("exec {}/python -m ziglang \"$@\"", zig.display()));
+        script(
+            "cargo-zigbuild",
+            format!("exec {}/cargo-zigbuild \"$@\"", zig.display()),
+        );
+        script(
+            "zig",
+            format!("exec {}/python -m ziglang \"$@\"", zig.display()),
+        );
         let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
         let project = project.env("PATH", path);
         let built = project.run(["build"]).succeeds();
         assert_eq!(in_container(&built, &[]), "hello", "{build}");
         assert!(project.path("target/union/zig").is_dir(), "{build}");
-        tags.push(project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].clone());
+        tags.push(
+            project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].clone(),
+        );
     }
-    assert_eq!(tags[0], tags[1], "what compiles is in the tag, not who chose it");
+    assert_eq!(
+        tags[0], tags[1],
+        "what compiles is in the tag, not who chose it"
+    );
 }
 
 #[test]
@@ -289,10 +519,21 @@ fn zig_that_is_not_installed_is_named() {
     let tools = project.path("tools");
     std::fs::create_dir_all(&tools).unwrap();
     for name in ["cargo", "rustc"] {
-        let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap();
-        std::os::unix::fs::symlink(String::from_utf8(found.stdout).unwrap().trim(), tools.join(name)).unwrap();
+        let found = Command::new("sh")
+            .args(["-c", &format!("command -v {name}")])
+            .output()
+            .unwrap();
+        std::os::unix::fs::symlink(
+            String::from_utf8(found.stdout).unwrap().trim(),
+            tools.join(name),
+        )
+        .unwrap();
     }
     let project = project.env("PATH", format!("{}:/usr/bin:/bin", tools.display()));
     let project = project.env("CARGO_HOME", tools.display().to_string());
-    project.run(["build"]).fails_with("U0003").stderr_has("cargo-zigbuild").stderr_has("pip install ziglang");
+    project
+        .run(["build"])
+        .fails_with("U0003")
+        .stderr_has("cargo-zigbuild")
+        .stderr_has("pip install ziglang");
 }

@@ -11,8 +11,12 @@ use crate::world::{World, shell};
 
 /// A package with a Dockerfile beside its Cargo.toml that copies the whole context to `/context`.
 fn beside_the_manifest(world: &World, images: &str) -> Project {
-    let images = format!("[package.metadata.union.images.default]\ndockerfile = \"Dockerfile\"\n{images}");
-    world.project_of(&images).file("Dockerfile", format!("FROM {}\nCOPY . /context\n", world.debian()))
+    let images =
+        format!("[package.metadata.union.images.default]\ndockerfile = \"Dockerfile\"\n{images}");
+    world.project_of(&images).file(
+        "Dockerfile",
+        format!("FROM {}\nCOPY . /context\n", world.debian()),
+    )
 }
 
 const LIST: &str = "cd /context && find . | sort";
@@ -21,13 +25,33 @@ const LIST: &str = "cd /context && find . | sort";
 fn by_docker(project: &Project) -> Vec<String> {
     let engine = Engine::with_network();
     let mut docker = Command::new("docker");
-    docker.args(["--host", &engine.address(), "build", "--quiet", "."]).current_dir(project.folder()).env("DOCKER_BUILDKIT", "0");
+    docker
+        .args(["--host", &engine.address(), "build", "--quiet", "."])
+        .current_dir(project.folder())
+        .env("DOCKER_BUILDKIT", "0");
     let output = docker.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let image = String::from_utf8(output.stdout).unwrap();
     let image = image.lines().last().unwrap().trim();
-    let listed = engine.docker(&["run", "--rm", "--network", "none", image, "/bin/sh", "-c", LIST]);
-    let never = |line: &&str| ["./target", "./Union.lock"].iter().all(|never| !line.starts_with(never));
+    let listed = engine.docker(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        image,
+        "/bin/sh",
+        "-c",
+        LIST,
+    ]);
+    let never = |line: &&str| {
+        ["./target", "./Union.lock"]
+            .iter()
+            .all(|never| !line.starts_with(never))
+    };
     listed.lines().filter(never).map(str::to_owned).collect()
 }
 
@@ -35,26 +59,49 @@ fn by_docker(project: &Project) -> Vec<String> {
 fn in_podman(podman: &Podman, built: &Outcome, line: &str) -> String {
     let reference = built.stdout().trim();
     podman.podman(&["pull", "--quiet", "--tls-verify=false", reference]);
-    podman.podman(&["run", "--rm", "--network", "none", reference, "/bin/sh", "-c", line])
+    podman.podman(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        reference,
+        "/bin/sh",
+        "-c",
+        line,
+    ])
 }
 
 #[test]
 fn a_dockerfile_outside_of_its_context_has_its_own_dockerignore() {
     let (world, podman) = (World::new(), Podman::start());
-    let tables =
-        "[package.metadata.union.images.default]\ndockerfile = \"docker/prod.Dockerfile\"\nbuilder-options = { context = \"app\" }\n";
-    let project = world.project_of(tables).file("docker/prod.Dockerfile", format!("FROM {}\nCOPY . /context\n", world.debian()));
-    let project =
-        project.file("docker/prod.Dockerfile.dockerignore", "y\n").file("app/.dockerignore", "x\n").file("app/x", "").file("app/y", "");
+    let tables = "[package.metadata.union.images.default]\ndockerfile = \"docker/prod.Dockerfile\"\nbuilder-options = { context = \"app\" }\n";
+    let project = world.project_of(tables).file(
+        "docker/prod.Dockerfile",
+        format!("FROM {}\nCOPY . /context\n", world.debian()),
+    );
+    let project = project
+        .file("docker/prod.Dockerfile.dockerignore", "y\n")
+        .file("app/.dockerignore", "x\n")
+        .file("app/x", "")
+        .file("app/y", "");
     let built = project.run(["build"]).succeeds();
     assert_eq!(shell(&built, LIST), ".\n./.dockerignore\n./x");
-    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
     std::fs::remove_file(project.path("docker/prod.Dockerfile.dockerignore")).unwrap();
     let project = project.env("DOCKER_HOST", podman.address());
-    assert_eq!(in_podman(&podman, &project.run(["build"]).succeeds(), LIST), ".\n./.dockerignore\n./y");
+    assert_eq!(
+        in_podman(&podman, &project.run(["build"]).succeeds(), LIST),
+        ".\n./.dockerignore\n./y"
+    );
     // An instruction that fails is shown with the line of the user's file.
     project.append("docker/prod.Dockerfile", "RUN exit 7\n");
-    project.run(["build"]).fails_with("U0501").stderr_has("RUN exit 7");
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("RUN exit 7");
 }
 
 #[test]
@@ -63,46 +110,94 @@ fn a_dockerfile_outside_of_the_workspace_is_refused() {
     let tables = "[package.metadata.union.images.default]\ndockerfile = \"../Dockerfile\"\nbuilder-options = { context = \".\" }\n";
     let project = world.project_of(tables);
     std::fs::write(project.path("../Dockerfile"), "FROM scratch\n").unwrap();
-    project.run(["build"]).fails_with("U0113").stderr_has("Dockerfile").stderr_has("the workspace is").compiles_nothing();
+    project
+        .run(["build"])
+        .fails_with("U0113")
+        .stderr_has("Dockerfile")
+        .stderr_has("the workspace is")
+        .compiles_nothing();
 }
 
 #[test]
 fn a_dockerfile_beside_the_manifest_sees_the_package_without_what_cargo_and_the_tool_make() {
     let world = World::new();
-    let project = beside_the_manifest(&world, "").file(".dockerignore", "**/*.log\n!keep.log\nsrc\n");
+    let project =
+        beside_the_manifest(&world, "").file(".dockerignore", "**/*.log\n!keep.log\nsrc\n");
     for file in ["a.log", "keep.log", "deep/b.log", "deep/c"] {
         project.write(file, "x");
     }
     let built = project.run(["build"]).succeeds();
     let seen = shell(&built, LIST);
     assert_eq!(seen.lines().collect::<Vec<_>>(), by_docker(&project));
-    assert_eq!(seen, ".\n./.dockerignore\n./Cargo.lock\n./Cargo.toml\n./Dockerfile\n./deep\n./deep/c\n./keep.log");
-    project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default");
+    assert_eq!(
+        seen,
+        ".\n./.dockerignore\n./Cargo.lock\n./Cargo.toml\n./Dockerfile\n./deep\n./deep/c\n./keep.log"
+    );
+    project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default");
     project.write("deep/c", "y");
-    project.run(["plan"]).succeeds().stdout_has("dockerfile context");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("dockerfile context");
 }
 
 #[test]
 fn links_and_special_files_are_taken_as_docker_takes_them() {
     let world = World::new();
-    let project = beside_the_manifest(&world, "").file(".dockerignore", "private\nsrc\n").file("sub/a", "1");
+    let project = beside_the_manifest(&world, "")
+        .file(".dockerignore", "private\nsrc\n")
+        .file("sub/a", "1");
     std::fs::create_dir_all(project.path(".venv/bin")).unwrap();
     symlink("/usr/bin/python3", project.path(".venv/bin/python")).unwrap();
     symlink("nowhere", project.path("dangling")).unwrap();
     symlink("../../outside", project.path("sub/outside")).unwrap();
-    assert!(Command::new("mkfifo").arg(project.path("sub/pipe")).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(project.path("sub/pipe"))
+            .status()
+            .unwrap()
+            .success()
+    );
     let _listener = UnixListener::bind(project.path("sub/socket")).unwrap();
     project.write("private/key", "x");
-    std::fs::set_permissions(project.path("private"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    std::fs::set_permissions(
+        project.path("private"),
+        std::fs::Permissions::from_mode(0o000),
+    )
+    .unwrap();
     let built = project.run(["build"]).succeeds();
     let seen = shell(&built, LIST);
     // Not every version of BuildKit copies a pipe that it is given.
-    let without_pipe = |lines: Vec<String>| lines.into_iter().filter(|line| line != "./sub/pipe").collect::<Vec<_>>();
-    assert_eq!(without_pipe(seen.lines().map(str::to_owned).collect()), without_pipe(by_docker(&project)));
-    assert_eq!(shell(&built, "cd /context && readlink .venv/bin/python dangling sub/outside"), "/usr/bin/python3\nnowhere\n../../outside");
-    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    let without_pipe = |lines: Vec<String>| {
+        lines
+            .into_iter()
+            .filter(|line| line != "./sub/pipe")
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        without_pipe(seen.lines().map(str::to_owned).collect()),
+        without_pipe(by_docker(&project))
+    );
+    assert_eq!(
+        shell(
+            &built,
+            "cd /context && readlink .venv/bin/python dangling sub/outside"
+        ),
+        "/usr/bin/python3\nnowhere\n../../outside"
+    );
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
     std::fs::remove_file(project.path("dangling")).unwrap();
-    project.run(["plan"]).succeeds().stdout_has("dockerfile context");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("dockerfile context");
 }
 
 #[test]
@@ -110,7 +205,10 @@ fn a_dockerfile_may_be_a_link() {
     let world = World::new();
     for target in ["docker/Real", "../root.Dockerfile"] {
         let tables = "[package.metadata.union.images.default]\ndockerfile = \"app/Dockerfile\"\n";
-        let text = format!("FROM {}\nCOPY . /context\nRUN echo {target} >/which\n", world.debian());
+        let text = format!(
+            "FROM {}\nCOPY . /context\nRUN echo {target} >/which\n",
+            world.debian()
+        );
         let project = world.project_of(tables).file("app/x", "x");
         std::fs::create_dir_all(project.path("app/docker")).unwrap();
         std::fs::write(project.path("app").join(target), text).unwrap();
@@ -121,31 +219,56 @@ fn a_dockerfile_may_be_a_link() {
     let project = beside_the_manifest(&world, "");
     std::fs::remove_file(project.path("Dockerfile")).unwrap();
     symlink("/etc/hosts", project.path("Dockerfile")).unwrap();
-    project.run(["build"]).fails_with("U0114").stderr_has("out of the workspace").compiles_nothing();
+    project
+        .run(["build"])
+        .fails_with("U0114")
+        .stderr_has("out of the workspace")
+        .compiles_nothing();
 }
 
 #[test]
 fn a_dockerfile_has_a_dockerignore_of_its_own() {
     let world = World::new();
-    let project = beside_the_manifest(&world, "").file(".dockerignore", "kept\n").file("Dockerfile.dockerignore", "*\n!kept\n");
-    let built = project.file("kept", "x").file("other", "x").run(["build"]).succeeds();
+    let project = beside_the_manifest(&world, "")
+        .file(".dockerignore", "kept\n")
+        .file("Dockerfile.dockerignore", "*\n!kept\n");
+    let built = project
+        .file("kept", "x")
+        .file("other", "x")
+        .run(["build"])
+        .succeeds();
     assert_eq!(shell(&built, LIST), ".\n./kept");
 }
 
 #[test]
 fn a_dockerfile_that_is_ignored_is_used_and_not_copied() {
     let (world, podman) = (World::new(), Podman::start());
-    let project = beside_the_manifest(&world, "").file(".dockerignore", "Docker*\n.dockerignore\nsrc\n");
+    let project =
+        beside_the_manifest(&world, "").file(".dockerignore", "Docker*\n.dockerignore\nsrc\n");
     let built = project.run(["build"]).succeeds();
-    assert_eq!(shell(&built, LIST).lines().collect::<Vec<_>>(), by_docker(&project));
+    assert_eq!(
+        shell(&built, LIST).lines().collect::<Vec<_>>(),
+        by_docker(&project)
+    );
     assert_eq!(shell(&built, LIST), ".\n./Cargo.lock\n./Cargo.toml");
-    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
     // It is an input all the same.
     project.append("Dockerfile", "RUN echo more >/more\n");
-    project.run(["plan"]).succeeds().stdout_has("dockerfile").stdout_has("build its environment");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("dockerfile")
+        .stdout_has("build its environment");
     let project = project.env("DOCKER_HOST", podman.address());
     assert_eq!(
-        in_podman(&podman, &project.run(["build"]).succeeds(), &format!("cat /more; {LIST}")),
+        in_podman(
+            &podman,
+            &project.run(["build"]).succeeds(),
+            &format!("cat /more; {LIST}")
+        ),
         "more\n.\n./Cargo.lock\n./Cargo.toml"
     );
 }
@@ -153,26 +276,60 @@ fn a_dockerfile_that_is_ignored_is_used_and_not_copied() {
 #[test]
 fn devices_are_taken_as_docker_takes_them() {
     let (world, podman) = (World::new(), Podman::start());
-    let project = beside_the_manifest(&world, "").file(".dockerignore", "src\n").file("dev/file", "1");
+    let project = beside_the_manifest(&world, "")
+        .file(".dockerignore", "src\n")
+        .file("dev/file", "1");
     for (name, words) in [("null", "c 1 3"), ("loop", "b 7 300")] {
-        let made = Command::new("mknod").args(["-m", "666"]).arg(project.path("dev").join(name)).args(words.split(' ')).status().unwrap();
+        let made = Command::new("mknod")
+            .args(["-m", "666"])
+            .arg(project.path("dev").join(name))
+            .args(words.split(' '))
+            .status()
+            .unwrap();
         assert!(made.success());
     }
     let built = project.run(["build"]).succeeds();
     // Older versions of BuildKit copy a device as an empty file.
-    assert_eq!(shell(&built, LIST).lines().collect::<Vec<_>>(), by_docker(&project));
-    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    assert_eq!(
+        shell(&built, LIST).lines().collect::<Vec<_>>(),
+        by_docker(&project)
+    );
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
     std::fs::remove_file(project.path("dev/null")).unwrap();
-    assert!(Command::new("mknod").arg(project.path("dev/null")).args(["c", "1", "5"]).status().unwrap().success());
-    project.run(["plan"]).succeeds().stdout_has("dockerfile context");
+    assert!(
+        Command::new("mknod")
+            .arg(project.path("dev/null"))
+            .args(["c", "1", "5"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("dockerfile context");
     let project = project.env("DOCKER_HOST", podman.address());
-    let seen = in_podman(&podman, &project.run(["build"]).succeeds(), "cd /context/dev && stat -c '%n %F %t:%T %a' *");
-    assert_eq!(seen, "file regular file 0:0 644\nloop block special file 7:12c 666\nnull character special file 1:5 644");
+    let seen = in_podman(
+        &podman,
+        &project.run(["build"]).succeeds(),
+        "cd /context/dev && stat -c '%n %F %t:%T %a' *",
+    );
+    assert_eq!(
+        seen,
+        "file regular file 0:0 644\nloop block special file 7:12c 666\nnull character special file 1:5 644"
+    );
 }
 
 #[test]
 fn a_pattern_that_is_none_is_named_with_its_line() {
     let world = World::new();
     let project = beside_the_manifest(&world, "").file(".dockerignore", "a\n[b\n");
-    project.run(["build"]).fails_with("U0104").stderr_has(".dockerignore:2").compiles_nothing();
+    project
+        .run(["build"])
+        .fails_with("U0104")
+        .stderr_has(".dockerignore:2")
+        .compiles_nothing();
 }

@@ -24,33 +24,59 @@ fn a_dockerfile_makes_the_environment_and_the_code_goes_on_top() {
     let built = project.run(["build"]).succeeds();
     assert_eq!(crate::world::in_container(&built, &[]), "hello");
     assert_eq!(
-        shell(&built, "cat /made /context/conf; ls -A /context; id -u; echo $FROM_DOCKERFILE"),
+        shell(
+            &built,
+            "cat /made /context/conf; ls -A /context; id -u; echo $FROM_DOCKERFILE"
+        ),
         "made\none.dockerignore\nDockerfile\nconf\n1000\nyes"
     );
     project.append("src/main.rs", "// edited\n");
-    project.run(["build"]).succeeds().stderr_lacks("RUN echo made");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_lacks("RUN echo made");
     project.write("docker/conf", "two");
-    project.run(["plan"]).succeeds().stdout_has("dockerfile context").stdout_has("build its environment");
-    assert_eq!(shell(&project.run(["build"]).succeeds(), "cat /context/conf"), "two");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("dockerfile context")
+        .stdout_has("build its environment");
+    assert_eq!(
+        shell(&project.run(["build"]).succeeds(), "cat /context/conf"),
+        "two"
+    );
     // What is left out is no input.
     project.write("docker/ignored/secret", "y");
-    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
 }
 
 #[test]
 fn other_steps_come_upon_a_dockerfile() {
     let world = World::new();
-    let project =
-        with_dockerfile(&world, "commands = [\"cat /made >/again; id -u >>/again\"]\ncopy = [{ from = \"file\", to = \"/file\" }]");
+    let project = with_dockerfile(
+        &world,
+        "commands = [\"cat /made >/again; id -u >>/again\"]\ncopy = [{ from = \"file\", to = \"/file\" }]",
+    );
     let built = project.file("file", "copied").run(["build"]).succeeds();
-    assert_eq!(shell(&built, "cat /again /file; id -u"), "made\n0\ncopied1000");
+    assert_eq!(
+        shell(&built, "cat /again /file; id -u"),
+        "made\n0\ncopied1000"
+    );
 }
 
 #[test]
 fn a_context_that_leaves_the_workspace_is_refused() {
     let world = World::new();
     let project = with_dockerfile(&world, "builder-options = { context = \"..\" }");
-    project.run(["build"]).fails_with("U0113").stderr_has("leaves the workspace").stderr_has("builder-options.context").compiles_nothing();
+    project
+        .run(["build"])
+        .fails_with("U0113")
+        .stderr_has("leaves the workspace")
+        .stderr_has("builder-options.context")
+        .compiles_nothing();
 }
 
 #[test]
@@ -59,7 +85,13 @@ fn a_stage_can_be_chosen() {
     let project = with_dockerfile(&world, "builder-options = { target = \"first\" }");
     project.write(
         "docker/Dockerfile",
-        format!("FROM {0} AS first\nRUN echo first >/stage\nFROM {0}\nRUN echo last >/stage\n", world.debian()),
+        format!(
+            "FROM {0} AS first\nRUN echo first >/stage\nFROM {0}\nRUN echo last >/stage\n",
+            world.debian()
+        ),
     );
-    assert_eq!(shell(&project.run(["build"]).succeeds(), "cat /stage"), "first");
+    assert_eq!(
+        shell(&project.run(["build"]).succeeds(), "cat /stage"),
+        "first"
+    );
 }

@@ -15,7 +15,13 @@ struct Pipe(PathBuf);
 
 impl Pipe {
     fn at(path: PathBuf) -> Self {
-        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
         Self(path)
     }
 
@@ -39,7 +45,13 @@ impl Pipe {
         ended.store(true, Ordering::SeqCst);
         while !writer.is_finished() {
             // A writer waits for a reader, too.
-            drop(File::options().read(true).write(true).open(&self.0).unwrap());
+            drop(
+                File::options()
+                    .read(true)
+                    .write(true)
+                    .open(&self.0)
+                    .unwrap(),
+            );
         }
         result
     }
@@ -57,7 +69,9 @@ fn a_file_that_changes_before_the_engine_gets_it_is_neither_remembered_nor_pushe
     let running = project.start(["build"]);
     pipe.write();
     project.write("conf/model", "two");
-    pipe.written_while(|| running.wait()).fails_with("U0209").stderr_has("conf/model");
+    pipe.written_while(|| running.wait())
+        .fails_with("U0209")
+        .stderr_has("conf/model");
     assert_eq!(world.tags("team/hello"), [""; 0]);
     // The same key again: what is in the image is what it was made of.
     std::fs::remove_file(pipe.0).unwrap();

@@ -9,17 +9,35 @@ fn a_package_is_there_and_ten_edits_never_install_it_again() {
     let world = World::new();
     // Not the packages of other tests: the engine would remember their step.
     let project = world.project("apt-packages = [\"tree\", \"tini\"]");
-    let first = project.run(["build"]).succeeds().stderr_has("apt-get install --yes --no-install-recommends tree tini");
+    let first = project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("apt-get install --yes --no-install-recommends tree tini");
     assert_eq!(in_container(&first, &[]), "hello");
     assert!(shell(&first, "tree --version").starts_with("tree v"));
     // Neither the lists nor the packages are in the image, and what the base had is still there.
-    assert_eq!(shell(&first, "find /run/union /var/lib/apt/lists /var/cache/apt -type f -size +0"), "");
+    assert_eq!(
+        shell(
+            &first,
+            "find /run/union /var/lib/apt/lists /var/cache/apt -type f -size +0"
+        ),
+        ""
+    );
     assert_eq!(shell(&first, "ls /var/lib/apt/lists"), "lock\npartial");
     for edit in 0..10 {
         project.append("src/main.rs", &format!("// {edit}\n"));
-        project.run(["build"]).succeeds().compiles(["hello"]).stderr_lacks("apt-get").stderr_has("Published default");
+        project
+            .run(["build"])
+            .succeeds()
+            .compiles(["hello"])
+            .stderr_lacks("apt-get")
+            .stderr_has("Published default");
     }
-    let environments = world.tags("team/hello").iter().filter(|tag| tag.starts_with("env-")).count();
+    let environments = world
+        .tags("team/hello")
+        .iter()
+        .filter(|tag| tag.starts_with("env-"))
+        .count();
     assert_eq!(environments, 1, "{:?}", world.tags("team/hello"));
 }
 
@@ -29,7 +47,9 @@ fn another_machine_finds_the_environment_in_the_registry() {
     let project = world.project("apt-packages = [\"tree\"]");
     project.run(["build"]).succeeds();
     // No cache, no results, and an engine that is not there.
-    let other = world.project("apt-packages = [\"tree\"]").env("DOCKER_HOST", "unix:///nowhere");
+    let other = world
+        .project("apt-packages = [\"tree\"]")
+        .env("DOCKER_HOST", "unix:///nowhere");
     other.append("src/main.rs", "// edited\n");
     other.run(["plan"]).succeeds().stdout_has("append code");
     let built = other.run(["build"]).succeeds().stderr_lacks("apt-get");
@@ -40,26 +60,67 @@ fn another_machine_finds_the_environment_in_the_registry() {
 fn the_base_s_layers_stay_its_own_and_are_mounted() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]");
-    project.run(["-v", "build"]).succeeds().stderr_has("Mounted");
+    project
+        .run(["-v", "build"])
+        .succeeds()
+        .stderr_has("Mounted");
     let is_upload = |request: &&String| request.starts_with("PUT /v2/team/hello/blobs/uploads");
     // The environment's one layer and its config; the code layer and the image's config.
-    assert_eq!(world.registry.writes().iter().filter(is_upload).count(), 4, "{:?}", world.registry.writes());
+    assert_eq!(
+        world.registry.writes().iter().filter(is_upload).count(),
+        4,
+        "{:?}",
+        world.registry.writes()
+    );
 }
 
 #[test]
 fn without_a_registry_the_environment_is_in_the_layout() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]");
-    project.run(["build", "--no-push"]).succeeds().stdout_has("oci:");
-    assert_eq!(world.registry.writes().iter().filter(|request| request.contains("/team/")).count(), 0);
+    project
+        .run(["build", "--no-push"])
+        .succeeds()
+        .stdout_has("oci:");
+    assert_eq!(
+        world
+            .registry
+            .writes()
+            .iter()
+            .filter(|request| request.contains("/team/"))
+            .count(),
+        0
+    );
     let layout = project.path("target/union/oci/hello");
-    let loaded = project.shell(&format!("skopeo copy -q oci:{} docker-archive:image.tar:with-tree:v1", layout.display()));
+    let loaded = project.shell(&format!(
+        "skopeo copy -q oci:{} docker-archive:image.tar:with-tree:v1",
+        layout.display()
+    ));
     loaded.succeeds();
-    Engine::with_network().docker(&["load", "--quiet", "--input", project.path("image.tar").to_str().unwrap()]);
-    assert!(Engine::with_network().docker(&["run", "--rm", "with-tree:v1", "/bin/sh", "-c", "tree --version"]).starts_with("tree v"));
+    Engine::with_network().docker(&[
+        "load",
+        "--quiet",
+        "--input",
+        project.path("image.tar").to_str().unwrap(),
+    ]);
+    assert!(
+        Engine::with_network()
+            .docker(&[
+                "run",
+                "--rm",
+                "with-tree:v1",
+                "/bin/sh",
+                "-c",
+                "tree --version"
+            ])
+            .starts_with("tree v")
+    );
     // The environment is remembered, so nothing is installed for another code.
     project.append("src/main.rs", "// edited\n");
-    project.run(["build", "--no-push"]).succeeds().stderr_lacks("apt-get");
+    project
+        .run(["build", "--no-push"])
+        .succeeds()
+        .stderr_lacks("apt-get");
 }
 
 #[test]
@@ -67,11 +128,25 @@ fn a_package_that_does_not_exist_ends_in_apt_s_own_line() {
     let world = World::new();
     let project = world.project("apt-packages = [\"no-such-package\"]");
     let outcome = project.run(["build"]).fails_with("U0501").exits(1);
-    let error = outcome.stderr().split("Caused by:").nth(1).unwrap().to_owned();
+    let error = outcome
+        .stderr()
+        .split("Caused by:")
+        .nth(1)
+        .unwrap()
+        .to_owned();
     let caused = error.split("\n\nhelp").next().unwrap().trim_end();
-    assert!(caused.ends_with("E: Unable to locate package no-such-package"), "{caused}");
-    outcome.stderr_has("exit code: 100").stderr_has("target/union/logs/hello/default.log");
-    assert!(project.read("target/union/logs/hello/default.log").contains("E: Unable to locate package no-such-package"));
+    assert!(
+        caused.ends_with("E: Unable to locate package no-such-package"),
+        "{caused}"
+    );
+    outcome
+        .stderr_has("exit code: 100")
+        .stderr_has("target/union/logs/hello/default.log");
+    assert!(
+        project
+            .read("target/union/logs/hello/default.log")
+            .contains("E: Unable to locate package no-such-package")
+    );
     assert_eq!(world.tags("team/hello"), [""; 0], "nothing is left tagged");
 }
 
@@ -79,9 +154,15 @@ fn a_package_that_does_not_exist_ends_in_apt_s_own_line() {
 fn a_package_can_be_pinned_by_a_pattern_and_by_a_release() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree=2.*\", \"tini/bookworm\"]");
-    let built = project.run(["build"]).succeeds().stderr_has("apt-get install --yes --no-install-recommends 'tree=2.*' tini/bookworm");
+    let built = project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("apt-get install --yes --no-install-recommends 'tree=2.*' tini/bookworm");
     assert!(shell(&built, "tree --version").starts_with("tree v2."));
-    let refused = world.project("apt-packages = [\"tree=99.*\"]").run(["build"]).fails_with("U0501");
+    let refused = world
+        .project("apt-packages = [\"tree=99.*\"]")
+        .run(["build"])
+        .fails_with("U0501");
     refused.stderr_has("E: Version '99.*' for 'tree' was not found");
 }
 
@@ -90,8 +171,25 @@ fn renewing_an_environment_installs_its_packages_anew() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]");
     project.run(["build"]).succeeds();
-    project.run(["update", "--packages", "default"]).succeeds().stderr_has("generation 1");
-    project.run(["plan"]).succeeds().stdout_has("build its environment").stdout_has("generation: 0 → 1");
-    project.run(["build"]).succeeds().stderr_has("Published environment of default");
-    assert_eq!(world.tags("team/hello").iter().filter(|tag| tag.starts_with("env-")).count(), 2);
+    project
+        .run(["update", "--packages", "default"])
+        .succeeds()
+        .stderr_has("generation 1");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("build its environment")
+        .stdout_has("generation: 0 → 1");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Published environment of default");
+    assert_eq!(
+        world
+            .tags("team/hello")
+            .iter()
+            .filter(|tag| tag.starts_with("env-"))
+            .count(),
+        2
+    );
 }

@@ -23,19 +23,42 @@ fn podman_makes_the_same_environment() {
     let built = project.run(["build"]).succeeds().stderr_has("RUN apt-get");
     let reference = built.stdout().trim();
     podman.podman(&["pull", "--quiet", "--tls-verify=false", reference]);
-    let run = |line: &str| podman.podman(&["run", "--rm", "--network", "none", reference, "/bin/sh", "-c", line]);
+    let run = |line: &str| {
+        podman.podman(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            reference,
+            "/bin/sh",
+            "-c",
+            line,
+        ])
+    };
     let seen = run("cat /seen");
-    assert!(seen.starts_with("tree v") && seen.ends_with(&format!("\n12\n{name}")), "{seen}");
+    assert!(
+        seen.starts_with("tree v") && seen.ends_with(&format!("\n12\n{name}")),
+        "{seen}"
+    );
     // Buildah leaves the empty folders upon which it mounted something.
     assert_eq!(
-        run("cat /etc/na*/*; readlink /bin; ls /bin/tool; find /run/secrets /run/union -type f 2>/dev/null || true"),
+        run(
+            "cat /etc/na*/*; readlink /bin; ls /bin/tool; find /run/secrets /run/union -type f 2>/dev/null || true"
+        ),
         "contentusr/bin\n/bin/tool"
     );
     assert_eq!(run("ls /var/lib/apt/lists"), "lock\npartial");
-    assert!(!project.read("target/union/logs/hello/default.log").contains("twelve chars"));
+    assert!(
+        !project
+            .read("target/union/logs/hello/default.log")
+            .contains("twelve chars")
+    );
 
     project.append("src/main.rs", "// edited\n");
     project.run(["build"]).succeeds().stderr_lacks("RUN");
     project.edit("Cargo.toml", "cat /run/secrets", "exit 7; cat /run/secrets");
-    project.run(["build"]).fails_with("U0501").stderr_has("exit status 7");
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("exit status 7");
 }

@@ -15,10 +15,21 @@ const PASSWORD: &str = "correct-horse-battery";
 fn private() -> Registry {
     let registry = Registry::htpasswd("me", PASSWORD);
     for name in ["base", "tools"] {
-        let (from, to) = (format!("oci:{}", debian_layout().display()), format!("docker://{}/private/{name}:1", registry.host()));
+        let (from, to) = (
+            format!("oci:{}", debian_layout().display()),
+            format!("docker://{}/private/{name}:1", registry.host()),
+        );
         let credentials = format!("me:{PASSWORD}");
         let copied = Command::new("skopeo")
-            .args(["copy", "--quiet", "--dest-tls-verify=false", "--dest-creds", &credentials, &from, &to])
+            .args([
+                "copy",
+                "--quiet",
+                "--dest-tls-verify=false",
+                "--dest-creds",
+                &credentials,
+                &from,
+                &to,
+            ])
             .status()
             .unwrap();
         assert!(copied.success());
@@ -35,9 +46,17 @@ fn project(world: &World, dockerfile: &str) -> Project {
 
 /// Logs in as `docker login` does, at these registries.
 fn log_in(project: &Project, registries: &[&Registry]) {
-    let output = Command::new("sh").args(["-c", &format!("printf %s me:{PASSWORD} | base64")]).output().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", &format!("printf %s me:{PASSWORD} | base64")])
+        .output()
+        .unwrap();
     let auth = String::from_utf8(output.stdout).unwrap().trim().to_owned();
-    let entry = |registry: &&Registry| (registry.host().to_owned(), serde_json::json!({ "auth": auth }));
+    let entry = |registry: &&Registry| {
+        (
+            registry.host().to_owned(),
+            serde_json::json!({ "auth": auth }),
+        )
+    };
     let auths: serde_json::Map<_, _> = registries.iter().map(entry).collect();
     let config = serde_json::json!({ "auths": auths }).to_string();
     std::fs::create_dir_all(project.home().join(".docker")).unwrap();
@@ -57,10 +76,23 @@ fn docker_pulls_with_the_users_logins_and_nothing_of_them_is_shown() {
     let (world, private) = (World::new(), private());
     let project = project(&world, &dockerfile(&private, "docker"));
     log_in(&project, &[&private]);
-    let built = project.run(["build", "-vv"]).succeeds().stderr_lacks(PASSWORD);
-    let built = built.stderr_has(&format!("trace: session call=Auth/Credentials host={} found=true", private.host()));
-    assert_eq!(shell(&built, "cat /made; test -s /copied && echo copied"), "docker\ncopied");
-    assert!(!project.read("target/union/logs/hello/default.log").contains(PASSWORD));
+    let built = project
+        .run(["build", "-vv"])
+        .succeeds()
+        .stderr_lacks(PASSWORD);
+    let built = built.stderr_has(&format!(
+        "trace: session call=Auth/Credentials host={} found=true",
+        private.host()
+    ));
+    assert_eq!(
+        shell(&built, "cat /made; test -s /copied && echo copied"),
+        "docker\ncopied"
+    );
+    assert!(
+        !project
+            .read("target/union/logs/hello/default.log")
+            .contains(PASSWORD)
+    );
 }
 
 #[test]
@@ -68,7 +100,9 @@ fn without_a_login_it_is_said_where_to_log_in() {
     let (world, private) = (World::new(), private());
     let project = project(&world, &dockerfile(&private, "nobody"));
     let outcome = project.run(["build"]).fails_with("U0501");
-    outcome.stderr_has(private.host()).stderr_has("docker login");
+    outcome
+        .stderr_has(private.host())
+        .stderr_has("docker login");
     log_in(&project, &[&private]);
     project.run(["build"]).succeeds();
 }
@@ -77,22 +111,49 @@ fn without_a_login_it_is_said_where_to_log_in() {
 fn a_private_frontend_is_pulled_with_the_users_logins() {
     let (world, private) = (World::new(), private());
     // What is no frontend fails after it was pulled.
-    let text = format!("# syntax={}/private/tools:1\nFROM {}\n", private.host(), world.debian());
+    let text = format!(
+        "# syntax={}/private/tools:1\nFROM {}\n",
+        private.host(),
+        world.debian()
+    );
     let project = project(&world, &text);
-    project.run(["build"]).fails_with("U0501").stderr_has("docker login");
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("docker login");
     log_in(&project, &[&private]);
-    project.run(["build"]).fails_with("U0501").stderr_lacks("docker login").stderr_lacks("401");
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_lacks("docker login")
+        .stderr_lacks("401");
 }
 
 #[test]
 fn podman_pulls_with_the_users_logins() {
     let (world, private, podman) = (World::new(), private(), Podman::start());
-    let project = project(&world, &dockerfile(&private, "podman")).env("DOCKER_HOST", podman.address());
-    project.run(["build"]).fails_with("U0501").stderr_has("docker login");
+    let project =
+        project(&world, &dockerfile(&private, "podman")).env("DOCKER_HOST", podman.address());
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("docker login");
     log_in(&project, &[&private]);
-    let built = project.run(["build", "-vv"]).succeeds().stderr_lacks(PASSWORD);
+    let built = project
+        .run(["build", "-vv"])
+        .succeeds()
+        .stderr_lacks(PASSWORD);
     // Docker shows that it is whole.
     let reference = built.stdout().trim();
-    let seen = Engine::with_network().docker(&["run", "--rm", "--network", "none", reference, "/bin/sh", "-c", "cat /made"]);
+    let seen = Engine::with_network().docker(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        reference,
+        "/bin/sh",
+        "-c",
+        "cat /made",
+    ]);
     assert_eq!(seen, "podman");
 }

@@ -18,8 +18,13 @@ impl Python {
     }
 
     fn project(&self, lines: &str) -> Project {
-        let image = format!("builder-config = {{ uv-image = \"{}/tools/uv:1\" }}\n", self.world.registry.host());
-        let project = self.world.project(&format!("apt-packages = [\"python3\"]\n{image}{lines}"));
+        let image = format!(
+            "builder-config = {{ uv-image = \"{}/tools/uv:1\" }}\n",
+            self.world.registry.host()
+        );
+        let project = self
+            .world
+            .project(&format!("apt-packages = [\"python3\"]\n{image}{lines}"));
         // Where a company's proxy stands before the index, its authority is needed inside as well.
         match std::env::var("SSL_CERT_FILE") {
             Ok(file) => project.env("SSL_CERT_FILE", file),
@@ -30,7 +35,10 @@ impl Python {
 
 #[track_caller]
 fn version_of(built: &Outcome, package: &str) -> String {
-    shell(built, &format!("python3 -c 'import {package}; print({package}.__version__)'"))
+    shell(
+        built,
+        &format!("python3 -c 'import {package}; print({package}.__version__)'"),
+    )
 }
 
 #[test]
@@ -42,12 +50,25 @@ fn packages_and_lock_files_are_installed_into_the_base_s_python() {
         .file("py/base.txt", "toolz\n")
         .file("py/constraints.txt", "toolz==0.12.1\n");
     let built = project.run(["build"]).succeeds();
-    assert_eq!((version_of(&built, "six"), version_of(&built, "toolz")), ("1.16.0".to_owned(), "0.12.1".to_owned()));
-    assert_eq!(shell(&built, "command -v uv pip || true"), "", "what installed them is not in the image");
+    assert_eq!(
+        (version_of(&built, "six"), version_of(&built, "toolz")),
+        ("1.16.0".to_owned(), "0.12.1".to_owned())
+    );
+    assert_eq!(
+        shell(&built, "command -v uv pip || true"),
+        "",
+        "what installed them is not in the image"
+    );
     assert!(project.read("Union.lock").contains("tools/uv:1"));
     project.edit("py/constraints.txt", "0.12.1", "1.0.0");
-    project.run(["plan"]).succeeds().stdout_has("requirements py/constraints.txt");
-    assert_eq!(version_of(&project.run(["build"]).succeeds(), "toolz"), "1.0.0");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("requirements py/constraints.txt");
+    assert_eq!(
+        version_of(&project.run(["build"]).succeeds(), "toolz"),
+        "1.0.0"
+    );
 }
 
 #[test]
@@ -64,7 +85,13 @@ fn a_uv_lock_is_installed_as_it_is_locked() {
     ));
     made.succeeds();
     let locked = project.read("py/uv.lock");
-    let version = locked.split("name = \"six\"\nversion = \"").nth(1).unwrap().split('"').next().unwrap();
+    let version = locked
+        .split("name = \"six\"\nversion = \"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let built = project.run(["build"]).succeeds();
     assert_eq!(version_of(&built, "six"), version);
 }
@@ -73,6 +100,10 @@ fn a_uv_lock_is_installed_as_it_is_locked() {
 fn a_package_that_does_not_exist_ends_in_the_installer_s_own_words() {
     let python = Python::new();
     let project = python.project("pip-packages = [\"six==0.0.0.1\"]");
-    project.run(["build"]).fails_with("U0501").stderr_has("six==0.0.0.1").stderr_has("uv pip install");
+    project
+        .run(["build"])
+        .fails_with("U0501")
+        .stderr_has("six==0.0.0.1")
+        .stderr_has("uv pip install");
     assert_eq!(python.world.tags("team/hello"), [""; 0]);
 }

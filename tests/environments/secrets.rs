@@ -15,16 +15,38 @@ const COMMANDS: &str = "commands = [\"[ \\\"$(cat /run/secrets/token)\\\" = corr
 
 /// Whether a text is in any file below a folder.
 fn is_below(folder: &Path, text: &str) -> bool {
-    let found = Command::new("grep").args(["-rqaF", "--", text]).arg(folder).status().unwrap();
-    assert!(matches!(found.code(), Some(0 | 1)), "grep {}: {found}", folder.display());
+    let found = Command::new("grep")
+        .args(["-rqaF", "--", text])
+        .arg(folder)
+        .status()
+        .unwrap();
+    assert!(
+        matches!(found.code(), Some(0 | 1)),
+        "grep {}: {found}",
+        folder.display()
+    );
     found.success()
 }
 
 fn leaves_no_trace(project: &Project, reference: &str) {
     let engine = Engine::with_network();
-    let run = |line: &str| engine.docker(&["run", "--rm", "--network", "none", reference, "/bin/sh", "-c", line]);
+    let run = |line: &str| {
+        engine.docker(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            reference,
+            "/bin/sh",
+            "-c",
+            line,
+        ])
+    };
     assert_eq!(run("ls -A /run/secrets 2>/dev/null; cat /done"), "done");
-    assert_eq!(run("grep -rlF staple / --exclude-dir=proc --exclude-dir=sys || true"), "");
+    assert_eq!(
+        run("grep -rlF staple / --exclude-dir=proc --exclude-dir=sys || true"),
+        ""
+    );
     // The command's own text has the value in this test: what came out of the secret is another thing.
     let history = engine.docker(&["history", "--no-trunc", reference]);
     assert!(!history.contains("using correct"), "{history}");
@@ -34,11 +56,27 @@ fn leaves_no_trace(project: &Project, reference: &str) {
 #[test]
 fn a_secret_of_the_environment_is_used_and_leaves_no_trace() {
     let world = World::new();
-    let project = world.project(&format!("{COMMANDS}\nsecrets = [{{ id = \"token\", env = \"TOKEN\" }}]")).env("TOKEN", SECRET);
-    let built = project.run(["-vv", "build"]).succeeds().stderr_has("using <secret token>").stderr_lacks("using correct");
-    let built = built.stderr_has("trace: session call=Secrets/GetSecret id=token found=true").stderr_lacks(SECRET);
-    let built = built.stderr_has("trace: engine method=POST path=/v1.").stderr_has("trace: step step=");
-    assert!(project.read("target/union/logs/hello/default.log").contains("using <secret token>"));
+    let project = world
+        .project(&format!(
+            "{COMMANDS}\nsecrets = [{{ id = \"token\", env = \"TOKEN\" }}]"
+        ))
+        .env("TOKEN", SECRET);
+    let built = project
+        .run(["-vv", "build"])
+        .succeeds()
+        .stderr_has("using <secret token>")
+        .stderr_lacks("using correct");
+    let built = built
+        .stderr_has("trace: session call=Secrets/GetSecret id=token found=true")
+        .stderr_lacks(SECRET);
+    let built = built
+        .stderr_has("trace: engine method=POST path=/v1.")
+        .stderr_has("trace: step step=");
+    assert!(
+        project
+            .read("target/union/logs/hello/default.log")
+            .contains("using <secret token>")
+    );
     leaves_no_trace(&project, built.stdout().trim());
 }
 
@@ -55,7 +93,10 @@ fn neither_the_value_nor_its_change_is_in_a_key() {
             && !is_below(&world.registry.data(), SECRET)
     );
     project.write("token", "another");
-    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
 }
 
 #[test]
@@ -63,34 +104,63 @@ fn a_secret_that_is_unset_stops_before_anything_is_done() {
     let world = World::new();
     let lines = "commands = [\"true\"]\nsecrets = [{ id = \"token\", env = \"NO_SUCH_TOKEN\" }]";
     let project = world.project(lines);
-    project.run(["build"]).fails_with("U0502").stderr_has("NO_SUCH_TOKEN is not set").stderr_has("required = false").compiles_nothing();
+    project
+        .run(["build"])
+        .fails_with("U0502")
+        .stderr_has("NO_SUCH_TOKEN is not set")
+        .stderr_has("required = false")
+        .compiles_nothing();
     assert_eq!(world.tags("team/hello"), [""; 0]);
     // A plan needs no secret, and one that may be absent stops nothing.
     project.run(["plan"]).succeeds();
-    project.edit("Cargo.toml", "\"NO_SUCH_TOKEN\" }", "\"NO_SUCH_TOKEN\", required = false }");
+    project.edit(
+        "Cargo.toml",
+        "\"NO_SUCH_TOKEN\" }",
+        "\"NO_SUCH_TOKEN\", required = false }",
+    );
     project.run(["build"]).succeeds();
 }
 
 #[test]
 fn a_secret_that_is_too_large_for_an_engine_is_refused() {
     let world = World::new();
-    let project =
-        world.project("commands = [\"true\"]\nsecrets = [{ id = \"token\", file = \"token\" }]").file("token", vec![b'x'; 600_000]);
-    project.run(["build"]).fails_with("U0502").stderr_has("600000 bytes").compiles_nothing();
+    let project = world
+        .project("commands = [\"true\"]\nsecrets = [{ id = \"token\", file = \"token\" }]")
+        .file("token", vec![b'x'; 600_000]);
+    project
+        .run(["build"])
+        .fails_with("U0502")
+        .stderr_has("600000 bytes")
+        .compiles_nothing();
 }
 
 #[test]
 fn an_authority_is_trusted_while_something_runs_and_is_not_in_the_image() {
     let world = World::new();
-    let commands =
-        "commands = [\"grep -q AUTHORITY $SSL_CERT_FILE && [ $SSL_CERT_FILE = $CURL_CA_BUNDLE ] && echo $SSL_CERT_FILE >/where\"]";
-    let declared = world.project(&format!("{commands}\nbuild-ca = \"ca.pem\"")).file("ca.pem", "AUTHORITY of the company");
+    let commands = "commands = [\"grep -q AUTHORITY $SSL_CERT_FILE && [ $SSL_CERT_FILE = $CURL_CA_BUNDLE ] && echo $SSL_CERT_FILE >/where\"]";
+    let declared = world
+        .project(&format!("{commands}\nbuild-ca = \"ca.pem\""))
+        .file("ca.pem", "AUTHORITY of the company");
     let built = declared.run(["build"]).succeeds();
-    assert_eq!(shell(&built, "cat /where; ls /run/union/ca.crt 2>/dev/null; echo ${SSL_CERT_FILE-unset}"), "/run/union/ca.crt\nunset");
-    let own = world.project(commands).file("ca.pem", "AUTHORITY of this machine");
+    assert_eq!(
+        shell(
+            &built,
+            "cat /where; ls /run/union/ca.crt 2>/dev/null; echo ${SSL_CERT_FILE-unset}"
+        ),
+        "/run/union/ca.crt\nunset"
+    );
+    let own = world
+        .project(commands)
+        .file("ca.pem", "AUTHORITY of this machine");
     let path = own.path("ca.pem");
     // The registry is spoken to without encryption, so that the file need not be a real one.
     let own = own.env("SSL_CERT_FILE", path.to_str().unwrap());
     let built = own.run(["build"]).succeeds();
-    assert_eq!(shell(&built, "cat /where; grep -rlF AUTHORITY /run /etc /tmp || true"), "/run/union/ca.crt");
+    assert_eq!(
+        shell(
+            &built,
+            "cat /where; grep -rlF AUTHORITY /run /etc /tmp || true"
+        ),
+        "/run/union/ca.crt"
+    );
 }

@@ -17,17 +17,44 @@ fn what_an_image_extends_is_made_once_and_shared() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|image| (image["image"].as_str().unwrap(), image["pinned"].as_str().unwrap()))
+        .map(|image| {
+            (
+                image["image"].as_str().unwrap(),
+                image["pinned"].as_str().unwrap(),
+            )
+        })
         .collect();
     let engine = union_tests::engine::Engine::with_network();
     let cat = |image: &str, file: &str| {
-        engine.docker(&["run", "--rm", "--network", "none", references[image], "/bin/sh", "-c", &format!("cat {file}")])
+        engine.docker(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            references[image],
+            "/bin/sh",
+            "-c",
+            &format!("cat {file}"),
+        ])
     };
     // The same random bytes everywhere: the command ran once.
     assert_eq!(cat("gpu", "/gpu"), cat("plain", "/gpu"));
     assert_eq!(cat("gpu", "/gpu"), cat("more", "/more"));
-    let environments = |repository: &str| world.tags(repository).into_iter().filter(|tag| tag.starts_with("env-")).count();
-    assert_eq!((environments("team/hello-gpu"), environments("team/hello-plain"), environments("team/hello-more")), (1, 0, 1));
+    let environments = |repository: &str| {
+        world
+            .tags(repository)
+            .into_iter()
+            .filter(|tag| tag.starts_with("env-"))
+            .count()
+    };
+    assert_eq!(
+        (
+            environments("team/hello-gpu"),
+            environments("team/hello-plain"),
+            environments("team/hello-more")
+        ),
+        (1, 0, 1)
+    );
 }
 
 #[test]
@@ -41,12 +68,28 @@ fn ten_images_on_one_base_upload_its_blobs_once() {
             )
         })
         .collect();
-    let project = world.project_of(&format!("{images}[package.metadata.union.tasks.hello]\nimage = \"i0\"\n"));
+    let project = world.project_of(&format!(
+        "{images}[package.metadata.union.tasks.hello]\nimage = \"i0\"\n"
+    ));
     project.run(["build"]).succeeds();
-    let manifest = project.shell(&format!("skopeo inspect --raw --tls-verify=false docker://{}", world.debian())).succeeds().json();
-    let digest = manifest["layers"][0]["digest"].as_str().unwrap().replace(':', "%3A");
+    let manifest = project
+        .shell(&format!(
+            "skopeo inspect --raw --tls-verify=false docker://{}",
+            world.debian()
+        ))
+        .succeeds()
+        .json();
+    let digest = manifest["layers"][0]["digest"]
+        .as_str()
+        .unwrap()
+        .replace(':', "%3A");
     let writes = world.registry.writes();
-    let of_base = |way: &str| writes.iter().filter(|request| request.contains(&digest) && request.starts_with(way)).count();
+    let of_base = |way: &str| {
+        writes
+            .iter()
+            .filter(|request| request.contains(&digest) && request.starts_with(way))
+            .count()
+    };
     assert_eq!(of_base("POST /v2/team/"), 10, "{writes:?}");
     assert_eq!(of_base("PUT /v2/team/"), 0, "{writes:?}");
 }

@@ -9,13 +9,32 @@ fn a_missing_library_is_refused_and_with_the_package_that_was_named_it_runs() {
                 fn main() {\n    println!(\"libpq {}\", PQlibVersion());\n}\n";
     let project = world.project("apt-packages = []").file("src/main.rs", main);
     let refused = project.run(["build"]).fails_with("U0604");
-    assert_eq!(world.tags("team/hello"), [""; 0], "before anything is pushed");
-    let advice = refused.stderr().split("to the image: `").nth(1).unwrap().split('`').next().unwrap().to_owned();
+    assert_eq!(
+        world.tags("team/hello"),
+        [""; 0],
+        "before anything is pushed"
+    );
+    let advice = refused
+        .stderr()
+        .split("to the image: `")
+        .nth(1)
+        .unwrap()
+        .split('`')
+        .next()
+        .unwrap()
+        .to_owned();
     assert_eq!(advice, "apt-packages = [\"libpq5\"]");
     project.edit("Cargo.toml", "apt-packages = []", &advice);
-    let built = project.run(["build"]).succeeds().stderr_has("apt-get install");
+    let built = project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("apt-get install");
     assert!(in_container(&built, &[]).starts_with("libpq 15"));
     // What was installed is looked into once as well: the second check reads what is known.
     project.append("src/main.rs", "// an edit\n");
-    project.run(["build", "-v"]).succeeds().stderr_lacks("apt-get").stderr_lacks("Fetching");
+    project
+        .run(["build", "-v"])
+        .succeeds()
+        .stderr_lacks("apt-get")
+        .stderr_lacks("Fetching");
 }

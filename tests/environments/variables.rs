@@ -9,7 +9,11 @@ fn base(world: &World) -> String {
     let lines = "name = \"set-up\"\nworkdir = \"/srv/app\"\nenv = { PATH = \"/usr/bin:/bin\", FROM_BASE = \"base\" }\n";
     let built = world.project(lines).run(["build"]).succeeds();
     let (repository, _) = built.stdout().trim().split_once('@').unwrap();
-    let tag = world.tags("team/set-up").into_iter().find(|tag| !tag.starts_with("env-")).unwrap();
+    let tag = world
+        .tags("team/set-up")
+        .into_iter()
+        .find(|tag| !tag.starts_with("env-"))
+        .unwrap();
     format!("{repository}:{tag}")
 }
 
@@ -17,8 +21,14 @@ const TOOL: &str = "#!/bin/sh\necho \"a tool\"\n";
 
 fn with_tool(project: union_tests::Project) -> union_tests::Project {
     use std::os::unix::fs::PermissionsExt as _;
-    let project = project.file("tool/say", TOOL).file("conf/app.toml", "a file");
-    std::fs::set_permissions(project.path("tool/say"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let project = project
+        .file("tool/say", TOOL)
+        .file("conf/app.toml", "a file");
+    std::fs::set_permissions(
+        project.path("tool/say"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
     project
 }
 
@@ -28,7 +38,11 @@ fn commands_see_variables_copies_and_the_working_directory_with_either_engine() 
     let podman = Podman::start();
     let base = base(&world);
     for address in [Engine::with_network().address(), podman.address()] {
-        let kind = if address.contains("podman") { "podman" } else { "docker" };
+        let kind = if address.contains("podman") {
+            "podman"
+        } else {
+            "docker"
+        };
         let tables = format!(
             "[package.metadata.union.images.default]\nname = \"{kind}\"\nbase-image = {base:?}\n\
              copy = [\"conf/app.toml\", {{ from = \"tool\", to = \"/opt/tool/bin\" }}]\n\
@@ -38,7 +52,11 @@ fn commands_see_variables_copies_and_the_working_directory_with_either_engine() 
         let project = with_tool(world.project_of(&tables)).env("DOCKER_HOST", address);
         let built = project.run(["build"]).succeeds();
         let expected = "a tool\nit's base for 5$ /srv/app a file\n/srv/app\n/opt/tool/bin:/usr/bin:/bin it's base for 5$";
-        assert_eq!(shell(&built, "cat seen; pwd; echo \"$PATH $GREETING\""), expected, "{kind}");
+        assert_eq!(
+            shell(&built, "cat seen; pwd; echo \"$PATH $GREETING\""),
+            expected,
+            "{kind}"
+        );
     }
 }
 
@@ -55,21 +73,36 @@ fn what_an_extended_image_sets_is_seen_by_commands_above_it() {
     );
     let project = with_tool(world.project_of(&tables));
     let built = project.run(["build", "--task", "hello"]).succeeds();
-    assert_eq!(shell(&built, "cat /seen; echo $A, $B"), "one and two /data/work a filea file\none, one and two");
+    assert_eq!(
+        shell(&built, "cat /seen; echo $A, $B"),
+        "one and two /data/work a filea file\none, one and two"
+    );
     // The variables of commands are part of their environment, and the same without commands are not.
     project.edit("Cargo.toml", "$A and two", "$A and 2");
-    project.run(["plan", "--task", "hello"]).succeeds().stdout_has("build its environment").stdout_has("env B: ");
-    project.run(["build", "--task", "hello"]).succeeds().stderr_has("Published environment of default");
+    project
+        .run(["plan", "--task", "hello"])
+        .succeeds()
+        .stdout_has("build its environment")
+        .stdout_has("env B: ");
+    project
+        .run(["build", "--task", "hello"])
+        .succeeds()
+        .stderr_has("Published environment of default");
 }
 
 #[test]
 fn without_commands_variables_belong_to_the_config_alone() {
     let world = World::new();
-    let project = world.project("apt-packages = [\"tree\"]\nenv = { A = \"one\" }\nworkdir = \"/one\"");
+    let project =
+        world.project("apt-packages = [\"tree\"]\nenv = { A = \"one\" }\nworkdir = \"/one\"");
     project.run(["build"]).succeeds();
     project.edit("Cargo.toml", "A = \"one\"", "A = \"two\"");
     project.edit("Cargo.toml", "/one", "/two");
-    project.run(["plan"]).succeeds().stdout_has("append code to its environment").stdout_has("workdir: /one → /two");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("append code to its environment")
+        .stdout_has("workdir: /one → /two");
     let built = project.run(["build"]).succeeds().stderr_lacks("RUN");
     assert_eq!(shell(&built, "echo $A; pwd"), "two\n/two");
 }
@@ -84,15 +117,26 @@ fn a_dockerfile_says_where_relative_copies_go_and_what_variables_hold() {
         )
         .file("docker/Dockerfile", format!("FROM {}\nENV A=of-the-dockerfile PATH=/usr/bin:/bin\nWORKDIR /made\n", world.debian()));
     let built = with_tool(project).run(["build"]).succeeds();
-    let expected = "of-the-dockerfile a file\na file\n/opt/bin:/usr/bin:/bin of-the-dockerfile /made";
-    assert_eq!(shell(&built, "cat /seen; cat /made/conf/app.toml; echo; echo $PATH $B $(pwd)"), expected);
+    let expected =
+        "of-the-dockerfile a file\na file\n/opt/bin:/usr/bin:/bin of-the-dockerfile /made";
+    assert_eq!(
+        shell(
+            &built,
+            "cat /seen; cat /made/conf/app.toml; echo; echo $PATH $B $(pwd)"
+        ),
+        expected
+    );
 }
 
 #[test]
 fn a_variable_that_the_base_does_not_set_is_refused_at_its_place_before_anything_is_done() {
     let world = World::new();
     let project = world.project("env = { A = \"1\", B = \"$A\" }\ncommands = [\"true\"]");
-    let refused = project.run(["build"]).exits(2).fails_with("U0104").compiles_nothing();
+    let refused = project
+        .run(["build"])
+        .exits(2)
+        .fails_with("U0104")
+        .compiles_nothing();
     refused
         .stderr_has("the base of image `default` does not set the variable `A`")
         .stderr_has("Cargo.toml:10:")

@@ -23,21 +23,60 @@ fn weights() -> Vec<u8> {
 #[test]
 fn what_is_stored_in_a_layer_is_pulled_by_docker_podman_skopeo_and_umoci() {
     let world = World::new();
-    let project = world.project("copy = [{ from = \"weights\", to = \"/weights\" }]").file("weights", weights());
+    let project = world
+        .project("copy = [{ from = \"weights\", to = \"/weights\" }]")
+        .file("weights", weights());
     let built = project.run(["build"]).succeeds();
     let sum = |text: String| text.split(' ').next().unwrap().to_owned();
-    let expected = sum(project.shell("sha256sum weights").succeeds().stdout().to_owned());
+    let expected = sum(project
+        .shell("sha256sum weights")
+        .succeeds()
+        .stdout()
+        .to_owned());
     assert_eq!(sum(shell(&built, "sha256sum /weights")), expected, "docker");
     let reference = built.stdout().trim();
     let podman = Podman::start();
     podman.podman(&["pull", "--quiet", "--tls-verify=false", reference]);
-    assert_eq!(sum(podman.podman(&["run", "--rm", "--network", "none", reference, "sha256sum", "/weights"])), expected, "podman");
+    assert_eq!(
+        sum(podman.podman(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            reference,
+            "sha256sum",
+            "/weights"
+        ])),
+        expected,
+        "podman"
+    );
     let layout = project.path("layout").display().to_string();
-    let skopeo = ["copy", "--quiet", "--insecure-policy", "--src-tls-verify=false"];
-    let copied = Command::new("skopeo").args(skopeo).arg(format!("docker://{reference}")).arg(format!("oci:{layout}:v1")).status().unwrap();
+    let skopeo = [
+        "copy",
+        "--quiet",
+        "--insecure-policy",
+        "--src-tls-verify=false",
+    ];
+    let copied = Command::new("skopeo")
+        .args(skopeo)
+        .arg(format!("docker://{reference}"))
+        .arg(format!("oci:{layout}:v1"))
+        .status()
+        .unwrap();
     assert!(copied.success(), "skopeo");
     let bundle = project.path("bundle");
-    let unpacked = Command::new("umoci").args(["unpack", "--rootless", "--image", &format!("{layout}:v1")]).arg(&bundle).output().unwrap();
-    assert!(unpacked.status.success(), "umoci: {}", String::from_utf8_lossy(&unpacked.stderr));
-    assert!(std::fs::read(bundle.join("rootfs/weights")).unwrap() == weights(), "umoci");
+    let unpacked = Command::new("umoci")
+        .args(["unpack", "--rootless", "--image", &format!("{layout}:v1")])
+        .arg(&bundle)
+        .output()
+        .unwrap();
+    assert!(
+        unpacked.status.success(),
+        "umoci: {}",
+        String::from_utf8_lossy(&unpacked.stderr)
+    );
+    assert!(
+        std::fs::read(bundle.join("rootfs/weights")).unwrap() == weights(),
+        "umoci"
+    );
 }

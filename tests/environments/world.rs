@@ -14,7 +14,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let registry = Registry::open();
-        push(&debian_layout(), &format!("{}/library/debian:bookworm", registry.host()));
+        push(
+            &debian_layout(),
+            &format!("{}/library/debian:bookworm", registry.host()),
+        );
         Self { registry }
     }
 
@@ -25,21 +28,34 @@ impl World {
 
     /// A program that prints hello, upon Debian, with an image spec of these lines.
     pub(crate) fn project(&self, lines: &str) -> Project {
-        self.project_of(&format!("[package.metadata.union.images.default]\nbase-image = {:?}\n{lines}\n", self.debian()))
+        self.project_of(&format!(
+            "[package.metadata.union.images.default]\nbase-image = {:?}\n{lines}\n",
+            self.debian()
+        ))
     }
 
     /// A program that prints hello, with these tables.
     pub(crate) fn project_of(&self, tables: &str) -> Project {
-        let settings = format!("[package.metadata.union]\nregistry = \"{}/team\"\n{tables}", self.registry.host());
-        Project::package("hello").union(&settings).locked().env("DOCKER_HOST", Engine::with_network().address())
+        let settings = format!(
+            "[package.metadata.union]\nregistry = \"{}/team\"\n{tables}",
+            self.registry.host()
+        );
+        Project::package("hello")
+            .union(&settings)
+            .locked()
+            .env("DOCKER_HOST", Engine::with_network().address())
     }
 
     /// The tags of a repository, sorted.
     pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
         let reference = format!("docker://{}/{repository}", self.registry.host());
-        let output = Command::new("skopeo").args(["list-tags", "--tls-verify=false", &reference]).output().unwrap();
+        let output = Command::new("skopeo")
+            .args(["list-tags", "--tls-verify=false", &reference])
+            .output()
+            .unwrap();
         let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let mut tags: Vec<String> = serde_json::from_value(list["Tags"].clone()).unwrap_or_default();
+        let mut tags: Vec<String> =
+            serde_json::from_value(list["Tags"].clone()).unwrap_or_default();
         tags.sort_unstable();
         tags
     }
@@ -49,7 +65,8 @@ impl World {
 #[track_caller]
 pub(crate) fn in_container(outcome: &Outcome, command: &[&str]) -> String {
     let reference = outcome.stdout().trim();
-    Engine::with_network().docker(&[&["run", "--rm", "--network", "none", reference], command].concat())
+    Engine::with_network()
+        .docker(&[&["run", "--rm", "--network", "none", reference], command].concat())
 }
 
 /// The same, of a line of shell.

@@ -18,11 +18,39 @@ fn run_at(behaviour: &str) -> (World, Project, Outcome) {
 #[test]
 fn a_run_that_fails_says_why_and_where_to_look() {
     let (_world, project, outcome) = run_at("fail");
-    let outcome = outcome.exits(1).fails_with("U0806").stdout_is("").stderr_has("attempt 1 ends").stderr_has("Failed u");
-    outcome.stderr_has("of task `hello` failed").stderr_has("  user error `ValueError`: boom\n    at line 3").stderr_has("/runs/u");
-    let json = project.run(["run", "--remote", "--format", "json", "hello", "--", "--x=21", "--name=Ada"]).exits(1).json();
-    assert_eq!((&json["command"], &json["problems"][0]["code"]), (&"failed".into(), &"U0806".into()));
-    run_at("late").2.exits(1).fails_with("U0806").stderr_has("took longer than it may").stderr_has("Timed out u");
+    let outcome = outcome
+        .exits(1)
+        .fails_with("U0806")
+        .stdout_is("")
+        .stderr_has("attempt 1 ends")
+        .stderr_has("Failed u");
+    outcome
+        .stderr_has("of task `hello` failed")
+        .stderr_has("  user error `ValueError`: boom\n    at line 3")
+        .stderr_has("/runs/u");
+    let json = project
+        .run([
+            "run",
+            "--remote",
+            "--format",
+            "json",
+            "hello",
+            "--",
+            "--x=21",
+            "--name=Ada",
+        ])
+        .exits(1)
+        .json();
+    assert_eq!(
+        (&json["command"], &json["problems"][0]["code"]),
+        (&"failed".into(), &"U0806".into())
+    );
+    run_at("late")
+        .2
+        .exits(1)
+        .fails_with("U0806")
+        .stderr_has("took longer than it may")
+        .stderr_has("Timed out u");
 }
 
 #[test]
@@ -32,8 +60,21 @@ fn a_run_that_somebody_aborts_says_so() {
     let mut running = project.start(RUN);
     running.until_stderr_has("attempt 1 begins");
     let run = &world.backend.runs()[0];
-    world.backend.official(&["abort", "run", "-p", "flytesnacks", "-d", "development", run]);
-    running.wait().exits(1).fails_with("U0807").stderr_has("was aborted").stderr_has("Aborted u");
+    world.backend.official(&[
+        "abort",
+        "run",
+        "-p",
+        "flytesnacks",
+        "-d",
+        "development",
+        run,
+    ]);
+    running
+        .wait()
+        .exits(1)
+        .fails_with("U0807")
+        .stderr_has("was aborted")
+        .stderr_has("Aborted u");
 }
 
 #[test]
@@ -46,24 +87,48 @@ fn a_run_survives_the_end_of_its_server() {
     running.until_stderr_has("Retrying");
     world.backend.start_again();
     world.backend.let_go();
-    let outcome = running.wait().succeeds().stdout_is(GREETING).stderr_has("Succeeded u");
-    assert_eq!(outcome.stderr().matches("attempt 1 begins").count(), 1, "{}", outcome.stderr());
+    let outcome = running
+        .wait()
+        .succeeds()
+        .stdout_is(GREETING)
+        .stderr_has("Succeeded u");
+    assert_eq!(
+        outcome.stderr().matches("attempt 1 begins").count(),
+        1,
+        "{}",
+        outcome.stderr()
+    );
     assert_eq!(world.backend.runs().len(), 1);
 }
 
 #[test]
 fn a_stream_that_is_cut_is_taken_up_again() {
-    run_at("cut-watch").2.succeeds().stdout_is(GREETING).stderr_has("Retrying to follow u");
+    run_at("cut-watch")
+        .2
+        .succeeds()
+        .stdout_is(GREETING)
+        .stderr_has("Retrying to follow u");
     // Streams that end early are nothing to talk of.
-    run_at("short-watch").2.succeeds().stdout_is(GREETING).stderr_lacks("Retrying");
+    run_at("short-watch")
+        .2
+        .succeeds()
+        .stdout_is(GREETING)
+        .stderr_lacks("Retrying");
 }
 
 #[test]
 fn a_run_whose_answer_is_lost_is_not_created_twice() {
     for behaviour in ["cut-create", "cut-create,taken"] {
         let (world, _, outcome) = run_at(behaviour);
-        outcome.succeeds().stdout_is(GREETING).stderr_has("Retrying RunService/CreateRun");
-        assert_eq!((world.backend.runs().len(), world.backend.count("CreateRun")), (1, 2), "{behaviour}");
+        outcome
+            .succeeds()
+            .stdout_is(GREETING)
+            .stderr_has("Retrying RunService/CreateRun");
+        assert_eq!(
+            (world.backend.runs().len(), world.backend.count("CreateRun")),
+            (1, 2),
+            "{behaviour}"
+        );
     }
 }
 
@@ -76,7 +141,9 @@ fn a_backend_that_stays_away_leaves_the_way_back() {
     let run = world.backend.runs()[0].clone();
     world.backend.kill();
     let outcome = running.wait().exits(1).fails_with("U0755").stdout_is("");
-    outcome.stderr_has(&format!("could not follow the run `{run}`")).stderr_has(&format!("cargo union run --follow {run}"));
+    outcome
+        .stderr_has(&format!("could not follow the run `{run}`"))
+        .stderr_has(&format!("cargo union run --follow {run}"));
 }
 
 #[test]
@@ -89,10 +156,20 @@ fn without_a_terminal_ctrl_c_aborts_what_was_created_and_leaves_what_was_found()
     let mut following = project.start(["run", "--follow", &run]);
     following.until_stderr_has("Running u");
     following.interrupt();
-    following.wait().exits(130).fails_with("U0007").stderr_has("left the run").stderr_has(&format!("cargo union run --follow {run}"));
+    following
+        .wait()
+        .exits(130)
+        .fails_with("U0007")
+        .stderr_has("left the run")
+        .stderr_has(&format!("cargo union run --follow {run}"));
     assert_eq!(world.backend.aborted(&run), None);
     running.interrupt();
-    running.wait().exits(130).fails_with("U0007").stderr_has("Aborting u").stderr_has("aborted the run");
+    running
+        .wait()
+        .exits(130)
+        .fails_with("U0007")
+        .stderr_has("Aborting u")
+        .stderr_has("aborted the run");
     assert!(world.backend.aborted(&run).unwrap().contains("Ctrl-C"));
 }
 
@@ -125,24 +202,49 @@ print('exit', os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 fn on_a_terminal_the_first_ctrl_c_leaves_and_the_second_aborts() {
     let world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
-    let follow = project.run(["run", "--remote", "--detach", "hello", "--", "--x=21", "--name=Ada"]).succeeds();
+    let follow = project
+        .run([
+            "run",
+            "--remote",
+            "--detach",
+            "hello",
+            "--",
+            "--x=21",
+            "--name=Ada",
+        ])
+        .succeeds();
     let run = follow.stdout().trim();
     let on_terminal = |words: &str| {
         let place = ["--project", "flytesnacks", "--domain", "development"];
         let tool = union_tests::project::tool();
         let command = [
-            &[words, tool.to_str().unwrap(), "run", "--follow", run, "--endpoint", &world.backend.endpoint(), "--org", "acme"],
+            &[
+                words,
+                tool.to_str().unwrap(),
+                "run",
+                "--follow",
+                run,
+                "--endpoint",
+                &world.backend.endpoint(),
+                "--org",
+                "acme",
+            ],
             &place[..],
         ];
         official_python(ON_A_TERMINAL, &command.concat())
     };
     let left = on_terminal("attempt 1 begins");
     assert!(
-        left.contains("goes on; press Ctrl-C once more to abort it") && left.contains("left the run") && left.contains("exit 130"),
+        left.contains("goes on; press Ctrl-C once more to abort it")
+            && left.contains("left the run")
+            && left.contains("exit 130"),
         "{left}"
     );
     assert_eq!(world.backend.aborted(run), None);
     let aborted = on_terminal("attempt 1 begins|press Ctrl-C once more");
-    assert!(aborted.contains("aborted the run") && aborted.contains("exit 130"), "{aborted}");
+    assert!(
+        aborted.contains("aborted the run") && aborted.contains("exit 130"),
+        "{aborted}"
+    );
     assert!(world.backend.aborted(run).is_some());
 }

@@ -9,18 +9,33 @@ use crate::world::{TYPED, World, tasks};
 #[test]
 fn without_a_backend_nothing_is_compiled() {
     let world = World::new();
-    let project = Project::package("hello").union(&world.settings("package")).locked();
-    project.run(["register"]).exits(1).fails_with("U0754").compiles_nothing();
+    let project = Project::package("hello")
+        .union(&world.settings("package"))
+        .locked();
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0754")
+        .compiles_nothing();
 }
 
 #[test]
 fn an_endpoint_that_nobody_answers_is_named_before_the_compile() {
     let world = World::new();
     // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let project = world.hello(TYPED).env("FLYTE_ADMIN_ENDPOINT", endpoint);
-    project.run(["register"]).exits(1).fails_with("U0755").stderr_has(&format!("127.0.0.1:{port}")).compiles_nothing();
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0755")
+        .stderr_has(&format!("127.0.0.1:{port}"))
+        .compiles_nothing();
     assert_eq!(world.registry.writes(), [""; 0]);
 }
 
@@ -28,9 +43,17 @@ fn an_endpoint_that_nobody_answers_is_named_before_the_compile() {
 fn an_unknown_project_or_domain_lists_those_that_there_are() {
     let world = World::new();
     let project = world.hello(TYPED);
-    let wrong = project.run(["register", "--project", "flytesnack"]).exits(1).fails_with("U0702").compiles_nothing();
+    let wrong = project
+        .run(["register", "--project", "flytesnack"])
+        .exits(1)
+        .fails_with("U0702")
+        .compiles_nothing();
     wrong.stderr_has("Did you mean `flytesnacks`? There is `another`, `flytesnacks`.");
-    let wrong = project.run(["register", "--domain", "staging"]).exits(1).fails_with("U0703").compiles_nothing();
+    let wrong = project
+        .run(["register", "--domain", "staging"])
+        .exits(1)
+        .fails_with("U0703")
+        .compiles_nothing();
     wrong.stderr_has("There is `development`, `production`.");
     assert_eq!(world.backend.writes(), 0);
 }
@@ -38,46 +61,96 @@ fn an_unknown_project_or_domain_lists_those_that_there_are() {
 #[test]
 fn a_project_has_to_be_named_somewhere() {
     let world = World::new();
-    let registry = format!("[package.metadata.union]\nregistry = \"{}\"\n", world.registry.host());
+    let registry = format!(
+        "[package.metadata.union]\nregistry = \"{}\"\n",
+        world.registry.host()
+    );
     let project = world.at_home(Project::package("hello").union(&registry).locked());
-    project.run(["register"]).exits(1).fails_with("U0701").stderr_has("no project and no domain is set").compiles_nothing();
-    project.run(["register", "--project", "a"]).fails_with("U0701").stderr_has("no domain is set");
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0701")
+        .stderr_has("no project and no domain is set")
+        .compiles_nothing();
+    project
+        .run(["register", "--project", "a"])
+        .fails_with("U0701")
+        .stderr_has("no domain is set");
 }
 
 #[test]
 fn a_backend_that_wants_an_organization_is_told_apart() {
     let world = World::new();
     let project = world.hello(TYPED).without_env("FLYTE_TASK_ORG");
-    project.run(["register"]).exits(1).fails_with("U0759").stderr_has("org").stderr_has("name yours with `--org`");
-    assert!(world.backend.calls().iter().any(|call| call.get("invalid").is_some()), "the rules are on");
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0759")
+        .stderr_has("org")
+        .stderr_has("name yours with `--org`");
+    assert!(
+        world
+            .backend
+            .calls()
+            .iter()
+            .any(|call| call.get("invalid").is_some()),
+        "the rules are on"
+    );
     project.run(["register", "--org", "acme"]).succeeds();
 }
 
 #[test]
 fn an_image_that_no_cluster_can_find_is_refused() {
     let world = World::new();
-    let manifest = "[package.metadata.union]\nproject = \"flytesnacks\"\ndomain = \"development\"\n";
+    let manifest =
+        "[package.metadata.union]\nproject = \"flytesnacks\"\ndomain = \"development\"\n";
     let project = world.at_home(Project::package("hello").union(manifest).locked());
-    project.run(["register"]).exits(1).fails_with("U0401").stderr_has("image `default` of package `hello`").compiles_nothing();
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0401")
+        .stderr_has("image `default` of package `hello`")
+        .compiles_nothing();
 }
 
 #[test]
 fn names_and_versions_that_are_too_long_are_refused_before_anything_is_done() {
     let world = World::new();
     let long = "a".repeat(64);
-    let project = world.hello(&format!("[package.metadata.union.tasks.hello]\nenvironment = \"{long}\"\n"));
-    project.run(["register"]).exits(2).fails_with("U0104").stderr_has("at most 63 characters");
+    let project = world.hello(&format!(
+        "[package.metadata.union.tasks.hello]\nenvironment = \"{long}\"\n"
+    ));
+    project
+        .run(["register"])
+        .exits(2)
+        .fails_with("U0104")
+        .stderr_has("at most 63 characters");
     let project = world.hello("");
-    project.run(["register", "--version", &long]).exits(1).fails_with("U0709").stderr_has("64 characters").compiles_nothing();
-    project.run(["register", "--version", "a/b"]).fails_with("U0709").stderr_has("other characters");
+    project
+        .run(["register", "--version", &long])
+        .exits(1)
+        .fails_with("U0709")
+        .stderr_has("64 characters")
+        .compiles_nothing();
+    project
+        .run(["register", "--version", "a/b"])
+        .fails_with("U0709")
+        .stderr_has("other characters");
 }
 
 #[test]
 fn a_task_of_that_name_in_another_environment_is_left_alone() {
     let world = World::new();
-    world.hello("[package.metadata.union.tasks.hello]\nenvironment = \"theirs\"\n").run(["register"]).succeeds();
+    world
+        .hello("[package.metadata.union.tasks.hello]\nenvironment = \"theirs\"\n")
+        .run(["register"])
+        .succeeds();
     let project = world.hello(TYPED);
-    project.run(["register"]).exits(1).fails_with("U0707").stderr_has("in the environment `theirs`, and this one is of `hello_env`");
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0707")
+        .stderr_has("in the environment `theirs`, and this one is of `hello_env`");
     assert_eq!(world.backend.writes(), 1);
 }
 
@@ -87,22 +160,49 @@ fn two_packages_whose_tasks_would_be_one_are_refused() {
     let project = world.at_home(
         Project::workspace()
             .union(&world.settings("workspace"))
-            .member("one", "[package.metadata.union.tasks.train]\nbin = \"one\"\n")
-            .member("two", "[package.metadata.union.tasks.train]\nbin = \"two\"\n")
+            .member(
+                "one",
+                "[package.metadata.union.tasks.train]\nbin = \"one\"\n",
+            )
+            .member(
+                "two",
+                "[package.metadata.union.tasks.train]\nbin = \"two\"\n",
+            )
             .locked(),
     );
-    let refused = project.run(["register", "--workspace"]).exits(1).fails_with("U0710").compiles_nothing();
-    refused.stderr_has("two tasks would be `train` in flytesnacks/development").stderr_has("package `one`").stderr_has("package `two`");
+    let refused = project
+        .run(["register", "--workspace"])
+        .exits(1)
+        .fails_with("U0710")
+        .compiles_nothing();
+    refused
+        .stderr_has("two tasks would be `train` in flytesnacks/development")
+        .stderr_has("package `one`")
+        .stderr_has("package `two`");
 }
 
 #[test]
 fn one_task_that_fails_does_not_hold_up_the_others() {
     let world = World::with(Stub::refusing("b=quota of tasks is used up"));
-    let more: String = ["a", "b", "c"].map(|name| format!("[package.metadata.union.tasks.{name}]\n")).concat();
+    let more: String = ["a", "b", "c"]
+        .map(|name| format!("[package.metadata.union.tasks.{name}]\n"))
+        .concat();
     let project = world.hello(&more);
-    let outcome = project.run(["register", "--format", "json"]).exits(1).fails_with("U0759").stderr_has("quota of tasks is used up");
+    let outcome = project
+        .run(["register", "--format", "json"])
+        .exits(1)
+        .fails_with("U0759")
+        .stderr_has("quota of tasks is used up");
     let told = tasks(&outcome);
-    let states: Vec<_> = told.iter().map(|task| (task["name"].as_str().unwrap(), task["state"].as_str().unwrap())).collect();
+    let states: Vec<_> = told
+        .iter()
+        .map(|task| {
+            (
+                task["name"].as_str().unwrap(),
+                task["state"].as_str().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(states, [("a", "new"), ("b", "failed"), ("c", "new")]);
     assert_eq!(told[1]["problem"]["code"], "U0759");
     let text = project.run(["register"]).exits(1).stderr_has("Unchanged a");
@@ -113,42 +213,83 @@ fn one_task_that_fails_does_not_hold_up_the_others() {
 fn a_dirty_tree_is_refused_only_when_asked() {
     let world = World::new();
     let project = world.hello(TYPED).file(".gitignore", "/target\n");
-    project.run(["register", "--require-clean"]).exits(1).fails_with("U0711").stderr_has("not a git working tree");
-    let git = "git init -q . && git add -A && git -c user.name=a -c user.email=a@b.c commit -qm all";
+    project
+        .run(["register", "--require-clean"])
+        .exits(1)
+        .fails_with("U0711")
+        .stderr_has("not a git working tree");
+    let git =
+        "git init -q . && git add -A && git -c user.name=a -c user.email=a@b.c commit -qm all";
     project.shell(git).succeeds();
     project.run(["register"]).succeeds();
     // Union.lock is new, and part of what has to be committed.
-    project.shell("git add -A && git -c user.name=a -c user.email=a@b.c commit -q --allow-empty -m lock").succeeds();
+    project
+        .shell(
+            "git add -A && git -c user.name=a -c user.email=a@b.c commit -q --allow-empty -m lock",
+        )
+        .succeeds();
     project.run(["register", "--require-clean"]).succeeds();
     project.append("src/main.rs", "// an edit\n");
-    project.run(["register", "--require-clean"]).exits(1).fails_with("U0711").stderr_has("src/main.rs").compiles_nothing();
+    project
+        .run(["register", "--require-clean"])
+        .exits(1)
+        .fails_with("U0711")
+        .stderr_has("src/main.rs")
+        .compiles_nothing();
     project.run(["register"]).succeeds();
 }
 
 #[test]
 fn a_private_image_is_a_warning_and_an_error_on_demand() {
-    let world = World { registry: Registry::htpasswd("user", "secret"), backend: Stub::start() };
+    let world = World {
+        registry: Registry::htpasswd("user", "secret"),
+        backend: Stub::start(),
+    };
     let project = world.hello(TYPED);
     let auth = "dXNlcjpzZWNyZXQ=";
-    let config = format!("{{\"auths\": {{\"{}\": {{\"auth\": \"{auth}\"}}}}}}", world.registry.host());
+    let config = format!(
+        "{{\"auths\": {{\"{}\": {{\"auth\": \"{auth}\"}}}}}}",
+        world.registry.host()
+    );
     std::fs::create_dir(project.home().join(".docker")).unwrap();
     std::fs::write(project.home().join(".docker/config.json"), config).unwrap();
-    let refused = project.run(["register", "--require-public"]).exits(1).fails_with("U0712");
-    refused.stderr_has("is private: a cluster without a login cannot pull").stderr_has("imagePullSecrets");
+    let refused = project
+        .run(["register", "--require-public"])
+        .exits(1)
+        .fails_with("U0712");
+    refused
+        .stderr_has("is private: a cluster without a login cannot pull")
+        .stderr_has("imagePullSecrets");
     assert_eq!(world.backend.writes(), 0);
-    project.run(["register"]).succeeds().stderr_has("warning: [U0712]").stderr_has("pull secret");
+    project
+        .run(["register"])
+        .succeeds()
+        .stderr_has("warning: [U0712]")
+        .stderr_has("pull secret");
     assert_eq!(world.backend.writes(), 1);
     let open = World::new();
-    open.hello(TYPED).run(["register", "--require-public"]).succeeds().stderr_lacks("private");
+    open.hello(TYPED)
+        .run(["register", "--require-public"])
+        .succeeds()
+        .stderr_lacks("private");
 }
 
 #[test]
 fn an_unknown_task_lists_those_that_there_are() {
     let world = World::new();
-    world.hello(TYPED).run(["register", "--task", "helo"]).exits(2).fails_with("U0204").stderr_has("`hello`");
+    world
+        .hello(TYPED)
+        .run(["register", "--task", "helo"])
+        .exits(2)
+        .fails_with("U0204")
+        .stderr_has("`hello`");
 }
 
 #[test]
 fn the_help_of_register_has_a_version_that_takes_a_value() {
-    Project::empty().run(["register", "--help"]).succeeds().stdout_has("--version <VERSION>").stdout_has("--require-public");
+    Project::empty()
+        .run(["register", "--help"])
+        .succeeds()
+        .stdout_has("--version <VERSION>")
+        .stdout_has("--require-public");
 }

@@ -26,7 +26,14 @@ fn base(registry: &Registry) {
     let tar = folder.path().join("base.tar");
     fs::create_dir(folder.path().join("bin")).unwrap();
     fs::write(folder.path().join("bin/sh"), "").unwrap();
-    let packed = std::process::Command::new("tar").arg("-C").arg(folder.path()).arg("-cf").arg(&tar).arg("bin").status().unwrap();
+    let packed = std::process::Command::new("tar")
+        .arg("-C")
+        .arg(folder.path())
+        .arg("-cf")
+        .arg(&tar)
+        .arg("bin")
+        .status()
+        .unwrap();
     assert!(packed.success());
     let layout = folder.path().join("layout");
     layout_of(&[&tar], &json!({ "Entrypoint": ["/bin/sh"] }), &layout);
@@ -41,7 +48,12 @@ fn hello(world: &World, image: &str) -> Project {
          [package.metadata.union.images.default]\nbase-image = \"{}/library/base:1\"\n{image}\n",
         world.registry.host()
     );
-    world.at_home(Project::package("hello").union(&manifest).union(TYPED).locked())
+    world.at_home(
+        Project::package("hello")
+            .union(&manifest)
+            .union(TYPED)
+            .locked(),
+    )
 }
 
 fn layers(made: &Value) -> Vec<Value> {
@@ -52,27 +64,73 @@ fn layers(made: &Value) -> Vec<Value> {
 fn an_image_is_made_once_and_registered_by_its_digest() {
     let world = world("");
     let project = hello(&world, "");
-    let built = project.run(["build"]).succeeds().stderr_has("Building default: http://").stderr_has("Published default ");
+    let built = project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Building default: http://")
+        .stderr_has("Published default ");
     let pinned = built.stdout().trim().to_owned();
-    assert!(pinned.starts_with(&format!("{}/backend/hello@sha256:", world.registry.host())), "{pinned}");
+    assert!(
+        pinned.starts_with(&format!("{}/backend/hello@sha256:", world.registry.host())),
+        "{pinned}"
+    );
     let (puts, runs) = (world.backend.puts().len(), world.backend.runs().len());
     assert_eq!((puts, runs), (2, 1));
 
-    let again = project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default ");
+    let again = project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default ");
     assert_eq!(again.stdout().trim(), pinned);
     let plan = project.run(["plan"]).succeeds();
-    plan.stdout_has("unchanged").stdout_has(&format!("{}/backend/hello:", world.registry.host()));
+    plan.stdout_has("unchanged")
+        .stdout_has(&format!("{}/backend/hello:", world.registry.host()));
     // A fresh checkout finds it as well.
     fs::remove_dir_all(project.path("target")).unwrap();
-    let registered = task(&project.run(["register", "--format", "json"]).succeeds().compiles_nothing());
+    let registered = task(
+        &project
+            .run(["register", "--format", "json"])
+            .succeeds()
+            .compiles_nothing(),
+    );
     assert_eq!(registered["image"], pinned.as_str());
-    assert_eq!((world.backend.puts().len(), world.backend.runs().len()), (puts, runs));
-    assert!(world.backend.calls().iter().all(|call| call.get("invalid").is_none()), "{:?}", world.backend.calls());
+    assert_eq!(
+        (world.backend.puts().len(), world.backend.runs().len()),
+        (puts, runs)
+    );
+    assert!(
+        world
+            .backend
+            .calls()
+            .iter()
+            .all(|call| call.get("invalid").is_none()),
+        "{:?}",
+        world.backend.calls()
+    );
 
     // The entrypoint of the base must not swallow what the task runs.
     let version = registered["version"].as_str().unwrap();
-    let shown = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "hello", version]);
-    let list = |name: &str| shown.split(name).nth(1).unwrap_or_default().split(']').next().unwrap_or_default().to_owned();
+    let shown = world.backend.official(&[
+        "get",
+        "task",
+        "-p",
+        "flytesnacks",
+        "-d",
+        "development",
+        "hello",
+        version,
+    ]);
+    let list = |name: &str| {
+        shown
+            .split(name)
+            .nth(1)
+            .unwrap_or_default()
+            .split(']')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
     assert!(list("'command'").contains("/union/launcher"), "{shown}");
     assert!(list("'args'").contains("/union/bin/hello"), "{shown}");
 }
@@ -88,7 +146,13 @@ fn the_order_holds_what_the_manifest_says() {
     assert_eq!(made["spec"]["platform"], json!(["linux/amd64"]));
     assert_eq!(made["spec"]["pythonVersion"], "3.13");
     let pinned = format!("{}/library/base@sha256:", world.registry.host());
-    assert!(made["spec"]["baseImage"].as_str().unwrap().starts_with(&pinned), "{made}");
+    assert!(
+        made["spec"]["baseImage"]
+            .as_str()
+            .unwrap()
+            .starts_with(&pinned),
+        "{made}"
+    );
     let layers = layers(made);
     assert_eq!(
         layers[..layers.len() - 1],
@@ -105,9 +169,20 @@ fn the_order_holds_what_the_manifest_says() {
         ]
     );
     let env = &layers[layers.len() - 1]["env"]["envVariables"];
-    assert_eq!((&env["A"], &env["UNION_START_CHECK"]), (&"b".into(), &"skipped".into()));
+    assert_eq!(
+        (&env["A"], &env["UNION_START_CHECK"]),
+        (&"b".into(), &"skipped".into())
+    );
     assert_eq!(env["UNION_IMAGE_ID"].as_str().unwrap().len(), 64);
-    assert_eq!(made["context"], json!(["copy/0 755 0:0 0", "copy/0/a 644 0:0 0", "launcher 755 0:0 0", "bin/hello 755 0:0 0"]));
+    assert_eq!(
+        made["context"],
+        json!([
+            "copy/0 755 0:0 0",
+            "copy/0/a 644 0:0 0",
+            "launcher 755 0:0 0",
+            "bin/hello 755 0:0 0"
+        ])
+    );
 }
 
 #[test]
@@ -115,11 +190,30 @@ fn references_and_relative_copies_of_an_order_are_resolved_by_the_base() {
     let world = world("");
     let folder = tempfile::tempdir().unwrap();
     let tar = folder.path().join("empty.tar");
-    assert!(std::process::Command::new("tar").arg("-cf").arg(&tar).args(["-T", "/dev/null"]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("tar")
+            .arg("-cf")
+            .arg(&tar)
+            .args(["-T", "/dev/null"])
+            .status()
+            .unwrap()
+            .success()
+    );
     let layout = folder.path().join("layout");
-    layout_of(&[&tar], &json!({ "Env": ["PATH=/base/bin", "ODD=a b"], "WorkingDir": "/srv/app" }), &layout);
-    push(&layout, &format!("{}/library/base:1", world.registry.host()));
-    let project = hello(&world, "copy = [\"conf/a\"]\nenv = { PATH = \"/opt/bin:$PATH\" }\ncommands = [\"one\"]").file("conf/a", "a");
+    layout_of(
+        &[&tar],
+        &json!({ "Env": ["PATH=/base/bin", "ODD=a b"], "WorkingDir": "/srv/app" }),
+        &layout,
+    );
+    push(
+        &layout,
+        &format!("{}/library/base:1", world.registry.host()),
+    );
+    let project = hello(
+        &world,
+        "copy = [\"conf/a\"]\nenv = { PATH = \"/opt/bin:$PATH\" }\ncommands = [\"one\"]",
+    )
+    .file("conf/a", "a");
     project.run(["build", "--no-check"]).succeeds();
     let layers = layers(&world.backend.made()[0]);
     assert_eq!(
@@ -130,19 +224,34 @@ fn references_and_relative_copies_of_an_order_are_resolved_by_the_base() {
             json!({ "commands": { "cmd": ["one"] } }),
         ]
     );
-    assert_eq!(layers[layers.len() - 1]["env"]["envVariables"]["PATH"], "/opt/bin:/base/bin");
+    assert_eq!(
+        layers[layers.len() - 1]["env"]["envVariables"]["PATH"],
+        "/opt/bin:/base/bin"
+    );
     project.edit("Cargo.toml", "/opt/bin:$PATH", "$ODD");
-    project.run(["build", "--no-check"]).exits(1).fails_with("U0117").stderr_has("it is `a b`").stderr_has("`env` of the tasks");
+    project
+        .run(["build", "--no-check"])
+        .exits(1)
+        .fails_with("U0117")
+        .stderr_has("it is `a b`")
+        .stderr_has("`env` of the tasks");
 }
 
 #[test]
 fn the_same_order_has_the_same_bytes_on_another_machine() {
     let (one, other) = (world(""), world(""));
     let orders = [&one, &other].map(|world| {
-        let project = hello(world, "copy = [{ from = \"conf\", to = \"/etc/app\" }]").file("conf/a", "a").file("conf/b/c", "d");
+        let project = hello(world, "copy = [{ from = \"conf\", to = \"/etc/app\" }]")
+            .file("conf/a", "a")
+            .file("conf/b/c", "d");
         project.run(["build"]).succeeds();
         // The address of the store has the checksum in it; that of the base's registry differs.
-        world.backend.puts().into_iter().find(|path| path.ends_with("context.tar.gz")).unwrap()
+        world
+            .backend
+            .puts()
+            .into_iter()
+            .find(|path| path.ends_with("context.tar.gz"))
+            .unwrap()
     });
     assert_eq!(orders[0], orders[1]);
 }
@@ -152,64 +261,140 @@ fn secrets_go_by_name_only() {
     let world = world("");
     let image = "commands = [\"use /run/secrets/hub\"]\nsecrets = [{ id = \"hub\" }]";
     let project = hello(&world, image).env("HUB", "hunter2");
-    project.run(["build", "-vv"]).succeeds().stderr_lacks("hunter2");
+    project
+        .run(["build", "-vv"])
+        .succeeds()
+        .stderr_lacks("hunter2");
     let made = &world.backend.made()[0];
     assert_eq!(made["secrets"], json!(["hub"]));
     let command = &layers(made)[0]["commands"];
-    assert_eq!(command["secretMounts"], json!([{ "key": "hub", "mountRequirement": "ENV_VAR", "envVar": "UNION_SECRET_0" }]));
-    assert!(command["cmd"][0].as_str().unwrap().contains("/run/secrets/hub"), "{command}");
-    let local = hello(&world, "commands = [\"x\"]\nsecrets = [{ id = \"hub\", env = \"HUB\" }]");
-    local.run(["build"]).exits(2).fails_with("U0117").stderr_has("takes the secret `hub` from the backend");
-    assert!(!world.backend.kept("store").iter().any(|file| file.contains("hunter2")));
+    assert_eq!(
+        command["secretMounts"],
+        json!([{ "key": "hub", "mountRequirement": "ENV_VAR", "envVar": "UNION_SECRET_0" }])
+    );
+    assert!(
+        command["cmd"][0]
+            .as_str()
+            .unwrap()
+            .contains("/run/secrets/hub"),
+        "{command}"
+    );
+    let local = hello(
+        &world,
+        "commands = [\"x\"]\nsecrets = [{ id = \"hub\", env = \"HUB\" }]",
+    );
+    local
+        .run(["build"])
+        .exits(2)
+        .fails_with("U0117")
+        .stderr_has("takes the secret `hub` from the backend");
+    assert!(
+        !world
+            .backend
+            .kept("store")
+            .iter()
+            .any(|file| file.contains("hunter2"))
+    );
 }
 
 #[test]
 fn a_backend_without_a_builder_gets_nothing() {
     for (backend, why) in [
-        (Stub::start(), "could not find out whether the backend has the image"),
-        (Stub::behaving("builder,disabled"), "has no task `build-image` in system/production"),
+        (
+            Stub::start(),
+            "could not find out whether the backend has the image",
+        ),
+        (
+            Stub::behaving("builder,disabled"),
+            "has no task `build-image` in system/production",
+        ),
     ] {
         let registry = Registry::open();
         base(&registry);
         let world = World { registry, backend };
         let project = hello(&world, "");
-        project.run(["build"]).exits(1).fails_with("U0769").stderr_has(why).stderr_has("builder = \"docker\"").compiles_nothing();
-        assert_eq!((world.backend.puts().len(), world.backend.runs().len(), world.backend.count("CreateUploadLocation")), (0, 0, 0));
+        project
+            .run(["build"])
+            .exits(1)
+            .fails_with("U0769")
+            .stderr_has(why)
+            .stderr_has("builder = \"docker\"")
+            .compiles_nothing();
+        assert_eq!(
+            (
+                world.backend.puts().len(),
+                world.backend.runs().len(),
+                world.backend.count("CreateUploadLocation")
+            ),
+            (0, 0, 0)
+        );
     }
 }
 
 #[test]
 fn an_address_that_has_expired_is_asked_for_anew() {
     let world = world("expired-once");
-    let built = hello(&world, "").run(["build", "-vv"]).succeeds().stderr_lacks("TOPSECRET").stderr_lacks("signature");
-    built.stderr_has("trace: http method=PUT url=http://").stderr_has("trace: rpc method=DataProxyService/CreateUploadLocation status=ok");
-    assert_eq!((world.backend.count("CreateUploadLocation"), world.backend.puts().len()), (3, 3));
+    let built = hello(&world, "")
+        .run(["build", "-vv"])
+        .succeeds()
+        .stderr_lacks("TOPSECRET")
+        .stderr_lacks("signature");
+    built
+        .stderr_has("trace: http method=PUT url=http://")
+        .stderr_has("trace: rpc method=DataProxyService/CreateUploadLocation status=ok");
+    assert_eq!(
+        (
+            world.backend.count("CreateUploadLocation"),
+            world.backend.puts().len()
+        ),
+        (3, 3)
+    );
     let never = self::world("expired");
-    let refused = hello(&never, "").run(["build", "-vv"]).exits(1).fails_with("U0772");
+    let refused = hello(&never, "")
+        .run(["build", "-vv"])
+        .exits(1)
+        .fails_with("U0772");
     refused
         .stderr_has("could not send `spec.pb`")
         .stderr_has("Request has expired")
         .stderr_has("faster connection")
         .stderr_lacks("TOPSECRET");
-    assert_eq!((never.backend.puts().len(), never.backend.runs().len()), (3, 0));
+    assert_eq!(
+        (never.backend.puts().len(), never.backend.runs().len()),
+        (3, 0)
+    );
 }
 
 #[test]
 fn a_store_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
     let world = world("busy");
-    hello(&world, "").run(["build"]).succeeds().stderr_has("Retrying an upload to 127.0.0.1:").stderr_has("SlowDown");
+    hello(&world, "")
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Retrying an upload to 127.0.0.1:")
+        .stderr_has("SlowDown");
     assert_eq!(world.backend.puts().len(), 4);
     let torn = self::world("torn");
     let refused = hello(&torn, "").run(["build"]).exits(1).fails_with("U0771");
-    refused.stderr_has("BadDigest: The Content-MD5 you specified did not match").stderr_lacks("TOPSECRET");
-    assert_eq!((torn.backend.puts().len(), torn.backend.runs().len()), (1, 0));
+    refused
+        .stderr_has("BadDigest: The Content-MD5 you specified did not match")
+        .stderr_lacks("TOPSECRET");
+    assert_eq!(
+        (torn.backend.puts().len(), torn.backend.runs().len()),
+        (1, 0)
+    );
 }
 
 #[test]
 fn a_store_that_is_gone_is_named() {
     let world = world("gone");
-    let refused = hello(&world, "").run(["build"]).exits(1).fails_with("U0770");
-    refused.stderr_has("could not send `spec.pb` to the backend's store").stderr_lacks("TOPSECRET");
+    let refused = hello(&world, "")
+        .run(["build"])
+        .exits(1)
+        .fails_with("U0770");
+    refused
+        .stderr_has("could not send `spec.pb` to the backend's store")
+        .stderr_lacks("TOPSECRET");
 }
 
 #[test]
@@ -219,10 +404,20 @@ fn a_build_that_fails_shows_the_end_of_its_log_and_where_it_is() {
     let failed = project.run(["build"]).exits(1).fails_with("U0503");
     let run = &world.backend.runs()[0];
     let page = format!("/v2/domain/development/project/flytesnacks/runs/{run}");
-    failed.stderr_has("failed: boom").stderr_has("and goes on").stderr_has("attempt 1 ends").stderr_has(&page);
+    failed
+        .stderr_has("failed: boom")
+        .stderr_has("and goes on")
+        .stderr_has("attempt 1 ends")
+        .stderr_has(&page);
     let log = project.read("target/union/logs/hello/default.log");
-    assert!(log.contains("attempt 1 begins") && log.contains("attempt 1 ends"), "{log}");
-    assert!(!project.path("target/union/results").exists(), "nothing is remembered of it");
+    assert!(
+        log.contains("attempt 1 begins") && log.contains("attempt 1 ends"),
+        "{log}"
+    );
+    assert!(
+        !project.path("target/union/results").exists(),
+        "nothing is remembered of it"
+    );
 }
 
 #[test]
@@ -237,7 +432,10 @@ fn ctrl_c_stops_the_build_at_the_backend() {
     }
     running.interrupt();
     running.wait().exits(130).stderr_has("Aborting ");
-    assert_eq!(world.backend.aborted(&world.backend.runs()[0]).as_deref(), Some("interrupted"));
+    assert_eq!(
+        world.backend.aborted(&world.backend.runs()[0]).as_deref(),
+        Some("interrupted")
+    );
 }
 
 #[test]
@@ -245,12 +443,26 @@ fn an_image_that_cannot_be_pinned_has_to_be_allowed() {
     let world = world("unpushed");
     let project = hello(&world, "");
     let refused = project.run(["build"]).exits(1).fails_with("U0504");
-    refused.stderr_has("could not pin image `default`").stderr_has("--allow-unpinned");
+    refused
+        .stderr_has("could not pin image `default`")
+        .stderr_has("--allow-unpinned");
     // It is there all the same, and is not made again.
-    project.run(["register"]).exits(1).fails_with("U0504").stderr_has("Unchanged default");
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0504")
+        .stderr_has("Unchanged default");
     assert_eq!((world.backend.runs().len(), world.backend.writes()), (1, 0));
-    let allowed = project.run(["register", "--allow-unpinned", "--format", "json"]).succeeds().stderr_has("warning: [U0504]");
-    assert!(task(&allowed)["image"].as_str().unwrap().starts_with(&format!("{}/backend/hello:", world.registry.host())));
+    let allowed = project
+        .run(["register", "--allow-unpinned", "--format", "json"])
+        .succeeds()
+        .stderr_has("warning: [U0504]");
+    assert!(
+        task(&allowed)["image"]
+            .as_str()
+            .unwrap()
+            .starts_with(&format!("{}/backend/hello:", world.registry.host()))
+    );
     assert_eq!(allowed.json()["images"][0]["digest"], Value::Null);
     project.run(["images"]).succeeds().stdout_has("not pinned");
 }
@@ -259,23 +471,53 @@ fn an_image_that_cannot_be_pinned_has_to_be_allowed() {
 fn with_a_registry_the_image_goes_there_and_the_references_are_known() {
     let world = world("");
     let project = hello(&world, "");
-    let references =
-        |project: &Project| project.read(&format!("target/union/references/{}", project.files_below("target/union/references")[0]));
+    let references = |project: &Project| {
+        project.read(&format!(
+            "target/union/references/{}",
+            project.files_below("target/union/references")[0]
+        ))
+    };
     project.run(["build"]).succeeds();
-    assert!(references(&project).contains("\"repository\": null"), "{}", references(&project));
+    assert!(
+        references(&project).contains("\"repository\": null"),
+        "{}",
+        references(&project)
+    );
     let project = project.env("UNION_REGISTRY", format!("{}/team", world.registry.host()));
     let built = project.run(["build", "--rebuild"]).succeeds();
-    assert!(references(&project).contains(&format!("{}/team/hello", world.registry.host())), "{}", references(&project));
-    assert!(built.stdout().starts_with(&format!("{}/team/hello@sha256:", world.registry.host())), "{}", built.stdout());
-    project.run(["plan"]).succeeds().stdout_has(&format!("unchanged {}/team/hello:", world.registry.host()));
+    assert!(
+        references(&project).contains(&format!("{}/team/hello", world.registry.host())),
+        "{}",
+        references(&project)
+    );
+    assert!(
+        built
+            .stdout()
+            .starts_with(&format!("{}/team/hello@sha256:", world.registry.host())),
+        "{}",
+        built.stdout()
+    );
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has(&format!("unchanged {}/team/hello:", world.registry.host()));
 }
 
 #[test]
 fn what_the_backend_makes_goes_nowhere_else() {
     let world = world("");
     let project = hello(&world, "");
-    for words in [&["build", "--no-push"][..], &["build", "--output", "oci:out"], &["build", "--output", "tar:out.tar"]] {
-        project.run(words).exits(2).fails_with("U0001").stderr_has("`--builder docker`").compiles_nothing();
+    for words in [
+        &["build", "--no-push"][..],
+        &["build", "--output", "oci:out"],
+        &["build", "--output", "tar:out.tar"],
+    ] {
+        project
+            .run(words)
+            .exits(2)
+            .fails_with("U0001")
+            .stderr_has("`--builder docker`")
+            .compiles_nothing();
     }
     assert!(!Path::new(&project.path("out")).exists());
 }
@@ -285,9 +527,15 @@ fn rebuilding_makes_it_anew() {
     let world = world("");
     let project = hello(&world, "");
     project.run(["build"]).succeeds();
-    project.run(["build", "--rebuild"]).succeeds().stderr_has("Published default");
+    project
+        .run(["build", "--rebuild"])
+        .succeeds()
+        .stderr_has("Published default");
     let made = world.backend.made();
-    let mut anew: Vec<bool> = made.iter().map(|made| made["run_spec"]["cacheConfig"]["overwriteCache"] == true).collect();
+    let mut anew: Vec<bool> = made
+        .iter()
+        .map(|made| made["run_spec"]["cacheConfig"]["overwriteCache"] == true)
+        .collect();
     anew.sort_unstable();
     assert_eq!(anew, [false, true]);
 }
@@ -295,8 +543,18 @@ fn rebuilding_makes_it_anew() {
 #[test]
 fn a_dry_run_sends_nothing() {
     let world = world("");
-    hello(&world, "").run(["register", "--dry-run"]).succeeds().stderr_has("Packed default remote:hello:");
-    assert_eq!((world.backend.puts().len(), world.backend.runs().len(), world.backend.writes()), (0, 0, 0));
+    hello(&world, "")
+        .run(["register", "--dry-run"])
+        .succeeds()
+        .stderr_has("Packed default remote:hello:");
+    assert_eq!(
+        (
+            world.backend.puts().len(),
+            world.backend.runs().len(),
+            world.backend.writes()
+        ),
+        (0, 0, 0)
+    );
 }
 
 #[test]
@@ -312,7 +570,10 @@ fn a_fresh_checkout_learns_the_interface_from_a_variable_of_the_image() {
         Project::package("hello")
             .union(&manifest)
             .file("src/main.rs", worker(DESCRIPTION))
-            .file("flyte/Cargo.toml", "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+            .file(
+                "flyte/Cargo.toml",
+                "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+            )
             .file("flyte/src/lib.rs", "")
             .locked(),
     );
@@ -320,8 +581,16 @@ fn a_fresh_checkout_learns_the_interface_from_a_variable_of_the_image() {
     for folder in [project.path("target"), project.cache()] {
         fs::remove_dir_all(folder).unwrap();
     }
-    let again = task(&project.run(["register", "--format", "json"]).succeeds().compiles_nothing());
-    assert_eq!((&again["state"], &again["name"], &again["image"]), (&"unchanged".into(), &"my_task".into(), &first["image"]));
+    let again = task(
+        &project
+            .run(["register", "--format", "json"])
+            .succeeds()
+            .compiles_nothing(),
+    );
+    assert_eq!(
+        (&again["state"], &again["name"], &again["image"]),
+        (&"unchanged".into(), &"my_task".into(), &first["image"])
+    );
 }
 
 /// A Dockerfile of what an order says, as the backend's builder reads it: one instruction a step.
@@ -330,16 +599,27 @@ fn dockerfile(base: &str, layers: &[Value]) -> String {
     for layer in layers {
         let (kind, step) = layer.as_object().unwrap().iter().next().unwrap();
         let line = match kind.as_str() {
-            "copyConfig" => format!("COPY {} {}", step["src"].as_str().unwrap(), step["dst"].as_str().unwrap()),
+            "copyConfig" => format!(
+                "COPY {} {}",
+                step["src"].as_str().unwrap(),
+                step["dst"].as_str().unwrap()
+            ),
             "workdir" => format!("WORKDIR {}", step["workdir"].as_str().unwrap()),
             "commands" => {
                 let mounts = step["secretMounts"].as_array().into_iter().flatten();
-                let given: String = mounts.map(|secret| format!("export {}=hunter2; ", secret["envVar"].as_str().unwrap())).collect();
+                let given: String = mounts
+                    .map(|secret| {
+                        format!("export {}=hunter2; ", secret["envVar"].as_str().unwrap())
+                    })
+                    .collect();
                 format!("RUN {given}{}", step["cmd"][0].as_str().unwrap())
             }
             "env" => {
                 let variables = step["envVariables"].as_object().unwrap();
-                let lines: Vec<String> = variables.iter().map(|(name, value)| format!("ENV {name}={}", value.as_str().unwrap())).collect();
+                let lines: Vec<String> = variables
+                    .iter()
+                    .map(|(name, value)| format!("ENV {name}={}", value.as_str().unwrap()))
+                    .collect();
                 lines.join("\n")
             }
             other => panic!("{other} needs a network"),
@@ -353,24 +633,57 @@ fn dockerfile(base: &str, layers: &[Value]) -> String {
 #[test]
 fn an_engine_makes_of_the_order_what_was_meant() {
     let world = world("");
-    push(&debian_layout(), &format!("{}/library/debian:1", world.registry.host()));
+    push(
+        &debian_layout(),
+        &format!("{}/library/debian:1", world.registry.host()),
+    );
     let image = "copy = [{ from = \"conf\", to = \"/etc/app\" }, { from = \"run.sh\", to = \"/opt/run\", mode = \"0755\" }]\n\
         commands = [\"cat /run/secrets/hub >/seen\", \"-x 2>/dev/null || echo \\\"it's\\\" >/odd\\nprintf '%s\\\\n' a >>/odd\"]\n\
         secrets = [{ id = \"hub\" }]\nenv = { A = \"b=c\" }\nworkdir = \"/work\"";
-    let project = hello(&world, image).file("conf/a", "a").file("run.sh", "#!/bin/sh\necho ran\n");
+    let project = hello(&world, image)
+        .file("conf/a", "a")
+        .file("run.sh", "#!/bin/sh\necho ran\n");
     project.edit("Cargo.toml", "library/base:1", "library/debian:1");
     project.run(["build"]).succeeds();
     let layers = layers(&world.backend.made()[0]);
 
     let engine = Engine::shared();
-    engine.docker(&["import", debian("bookworm", &[]).to_str().unwrap(), "order-base:1"]);
+    engine.docker(&[
+        "import",
+        debian("bookworm", &[]).to_str().unwrap(),
+        "order-base:1",
+    ]);
     let context = tempfile::tempdir().unwrap();
     let archive = world.backend.stored("context.tar.gz");
-    let unpacked = std::process::Command::new("tar").arg("-C").arg(context.path()).arg("-xzf").arg(archive).status().unwrap();
+    let unpacked = std::process::Command::new("tar")
+        .arg("-C")
+        .arg(context.path())
+        .arg("-xzf")
+        .arg(archive)
+        .status()
+        .unwrap();
     assert!(unpacked.success());
-    fs::write(context.path().join("Dockerfile"), dockerfile("order-base:1", &layers)).unwrap();
-    engine.docker(&["build", "--tag", "order:1", context.path().to_str().unwrap()]);
+    fs::write(
+        context.path().join("Dockerfile"),
+        dockerfile("order-base:1", &layers),
+    )
+    .unwrap();
+    engine.docker(&[
+        "build",
+        "--tag",
+        "order:1",
+        context.path().to_str().unwrap(),
+    ]);
     let look = "cat /seen /odd /etc/app/a; ls /run/secrets; echo \"$A $UNION_START_CHECK\"; pwd; /opt/run; /union/bin/hello";
-    let said = engine.docker(&["run", "--rm", "--network", "none", "order:1", "/bin/sh", "-c", look]);
+    let said = engine.docker(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "order:1",
+        "/bin/sh",
+        "-c",
+        look,
+    ]);
     assert_eq!(said, "hunter2it's\na\nab=c \n/work\nran\nhello");
 }

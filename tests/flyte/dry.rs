@@ -29,20 +29,58 @@ fn a_dry_run_writes_what_would_be_sent_and_changes_nothing() {
          [package.metadata.union.tasks.hello.triggers.t]\nevery = \"15m\"\ninputs = {{ x = 7, name = \"é\" }}\n"
     );
     let project = world.hello(&more);
-    let dry = project.run(["register", "--dry-run", "--output", "requests", "--format", "json"]).succeeds().stderr_has("Would send hello ");
+    let dry = project
+        .run([
+            "register",
+            "--dry-run",
+            "--output",
+            "requests",
+            "--format",
+            "json",
+        ])
+        .succeeds()
+        .stderr_has("Would send hello ");
     let told = task(&dry);
-    assert_eq!(project.files_below("requests"), ["flytesnacks/development/hello.json", "flytesnacks/development/hello.pb"]);
-    let read = official_python(READ, &[project.path("requests/flytesnacks/development/hello").to_str().unwrap()]);
-    let (version, image) = (told["version"].as_str().unwrap(), told["image"].as_str().unwrap());
+    assert_eq!(
+        project.files_below("requests"),
+        [
+            "flytesnacks/development/hello.json",
+            "flytesnacks/development/hello.pb"
+        ]
+    );
+    let read = official_python(
+        READ,
+        &[project
+            .path("requests/flytesnacks/development/hello")
+            .to_str()
+            .unwrap()],
+    );
+    let (version, image) = (
+        told["version"].as_str().unwrap(),
+        told["image"].as_str().unwrap(),
+    );
     assert_eq!(read, format!("hello {version} {image}\nTrue\n"));
-    assert_eq!((world.backend.writes(), world.registry.writes()), (0, vec![]));
+    assert_eq!(
+        (world.backend.writes(), world.registry.writes()),
+        (0, vec![])
+    );
     assert!(!project.path("Union.lock").exists() && !project.path("target/union/results").exists());
 
     // And it was the truth: the same goes out, with the same digest.
     let before = fs::read(project.path("requests/flytesnacks/development/hello.pb")).unwrap();
-    let sent = task(&project.run(["register", "--output", "requests", "--format", "json"]).succeeds());
-    assert_eq!((&sent["version"], &sent["image"], &sent["state"]), (&told["version"], &told["image"], &"new".into()));
-    assert_eq!(fs::read(project.path("requests/flytesnacks/development/hello.pb")).unwrap(), before);
+    let sent = task(
+        &project
+            .run(["register", "--output", "requests", "--format", "json"])
+            .succeeds(),
+    );
+    assert_eq!(
+        (&sent["version"], &sent["image"], &sent["state"]),
+        (&told["version"], &told["image"], &"new".into())
+    );
+    assert_eq!(
+        fs::read(project.path("requests/flytesnacks/development/hello.pb")).unwrap(),
+        before
+    );
 }
 
 #[test]
@@ -51,7 +89,10 @@ fn a_request_that_is_not_sent_leaves_no_file() {
     let project = world.hello(TYPED);
     project.run(["register", "--output", "requests"]).succeeds();
     assert_eq!(project.files_below("requests").len(), 2);
-    project.run(["register", "--dry-run", "--output", "requests"]).succeeds().stderr_has("Unchanged");
+    project
+        .run(["register", "--dry-run", "--output", "requests"])
+        .succeeds()
+        .stderr_has("Unchanged");
     assert_eq!(project.files_below("requests"), [""; 0]);
 }
 
@@ -59,13 +100,37 @@ fn a_request_that_is_not_sent_leaves_no_file() {
 fn without_a_backend_the_requests_are_written_as_for_one_that_has_nothing() {
     let world = World::new();
     let project = world.hello(TYPED);
-    project.run(["register", "--dry-run", "--output", "requests"]).succeeds();
+    project
+        .run(["register", "--dry-run", "--output", "requests"])
+        .succeeds();
     let known = fs::read(project.path("requests/flytesnacks/development/hello.pb")).unwrap();
     let project = project.without_env("FLYTE_ADMIN_ENDPOINT");
-    let dry = project.run(["register", "--dry-run", "--output", "alone", "--format", "json"]).succeeds();
-    let told = task(&dry.stderr_has("no backend is configured").stderr_has("Would send hello "));
-    assert_eq!((&told["state"], told["console"].is_null(), told["problem"].is_null()), (&"new".into(), true, true));
-    assert_eq!(fs::read(project.path("alone/flytesnacks/development/hello.pb")).unwrap(), known);
+    let dry = project
+        .run([
+            "register",
+            "--dry-run",
+            "--output",
+            "alone",
+            "--format",
+            "json",
+        ])
+        .succeeds();
+    let told = task(
+        &dry.stderr_has("no backend is configured")
+            .stderr_has("Would send hello "),
+    );
+    assert_eq!(
+        (
+            &told["state"],
+            told["console"].is_null(),
+            told["problem"].is_null()
+        ),
+        (&"new".into(), true, true)
+    );
+    assert_eq!(
+        fs::read(project.path("alone/flytesnacks/development/hello.pb")).unwrap(),
+        known
+    );
     // Only a dry run can do without.
     project.run(["register"]).fails_with("U0754");
 }
@@ -75,13 +140,31 @@ fn names_that_would_leave_the_directory_are_refused() {
     let world = World::new();
     let project = world.hello(TYPED);
     for flag in ["--project", "--domain"] {
-        let outcome = project.run(["register", "--dry-run", "--output", "requests", flag, "../../outside"]);
-        outcome.exits(2).fails_with("U0104").stderr_has("../../outside");
+        let outcome = project.run([
+            "register",
+            "--dry-run",
+            "--output",
+            "requests",
+            flag,
+            "../../outside",
+        ]);
+        outcome
+            .exits(2)
+            .fails_with("U0104")
+            .stderr_has("../../outside");
     }
     // A binary tells its name as well.
     let named = DESCRIPTION.replace("my_task", "../../../outside");
     let project = interfaces::project(&world, &worker(&named), "");
-    let outcome = project.run(["register", "--dry-run", "--output", "requests"]).fails_with("U0704");
+    let outcome = project
+        .run(["register", "--dry-run", "--output", "requests"])
+        .fails_with("U0704");
     outcome.stderr_has("`../../../outside` is not a task name");
-    assert_eq!((project.files_below("requests"), project.path("outside.pb").exists()), (vec![], false));
+    assert_eq!(
+        (
+            project.files_below("requests"),
+            project.path("outside.pb").exists()
+        ),
+        (vec![], false)
+    );
 }

@@ -17,12 +17,18 @@ pub(crate) const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_
 
 /// A package `hello` that depends on a crate of the right name.
 pub(crate) fn project(world: &World, main: &str, more: &str) -> Project {
-    let manifest = format!("[dependencies]\nflyte = {{ path = \"flyte\" }}\n{}{more}", world.settings("package"));
+    let manifest = format!(
+        "[dependencies]\nflyte = {{ path = \"flyte\" }}\n{}{more}",
+        world.settings("package")
+    );
     world.at_home(
         Project::package("hello")
             .union(&manifest)
             .file("src/main.rs", main)
-            .file("flyte/Cargo.toml", "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+            .file(
+                "flyte/Cargo.toml",
+                "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+            )
             .file("flyte/src/lib.rs", "")
             .locked(),
     )
@@ -33,10 +39,29 @@ fn a_worker_is_registered_under_the_name_and_with_the_types_that_it_tells() {
     let world = World::new();
     let project = project(&world, &worker(DESCRIPTION), "");
     let registered = task(&project.run(["register", "--format", "json"]).succeeds());
-    assert_eq!((&registered["name"], &registered["environment"]), (&"my_task".into(), &"hello_env".into()));
+    assert_eq!(
+        (&registered["name"], &registered["environment"]),
+        (&"my_task".into(), &"hello_env".into())
+    );
     let version = registered["version"].as_str().unwrap();
-    let shown = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "my_task", version]);
-    for expected in ["rust-task", "label", "o0", "/union/bin/hello", "{{.outputPrefix}}", registered["image"].as_str().unwrap()] {
+    let shown = world.backend.official(&[
+        "get",
+        "task",
+        "-p",
+        "flytesnacks",
+        "-d",
+        "development",
+        "my_task",
+        version,
+    ]);
+    for expected in [
+        "rust-task",
+        "label",
+        "o0",
+        "/union/bin/hello",
+        "{{.outputPrefix}}",
+        registered["image"].as_str().unwrap(),
+    ] {
         assert!(shown.contains(expected), "no `{expected}` in {shown}");
     }
 }
@@ -50,27 +75,53 @@ fn a_fresh_checkout_learns_the_interface_from_the_image() {
         fs::remove_dir_all(folder).unwrap();
     }
     let pushes = world.registry.writes();
-    let again = task(&project.run(["register", "--format", "json"]).succeeds().compiles_nothing());
-    assert_eq!((&again["state"], &again["version"], &again["name"]), (&"unchanged".into(), &first["version"], &"my_task".into()));
-    assert_eq!((world.backend.writes(), world.registry.writes()), (1, pushes));
+    let again = task(
+        &project
+            .run(["register", "--format", "json"])
+            .succeeds()
+            .compiles_nothing(),
+    );
+    assert_eq!(
+        (&again["state"], &again["version"], &again["name"]),
+        (&"unchanged".into(), &first["version"], &"my_task".into())
+    );
+    assert_eq!(
+        (world.backend.writes(), world.registry.writes()),
+        (1, pushes)
+    );
     // What was learned is remembered: the image is not looked at again.
     let requests = world.registry.requests().len();
     project.run(["register"]).succeeds().compiles_nothing();
     let asked = world.registry.requests().split_off(requests);
-    assert!(!asked.iter().any(|request| request.contains("/blobs/")), "{asked:?}");
+    assert!(
+        !asked.iter().any(|request| request.contains("/blobs/")),
+        "{asked:?}"
+    );
 }
 
 #[test]
 fn an_image_that_does_not_tell_is_compiled_for_its_interface_and_not_pushed() {
     let world = World::new();
     // Without the kind, the image is built as that of any program, and has no label.
-    let project = project(&world, &worker(DESCRIPTION), "[package.metadata.union.tasks.hello]\nkind = \"container\"\n");
+    let project = project(
+        &world,
+        &worker(DESCRIPTION),
+        "[package.metadata.union.tasks.hello]\nkind = \"container\"\n",
+    );
     let image = project.run(["build"]).succeeds();
     let pushes = world.registry.writes();
     project.edit("Cargo.toml", "kind = \"container\"", "kind = \"rust\"");
     fs::remove_dir_all(project.path("target")).unwrap();
-    let registered = task(&project.run(["register", "--format", "json"]).succeeds().compiles(["flyte", "hello"]));
-    assert_eq!((&registered["name"], registered["image"].as_str().unwrap()), (&"my_task".into(), image.stdout().trim()));
+    let registered = task(
+        &project
+            .run(["register", "--format", "json"])
+            .succeeds()
+            .compiles(["flyte", "hello"]),
+    );
+    assert_eq!(
+        (&registered["name"], registered["image"].as_str().unwrap()),
+        (&"my_task".into(), image.stdout().trim())
+    );
     assert_eq!(world.registry.writes(), pushes);
     project.run(["register"]).succeeds().compiles_nothing();
 }
@@ -80,9 +131,15 @@ fn an_interface_is_part_of_no_version_but_of_the_image() {
     let world = World::new();
     let project = project(&world, &worker(DESCRIPTION), "");
     let first = task(&project.run(["register", "--format", "json"]).succeeds());
-    project.write("src/main.rs", worker(&DESCRIPTION.replace(r#""label","type":"string""#, r#""label","type":"float""#)));
+    project.write(
+        "src/main.rs",
+        worker(&DESCRIPTION.replace(r#""label","type":"string""#, r#""label","type":"float""#)),
+    );
     let second = task(&project.run(["register", "--format", "json"]).succeeds());
-    assert_ne!((&first["version"], &first["image"]), (&second["version"], &second["image"]));
+    assert_ne!(
+        (&first["version"], &first["image"]),
+        (&second["version"], &second["image"])
+    );
 }
 
 #[test]
@@ -94,7 +151,11 @@ fn a_description_that_is_not_understood_stops_the_build_before_anything_is_pushe
             "U0705",
             "interface description version 7 is not supported (expected 1)",
         ),
-        ("hello", "U0704", "could not read how `hello` describes itself"),
+        (
+            "hello",
+            "U0704",
+            "could not read how `hello` describes itself",
+        ),
         (
             r#"{"flyte_interface_version":1,"task":"t","inputs":[{"name":"b","type":"unsupported","detail":"Blob","required":true}],"outputs":[]}"#,
             "U0706",
@@ -102,9 +163,21 @@ fn a_description_that_is_not_understood_stops_the_build_before_anything_is_pushe
         ),
     ] {
         let project = project(&world, &worker(description), "");
-        project.run(["register"]).exits(1).fails_with(code).stderr_has(why);
+        project
+            .run(["register"])
+            .exits(1)
+            .fails_with(code)
+            .stderr_has(why);
         assert_eq!(
-            (world.registry.writes().iter().filter(|request| request.contains("manifests")).count(), world.backend.writes()),
+            (
+                world
+                    .registry
+                    .writes()
+                    .iter()
+                    .filter(|request| request.contains("manifests"))
+                    .count(),
+                world.backend.writes()
+            ),
             (0, 0)
         );
     }
@@ -113,17 +186,37 @@ fn a_description_that_is_not_understood_stops_the_build_before_anything_is_pushe
 #[test]
 fn a_binary_that_fails_or_hangs_is_named() {
     let world = World::new();
-    let failing = project(&world, "fn main() { eprintln!(\"no controller\"); std::process::exit(3) }", "");
-    failing.run(["build"]).exits(1).fails_with("U0704").stderr_has("exit code 3").stderr_has("no controller");
+    let failing = project(
+        &world,
+        "fn main() { eprintln!(\"no controller\"); std::process::exit(3) }",
+        "",
+    );
+    failing
+        .run(["build"])
+        .exits(1)
+        .fails_with("U0704")
+        .stderr_has("exit code 3")
+        .stderr_has("no controller");
     let hanging = project(&world, "fn main() { loop { std::thread::park() } }", "");
-    hanging.run(["build"]).exits(1).fails_with("U0704").stderr_has("did not end within 10 s");
+    hanging
+        .run(["build"])
+        .exits(1)
+        .fails_with("U0704")
+        .stderr_has("did not end within 10 s");
 }
 
 #[test]
 fn a_binary_is_asked_with_an_empty_environment() {
     let world = World::new();
-    let main = worker(DESCRIPTION).replacen("fn main() {", "fn main() {\n    assert_eq!(std::env::vars_os().count(), 0);", 1);
-    project(&world, &main, "").env("SOME", "thing").run(["build"]).succeeds();
+    let main = worker(DESCRIPTION).replacen(
+        "fn main() {",
+        "fn main() {\n    assert_eq!(std::env::vars_os().count(), 0);",
+        1,
+    );
+    project(&world, &main, "")
+        .env("SOME", "thing")
+        .run(["build"])
+        .succeeds();
 }
 
 #[test]
@@ -159,7 +252,13 @@ fn a_worker_is_run_by_the_types_that_it_tells_and_found_again_by_its_name() {
     let world = World::new();
     let project = project(&world, &worker(DESCRIPTION), "");
     let words = |version: &[&str], inputs: &[&str]| {
-        let words = [&["run", "--remote", "--format", "json"], version, &["hello", "--"], inputs].concat();
+        let words = [
+            &["run", "--remote", "--format", "json"],
+            version,
+            &["hello", "--"],
+            inputs,
+        ]
+        .concat();
         project.run(words)
     };
     words(&[], &["--x", "21"])
@@ -167,12 +266,24 @@ fn a_worker_is_run_by_the_types_that_it_tells_and_found_again_by_its_name() {
         .fails_with("U0801")
         .stderr_has("`label` is missing")
         .stderr_has("It takes `label: string`, `x: integer`.");
-    let run = words(&[], &["--x", "21", "--label", "Ada"]).succeeds().json();
-    assert_eq!((&run["task"], &run["outputs"]["o0"]), (&"hello".into(), &"hello Ada".into()));
+    let run = words(&[], &["--x", "21", "--label", "Ada"])
+        .succeeds()
+        .json();
+    assert_eq!(
+        (&run["task"], &run["outputs"]["o0"]),
+        (&"hello".into(), &"hello Ada".into())
+    );
     let version = run["run"]["version"].as_str().unwrap();
-    words(&["--version", version], &["--x", "21", "--label", "Ada"]).succeeds().compiles_nothing();
+    words(&["--version", version], &["--x", "21", "--label", "Ada"])
+        .succeeds()
+        .compiles_nothing();
     // Only the binary knows the name, and in a fresh checkout nobody has asked it.
     fs::remove_dir_all(project.path("target")).unwrap();
-    let unknown = words(&["--version", version], &["--x", "21"]).exits(1).fails_with("U0704").compiles_nothing();
-    unknown.stderr_has("the name of task `hello` at the backend is not known").stderr_has("Give the task a `name`");
+    let unknown = words(&["--version", version], &["--x", "21"])
+        .exits(1)
+        .fails_with("U0704")
+        .compiles_nothing();
+    unknown
+        .stderr_has("the name of task `hello` at the backend is not known")
+        .stderr_has("Give the task a `name`");
 }

@@ -12,33 +12,86 @@ fn the_official_command_line_shows_what_was_registered() {
     let project = world.hello(TYPED);
     let registered = task(&project.run(REGISTER).succeeds().compiles(["hello"]));
     assert_eq!(
-        (&registered["state"], &registered["name"], &registered["environment"]),
+        (
+            &registered["state"],
+            &registered["name"],
+            &registered["environment"]
+        ),
         (&"new".into(), &"hello".into(), &"hello_env".into())
     );
-    let (version, image) = (registered["version"].as_str().unwrap(), registered["image"].as_str().unwrap());
-    assert!(version.len() <= 63 && image.starts_with(&format!("{}/team/hello@sha256:", world.registry.host())), "{registered}");
-    let shown = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "hello", version]);
-    for expected in
-        [image, version, "hello_env", "raw-container", "greeting", "/union/bin/hello", "--x={{.inputs.x}}", "/var/outputs", "Says hello"]
-    {
+    let (version, image) = (
+        registered["version"].as_str().unwrap(),
+        registered["image"].as_str().unwrap(),
+    );
+    assert!(
+        version.len() <= 63
+            && image.starts_with(&format!("{}/team/hello@sha256:", world.registry.host())),
+        "{registered}"
+    );
+    let shown = world.backend.official(&[
+        "get",
+        "task",
+        "-p",
+        "flytesnacks",
+        "-d",
+        "development",
+        "hello",
+        version,
+    ]);
+    for expected in [
+        image,
+        version,
+        "hello_env",
+        "raw-container",
+        "greeting",
+        "/union/bin/hello",
+        "--x={{.inputs.x}}",
+        "/var/outputs",
+        "Says hello",
+    ] {
         assert!(shown.contains(expected), "no `{expected}` in {shown}");
     }
-    let list = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development"]);
+    let list = world
+        .backend
+        .official(&["get", "task", "-p", "flytesnacks", "-d", "development"]);
     assert!(list.contains("hello") && list.contains(version), "{list}");
-    assert!(world.backend.calls().iter().all(|call| call.get("invalid").is_none()), "{:?}", world.backend.calls());
+    assert!(
+        world
+            .backend
+            .calls()
+            .iter()
+            .all(|call| call.get("invalid").is_none()),
+        "{:?}",
+        world.backend.calls()
+    );
 }
 
 #[test]
 fn a_second_run_does_nothing_at_all() {
     let world = World::new();
     let project = world.hello(TYPED);
-    let first = project.run(["register"]).succeeds().stderr_has("Registered hello ");
+    let first = project
+        .run(["register"])
+        .succeeds()
+        .stderr_has("Registered hello ");
     let (pushes, writes) = (world.registry.writes(), world.backend.writes());
     assert_eq!(writes, 1);
-    let second = project.run(["register"]).succeeds().compiles_nothing().stderr_has("Unchanged hello ").stderr_lacks("Registered");
+    let second = project
+        .run(["register"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged hello ")
+        .stderr_lacks("Registered");
     assert_eq!(second.stdout(), first.stdout());
-    assert!(first.stdout().starts_with("flytesnacks/development/hello@"), "{}", first.stdout());
-    assert_eq!((world.registry.writes(), world.backend.writes()), (pushes, writes));
+    assert!(
+        first.stdout().starts_with("flytesnacks/development/hello@"),
+        "{}",
+        first.stdout()
+    );
+    assert_eq!(
+        (world.registry.writes(), world.backend.writes()),
+        (pushes, writes)
+    );
 }
 
 #[test]
@@ -48,28 +101,59 @@ fn a_changed_setting_is_a_new_version_of_the_same_image_and_a_revert_is_the_late
     let first = task(&project.run(REGISTER).succeeds());
     project.edit("Cargo.toml", "memory = \"1Gi\"", "memory = \"2Gi\"");
     let second = task(&project.run(REGISTER).succeeds().compiles_nothing());
-    assert_eq!((&second["state"], &second["latest"], &second["image"]), (&"updated".into(), &first["version"], &first["image"]));
+    assert_eq!(
+        (&second["state"], &second["latest"], &second["image"]),
+        (&"updated".into(), &first["version"], &first["image"])
+    );
     project.edit("Cargo.toml", "memory = \"2Gi\"", "memory = \"1Gi\"");
     let third = task(&project.run(REGISTER).succeeds());
     assert_eq!(third["state"], "again");
-    assert_eq!(third["version"], format!("{}-2", first["version"].as_str().unwrap()));
-    assert_eq!(task(&project.run(REGISTER).succeeds())["state"], "unchanged");
+    assert_eq!(
+        third["version"],
+        format!("{}-2", first["version"].as_str().unwrap())
+    );
+    assert_eq!(
+        task(&project.run(REGISTER).succeeds())["state"],
+        "unchanged"
+    );
     assert_eq!(world.backend.writes(), 3);
-    let list = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development"]);
-    assert!(list.contains(third["version"].as_str().unwrap()), "callers by latest get it: {list}");
+    let list = world
+        .backend
+        .official(&["get", "task", "-p", "flytesnacks", "-d", "development"]);
+    assert!(
+        list.contains(third["version"].as_str().unwrap()),
+        "callers by latest get it: {list}"
+    );
 }
 
 #[test]
 fn many_tasks_share_one_compile_one_image_and_one_version() {
     let world = World::new();
-    let more: String = (0..12).map(|n| format!("[package.metadata.union.tasks.t{n}]\nretries = {}\n", n % 10)).collect();
+    let more: String = (0..12)
+        .map(|n| {
+            format!(
+                "[package.metadata.union.tasks.t{n}]\nretries = {}\n",
+                n % 10
+            )
+        })
+        .collect();
     let project = world.hello(&more);
     let all = tasks(&project.run(REGISTER).succeeds().compiles(["hello"]));
     assert_eq!((all.len(), world.backend.writes()), (12, 12));
-    assert!(all.iter().all(|task| task["version"] == all[0]["version"] && task["image"] == all[0]["image"]));
+    assert!(
+        all.iter()
+            .all(|task| task["version"] == all[0]["version"] && task["image"] == all[0]["image"])
+    );
     // Whichever are chosen, it is the version of all of them.
-    let one = task(&project.run(["register", "--task", "t3", "--format", "json"]).succeeds());
-    assert_eq!((&one["state"], &one["version"]), (&"unchanged".into(), &all[0]["version"]));
+    let one = task(
+        &project
+            .run(["register", "--task", "t3", "--format", "json"])
+            .succeeds(),
+    );
+    assert_eq!(
+        (&one["state"], &one["version"]),
+        (&"unchanged".into(), &all[0]["version"])
+    );
     assert_eq!(world.backend.writes(), 12);
 }
 
@@ -82,11 +166,29 @@ fn triggers_and_values_are_valid_for_the_official_messages() {
         inputs = { mode = \"fast\", extra = { a = [1, 2.5] }, files = [\"s3://b/f\"] }\n";
     let project = world.hello(more);
     assert_eq!(task(&project.run(REGISTER).succeeds())["state"], "new");
-    assert!(world.backend.calls().iter().all(|call| call.get("invalid").is_none()), "{:?}", world.backend.calls());
+    assert!(
+        world
+            .backend
+            .calls()
+            .iter()
+            .all(|call| call.get("invalid").is_none()),
+        "{:?}",
+        world.backend.calls()
+    );
     // A trigger that is gone stays active at the backend, which is said.
     let manifest = project.read("Cargo.toml");
-    project.write("Cargo.toml", manifest.split("[package.metadata.union.tasks.hello.triggers").next().unwrap());
-    project.run(["register"]).succeeds().stderr_has("declares no triggers").stderr_has("switch them off");
+    project.write(
+        "Cargo.toml",
+        manifest
+            .split("[package.metadata.union.tasks.hello.triggers")
+            .next()
+            .unwrap(),
+    );
+    project
+        .run(["register"])
+        .succeeds()
+        .stderr_has("declares no triggers")
+        .stderr_has("switch them off");
 }
 
 #[test]
@@ -99,8 +201,20 @@ fn a_package_of_a_workspace_goes_where_the_workspace_says() {
             .member("two", "[package.metadata.union]\nproject = \"another\"\n")
             .locked(),
     );
-    let told = tasks(&project.run(["register", "--workspace", "--format", "json"]).succeeds());
-    let places: Vec<_> = told.iter().map(|task| (task["project"].as_str().unwrap(), task["name"].as_str().unwrap())).collect();
+    let told = tasks(
+        &project
+            .run(["register", "--workspace", "--format", "json"])
+            .succeeds(),
+    );
+    let places: Vec<_> = told
+        .iter()
+        .map(|task| {
+            (
+                task["project"].as_str().unwrap(),
+                task["name"].as_str().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(places, [("flytesnacks", "one"), ("another", "two")]);
 }
 
@@ -109,20 +223,36 @@ fn a_promoted_task_keeps_its_version() {
     let world = World::new();
     let project = world.hello(TYPED);
     let development = task(&project.run(REGISTER).succeeds());
-    let production = task(&project.run(["register", "--domain", "production", "--format", "json"]).succeeds().compiles_nothing());
-    assert_eq!((&production["state"], &production["version"]), (&"new".into(), &development["version"]));
+    let production = task(
+        &project
+            .run(["register", "--domain", "production", "--format", "json"])
+            .succeeds()
+            .compiles_nothing(),
+    );
+    assert_eq!(
+        (&production["state"], &production["version"]),
+        (&"new".into(), &development["version"])
+    );
 }
 
 #[test]
 fn a_version_of_ones_own_is_kept_and_only_replaced_when_asked_to() {
     let world = World::new();
     let project = world.hello(TYPED);
-    let register = |more: &[&str]| project.run([&REGISTER[..], &["--version", "v1"], more].concat());
+    let register =
+        |more: &[&str]| project.run([&REGISTER[..], &["--version", "v1"], more].concat());
     assert_eq!(task(&register(&[]).succeeds())["version"], "v1");
     assert_eq!(task(&register(&[]).succeeds())["state"], "unchanged");
     project.edit("Cargo.toml", "cpu = 1", "cpu = 2");
-    let refused = register(&[]).exits(1).fails_with("U0708").stderr_has("`container.resources.requests`").stderr_has("--replace");
+    let refused = register(&[])
+        .exits(1)
+        .fails_with("U0708")
+        .stderr_has("`container.resources.requests`")
+        .stderr_has("--replace");
     assert_eq!(task(&refused)["state"], "failed");
-    assert_eq!(task(&register(&["--replace"]).succeeds())["state"], "replaced");
+    assert_eq!(
+        task(&register(&["--replace"]).succeeds())["state"],
+        "replaced"
+    );
     assert_eq!(world.backend.writes(), 2);
 }

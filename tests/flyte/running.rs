@@ -7,7 +7,16 @@ use union_tests::stub::Stub;
 use crate::world::{TYPED, World};
 
 const RUN: [&str; 6] = ["run", "--remote", "hello", "--", "--x=21", "--name=Ada"];
-const JSON: [&str; 8] = ["run", "--remote", "--format", "json", "hello", "--", "--x=21", "--name=Ada"];
+const JSON: [&str; 8] = [
+    "run",
+    "--remote",
+    "--format",
+    "json",
+    "hello",
+    "--",
+    "--x=21",
+    "--name=Ada",
+];
 
 /// A second task beside the usual one, with something of every kind.
 const MANY: &str = "[package.metadata.union.tasks.many]\ninputs = { x = \"integer\", fields = \"struct\", xs = \"list[float]\", \
@@ -23,27 +32,71 @@ fn name(outcome: &Outcome) -> String {
 fn a_task_is_registered_and_run_in_that_version() {
     let world = World::new();
     let project = world.hello(TYPED);
-    let outcome = project.run(RUN).succeeds().stdout_is("greeting = \"hello Ada\"\n");
-    let outcome =
-        outcome.stderr_has("Registered hello ").stderr_has("Created u").stderr_has("/v2/domain/development/project/flytesnacks/runs/u");
-    let outcome = outcome.stderr_has("Queued u").stderr_has("Waiting u").stderr_has("for resources").stderr_has("Starting u");
+    let outcome = project
+        .run(RUN)
+        .succeeds()
+        .stdout_is("greeting = \"hello Ada\"\n");
+    let outcome = outcome
+        .stderr_has("Registered hello ")
+        .stderr_has("Created u")
+        .stderr_has("/v2/domain/development/project/flytesnacks/runs/u");
+    let outcome = outcome
+        .stderr_has("Queued u")
+        .stderr_has("Waiting u")
+        .stderr_has("for resources")
+        .stderr_has("Starting u");
     outcome
         .stderr_has("Running u")
         .stderr_has("\nattempt 1 begins\nand goes on\n")
         .stderr_has("attempt 1 ends\n")
         .stderr_has("Succeeded u");
     assert_eq!(world.backend.runs().len(), 1);
-    assert!(!world.backend.calls().iter().any(|call| call.get("invalid").is_some()), "the rules are kept");
+    assert!(
+        !world
+            .backend
+            .calls()
+            .iter()
+            .any(|call| call.get("invalid").is_some()),
+        "the rules are kept"
+    );
 
     // Once more: nothing is built and nothing written, and there is another run.
-    let again = project.run(JSON).succeeds().compiles_nothing().stderr_has("Unchanged hello ").json();
+    let again = project
+        .run(JSON)
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged hello ")
+        .json();
     assert_eq!((world.backend.writes(), world.backend.runs().len()), (1, 2));
-    assert_eq!(again["outputs"], serde_json::json!({ "greeting": "hello Ada" }));
-    assert_eq!((&again["command"], &again["package"], &again["task"]), (&"run".into(), &"hello".into(), &"hello".into()));
-    assert!(again["image"].as_str().unwrap().contains("@sha256:") && again["run"]["console"].as_str().unwrap().contains("/runs/u"));
+    assert_eq!(
+        again["outputs"],
+        serde_json::json!({ "greeting": "hello Ada" })
+    );
+    assert_eq!(
+        (&again["command"], &again["package"], &again["task"]),
+        (&"run".into(), &"hello".into(), &"hello".into())
+    );
+    assert!(
+        again["image"].as_str().unwrap().contains("@sha256:")
+            && again["run"]["console"]
+                .as_str()
+                .unwrap()
+                .contains("/runs/u")
+    );
     let version = again["run"]["version"].as_str().unwrap();
-    let shown = world.backend.official(&["get", "run", "-p", "flytesnacks", "-d", "development", again["run"]["name"].as_str().unwrap()]);
-    assert!(shown.contains(version) && shown.to_lowercase().contains("succeeded"), "{shown}");
+    let shown = world.backend.official(&[
+        "get",
+        "run",
+        "-p",
+        "flytesnacks",
+        "-d",
+        "development",
+        again["run"]["name"].as_str().unwrap(),
+    ]);
+    assert!(
+        shown.contains(version) && shown.to_lowercase().contains("succeeded"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -52,15 +105,44 @@ fn a_named_version_is_run_and_nothing_is_built() {
     let project = world.hello(TYPED);
     project.run(["register", "--version", "v1"]).succeeds();
     // The task has one more input here by now; that version does not.
-    project.edit("Cargo.toml", "x = \"integer\", name", "x = \"integer\", y = \"float\", name");
-    let of_version =
-        |version: &str, words: &[&str]| project.run([&["run", "--remote", "--version", version, "hello", "--"], words].concat());
-    of_version("v1", &["--x=1", "--name=Ada"]).succeeds().stdout_is("greeting = \"hello Ada\"\n").compiles_nothing();
-    of_version("v1", &["--y=1", "--name=Ada"]).exits(2).fails_with("U0801").stderr_has("It takes `name: string`, `x: integer`.");
-    let unknown = of_version("v2", &["--x=1", "--name=Ada"]).exits(1).fails_with("U0714").compiles_nothing();
-    unknown.stderr_has("there is no version `v2` of task `hello`").stderr_has("the latest in flytesnacks/development is `v1`");
-    project.edit("Cargo.toml", "[package.metadata.union.tasks.hello]", "[package.metadata.union.tasks.other]");
-    let unknown = project.run(["run", "--remote", "--version", "v1", "other", "--", "--x=1"]).exits(1).fails_with("U0714");
+    project.edit(
+        "Cargo.toml",
+        "x = \"integer\", name",
+        "x = \"integer\", y = \"float\", name",
+    );
+    let of_version = |version: &str, words: &[&str]| {
+        project.run(
+            [
+                &["run", "--remote", "--version", version, "hello", "--"],
+                words,
+            ]
+            .concat(),
+        )
+    };
+    of_version("v1", &["--x=1", "--name=Ada"])
+        .succeeds()
+        .stdout_is("greeting = \"hello Ada\"\n")
+        .compiles_nothing();
+    of_version("v1", &["--y=1", "--name=Ada"])
+        .exits(2)
+        .fails_with("U0801")
+        .stderr_has("It takes `name: string`, `x: integer`.");
+    let unknown = of_version("v2", &["--x=1", "--name=Ada"])
+        .exits(1)
+        .fails_with("U0714")
+        .compiles_nothing();
+    unknown
+        .stderr_has("there is no version `v2` of task `hello`")
+        .stderr_has("the latest in flytesnacks/development is `v1`");
+    project.edit(
+        "Cargo.toml",
+        "[package.metadata.union.tasks.hello]",
+        "[package.metadata.union.tasks.other]",
+    );
+    let unknown = project
+        .run(["run", "--remote", "--version", "v1", "other", "--", "--x=1"])
+        .exits(1)
+        .fails_with("U0714");
     unknown.stderr_has("there is no task of this name in flytesnacks/development");
     assert_eq!(world.backend.runs().len(), 1);
 }
@@ -69,12 +151,37 @@ fn a_named_version_is_run_and_nothing_is_built() {
 fn bad_inputs_are_all_said_before_anything_is_compiled() {
     let world = World::new();
     let project = world.hello(MANY);
-    let words = ["run", "--remote", "many", "--", "--x", "one", "--data", "data.csv", "--xs=1", "--fields", "{\"n\": 9007199254740993}"];
-    let outcome = project.run(words).exits(2).fails_with("U0801").compiles_nothing().stdout_is("");
-    let outcome = outcome.stderr_has("`--x`: `one` is not a whole number").stderr_has("`at` is missing").stderr_has("`wait` is missing");
+    let words = [
+        "run",
+        "--remote",
+        "many",
+        "--",
+        "--x",
+        "one",
+        "--data",
+        "data.csv",
+        "--xs=1",
+        "--fields",
+        "{\"n\": 9007199254740993}",
+    ];
+    let outcome = project
+        .run(words)
+        .exits(2)
+        .fails_with("U0801")
+        .compiles_nothing()
+        .stdout_is("");
+    let outcome = outcome
+        .stderr_has("`--x`: `one` is not a whole number")
+        .stderr_has("`at` is missing")
+        .stderr_has("`wait` is missing");
     let outcome = outcome.stderr_has("/data.csv` cannot be read: No such file");
-    outcome.stderr_has("`9007199254740993` is too large for a number in a struct").stderr_has("It takes `at: datetime`, `data: file`");
-    project.run(["run", "--remote", "trian"]).exits(2).fails_with("U0204");
+    outcome
+        .stderr_has("`9007199254740993` is too large for a number in a struct")
+        .stderr_has("It takes `at: datetime`, `data: file`");
+    project
+        .run(["run", "--remote", "trian"])
+        .exits(2)
+        .fails_with("U0204");
     assert_eq!((world.backend.runs().len(), world.backend.writes()), (0, 0));
 }
 
@@ -86,25 +193,69 @@ fn files_of_this_machine_go_to_the_backend_s_store_once_and_folders_do_not() {
     let backend = Stub::building(registry.host(), "expired-once");
     let world = World { registry, backend };
     let project = world.hello(FILES).file("data/a.csv", "1,2\n");
-    let words = ["run", "--remote", "files", "--", "--data", "data/a.csv", "--data=s3://bucket/b.csv", "--data=data/a.csv"];
-    let refused = project.run([&words[..], &["--conf=data"]].concat()).exits(2).fails_with("U0801").compiles_nothing();
+    let words = [
+        "run",
+        "--remote",
+        "files",
+        "--",
+        "--data",
+        "data/a.csv",
+        "--data=s3://bucket/b.csv",
+        "--data=data/a.csv",
+    ];
+    let refused = project
+        .run([&words[..], &["--conf=data"]].concat())
+        .exits(2)
+        .fails_with("U0801")
+        .compiles_nothing();
     refused.stderr_has("/data` is on this machine, and only files are sent from here");
     assert_eq!(world.backend.puts(), [""; 0]);
 
-    let outcome = project.run(words).succeeds().stderr_has("Uploaded ").stderr_lacks("TOPSECRET");
-    let address = std::fs::read(world.backend.stored("a.csv")).map(|content| (content == b"1,2\n").then_some("s3://bucket/uploads/"));
-    let (address, end) = (address.unwrap().expect("the store has what the file holds"), "/a.csv\",\"s3://bucket/b.csv\",\"");
-    let outcome = outcome.stdout_has(&format!("data = [\"{address}")).stdout_has(end);
+    let outcome = project
+        .run(words)
+        .succeeds()
+        .stderr_has("Uploaded ")
+        .stderr_lacks("TOPSECRET");
+    let address = std::fs::read(world.backend.stored("a.csv"))
+        .map(|content| (content == b"1,2\n").then_some("s3://bucket/uploads/"));
+    let (address, end) = (
+        address.unwrap().expect("the store has what the file holds"),
+        "/a.csv\",\"s3://bucket/b.csv\",\"",
+    );
+    let outcome = outcome
+        .stdout_has(&format!("data = [\"{address}"))
+        .stdout_has(end);
     assert_eq!(outcome.stdout().matches("/a.csv").count(), 2);
-    assert_eq!(world.backend.puts().len(), 2, "one to an address that had expired");
+    assert_eq!(
+        world.backend.puts().len(),
+        2,
+        "one to an address that had expired"
+    );
 }
 
 #[test]
 fn values_of_all_types_come_back_as_a_local_run_would_show_them() {
     let world = World::new();
-    let project = world.hello(MANY).file("in.toml", "x = 1\nfields = { a = [1, 0.5, true] }\nwait = \"90m\"\n");
-    let more = ["--x=7", "--xs=1", "--xs=0.5", "--at=2030-01-31T12:00:00+02:00", "--data=s3://bucket/data.csv"];
-    let outcome = project.run([&["run", "--remote", "--inputs", "in.toml", "many", "--"], &more[..]].concat()).succeeds();
+    let project = world.hello(MANY).file(
+        "in.toml",
+        "x = 1\nfields = { a = [1, 0.5, true] }\nwait = \"90m\"\n",
+    );
+    let more = [
+        "--x=7",
+        "--xs=1",
+        "--xs=0.5",
+        "--at=2030-01-31T12:00:00+02:00",
+        "--data=s3://bucket/data.csv",
+    ];
+    let outcome = project
+        .run(
+            [
+                &["run", "--remote", "--inputs", "in.toml", "many", "--"],
+                &more[..],
+            ]
+            .concat(),
+        )
+        .succeeds();
     outcome.stdout_is(
         "at = \"2030-01-31T10:00:00Z\"\ndata = \"s3://bucket/data.csv\"\nfields = {\"a\":[1,0.5,true]}\nwait = \"1h30m0s\"\nx = 7\n",
     );
@@ -114,37 +265,80 @@ fn values_of_all_types_come_back_as_a_local_run_would_show_them() {
 fn a_run_may_be_left_and_followed_later_by_anybody() {
     let world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
-    let left =
-        project.run([&["run", "--remote", "--detach"], &RUN[2..]].concat()).succeeds().stderr_has("Created u").stderr_lacks("Queued");
+    let left = project
+        .run([&["run", "--remote", "--detach"], &RUN[2..]].concat())
+        .succeeds()
+        .stderr_has("Created u")
+        .stderr_lacks("Queued");
     let run = left.stdout().trim().to_owned();
     assert_eq!(world.backend.runs(), [run.as_str()]);
     world.backend.let_go();
-    let followed = project.run(["run", "--follow", &run]).succeeds().compiles_nothing().stdout_is("greeting = \"hello Ada\"\n");
-    followed.stderr_has(&format!("Following {run} http")).stderr_has("attempt 1 begins");
+    let followed = project
+        .run(["run", "--follow", &run])
+        .succeeds()
+        .compiles_nothing()
+        .stdout_is("greeting = \"hello Ada\"\n");
+    followed
+        .stderr_has(&format!("Following {run} http"))
+        .stderr_has("attempt 1 begins");
     // Without any package, where flags say what is asked for.
     let elsewhere = world.at_home(union_tests::Project::empty());
     let place = ["--project", "flytesnacks", "--domain", "development"];
-    let told = elsewhere.run([&["run", "--format", "json", "--follow", &run], &place[..]].concat()).succeeds();
-    assert_eq!((name(&told), &told.json()["task"], &told.json()["package"]), (run, &"hello".into(), &serde_json::Value::Null));
-    let detached = project.run([&["run", "--detach"], &JSON[1..]].concat()).succeeds().json();
+    let told = elsewhere
+        .run([&["run", "--format", "json", "--follow", &run], &place[..]].concat())
+        .succeeds();
+    assert_eq!(
+        (name(&told), &told.json()["task"], &told.json()["package"]),
+        (run, &"hello".into(), &serde_json::Value::Null)
+    );
+    let detached = project
+        .run([&["run", "--detach"], &JSON[1..]].concat())
+        .succeeds()
+        .json();
     assert_eq!(detached["outputs"], serde_json::Value::Null);
-    project.run(["run", "--follow", "unknown"]).exits(1).fails_with("U0761").stderr_has("cargo union get runs");
+    project
+        .run(["run", "--follow", "unknown"])
+        .exits(1)
+        .fails_with("U0761")
+        .stderr_has("cargo union get runs");
 }
 
 #[test]
 fn a_backend_that_takes_no_uploads_gets_the_inputs_with_the_run() {
     let world = World::with(Stub::behaving("no-uploads,no-logs"));
-    let outcome = world.hello(TYPED).run(RUN).succeeds().stdout_is("greeting = \"hello Ada\"\n");
-    outcome.stderr_has("warning: the logs of u").stderr_has("no such service").stderr_has("help: look at http");
+    let outcome = world
+        .hello(TYPED)
+        .run(RUN)
+        .succeeds()
+        .stdout_is("greeting = \"hello Ada\"\n");
+    outcome
+        .stderr_has("warning: the logs of u")
+        .stderr_has("no such service")
+        .stderr_has("help: look at http");
 }
 
 #[test]
 fn each_attempt_and_logs_without_an_end_are_told_once() {
     let world = World::with(Stub::behaving("retried,endless-logs,late-logs,cut-logs"));
-    let outcome = world.hello(TYPED).run(RUN).succeeds().stderr_has(", attempt 2");
-    for line in ["attempt 1 begins", "attempt 1 ends", "attempt 2 begins", "and goes on", "attempt 2 ends"] {
+    let outcome = world
+        .hello(TYPED)
+        .run(RUN)
+        .succeeds()
+        .stderr_has(", attempt 2");
+    for line in [
+        "attempt 1 begins",
+        "attempt 1 ends",
+        "attempt 2 begins",
+        "and goes on",
+        "attempt 2 ends",
+    ] {
         let expected = if line.contains("goes") { 2 } else { 1 };
-        assert_eq!(outcome.stderr().matches(line).count(), expected, "{line}: {}", outcome.stderr());
+        assert_eq!(
+            outcome.stderr().matches(line).count(),
+            expected,
+            "{line}: {}",
+            outcome.stderr()
+        );
     }
     outcome.stderr_lacks("pulled the image");
 }
@@ -153,22 +347,75 @@ fn each_attempt_and_logs_without_an_end_are_told_once() {
 fn tasks_and_runs_are_listed() {
     let world = World::new();
     let project = world.hello(&format!("{TYPED}{MANY}"));
-    project.run(["get", "runs"]).succeeds().stdout_is("").stderr_has("there are no runs in flytesnacks/development");
+    project
+        .run(["get", "runs"])
+        .succeeds()
+        .stdout_is("")
+        .stderr_has("there are no runs in flytesnacks/development");
     project.run(["register", "--version", "v1"]).succeeds();
-    let runs = [name(&project.run(JSON).succeeds()), name(&project.run(JSON).succeeds())];
+    let runs = [
+        name(&project.run(JSON).succeeds()),
+        name(&project.run(JSON).succeeds()),
+    ];
     let listed = project.run(["get", "runs"]).succeeds();
-    let rows: Vec<Vec<&str>> = listed.stdout().lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["NAME", "PHASE", "TASK", "VERSION", "STARTED", "ENDED"]);
-    assert_eq!([rows[1][0], rows[2][0]], [runs[1].as_str(), runs[0].as_str()]);
+    let rows: Vec<Vec<&str>> = listed
+        .stdout()
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        rows[0],
+        ["NAME", "PHASE", "TASK", "VERSION", "STARTED", "ENDED"]
+    );
+    assert_eq!(
+        [rows[1][0], rows[2][0]],
+        [runs[1].as_str(), runs[0].as_str()]
+    );
     assert_eq!(&rows[1][1..3], ["succeeded", "hello"]);
-    let json = project.run(["get", "runs", "--limit", "1", "--format", "json"]).succeeds().json();
-    assert_eq!((json["runs"].as_array().unwrap().len(), &json["runs"][0]["name"]), (1, &runs[1].as_str().into()));
+    let json = project
+        .run(["get", "runs", "--limit", "1", "--format", "json"])
+        .succeeds()
+        .json();
+    assert_eq!(
+        (
+            json["runs"].as_array().unwrap().len(),
+            &json["runs"][0]["name"]
+        ),
+        (1, &runs[1].as_str().into())
+    );
     let tasks = world.at_home(union_tests::Project::empty());
-    let tasks = tasks.run(["get", "tasks", "--project", "flytesnacks", "--domain", "development", "--format", "json"]).succeeds().json();
-    let names: Vec<_> = tasks["tasks"].as_array().unwrap().iter().map(|task| (&task["name"], &task["environment"])).collect();
-    assert_eq!(names[0], (&"hello".into(), &"hello_env".into()), "the last that was registered comes first");
+    let tasks = tasks
+        .run([
+            "get",
+            "tasks",
+            "--project",
+            "flytesnacks",
+            "--domain",
+            "development",
+            "--format",
+            "json",
+        ])
+        .succeeds()
+        .json();
+    let names: Vec<_> = tasks["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| (&task["name"], &task["environment"]))
+        .collect();
+    assert_eq!(
+        names[0],
+        (&"hello".into(), &"hello_env".into()),
+        "the last that was registered comes first"
+    );
     assert_eq!((names.len(), &tasks["project"]), (2, &"flytesnacks".into()));
-    assert!(tasks["tasks"][1]["registered"].as_str().unwrap().ends_with('Z') && tasks["tasks"][1]["version"] == "v1");
+    assert!(
+        tasks["tasks"][1]["registered"]
+            .as_str()
+            .unwrap()
+            .ends_with('Z')
+            && tasks["tasks"][1]["version"] == "v1"
+    );
     let nowhere = world.at_home(union_tests::Project::empty());
     nowhere.run(["get", "tasks"]).fails_with("U0201");
 }

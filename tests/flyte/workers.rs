@@ -9,7 +9,10 @@ const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_task","inpu
 
 /// A binary that describes itself as the `flyte` crate would, and leaves the work to Python.
 fn worker() -> Project {
-    let (python, script) = (python("python"), repository().join("tests/flyte/stub/worker.py"));
+    let (python, script) = (
+        python("python"),
+        repository().join("tests/flyte/stub/worker.py"),
+    );
     let main = format!(
         "use std::os::unix::process::CommandExt as _;\n\nfn main() {{\n    let words: Vec<String> = std::env::args().skip(1).collect();\n    \
          if words[0] == \"describe-interface\" {{\n        return println!(\"{{}}\", {DESCRIPTION:?});\n    }}\n    \
@@ -20,7 +23,10 @@ fn worker() -> Project {
     Project::package("hello")
         .union(manifest)
         .file("src/main.rs", main)
-        .file("flyte/Cargo.toml", "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+        .file(
+            "flyte/Cargo.toml",
+            "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+        )
         .file("flyte/src/lib.rs", "")
         .locked()
         .env("DOCKER_HOST", "unix:///nowhere.sock")
@@ -30,15 +36,30 @@ fn worker() -> Project {
 }
 
 fn run(project: &Project, format: &str, label: &str) -> Outcome {
-    let words =
-        ["run", "train", "--host", "--format", format, "--", "--x", "21", "--rate", "0.5", "--ok", "--fields", r#"{"a": [1, null]}"#];
+    let words = [
+        "run",
+        "train",
+        "--host",
+        "--format",
+        format,
+        "--",
+        "--x",
+        "21",
+        "--rate",
+        "0.5",
+        "--ok",
+        "--fields",
+        r#"{"a": [1, null]}"#,
+    ];
     project.run(words.into_iter().chain(["--label", label]))
 }
 
 #[test]
 fn a_worker_runs_here_and_its_steps_are_told() {
     let project = worker();
-    let outcome = run(&project, "text", "demo").succeeds().compiles(["flyte", "hello"]);
+    let outcome = run(&project, "text", "demo")
+        .succeeds()
+        .compiles(["flyte", "hello"]);
     outcome
         .stdout_is(str![[r#"
 o0 = 42
@@ -49,43 +70,72 @@ o1 = {"deep":[{"none":null},-7],"label":"demo","mean":10.5}
         .stderr_has("Traced double in 1.50 s")
         .stderr_has("demo 21 0.5 True {'a': [1, None]}")
         .stderr_has("key None None log info,flyte_controller_base=error own mine");
-    let told = run(&project, "json", "demo").succeeds().compiles_nothing().json();
-    assert_eq!(told["outputs"], json!({ "o0": 42, "o1": { "deep": [{ "none": null }, -7], "label": "demo", "mean": 10.5 } }));
+    let told = run(&project, "json", "demo")
+        .succeeds()
+        .compiles_nothing()
+        .json();
+    assert_eq!(
+        told["outputs"],
+        json!({ "o0": 42, "o1": { "deep": [{ "none": null }, -7], "label": "demo", "mean": 10.5 } })
+    );
     let traces = json!([
         { "name": "double", "action": "double-1", "seconds": 1.5 },
         { "name": "describe", "action": "describe-1", "seconds": 1.5 },
     ]);
     assert_eq!((&told["traces"], told["image"].is_null()), (&traces, true));
-    assert_eq!(project.files_below("target/union/run"), [""; 0], "nothing is left of a run");
+    assert_eq!(
+        project.files_below("target/union/run"),
+        [""; 0],
+        "nothing is left of a run"
+    );
 }
 
 #[test]
 fn what_the_user_logs_is_the_user_s() {
-    run(&worker().env("RUST_LOG", "debug"), "text", "demo").succeeds().stderr_has("log debug own");
+    run(&worker().env("RUST_LOG", "debug"), "text", "demo")
+        .succeeds()
+        .stderr_has("log debug own");
 }
 
 #[test]
 fn a_task_that_fails_says_what_its_worker_says() {
-    let outcome = run(&worker(), "text", "fail").exits(1).fails_with("U0804").stdout_is("");
+    let outcome = run(&worker(), "text", "fail")
+        .exits(1)
+        .fails_with("U0804")
+        .stdout_is("");
     outcome.stderr_has("task `train` failed\n\nCaused by:\n  Negative: 21 is below zero\n");
 }
 
 #[test]
 fn a_worker_that_leaves_nothing_or_not_everything_is_told_so() {
     let project = worker();
-    run(&project, "text", "forget").exits(1).fails_with("U0805").stderr_has("it wrote neither `outputs.pb` nor `error.pb`");
-    run(&project, "text", "half").exits(1).fails_with("U0805").stderr_has("`o1` is missing");
+    run(&project, "text", "forget")
+        .exits(1)
+        .fails_with("U0805")
+        .stderr_has("it wrote neither `outputs.pb` nor `error.pb`");
+    run(&project, "text", "half")
+        .exits(1)
+        .fails_with("U0805")
+        .stderr_has("`o1` is missing");
 }
 
 #[test]
 fn wrong_inputs_come_all_at_once_with_the_types_that_the_binary_tells() {
     let project = worker();
-    let outcome = project.run(["run", "train", "--host", "--", "--x", "abc", "--lable", "demo", "--ok", "--fields", "{}"]).exits(2);
+    let outcome = project
+        .run([
+            "run", "train", "--host", "--", "--x", "abc", "--lable", "demo", "--ok", "--fields",
+            "{}",
+        ])
+        .exits(2);
     let expected = "Caused by:\n  \
         `--lable` is no input; did you mean `--label`?\n  \
         `--x`: `abc` is not a whole number; an example is `--x 21`\n  \
         `label` is missing: it is text, such as `--label text`\n  \
         `rate` is missing: it is a number, such as `--rate 0.5`\n\n\
         help: It takes `fields: struct`, `label: string`, `ok: boolean`, `rate: float`, `x: integer`.\n";
-    outcome.fails_with("U0801").stdout_is("").stderr_has(expected);
+    outcome
+        .fails_with("U0801")
+        .stdout_is("")
+        .stderr_has(expected);
 }

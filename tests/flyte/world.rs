@@ -22,7 +22,10 @@ impl World {
     }
 
     pub(crate) fn with(backend: Stub) -> Self {
-        Self { registry: Registry::open(), backend }
+        Self {
+            registry: Registry::open(),
+            backend,
+        }
     }
 
     /// Where everything goes, for a package or a workspace.
@@ -36,19 +39,29 @@ impl World {
 
     /// A package `hello` of this world, with more in its manifest.
     pub(crate) fn hello(&self, more: &str) -> Project {
-        self.at_home(Project::package("hello").union(&self.settings("package")).union(more).locked())
+        self.at_home(
+            Project::package("hello")
+                .union(&self.settings("package"))
+                .union(more)
+                .locked(),
+        )
     }
 
     /// A project whose user knows the backend.
     pub(crate) fn at_home(&self, project: Project) -> Project {
-        project.env("FLYTE_ADMIN_ENDPOINT", self.backend.endpoint()).env("FLYTE_TASK_ORG", "acme")
+        project
+            .env("FLYTE_ADMIN_ENDPOINT", self.backend.endpoint())
+            .env("FLYTE_TASK_ORG", "acme")
     }
 }
 
 /// The tasks of a run with `--format json`.
 #[track_caller]
 pub(crate) fn tasks(outcome: &Outcome) -> Vec<Value> {
-    outcome.json()["tasks"].as_array().expect("a list of tasks").clone()
+    outcome.json()["tasks"]
+        .as_array()
+        .expect("a list of tasks")
+        .clone()
 }
 
 /// The only task of such a run.

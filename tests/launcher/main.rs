@@ -32,8 +32,17 @@ fn compile(directory: &Path) {
         std::fs::write(directory.join(name), text).unwrap();
     }
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let output = Command::new("rustc").args(["--target", &target]).args(OPTIONS).current_dir(directory).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("rustc")
+        .args(["--target", &target])
+        .args(OPTIONS)
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// The launcher with its own options, and a program with its arguments.
@@ -49,13 +58,20 @@ fn run(options: &[&str], program: &[&str]) -> (Option<i32>, String) {
 
 /// Exit code and stderr.
 fn outcome(output: &Output) -> (Option<i32>, String) {
-    (output.status.code(), String::from_utf8(output.stderr.clone()).unwrap())
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr.clone()).unwrap(),
+    )
 }
 
 /// A shell script below the launcher that has written `ready` to its stdout.
 fn start(options: &[&str], script: &str) -> Child {
     let script = format!("{script}\n");
-    let mut child = command(options, &["sh", "-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(options, &["sh", "-c", &script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
     child
@@ -68,7 +84,10 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 #[test]
 fn exit_code_is_that_of_the_program() {
     for code in [0, 1, 7, 65, 124, 255] {
-        assert_eq!(run(&[], &["sh", "-c", &format!("exit {code}")]), (Some(code), String::new()));
+        assert_eq!(
+            run(&[], &["sh", "-c", &format!("exit {code}")]),
+            (Some(code), String::new())
+        );
     }
 }
 
@@ -81,7 +100,10 @@ fn program_killed_by_a_signal_is_explained() {
     ] {
         let (found, stderr) = run(&[], &["sh", "-c", &format!("kill -{signal} $$")]);
         assert_eq!(found, Some(code));
-        assert_eq!(stderr, format!("cargo union launcher: error: the program was {explanation}\n"));
+        assert_eq!(
+            stderr,
+            format!("cargo union launcher: error: the program was {explanation}\n")
+        );
     }
 }
 
@@ -94,19 +116,33 @@ fn program_that_cannot_be_started_is_126_or_127_as_in_a_shell() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let (plain, loader, other) =
-        (file("plain", "", 0o644), file("loader", "#!/no/such/interpreter\n", 0o755), file("other", "\x7fELF nonsense \0", 0o755));
+    let (plain, loader, other) = (
+        file("plain", "", 0o644),
+        file("loader", "#!/no/such/interpreter\n", 0o755),
+        file("other", "\x7fELF nonsense \0", 0o755),
+    );
     let missing = directory.path().join("missing");
     for (program, code, text) in [
-        ("no-such-program", 127, "the program `no-such-program` was not found in PATH, which is `"),
+        (
+            "no-such-program",
+            127,
+            "the program `no-such-program` was not found in PATH, which is `",
+        ),
         (missing.to_str().unwrap(), 127, "no such file or directory"),
         (&plain, 126, "permission denied"),
         (directory.path().to_str().unwrap(), 126, "permission denied"),
-        (&loader, 126, "the loader or interpreter that it names does not"),
+        (
+            &loader,
+            126,
+            "the loader or interpreter that it names does not",
+        ),
     ] {
         let (found, stderr) = run(&[], &[program]);
         assert_eq!(found, Some(code), "{program}: {stderr}");
-        assert!(stderr.starts_with("cargo union launcher: error: ") && stderr.contains(text), "{stderr}");
+        assert!(
+            stderr.starts_with("cargo union launcher: error: ") && stderr.contains(text),
+            "{stderr}"
+        );
     }
     // The shell decides on what is neither a program nor names an interpreter.
     assert_ne!(run(&[], &[&other]).0, Some(0));
@@ -119,44 +155,86 @@ fn program_is_found_in_path_and_scripts_without_interpreter_are_run_by_the_shell
     std::fs::write(&script, "echo \"$0 $# $2\"\n").unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("/nowhere:{}:/bin:/usr/bin", directory.path().display());
-    let output = command(&[], &["script", "a", "b c"]).env("PATH", path).output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{} 2 b c\n", script.display()));
+    let output = command(&[], &["script", "a", "b c"])
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        format!("{} 2 b c\n", script.display())
+    );
     // Without PATH the usual directories are searched.
-    assert_eq!(outcome(&command(&[], &["true"]).env_remove("PATH").output().unwrap()), (Some(0), String::new()));
+    assert_eq!(
+        outcome(&command(&[], &["true"]).env_remove("PATH").output().unwrap()),
+        (Some(0), String::new())
+    );
 }
 
 #[test]
 fn invalid_options_of_the_launcher_end_with_125() {
     for (options, text) in [
         (&["--unknown", "x"][..], "unexpected argument `--unknown`"),
-        (&["--output-directory", "/tmp", "--output", "n=int"], "`n=int` is not a value of `--output`"),
-        (&["--output", "n=integer"], "`--output-directory` is missing"),
-        (&["--output-directory", "/tmp", "--empty-output", "a/b"], "`a/b` is not a value of `--empty-output`"),
+        (
+            &["--output-directory", "/tmp", "--output", "n=int"],
+            "`n=int` is not a value of `--output`",
+        ),
+        (
+            &["--output", "n=integer"],
+            "`--output-directory` is missing",
+        ),
+        (
+            &["--output-directory", "/tmp", "--empty-output", "a/b"],
+            "`a/b` is not a value of `--empty-output`",
+        ),
         (&["--timeout", "-1"], "`-1` is not a value of `--timeout`"),
-        (&["--timeout", "99999999999999999999"], "is not a value of `--timeout`"),
+        (
+            &["--timeout", "99999999999999999999"],
+            "is not a value of `--timeout`",
+        ),
     ] {
         let (code, stderr) = run(options, &["true"]);
         assert_eq!(code, Some(125), "{options:?}");
         assert!(stderr.contains(text), "{stderr}");
     }
     let bare = Command::new(launcher()).output().unwrap();
-    assert_eq!(outcome(&bare), (Some(125), "cargo union launcher: error: expected `-- PROGRAM [ARGUMENT...]`\n".to_owned()));
+    assert_eq!(
+        outcome(&bare),
+        (
+            Some(125),
+            "cargo union launcher: error: expected `-- PROGRAM [ARGUMENT...]`\n".to_owned()
+        )
+    );
 }
 
 #[test]
 fn stdin_environment_arguments_and_directory_are_those_of_the_program() {
-    let mut child = command(&["--timeout", "100"], &["sh", "-c", "cat; env; pwd; echo \"$@\"", "name", "--", "--timeout", "", "ä b"])
-        .env_clear()
-        .env("ONLY", "this")
-        .current_dir("/usr")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command(
+        &["--timeout", "100"],
+        &[
+            "sh",
+            "-c",
+            "cat; env; pwd; echo \"$@\"",
+            "name",
+            "--",
+            "--timeout",
+            "",
+            "ä b",
+        ],
+    )
+    .env_clear()
+    .env("ONLY", "this")
+    .current_dir("/usr")
+    .stdin(Stdio::piped())
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
     child.stdin.take().unwrap().write_all(b"text\n").unwrap();
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(stdout.starts_with("text\n") && stdout.contains("ONLY=this\n"), "{stdout}");
+    assert!(
+        stdout.starts_with("text\n") && stdout.contains("ONLY=this\n"),
+        "{stdout}"
+    );
     assert!(stdout.ends_with("/usr\n-- --timeout  ä b\n"), "{stdout}");
 }
 
@@ -180,29 +258,54 @@ fn signals_are_forwarded_and_the_handler_decides() {
         ("USR1", rustix::process::Signal::USR1),
         ("WINCH", rustix::process::Signal::WINCH),
     ] {
-        let child = start(&[], &format!("trap 'exit 9' {name}; echo ready; while :; do sleep 0.05; done"));
+        let child = start(
+            &[],
+            &format!("trap 'exit 9' {name}; echo ready; while :; do sleep 0.05; done"),
+        );
         signal(&child, forwarded);
-        assert_eq!(outcome(&child.wait_with_output().unwrap()).0, Some(9), "{name}");
+        assert_eq!(
+            outcome(&child.wait_with_output().unwrap()).0,
+            Some(9),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn program_that_ignores_sigterm_is_killed_after_the_grace_period() {
-    let child = start(&["--grace", "1"], "trap '' TERM; echo ready; while :; do sleep 0.05; done");
+    let child = start(
+        &["--grace", "1"],
+        "trap '' TERM; echo ready; while :; do sleep 0.05; done",
+    );
     signal(&child, rustix::process::Signal::TERM);
     let (code, stderr) = outcome(&child.wait_with_output().unwrap());
     assert_eq!(code, Some(137));
-    assert_eq!(stderr, "cargo union launcher: error: killed 1 s after SIGTERM\n");
+    assert_eq!(
+        stderr,
+        "cargo union launcher: error: killed 1 s after SIGTERM\n"
+    );
 }
 
 #[test]
 fn timeout_ends_the_program_with_124() {
-    assert_eq!(run(&["--timeout", "1"], &["sleep", "100"]), (Some(124), "cargo union launcher: error: timed out after 1 s\n".to_owned()));
-    let (code, stderr) = run(&["--timeout", "1", "--grace", "1"], &["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]);
+    assert_eq!(
+        run(&["--timeout", "1"], &["sleep", "100"]),
+        (
+            Some(124),
+            "cargo union launcher: error: timed out after 1 s\n".to_owned()
+        )
+    );
+    let (code, stderr) = run(
+        &["--timeout", "1", "--grace", "1"],
+        &["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"],
+    );
     assert_eq!(code, Some(124));
     assert_eq!(stderr.lines().count(), 2, "{stderr}");
     // One that ends in time is not touched.
-    assert_eq!(run(&["--timeout", "100"], &["true"]), (Some(0), String::new()));
+    assert_eq!(
+        run(&["--timeout", "100"], &["true"]),
+        (Some(0), String::new())
+    );
 }
 
 #[test]
@@ -210,16 +313,27 @@ fn as_process_1_it_reaps_orphans_and_ends_with_the_program() {
     // Each orphan ends after its parent; a zombie would be in the list of processes.
     let script = "for n in 1 2 3; do (sh -c 'sleep 0.1' & ); done; sleep 0.5; ps -eo stat= | grep -c Z; ps -o comm= -p 1";
     let mut unshare = Command::new("unshare");
-    unshare.args(["--pid", "--fork", "--mount-proc"]).arg(launcher()).args(["--", "sh", "-c", script]);
+    unshare
+        .args(["--pid", "--fork", "--mount-proc"])
+        .arg(launcher())
+        .args(["--", "sh", "-c", script]);
     let output = unshare.output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "0\nlauncher\n", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "0\nlauncher\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]
 fn launcher_survives_the_end_of_its_readers() {
     // Nobody reads stderr: the message is lost, and the exit code is not.
-    let mut child = command(&["--timeout", "1"], &["sleep", "100"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(&["--timeout", "1"], &["sleep", "100"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stderr.take());
     assert_eq!(child.wait().unwrap().code(), Some(124));
 }
@@ -228,11 +342,26 @@ fn launcher_survives_the_end_of_its_readers() {
 fn program_is_small_static_and_reproducible() {
     let bytes = std::fs::read(launcher()).unwrap();
     assert!(bytes.len() < 60_000, "{} bytes", bytes.len());
-    let headers = Command::new("readelf").args(["-lW"]).arg(launcher()).output().unwrap();
+    let headers = Command::new("readelf")
+        .args(["-lW"])
+        .arg(launcher())
+        .output()
+        .unwrap();
     let headers = String::from_utf8(headers.stdout).unwrap();
-    assert!(!headers.contains("INTERP") && !headers.contains("DYNAMIC") && !headers.contains("RWE"), "{headers}");
-    assert!(headers.lines().any(|line| line.contains("GNU_STACK") && line.contains(" RW ")), "{headers}");
+    assert!(
+        !headers.contains("INTERP") && !headers.contains("DYNAMIC") && !headers.contains("RWE"),
+        "{headers}"
+    );
+    assert!(
+        headers
+            .lines()
+            .any(|line| line.contains("GNU_STACK") && line.contains(" RW ")),
+        "{headers}"
+    );
     let elsewhere = tempfile::tempdir().unwrap();
     compile(elsewhere.path());
-    assert!(bytes == std::fs::read(elsewhere.path().join("launcher")).unwrap(), "two compiles differ");
+    assert!(
+        bytes == std::fs::read(elsewhere.path().join("launcher")).unwrap(),
+        "two compiles differ"
+    );
 }

@@ -19,7 +19,10 @@ fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
     let rootfs = folder.join("rootfs");
     for (path, content) in [
         ("usr/bin/sh", "#!"),
-        ("etc/passwd", "root:x:0:0::/:/bin/sh\nworker:x:7:8::/:/bin/sh\n"),
+        (
+            "etc/passwd",
+            "root:x:0:0::/:/bin/sh\nworker:x:7:8::/:/bin/sh\n",
+        ),
         ("etc/group", "root:x:0:\nstaff:x:50:\n"),
     ] {
         let path = rootfs.join(path);
@@ -28,7 +31,14 @@ fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
     }
     symlink("usr/bin", rootfs.join("bin")).unwrap();
     let tar = folder.join("rootfs.tar");
-    crate::scene::run(std::process::Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(&rootfs).arg("."));
+    crate::scene::run(
+        std::process::Command::new("tar")
+            .arg("-cf")
+            .arg(&tar)
+            .arg("-C")
+            .arg(&rootfs)
+            .arg("."),
+    );
     let layout = folder.join("base");
     layout_of(&[&tar], config, &layout);
     layout
@@ -42,7 +52,9 @@ fn upon_small_base(config: &serde_json::Value) -> (tempfile::TempDir, Scene) {
 
 /// The entries of a layer of ours: path, mode, owner.
 fn entries(content: &BlobSource) -> Vec<String> {
-    let BlobSource::File(path) = content else { panic!("{content:?} is not ours") };
+    let BlobSource::File(path) = content else {
+        panic!("{content:?} is not ours")
+    };
     let plain = flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap());
     let mut archive = tar::Archive::new(plain);
     let entries = archive.entries().unwrap().map(|entry| {
@@ -56,11 +68,21 @@ fn entries(content: &BlobSource) -> Vec<String> {
 
 /// The same with user and group.
 fn owners(content: &BlobSource) -> Vec<String> {
-    let BlobSource::File(path) = content else { panic!("{content:?} is not ours") };
-    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()));
+    let BlobSource::File(path) = content else {
+        panic!("{content:?} is not ours")
+    };
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(
+        std::fs::File::open(path).unwrap(),
+    ));
     let entries = archive.entries().unwrap().map(Result::unwrap).map(|entry| {
         let header = entry.header();
-        format!("{} {:o} {} {}", entry.path().unwrap().display(), header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap())
+        format!(
+            "{} {:o} {} {}",
+            entry.path().unwrap().display(),
+            header.mode().unwrap(),
+            header.uid().unwrap(),
+            header.gid().unwrap()
+        )
     });
     entries.collect()
 }
@@ -69,19 +91,37 @@ fn owners(content: &BlobSource) -> Vec<String> {
 async fn an_image_from_scratch_has_what_a_tls_client_needs_and_little_more() {
     let scene = Scene::new();
     let binary = scene.write("hello", vec![7; 300_000], 0o775);
-    let image = scene.build(&scene.recipe(vec![spec("default", scratch())], &[("hello", &binary)])).await.unwrap();
+    let image = scene
+        .build(&scene.recipe(vec![spec("default", scratch())], &[("hello", &binary)]))
+        .await
+        .unwrap();
     let image = &image.platforms[0];
     let config = json(&image.config)["config"].clone();
     assert_eq!(config["User"], "65532:65532");
     assert_eq!(config["Cmd"], json!(["/union/bin/hello"]));
-    assert_eq!(config["Env"], json!([format!("UNION_IMAGE_ID={}", key("a"))]));
+    assert_eq!(
+        config["Env"],
+        json!([format!("UNION_IMAGE_ID={}", key("a"))])
+    );
     assert_eq!(config["Labels"]["union.key"], key("a").to_string());
-    assert_eq!(entries(&image.layers[1].blob.content), ["union/ 755 0", "union/bin/ 755 0", "union/bin/hello 755 0"]);
+    assert_eq!(
+        entries(&image.layers[1].blob.content),
+        ["union/ 755 0", "union/bin/ 755 0", "union/bin/hello 755 0"]
+    );
     let scratch = entries(&image.layers[0].blob.content);
-    for entry in ["etc/ssl/certs/ca-certificates.crt 644 0", "home/nonroot/ 755 65532", "tmp/ 1777 0", "etc/passwd 644 0"] {
+    for entry in [
+        "etc/ssl/certs/ca-certificates.crt 644 0",
+        "home/nonroot/ 755 65532",
+        "tmp/ 1777 0",
+        "etc/passwd 644 0",
+    ] {
         assert!(scratch.contains(&entry.to_owned()), "{entry}: {scratch:?}");
     }
-    let size: u64 = image.layers.iter().map(|layer| layer.blob.descriptor.size).sum();
+    let size: u64 = image
+        .layers
+        .iter()
+        .map(|layer| layer.blob.descriptor.size)
+        .sum();
     assert!(size < 300_000 + 1_000_000, "{size}");
 }
 
@@ -100,29 +140,54 @@ async fn a_code_edit_fetches_nothing_of_the_base_but_its_config() {
     assert_eq!(layers[0].diff_id, edited.platforms[0].layers[0].diff_id);
     assert_ne!(layers[1].diff_id, edited.platforms[0].layers[1].diff_id);
     let config = json(&image.platforms[0].config)["config"].clone();
-    assert_eq!((config.get("Entrypoint"), &config["Cmd"]), (None, &json!(["/union/bin/hello"])));
+    assert_eq!(
+        (config.get("Entrypoint"), &config["Cmd"]),
+        (None, &json!(["/union/bin/hello"]))
+    );
 }
 
 #[tokio::test]
 async fn a_copy_to_bin_follows_the_link_of_the_base() {
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("tool", "tool", 0o755);
-    let image = spec::Image { copy: vec![scene.copy("tool", "/bin/tool")], ..spec("default", reference()) };
+    let image = spec::Image {
+        copy: vec![scene.copy("tool", "/bin/tool")],
+        ..spec("default", reference())
+    };
     let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
-    assert_eq!(entries(&image.platforms[0].layers[1].blob.content), ["usr/bin/tool 755 0"]);
+    assert_eq!(
+        entries(&image.platforms[0].layers[1].blob.content),
+        ["usr/bin/tool 755 0"]
+    );
 }
 
 #[tokio::test]
 async fn relative_copies_start_at_the_working_directory_of_the_base() {
     for (config, placed) in [
-        (json!({ "WorkingDir": "/srv/app/" }), ["srv/ 755 0", "srv/app/ 755 0", "srv/app/conf/ 755 0", "srv/app/conf/a 644 0"].as_slice()),
+        (
+            json!({ "WorkingDir": "/srv/app/" }),
+            [
+                "srv/ 755 0",
+                "srv/app/ 755 0",
+                "srv/app/conf/ 755 0",
+                "srv/app/conf/a 644 0",
+            ]
+            .as_slice(),
+        ),
         (json!({}), ["conf/ 755 0", "conf/a 644 0"].as_slice()),
     ] {
         let (_folder, scene) = upon_small_base(&config);
         scene.write("conf/a", "a", 0o644);
-        let image = spec::Image { copy: vec![scene.copy("conf/a", "conf/a")], ..spec("default", reference()) };
+        let image = spec::Image {
+            copy: vec![scene.copy("conf/a", "conf/a")],
+            ..spec("default", reference())
+        };
         let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
-        assert_eq!(entries(&image.platforms[0].layers[1].blob.content), placed, "{config}");
+        assert_eq!(
+            entries(&image.platforms[0].layers[1].blob.content),
+            placed,
+            "{config}"
+        );
     }
 }
 
@@ -130,20 +195,36 @@ async fn relative_copies_start_at_the_working_directory_of_the_base() {
 async fn values_of_variables_refer_to_those_of_the_base() {
     let built = async |config: serde_json::Value, pairs: &[(&str, &str)]| {
         let (_folder, scene) = upon_small_base(&config);
-        let image = spec::Image { env: map(pairs), ..spec("default", reference()) };
+        let image = spec::Image {
+            env: map(pairs),
+            ..spec("default", reference())
+        };
         let built = scene.build(&scene.recipe(vec![image], &[])).await;
         built.map(|image| json(&image.platforms[0].config)["config"]["Env"].clone())
     };
     let id = format!("UNION_IMAGE_ID={}", key("a"));
     let pairs = [("PATH", "/opt/bin:${PATH}"), ("B", "${A}$$")];
     let expected = json!(["PATH=/opt/bin:/usr/bin", "A=a=b", "B=a=b$", id]);
-    assert_eq!(built(json!({ "Env": ["PATH=/usr/bin", "A=a=b"] }), &pairs).await.unwrap(), expected);
+    assert_eq!(
+        built(json!({ "Env": ["PATH=/usr/bin", "A=a=b"] }), &pairs)
+            .await
+            .unwrap(),
+        expected
+    );
     // Container runtimes set a path where an image sets none.
-    let expected = json!(["PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", id]);
+    let expected = json!([
+        "PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        id
+    ]);
     assert_eq!(built(json!({}), &pairs[..1]).await.unwrap(), expected);
     let error = built(json!({}), &pairs).await.unwrap_err();
     assert_eq!(error.code(), Code::InvalidValue);
-    assert!(error.to_string().contains("the variable `B`") && error.chain()[1].contains("refers to `A`"), "{:?}", error.chain());
+    assert!(
+        error.to_string().contains("the variable `B`")
+            && error.chain()[1].contains("refers to `A`"),
+        "{:?}",
+        error.chain()
+    );
 }
 
 #[tokio::test]
@@ -151,29 +232,61 @@ async fn users_become_numbers_through_the_files_of_the_base() {
     for (base, own, written) in [
         (json!({ "User": "worker" }), None, Some("7:8")),
         (json!({ "User": "1000" }), None, Some("1000")),
-        (json!({ "User": "worker" }), Some("worker:staff"), Some("7:50")),
+        (
+            json!({ "User": "worker" }),
+            Some("worker:staff"),
+            Some("7:50"),
+        ),
         (json!({}), None, None),
     ] {
         let (_folder, scene) = upon_small_base(&base);
-        let image = spec::Image { user: own.map(|user: &str| placed(user.to_owned())), ..spec("default", reference()) };
+        let image = spec::Image {
+            user: own.map(|user: &str| placed(user.to_owned())),
+            ..spec("default", reference())
+        };
         let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
-        assert_eq!(json(&image.platforms[0].config)["config"].get("User"), written.map(|user| json!(user)).as_ref(), "{base} {own:?}");
+        assert_eq!(
+            json(&image.platforms[0].config)["config"].get("User"),
+            written.map(|user| json!(user)).as_ref(),
+            "{base} {own:?}"
+        );
     }
     let (_folder, scene) = upon_small_base(&json!({}));
-    let image = spec::Image { user: Some(placed("nobody".to_owned())), ..spec("default", reference()) };
-    let error = scene.build(&scene.recipe(vec![image], &[])).await.unwrap_err();
+    let image = spec::Image {
+        user: Some(placed("nobody".to_owned())),
+        ..spec("default", reference())
+    };
+    let error = scene
+        .build(&scene.recipe(vec![image], &[]))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::UnknownUser);
-    assert!(error.to_string().contains("`nobody`") && error.to_string().contains("library/debian"), "{error}");
+    assert!(
+        error.to_string().contains("`nobody`") && error.to_string().contains("library/debian"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_copy_may_have_an_owner_by_the_files_of_the_base() {
-    for (owner, written) in [("worker", "7 8"), ("worker:staff", "7 50"), ("1000", "1000 1000"), ("1000:0", "1000 0"), ("root", "0 0")] {
+    for (owner, written) in [
+        ("worker", "7 8"),
+        ("worker:staff", "7 50"),
+        ("1000", "1000 1000"),
+        ("1000:0", "1000 0"),
+        ("root", "0 0"),
+    ] {
         let (_folder, scene) = upon_small_base(&json!({}));
         scene.write("data/deep/file", "x", 0o644);
         symlink("file", scene.path("workspace/data/deep/link")).unwrap();
-        let copy = spec::Copy { owner: Some(placed(owner.to_owned())), ..scene.copy("data", "/srv/app/data") };
-        let image = spec::Image { copy: vec![copy, scene.copy("data/deep", "/etc")], ..spec("default", reference()) };
+        let copy = spec::Copy {
+            owner: Some(placed(owner.to_owned())),
+            ..scene.copy("data", "/srv/app/data")
+        };
+        let image = spec::Image {
+            copy: vec![copy, scene.copy("data/deep", "/etc")],
+            ..spec("default", reference())
+        };
         let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
         let expected = [
             "etc/file 644 0 0".to_owned(),
@@ -185,25 +298,52 @@ async fn a_copy_may_have_an_owner_by_the_files_of_the_base() {
             format!("srv/app/data/deep/file 644 {written}"),
             format!("srv/app/data/deep/link 777 {written}"),
         ];
-        assert_eq!(owners(&image.platforms[0].layers[1].blob.content), expected, "{owner}");
+        assert_eq!(
+            owners(&image.platforms[0].layers[1].blob.content),
+            expected,
+            "{owner}"
+        );
     }
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("data", "x", 0o644);
-    let copy = spec::Copy { owner: Some(placed("nobody".to_owned())), ..scene.copy("data", "/data") };
-    let image = spec::Image { copy: vec![copy], ..spec("default", reference()) };
-    let error = scene.build(&scene.recipe(vec![image], &[])).await.unwrap_err();
+    let copy = spec::Copy {
+        owner: Some(placed("nobody".to_owned())),
+        ..scene.copy("data", "/data")
+    };
+    let image = spec::Image {
+        copy: vec![copy],
+        ..spec("default", reference())
+    };
+    let error = scene
+        .build(&scene.recipe(vec![image], &[]))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::UnknownUser);
-    assert!(error.to_string().contains("owner `nobody` of the copy `data` of image `default`"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("owner `nobody` of the copy `data` of image `default`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn on_scratch_a_copy_may_be_nonroot_s() {
     let scene = Scene::new();
     scene.write("data", "x", 0o644);
-    let copy = spec::Copy { owner: Some(placed("nonroot".to_owned())), ..scene.copy("data", "/data") };
-    let image = spec::Image { copy: vec![copy], ..spec("default", scratch()) };
+    let copy = spec::Copy {
+        owner: Some(placed("nonroot".to_owned())),
+        ..scene.copy("data", "/data")
+    };
+    let image = spec::Image {
+        copy: vec![copy],
+        ..spec("default", scratch())
+    };
     let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
-    assert_eq!(owners(&image.platforms[0].layers[1].blob.content), ["data 644 65532 65532"]);
+    assert_eq!(
+        owners(&image.platforms[0].layers[1].blob.content),
+        ["data 644 65532 65532"]
+    );
 }
 
 #[tokio::test]
@@ -223,11 +363,24 @@ async fn an_extended_spec_gives_its_environment_and_its_settings_but_not_its_cod
         ..spec("report", spec::Base::Extends(placed("gpu".to_owned())))
     };
     let binary = scene.write("train", "t", 0o755);
-    let extended = scene.build(&scene.recipe(vec![gpu.clone()], &[("train", &binary)])).await.unwrap();
-    let image = scene.build(&scene.recipe(vec![gpu, report], &[])).await.unwrap();
+    let extended = scene
+        .build(&scene.recipe(vec![gpu.clone()], &[("train", &binary)]))
+        .await
+        .unwrap();
+    let image = scene
+        .build(&scene.recipe(vec![gpu, report], &[]))
+        .await
+        .unwrap();
     let (extended, image) = (&extended.platforms[0], &image.platforms[0]);
-    assert_eq!(image.layers[1].diff_id, extended.layers[1].diff_id, "the layer of the extended spec is shared");
-    assert_eq!(entries(&image.layers[2].blob.content), ["models/more 644 0"], "the folder is there by then");
+    assert_eq!(
+        image.layers[1].diff_id, extended.layers[1].diff_id,
+        "the layer of the extended spec is shared"
+    );
+    assert_eq!(
+        entries(&image.layers[2].blob.content),
+        ["models/more 644 0"],
+        "the folder is there by then"
+    );
     assert_eq!(image.layers.len(), 3, "base, two copies, and no code");
     let config = json(&image.config)["config"].clone();
     assert_eq!(config["WorkingDir"], "/srv");
@@ -239,8 +392,17 @@ async fn an_extended_spec_gives_its_environment_and_its_settings_but_not_its_cod
 #[tokio::test]
 async fn several_binaries_make_no_command() {
     let scene = Scene::new();
-    let (one, two) = (scene.write("one", "1", 0o755), scene.write("two", "2", 0o755));
-    let image = scene.build(&scene.recipe(vec![spec("default", scratch())], &[("one", &one), ("two", &two)])).await.unwrap();
+    let (one, two) = (
+        scene.write("one", "1", 0o755),
+        scene.write("two", "2", 0o755),
+    );
+    let image = scene
+        .build(&scene.recipe(
+            vec![spec("default", scratch())],
+            &[("one", &one), ("two", &two)],
+        ))
+        .await
+        .unwrap();
     assert_eq!(json(&image.platforms[0].config)["config"].get("Cmd"), None);
 }
 
@@ -248,21 +410,34 @@ async fn several_binaries_make_no_command() {
 async fn several_platforms_make_an_index_that_names_them_and_the_key() {
     let scene = Scene::new();
     let binary = scene.write("hello", "x", 0o755);
-    let own = spec::Image { annotations: map(&[("org.opencontainers.image.title", "hello")]), ..spec("default", scratch()) };
+    let own = spec::Image {
+        annotations: map(&[("org.opencontainers.image.title", "hello")]),
+        ..spec("default", scratch())
+    };
     let mut recipe = scene.recipe(vec![own], &[("hello", &binary)]);
     let mut arm = recipe.platforms[0].clone();
     arm.platform = platform("linux/arm64");
     recipe.platforms.push(arm);
     let image = scene.build(&recipe).await.unwrap();
     let index = json(image.index.as_ref().unwrap());
-    let annotations =
-        json!({ "org.opencontainers.image.title": "hello", "union.key": key("a").to_string(), "union.start-check": "skipped" });
+    let annotations = json!({ "org.opencontainers.image.title": "hello", "union.key": key("a").to_string(), "union.start-check": "skipped" });
     assert_eq!(index["annotations"], annotations);
-    for (entry, platform) in index["manifests"].as_array().unwrap().iter().zip(&image.platforms) {
-        assert_eq!(entry["digest"], platform.manifest.descriptor.digest.to_string());
+    for (entry, platform) in index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(&image.platforms)
+    {
+        assert_eq!(
+            entry["digest"],
+            platform.manifest.descriptor.digest.to_string()
+        );
         assert_eq!(entry["platform"], json!(platform.platform));
         assert_eq!(json(&platform.manifest)["annotations"], annotations);
-        assert_eq!(json(&platform.config)["architecture"], json!(platform.platform.architecture));
+        assert_eq!(
+            json(&platform.config)["architecture"],
+            json!(platform.platform.architecture)
+        );
     }
 }
 
@@ -274,8 +449,14 @@ async fn another_folder_another_umask_and_another_cache_make_the_same_manifest()
         scene.write("conf/app.toml", "x = 1", file);
         scene.write("conf/run", "#!/bin/sh", program);
         let binary = scene.write("hello", "binary", program);
-        let image = spec::Image { copy: vec![scene.copy("conf", "/etc/app/")], ..spec("default", scratch()) };
-        let image = scene.build(&scene.recipe(vec![image], &[("hello", &binary)])).await.unwrap();
+        let image = spec::Image {
+            copy: vec![scene.copy("conf", "/etc/app/")],
+            ..spec("default", scratch())
+        };
+        let image = scene
+            .build(&scene.recipe(vec![image], &[("hello", &binary)]))
+            .await
+            .unwrap();
         digests.push(image.top().descriptor.digest);
     }
     assert_eq!(digests[0], digests[1]);
@@ -285,19 +466,41 @@ async fn another_folder_another_umask_and_another_cache_make_the_same_manifest()
 async fn a_bundle_of_ones_own_replaces_the_compiled_in_one() {
     let scene = Scene::new();
     let bundle = scene.write("ca.pem", "-----BEGIN CERTIFICATE-----\n", 0o600);
-    let image = spec::Image { ca_certificates: Some(placed(bundle.clone())), ..spec("default", scratch()) };
+    let image = spec::Image {
+        ca_certificates: Some(placed(bundle.clone())),
+        ..spec("default", scratch())
+    };
     let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
-    let BlobSource::File(path) = &image.platforms[0].layers[0].blob.content else { panic!() };
-    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()));
+    let BlobSource::File(path) = &image.platforms[0].layers[0].blob.content else {
+        panic!()
+    };
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(
+        std::fs::File::open(path).unwrap(),
+    ));
     let mut entries = archive.entries().unwrap().map(Result::unwrap);
-    let entry = entries.find(|entry| entry.path().unwrap().ends_with("ca-certificates.crt")).unwrap();
-    assert_eq!(std::io::read_to_string(entry).unwrap(), "-----BEGIN CERTIFICATE-----\n");
+    let entry = entries
+        .find(|entry| entry.path().unwrap().ends_with("ca-certificates.crt"))
+        .unwrap();
+    assert_eq!(
+        std::io::read_to_string(entry).unwrap(),
+        "-----BEGIN CERTIFICATE-----\n"
+    );
 
     let (_folder, upon) = upon_small_base(&json!({}));
-    let image = spec::Image { ca_certificates: Some(placed(bundle)), ..spec("default", reference()) };
+    let image = spec::Image {
+        ca_certificates: Some(placed(bundle)),
+        ..spec("default", reference())
+    };
     let image = upon.build(&upon.recipe(vec![image], &[])).await.unwrap();
-    let expected = ["etc/ssl/ 755 0", "etc/ssl/certs/ 755 0", "etc/ssl/certs/ca-certificates.crt 644 0"];
-    assert_eq!(self::entries(&image.platforms[0].layers[1].blob.content), expected);
+    let expected = [
+        "etc/ssl/ 755 0",
+        "etc/ssl/certs/ 755 0",
+        "etc/ssl/certs/ca-certificates.crt 644 0",
+    ];
+    assert_eq!(
+        self::entries(&image.platforms[0].layers[1].blob.content),
+        expected
+    );
 }
 
 #[tokio::test]
@@ -305,11 +508,26 @@ async fn zstd_is_used_when_it_is_asked_for_and_the_content_stays_the_same() {
     let scene = Scene::new();
     let binary = scene.write("hello", vec![1; 100_000], 0o755);
     let mut diff_ids = Vec::new();
-    for (compression, media_type) in [(Compression::Gzip, media_type::OCI_LAYER_GZIP), (Compression::Zstd, media_type::OCI_LAYER_ZSTD)] {
+    for (compression, media_type) in [
+        (Compression::Gzip, media_type::OCI_LAYER_GZIP),
+        (Compression::Zstd, media_type::OCI_LAYER_ZSTD),
+    ] {
         let origin = union_build::diag::Origin::Flag("--compression");
-        let image = spec::Image { compression: Sourced { value: compression, origin }, ..spec("default", scratch()) };
-        let image = scene.build(&scene.recipe(vec![image], &[("hello", &binary)])).await.unwrap();
-        assert_eq!(image.platforms[0].layers[1].blob.descriptor.media_type, media_type);
+        let image = spec::Image {
+            compression: Sourced {
+                value: compression,
+                origin,
+            },
+            ..spec("default", scratch())
+        };
+        let image = scene
+            .build(&scene.recipe(vec![image], &[("hello", &binary)]))
+            .await
+            .unwrap();
+        assert_eq!(
+            image.platforms[0].layers[1].blob.descriptor.media_type,
+            media_type
+        );
         diff_ids.push(image.platforms[0].layers[1].diff_id);
     }
     assert_eq!(diff_ids[0], diff_ids[1]);
@@ -318,10 +536,21 @@ async fn zstd_is_used_when_it_is_asked_for_and_the_content_stays_the_same() {
 #[tokio::test]
 async fn what_has_to_run_is_refused_and_the_builder_that_can_is_named() {
     let scene = Scene::new();
-    let image = spec::Image { apt_packages: texts(&["libpq5"]), ..spec("gpu", reference()) };
-    let error = scene.build(&scene.recipe(vec![image, spec("report", reference())], &[])).await.unwrap_err();
+    let image = spec::Image {
+        apt_packages: texts(&["libpq5"]),
+        ..spec("gpu", reference())
+    };
+    let error = scene
+        .build(&scene.recipe(vec![image, spec("report", reference())], &[]))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::UnsupportedByBuilder);
-    assert!(error.chain().join(": ").contains("`gpu`: `apt-packages`") && error.advice().contains("docker"), "{:?}", error.chain());
+    assert!(
+        error.chain().join(": ").contains("`gpu`: `apt-packages`")
+            && error.advice().contains("docker"),
+        "{:?}",
+        error.chain()
+    );
 }
 
 #[tokio::test]
@@ -330,8 +559,13 @@ async fn a_locked_base_whose_config_names_another_architecture_is_taken_with_a_w
     let mut recipe = scene.recipe(vec![spec("default", reference())], &[]);
     recipe.platforms[0].platform = platform("linux/arm64");
     let image = scene.build(&recipe).await.unwrap();
-    let BlobSource::Bytes(config) = &image.platforms[0].config.content else { panic!() };
-    assert_eq!(serde_json::from_slice::<serde_json::Value>(config).unwrap()["architecture"], "arm64");
+    let BlobSource::Bytes(config) = &image.platforms[0].config.content else {
+        panic!()
+    };
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(config).unwrap()["architecture"],
+        "arm64"
+    );
     let warned = scene.source.warned();
     assert!(
         matches!(&warned[..], [one] if one.contains("says that it is for `linux/amd64`") && one.contains("`linux/arm64`")),
@@ -343,28 +577,57 @@ async fn a_locked_base_whose_config_names_another_architecture_is_taken_with_a_w
 async fn copied_files_are_those_that_the_key_was_made_of() {
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("conf/model", "one", 0o644);
-    let image = spec::Image { copy: vec![scene.copy("conf", "/conf")], ..spec("default", reference()) };
+    let image = spec::Image {
+        copy: vec![scene.copy("conf", "/conf")],
+        ..spec("default", reference())
+    };
     let recipe = scene.recipe(vec![image], &[]);
     let key = |files: &MeasuredFiles| {
-        let (chain, roots, bases) = (&recipe.chain, scene.roots(), [(platform("linux/amd64"), None)].into_iter().collect());
-        let environment =
-            EnvironmentSettings { chain, bases: &bases, tools: &PerPlatform::default(), generations: &[0], roots: &roots, files };
+        let (chain, roots, bases) = (
+            &recipe.chain,
+            scene.roots(),
+            [(platform("linux/amd64"), None)].into_iter().collect(),
+        );
+        let environment = EnvironmentSettings {
+            chain,
+            bases: &bases,
+            tools: &PerPlatform::default(),
+            generations: &[0],
+            roots: &roots,
+            files,
+        };
         environment_inputs(&environment).unwrap().key("environment")
     };
     let before = key(&recipe.files);
     // What comes later is of another key.
     scene.write("conf/late", "late", 0o644);
     let built = scene.build(&recipe).await.unwrap();
-    assert_eq!(entries(&built.platforms[0].layers[1].blob.content), ["conf/ 755 0", "conf/model 644 0"]);
+    assert_eq!(
+        entries(&built.platforms[0].layers[1].blob.content),
+        ["conf/ 755 0", "conf/model 644 0"]
+    );
     assert_eq!(key(&recipe.files), before);
     assert_ne!(key(&scene.files()), before);
     for then in ["two", "longer", ""] {
         scene.write("conf/model", then, 0o644);
-        let moved = BuildRequest { source_date_epoch: 1, ..recipe.clone() };
+        let moved = BuildRequest {
+            source_date_epoch: 1,
+            ..recipe.clone()
+        };
         let error = scene.build(&moved).await.unwrap_err();
         assert_eq!(error.code(), Code::InputsMoved, "{then}");
         assert!(error.to_string().contains("conf/model"), "{error}");
     }
     std::fs::remove_file(scene.path("workspace/conf/model")).unwrap();
-    assert_eq!(scene.build(&BuildRequest { source_date_epoch: 1, ..recipe }).await.unwrap_err().code(), Code::FileUnreadable);
+    assert_eq!(
+        scene
+            .build(&BuildRequest {
+                source_date_epoch: 1,
+                ..recipe
+            })
+            .await
+            .unwrap_err()
+            .code(),
+        Code::FileUnreadable
+    );
 }

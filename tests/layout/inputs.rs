@@ -25,7 +25,13 @@ fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
 }
 
 fn config(chain: &[spec::Image]) -> Inputs {
-    config_inputs(&image_chain(chain), &[platform("linux/amd64")], &["hello"], &Scene::new().files()).unwrap()
+    config_inputs(
+        &image_chain(chain),
+        &[platform("linux/amd64")],
+        &["hello"],
+        &Scene::new().files(),
+    )
+    .unwrap()
 }
 
 fn names(inputs: &Inputs) -> Vec<&str> {
@@ -36,7 +42,13 @@ fn names(inputs: &Inputs) -> Vec<&str> {
 fn all_differ(inputs: &[Inputs]) {
     for (index, one) in inputs.iter().enumerate() {
         for other in &inputs[index + 1..] {
-            assert_ne!(one.key("image"), other.key("image"), "{:?} and {:?}", one, other);
+            assert_ne!(
+                one.key("image"),
+                other.key("image"),
+                "{:?} and {:?}",
+                one,
+                other
+            );
         }
     }
 }
@@ -50,7 +62,9 @@ fn edited(edits: Vec<Edit>) -> Vec<spec::Image> {
         edit(&mut spec);
         spec
     };
-    std::iter::once(plain).chain(edits.into_iter().map(edit)).collect()
+    std::iter::once(plain)
+        .chain(edits.into_iter().map(edit))
+        .collect()
 }
 
 #[test]
@@ -59,8 +73,14 @@ fn every_part_of_an_environment_is_part_of_its_key() {
     let (file, other) = (scene.write("a", "1", 0o644), scene.write("b", "2", 0o644));
     scene.write("program", "1", 0o755);
     let copy = |from: &str, to: &str| scene.copy(from, to);
-    let with_mode = spec::Copy { mode: Some(placed(0o600)), ..copy("a", "/a") };
-    let with_owner = spec::Copy { owner: Some(placed("worker".to_owned())), ..copy("a", "/a") };
+    let with_mode = spec::Copy {
+        mode: Some(placed(0o600)),
+        ..copy("a", "/a")
+    };
+    let with_owner = spec::Copy {
+        owner: Some(placed("worker".to_owned())),
+        ..copy("a", "/a")
+    };
     let copies = [
         vec![copy("a", "/a")],
         vec![copy("b", "/a")],
@@ -71,9 +91,15 @@ fn every_part_of_an_environment_is_part_of_its_key() {
         vec![copy("a", "/a"), copy("b", "/a")],
         vec![copy("b", "/a"), copy("a", "/a")],
     ];
-    let secret = |required| spec::SecretSpec { id: placed("token".to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
-    let mut edits: Vec<Edit> =
-        copies.into_iter().map(|copies| Box::new(move |spec: &mut spec::Image| spec.copy = copies.clone()) as Edit).collect();
+    let secret = |required| spec::SecretSpec {
+        id: placed("token".to_owned()),
+        source: SecretSource::Env("TOKEN".to_owned()),
+        required,
+    };
+    let mut edits: Vec<Edit> = copies
+        .into_iter()
+        .map(|copies| Box::new(move |spec: &mut spec::Image| spec.copy = copies.clone()) as Edit)
+        .collect();
     let with_command = |spec: &mut spec::Image| spec.commands = texts(&["c"]);
     edits.extend::<[Edit; 21]>([
         // Seen by commands, and so of one environment with them.
@@ -112,16 +138,29 @@ fn every_part_of_an_environment_is_part_of_its_key() {
         Box::new(move |spec| spec.secrets = vec![secret(true)]),
         Box::new(move |spec| spec.secrets = vec![secret(false)]),
     ]);
-    let inputs: Vec<_> = edited(edits).into_iter().map(|spec| environment(&scene, &[spec])).collect();
+    let inputs: Vec<_> = edited(edits)
+        .into_iter()
+        .map(|spec| environment(&scene, &[spec]))
+        .collect();
     all_differ(&inputs);
 }
 
 #[test]
 fn without_commands_variables_and_the_working_directory_are_no_part_of_an_environment() {
     let scene = Scene::new();
-    let plain = spec::Image { apt_packages: texts(&["a"]), ..spec("default", scratch()) };
-    let set = spec::Image { env: map(&[("A", "1")]), workdir: Some(placed("/1".to_owned())), ..plain.clone() };
-    assert_eq!(environment(&scene, &[plain]).key("environment"), environment(&scene, &[set]).key("environment"));
+    let plain = spec::Image {
+        apt_packages: texts(&["a"]),
+        ..spec("default", scratch())
+    };
+    let set = spec::Image {
+        env: map(&[("A", "1")]),
+        workdir: Some(placed("/1".to_owned())),
+        ..plain.clone()
+    };
+    assert_eq!(
+        environment(&scene, &[plain]).key("environment"),
+        environment(&scene, &[set]).key("environment")
+    );
 }
 
 #[test]
@@ -130,7 +169,12 @@ fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
     let chain = image_chain(&[spec("default", scratch())]);
     let (amd, arm) = (platform("linux/amd64"), platform("linux/arm64"));
     let (one, two) = (Some(Digest::of("1")), Some(Digest::of("2")));
-    let bases = [vec![(amd.clone(), None)], vec![(amd.clone(), one)], vec![(amd.clone(), two)], vec![(arm, one), (amd, two)]];
+    let bases = [
+        vec![(amd.clone(), None)],
+        vec![(amd.clone(), one)],
+        vec![(amd.clone(), two)],
+        vec![(arm, one), (amd, two)],
+    ];
     let mut inputs = Vec::new();
     for bases in bases {
         let bases = bases.into_iter().collect();
@@ -156,7 +200,14 @@ fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
     let scene = Scene::new();
     let chain = image_chain(&[spec("below", scratch()), spec("default", scratch())]);
     let bases = [(platform("linux/amd64"), None)].into_iter().collect();
-    let tool = |text: &str| [(platform("linux/amd64"), [("uv".to_owned(), Digest::of(text))].into())].into_iter().collect();
+    let tool = |text: &str| {
+        [(
+            platform("linux/amd64"),
+            [("uv".to_owned(), Digest::of(text))].into(),
+        )]
+        .into_iter()
+        .collect()
+    };
     let (one, two): (PerPlatform<_>, PerPlatform<_>) = (tool("1"), tool("2"));
     let none = PerPlatform::default();
     let inputs = |tools, generations| {
@@ -170,7 +221,13 @@ fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
         })
         .unwrap()
     };
-    all_differ(&[inputs(&none, &[0, 0]), inputs(&one, &[0, 0]), inputs(&two, &[0, 0]), inputs(&none, &[1, 0]), inputs(&none, &[0, 1])]);
+    all_differ(&[
+        inputs(&none, &[0, 0]),
+        inputs(&one, &[0, 0]),
+        inputs(&two, &[0, 0]),
+        inputs(&none, &[1, 0]),
+        inputs(&none, &[0, 1]),
+    ]);
 }
 
 #[test]
@@ -189,13 +246,35 @@ fn every_part_of_a_config_is_part_of_its_key() {
         Box::new(|spec| spec.workdir = Some(placed("1".to_owned()))),
         Box::new(move |spec| spec.ca_certificates = Some(placed(bundle.clone()))),
         Box::new(|spec| {
-            spec.compression = spec::Sourced { value: Compression::Zstd, origin: union_build::diag::Origin::Env("X") };
+            spec.compression = spec::Sourced {
+                value: Compression::Zstd,
+                origin: union_build::diag::Origin::Env("X"),
+            };
         }),
     ];
-    let mut inputs: Vec<_> = edited(edits).into_iter().map(|spec| config(&[spec])).collect();
+    let mut inputs: Vec<_> = edited(edits)
+        .into_iter()
+        .map(|spec| config(&[spec]))
+        .collect();
     let chain = [spec("default", scratch())];
-    inputs.push(config_inputs(&image_chain(&chain), &[platform("linux/arm64")], &["hello"], &Scene::new().files()).unwrap());
-    inputs.push(config_inputs(&image_chain(&chain), &[platform("linux/amd64")], &["hello", "world"], &Scene::new().files()).unwrap());
+    inputs.push(
+        config_inputs(
+            &image_chain(&chain),
+            &[platform("linux/arm64")],
+            &["hello"],
+            &Scene::new().files(),
+        )
+        .unwrap(),
+    );
+    inputs.push(
+        config_inputs(
+            &image_chain(&chain),
+            &[platform("linux/amd64")],
+            &["hello", "world"],
+            &Scene::new().files(),
+        )
+        .unwrap(),
+    );
     all_differ(&inputs);
 }
 
@@ -203,17 +282,36 @@ fn every_part_of_a_config_is_part_of_its_key() {
 fn inputs_are_named_as_a_user_would_and_values_of_variables_are_hidden() {
     let scene = Scene::new();
     scene.write("models/weights.bin", "w", 0o644);
-    let gpu = spec::Image { copy: vec![scene.copy("models/weights.bin", "/models/weights.bin")], ..spec("gpu", scratch()) };
-    let report = spec::Image { env: map(&[("RUST_LOG", "hush-hush")]), ..spec("report", scratch()) };
+    let gpu = spec::Image {
+        copy: vec![scene.copy("models/weights.bin", "/models/weights.bin")],
+        ..spec("gpu", scratch())
+    };
+    let report = spec::Image {
+        env: map(&[("RUST_LOG", "hush-hush")]),
+        ..spec("report", scratch())
+    };
     assert_eq!(
         names(&environment(&scene, std::slice::from_ref(&gpu))),
-        ["base-image linux/amd64", "copy models/weights.bin → /models/weights.bin", "generation"]
+        [
+            "base-image linux/amd64",
+            "copy models/weights.bin → /models/weights.bin",
+            "generation"
+        ]
     );
     let chain = [gpu, report];
     let names_ = environment(&scene, &chain);
     assert!(names(&names_).contains(&"gpu: copy models/weights.bin → /models/weights.bin"));
     let config = config(&chain);
-    assert_eq!(names(&config), ["binaries", "ca-certificates", "compression", "env RUST_LOG", "platforms"]);
+    assert_eq!(
+        names(&config),
+        [
+            "binaries",
+            "ca-certificates",
+            "compression",
+            "env RUST_LOG",
+            "platforms"
+        ]
+    );
     assert!(!format!("{config:?}").contains("hush-hush"));
 }
 
@@ -221,8 +319,14 @@ fn inputs_are_named_as_a_user_would_and_values_of_variables_are_hidden() {
 fn one_copy_twice_with_another_mode_is_two_inputs() {
     let scene = Scene::new();
     scene.write("a", "1", 0o644);
-    let other = spec::Copy { mode: Some(placed(0o600)), ..scene.copy("a", "/a") };
-    let image = spec::Image { copy: vec![scene.copy("a", "/a"), other], ..spec("default", scratch()) };
+    let other = spec::Copy {
+        mode: Some(placed(0o600)),
+        ..scene.copy("a", "/a")
+    };
+    let image = spec::Image {
+        copy: vec![scene.copy("a", "/a"), other],
+        ..spec("default", scratch())
+    };
     assert!(names(&environment(&scene, &[image])).contains(&"copy a → /a (2)"));
 }
 
@@ -235,9 +339,17 @@ fn another_folder_umask_registry_or_image_name_leave_the_key_alone() {
             scene.write("conf/a", "1", mode);
             let registry = Some(placed(format!("registry-{mode}.test")));
             let name = placed(format!("name-{mode}"));
-            let image = spec::Image { copy: vec![scene.copy("conf", "/conf")], registry, name, ..spec("default", scratch()) };
+            let image = spec::Image {
+                copy: vec![scene.copy("conf", "/conf")],
+                registry,
+                name,
+                ..spec("default", scratch())
+            };
             let chain = [image];
-            (environment(&scene, &chain).key("environment"), config(&chain).key("image"))
+            (
+                environment(&scene, &chain).key("environment"),
+                config(&chain).key("image"),
+            )
         })
         .collect();
     assert_eq!(keys[0], keys[1]);

@@ -25,7 +25,10 @@ async fn hello(scene: &Scene) -> (BuildRequest, Image) {
 /// Another image: another key, another binary.
 async fn other(scene: &Scene) -> (BuildRequest, Image) {
     let binary = scene.write("other", "other", 0o755);
-    let recipe = BuildRequest { key: key("b"), ..scene.recipe(vec![spec("default", scratch())], &[("other", &binary)]) };
+    let recipe = BuildRequest {
+        key: key("b"),
+        ..scene.recipe(vec![spec("default", scratch())], &[("other", &binary)])
+    };
     let image = scene.build(&recipe).await.unwrap();
     (recipe, image)
 }
@@ -39,7 +42,9 @@ fn tar_file(scene: &Scene, path: &Path) -> TarFile {
 }
 
 fn blobs(folder: &Path) -> usize {
-    std::fs::read_dir(folder.join("blobs/sha256")).unwrap().count()
+    std::fs::read_dir(folder.join("blobs/sha256"))
+        .unwrap()
+        .count()
 }
 
 #[tokio::test]
@@ -47,14 +52,25 @@ async fn skopeo_reads_a_layout_and_copies_it() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
-    let published = layout(&scene, &folder, TagPolicy::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
+    let published = layout(&scene, &folder, TagPolicy::One)
+        .publish(&target(&recipe, "v1"), &image, false)
+        .await
+        .unwrap();
     assert_eq!(published.location, format!("oci:{}:v1", folder.display()));
     let at = format!("oci:{}:v1", folder.display());
-    let seen: Value = serde_json::from_str(&run(Command::new("skopeo").args(["inspect", &at]))).unwrap();
+    let seen: Value =
+        serde_json::from_str(&run(Command::new("skopeo").args(["inspect", &at]))).unwrap();
     assert_eq!(seen["Digest"], published.digest.to_string());
     assert_eq!(seen["Labels"]["union.key"], recipe.key.to_string());
     let copy = format!("dir:{}", scene.path("copy").display());
-    run(Command::new("skopeo").args(["copy", "--quiet", "--insecure-policy", "--preserve-digests", &at, &copy]));
+    run(Command::new("skopeo").args([
+        "copy",
+        "--quiet",
+        "--insecure-policy",
+        "--preserve-digests",
+        &at,
+        &copy,
+    ]));
 }
 
 #[tokio::test]
@@ -67,13 +83,31 @@ async fn skopeo_copies_an_index_with_all_its_platforms() {
     let image = scene.build(&recipe).await.unwrap();
     let (folder, copy) = (scene.path("layout"), scene.path("copy"));
     let place = layout(&scene, &folder, TagPolicy::One);
-    place.publish(&target(&recipe, "v1"), &image, false).await.unwrap();
-    assert_eq!(place.existence(&target(&recipe, "v1")).await.unwrap(), Existence::Found(image.top().descriptor.digest));
+    place
+        .publish(&target(&recipe, "v1"), &image, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        place.existence(&target(&recipe, "v1")).await.unwrap(),
+        Existence::Found(image.top().descriptor.digest)
+    );
     let mut skopeo = Command::new("skopeo");
-    skopeo.args(["copy", "--quiet", "--insecure-policy", "--all", "--preserve-digests"]);
-    run(skopeo.arg(format!("oci:{}:v1", folder.display())).arg(format!("oci:{}:v1", copy.display())));
-    let index: Value = serde_json::from_slice(&std::fs::read(copy.join("index.json")).unwrap()).unwrap();
-    assert_eq!(index["manifests"][0]["digest"], image.top().descriptor.digest.to_string());
+    skopeo.args([
+        "copy",
+        "--quiet",
+        "--insecure-policy",
+        "--all",
+        "--preserve-digests",
+    ]);
+    run(skopeo
+        .arg(format!("oci:{}:v1", folder.display()))
+        .arg(format!("oci:{}:v1", copy.display())));
+    let index: Value =
+        serde_json::from_slice(&std::fs::read(copy.join("index.json")).unwrap()).unwrap();
+    assert_eq!(
+        index["manifests"][0]["digest"],
+        image.top().descriptor.digest.to_string()
+    );
 }
 
 #[tokio::test]
@@ -81,13 +115,30 @@ async fn umoci_unpacks_what_was_packed() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
-    layout(&scene, &folder, TagPolicy::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
+    layout(&scene, &folder, TagPolicy::One)
+        .publish(&target(&recipe, "v1"), &image, false)
+        .await
+        .unwrap();
     let bundle = scene.path("bundle");
-    run(Command::new("umoci").args(["unpack", "--rootless", "--image"]).arg(format!("{}:v1", folder.display())).arg(&bundle));
+    run(Command::new("umoci")
+        .args(["unpack", "--rootless", "--image"])
+        .arg(format!("{}:v1", folder.display()))
+        .arg(&bundle));
     let rootfs = bundle.join("rootfs");
-    assert_eq!(std::fs::read(rootfs.join("union/bin/hello")).unwrap(), std::fs::read(program()).unwrap());
-    assert_eq!(std::fs::metadata(rootfs.join("tmp")).unwrap().permissions().mode() & 0o7777, 0o1777);
-    let config: Value = serde_json::from_slice(&std::fs::read(bundle.join("config.json")).unwrap()).unwrap();
+    assert_eq!(
+        std::fs::read(rootfs.join("union/bin/hello")).unwrap(),
+        std::fs::read(program()).unwrap()
+    );
+    assert_eq!(
+        std::fs::metadata(rootfs.join("tmp"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777,
+        0o1777
+    );
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(bundle.join("config.json")).unwrap()).unwrap();
     assert_eq!(config["process"]["args"], json!(["/union/bin/hello"]));
 }
 
@@ -97,11 +148,26 @@ async fn an_image_upon_debian_is_whole_for_other_tools() {
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
     let folder = scene.path("layout");
-    layout(&scene, &folder, TagPolicy::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
+    layout(&scene, &folder, TagPolicy::One)
+        .publish(&target(&recipe, "v1"), &image, false)
+        .await
+        .unwrap();
     let copy = format!("dir:{}", scene.path("copy").display());
-    run(Command::new("skopeo").args(["copy", "--quiet", "--insecure-policy", &format!("oci:{}:v1", folder.display()), &copy]));
-    let base = std::fs::read_dir(debian_layout().join("blobs/sha256")).unwrap().count();
-    assert_eq!((base, blobs(&folder)), (3, 4), "the base's layer, the code, a config and a manifest");
+    run(Command::new("skopeo").args([
+        "copy",
+        "--quiet",
+        "--insecure-policy",
+        &format!("oci:{}:v1", folder.display()),
+        &copy,
+    ]));
+    let base = std::fs::read_dir(debian_layout().join("blobs/sha256"))
+        .unwrap()
+        .count();
+    assert_eq!(
+        (base, blobs(&folder)),
+        (3, 4),
+        "the base's layer, the code, a config and a manifest"
+    );
     assert_eq!(TAG, "base");
 }
 
@@ -110,16 +176,30 @@ async fn podman_loads_an_archive_and_knows_its_name() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let path = scene.path("image.tar");
-    tar_file(&scene, &path).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
+    tar_file(&scene, &path)
+        .publish(&target(&recipe, "v1"), &image, false)
+        .await
+        .unwrap();
     let podman = || {
         let mut podman = Command::new("podman");
-        podman.arg("--root").arg(scene.path("podman")).arg("--runroot").arg(scene.path("podman-run")).args(["--storage-driver", "vfs"]);
+        podman
+            .arg("--root")
+            .arg(scene.path("podman"))
+            .arg("--runroot")
+            .arg(scene.path("podman-run"))
+            .args(["--storage-driver", "vfs"]);
         podman
     };
     run(podman().args(["load", "--quiet", "--input"]).arg(&path));
     let name = run(podman().args(["images", "--format", "{{.Repository}}:{{.Tag}}"]));
     assert_eq!(name.trim(), "docker.io/library/app:v1");
-    let label = run(podman().args(["image", "inspect", "app:v1", "--format", "{{index .Labels \"union.key\"}}"]));
+    let label = run(podman().args([
+        "image",
+        "inspect",
+        "app:v1",
+        "--format",
+        "{{index .Labels \"union.key\"}}",
+    ]));
     assert_eq!(label.trim(), recipe.key.to_string());
 }
 
@@ -129,15 +209,37 @@ async fn skopeo_reads_an_archive_in_both_of_its_formats() {
     let (recipe, image) = hello(&scene).await;
     let path = scene.path("image.tar");
     let place = tar_file(&scene, &path);
-    assert_eq!(place.existence(&target(&recipe, "v1")).await.unwrap(), Existence::Missing);
-    let published = place.publish(&target(&recipe, "v1"), &image, false).await.unwrap();
-    assert_eq!(place.existence(&target(&recipe, "v1")).await.unwrap(), Existence::Found(published.digest));
-    let changed = BuildRequest { key: key("b"), ..recipe };
-    assert_eq!(place.existence(&target(&changed, "v1")).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        place.existence(&target(&recipe, "v1")).await.unwrap(),
+        Existence::Missing
+    );
+    let published = place
+        .publish(&target(&recipe, "v1"), &image, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        place.existence(&target(&recipe, "v1")).await.unwrap(),
+        Existence::Found(published.digest)
+    );
+    let changed = BuildRequest {
+        key: key("b"),
+        ..recipe
+    };
+    assert_eq!(
+        place.existence(&target(&changed, "v1")).await.unwrap(),
+        Existence::Missing
+    );
     for format in ["oci-archive", "docker-archive"] {
         let at = format!("{format}:{}", path.display());
-        let seen: Value = serde_json::from_str(&run(Command::new("skopeo").args(["inspect", "--config", &at]))).unwrap();
-        assert_eq!(seen["config"]["Cmd"], json!(["/union/bin/hello"]), "{format}");
+        let seen: Value = serde_json::from_str(&run(
+            Command::new("skopeo").args(["inspect", "--config", &at])
+        ))
+        .unwrap();
+        assert_eq!(
+            seen["config"]["Cmd"],
+            json!(["/union/bin/hello"]),
+            "{format}"
+        );
     }
 }
 
@@ -147,12 +249,24 @@ async fn blobs_are_the_files_of_the_cache_and_are_sent_once() {
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
     let place = layout(&scene, &folder, TagPolicy::One);
-    let first = place.publish(&target(&recipe, "v1"), &image, false).await.unwrap();
+    let first = place
+        .publish(&target(&recipe, "v1"), &image, false)
+        .await
+        .unwrap();
     let digest = image.platforms[0].layers[1].blob.descriptor.digest;
     let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
-    assert_eq!(inode(&folder.join("blobs/sha256").join(digest.hex())), inode(&scene.cache.blob_path(&digest)));
-    let second = place.publish(&target(&recipe, "v1"), &image, false).await.unwrap();
-    assert!(first.sent > 0 && second.sent == 0 && !second.adopted, "{first:?} {second:?}");
+    assert_eq!(
+        inode(&folder.join("blobs/sha256").join(digest.hex())),
+        inode(&scene.cache.blob_path(&digest))
+    );
+    let second = place
+        .publish(&target(&recipe, "v1"), &image, false)
+        .await
+        .unwrap();
+    assert!(
+        first.sent > 0 && second.sent == 0 && !second.adopted,
+        "{first:?} {second:?}"
+    );
 }
 
 #[tokio::test]
@@ -161,10 +275,22 @@ async fn the_default_layout_holds_the_current_image_and_nothing_else() {
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let folder = scene.path("layout");
     let place = layout(&scene, &folder, TagPolicy::One);
-    place.publish(&target(&first, "v1"), &first_image, false).await.unwrap();
-    place.publish(&target(&second, "v2"), &second_image, false).await.unwrap();
-    assert_eq!(place.existence(&target(&first, "v1")).await.unwrap(), Existence::Missing);
-    assert_eq!(place.existence(&target(&second, "v2")).await.unwrap(), Existence::Found(second_image.top().descriptor.digest));
+    place
+        .publish(&target(&first, "v1"), &first_image, false)
+        .await
+        .unwrap();
+    place
+        .publish(&target(&second, "v2"), &second_image, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        place.existence(&target(&first, "v1")).await.unwrap(),
+        Existence::Missing
+    );
+    assert_eq!(
+        place.existence(&target(&second, "v2")).await.unwrap(),
+        Existence::Found(second_image.top().descriptor.digest)
+    );
     assert_eq!(blobs(&folder), 4, "scratch, code, config, manifest");
 }
 
@@ -173,10 +299,22 @@ async fn a_layout_of_the_users_own_keeps_its_other_images() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
-    place.publish(&target(&first, "v1"), &first_image, false).await.unwrap();
-    place.publish(&target(&second, "v2"), &second_image, false).await.unwrap();
-    assert_eq!(place.existence(&target(&first, "v1")).await.unwrap(), Existence::Found(first_image.top().descriptor.digest));
-    assert_eq!(place.existence(&target(&second, "v2")).await.unwrap(), Existence::Found(second_image.top().descriptor.digest));
+    place
+        .publish(&target(&first, "v1"), &first_image, false)
+        .await
+        .unwrap();
+    place
+        .publish(&target(&second, "v2"), &second_image, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        place.existence(&target(&first, "v1")).await.unwrap(),
+        Existence::Found(first_image.top().descriptor.digest)
+    );
+    assert_eq!(
+        place.existence(&target(&second, "v2")).await.unwrap(),
+        Existence::Found(second_image.top().descriptor.digest)
+    );
 }
 
 #[tokio::test]
@@ -184,12 +322,28 @@ async fn a_tag_with_another_key_is_taken_until_it_is_replaced() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
-    place.publish(&target(&first, "v1"), &first_image, false).await.unwrap();
+    place
+        .publish(&target(&first, "v1"), &first_image, false)
+        .await
+        .unwrap();
     let target = target(&second, "v1");
-    assert_eq!(place.existence(&target).await.unwrap_err().code(), Code::TagTaken);
-    assert_eq!(place.publish(&target, &second_image, false).await.unwrap_err().code(), Code::TagTaken);
+    assert_eq!(
+        place.existence(&target).await.unwrap_err().code(),
+        Code::TagTaken
+    );
+    assert_eq!(
+        place
+            .publish(&target, &second_image, false)
+            .await
+            .unwrap_err()
+            .code(),
+        Code::TagTaken
+    );
     place.publish(&target, &second_image, true).await.unwrap();
-    assert_eq!(place.existence(&target).await.unwrap(), Existence::Found(second_image.top().descriptor.digest));
+    assert_eq!(
+        place.existence(&target).await.unwrap(),
+        Existence::Found(second_image.top().descriptor.digest)
+    );
 }
 
 #[tokio::test]
@@ -197,11 +351,17 @@ async fn an_image_of_the_same_key_that_was_there_first_is_adopted() {
     let scene = Scene::new();
     let ((first, first_image), (_, second_image)) = (hello(&scene).await, other(&scene).await);
     let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
-    let published = place.publish(&target(&first, "v1"), &first_image, false).await.unwrap();
+    let published = place
+        .publish(&target(&first, "v1"), &first_image, false)
+        .await
+        .unwrap();
     // As if another machine had made other bytes from the same inputs.
     let mut twin = second_image.clone();
     twin.platforms[0].manifest = first_image.platforms[0].config.clone();
-    let adopted = place.publish(&target(&first, "v1"), &twin, false).await.unwrap();
+    let adopted = place
+        .publish(&target(&first, "v1"), &twin, false)
+        .await
+        .unwrap();
     assert!(adopted.adopted);
     assert_eq!(adopted.digest, published.digest);
 }
@@ -216,7 +376,8 @@ async fn a_layout_that_lost_a_blob_does_not_have_the_image_until_it_is_published
     let found = Existence::Found(image.top().descriptor.digest);
     place.publish(&target, &image, false).await.unwrap();
     let layer = image.platforms[0].layers[1].blob.descriptor.digest;
-    let blob = |digest: &cargo_union::sys::digest::Digest| folder.join("blobs/sha256").join(digest.hex());
+    let blob =
+        |digest: &cargo_union::sys::digest::Digest| folder.join("blobs/sha256").join(digest.hex());
     std::fs::remove_file(blob(&layer)).unwrap();
     assert_eq!(place.existence(&target).await.unwrap(), Existence::Missing);
     place.publish(&target, &image, false).await.unwrap();
@@ -237,9 +398,22 @@ async fn a_folder_with_other_things_in_it_is_left_alone() {
     std::fs::write(folder.join("thesis.tex"), "").unwrap();
     let place = layout(&scene, &folder, TagPolicy::One);
     let target = target(&recipe, "v1");
-    assert_eq!(place.prepare(&target).await.unwrap_err().code(), Code::LayoutInvalid);
-    assert_eq!(place.existence(&target).await.unwrap_err().code(), Code::LayoutInvalid);
-    assert_eq!(place.publish(&target, &image, true).await.unwrap_err().code(), Code::LayoutInvalid);
+    assert_eq!(
+        place.prepare(&target).await.unwrap_err().code(),
+        Code::LayoutInvalid
+    );
+    assert_eq!(
+        place.existence(&target).await.unwrap_err().code(),
+        Code::LayoutInvalid
+    );
+    assert_eq!(
+        place
+            .publish(&target, &image, true)
+            .await
+            .unwrap_err()
+            .code(),
+        Code::LayoutInvalid
+    );
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
 }
 
@@ -248,13 +422,23 @@ async fn two_at_once_leave_a_layout_with_both_images() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let folder = scene.path("layout");
-    let (one, two) = (layout(&scene, &folder, TagPolicy::Many), layout(&scene, &folder, TagPolicy::Many));
+    let (one, two) = (
+        layout(&scene, &folder, TagPolicy::Many),
+        layout(&scene, &folder, TagPolicy::Many),
+    );
     for round in 0..20 {
-        let (first, second) = (target(&first, &format!("a{round}")), target(&second, &format!("b{round}")));
-        let (a, b) = tokio::join!(one.publish(&first, &first_image, false), two.publish(&second, &second_image, false));
+        let (first, second) = (
+            target(&first, &format!("a{round}")),
+            target(&second, &format!("b{round}")),
+        );
+        let (a, b) = tokio::join!(
+            one.publish(&first, &first_image, false),
+            two.publish(&second, &second_image, false)
+        );
         a.unwrap();
         b.unwrap();
     }
-    let index: Value = serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
+    let index: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
     assert_eq!(index["manifests"].as_array().map(Vec::len), Some(40));
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use cargo_union::build::native::NativeBuilder;
 use cargo_union::build::{
-    self, BaseImage, BuildRequest, Builder, Executable, ImageChain, LockedBase, MeasuredFiles, PlatformBuildRequest, SourceRoots,
+    self, BaseImage, BuildRequest, Builder, Executable, ImageChain, LockedBase, MeasuredFiles,
+    PlatformBuildRequest, SourceRoots,
 };
 use cargo_union::image::layer::{Blob, BlobSource, Descriptor};
 use cargo_union::image::platform::Platform;
@@ -43,14 +44,22 @@ impl Scene {
             fetched: AtomicUsize::new(0),
             warned: Mutex::default(),
         });
-        Self { folder, cache, source }
+        Self {
+            folder,
+            cache,
+            source,
+        }
     }
 
     /// The same with the image of an OCI layout as its base.
     pub(crate) fn upon(layout: &Path) -> Self {
         let mut scene = Self::new();
-        let source =
-            LayoutSource { layout: layout.to_owned(), cache: scene.cache.clone(), fetched: AtomicUsize::new(0), warned: Mutex::default() };
+        let source = LayoutSource {
+            layout: layout.to_owned(),
+            cache: scene.cache.clone(),
+            fetched: AtomicUsize::new(0),
+            warned: Mutex::default(),
+        };
         scene.source = Arc::new(source);
         scene
     }
@@ -72,21 +81,46 @@ impl Scene {
     /// One entry of `copy`, from a path in the workspace.
     pub(crate) fn copy(&self, from: &str, to: &str) -> spec::Copy {
         let path = self.path("workspace").join(from);
-        spec::Copy { from: placed(path), typed: from.to_owned(), to: placed(to.to_owned()), mode: None, owner: None, exclude: Vec::new() }
+        spec::Copy {
+            from: placed(path),
+            typed: from.to_owned(),
+            to: placed(to.to_owned()),
+            mode: None,
+            owner: None,
+            exclude: Vec::new(),
+        }
     }
 
     /// Where copies come from.
     pub(crate) fn roots(&self) -> SourceRoots {
-        SourceRoots { workspace: self.path("workspace"), ..SourceRoots::default() }
+        SourceRoots {
+            workspace: self.path("workspace"),
+            ..SourceRoots::default()
+        }
     }
 
     /// Everything for one image, linux/amd64, upon the base if there is one. Whether binaries can start is
     /// not checked: most are no programs.
-    pub(crate) fn recipe(&self, chain: Vec<spec::Image>, binaries: &[(&str, &Path)]) -> BuildRequest {
+    pub(crate) fn recipe(
+        &self,
+        chain: Vec<spec::Image>,
+        binaries: &[(&str, &Path)],
+    ) -> BuildRequest {
         let base = self.source.locked().map(BaseImage::Locked);
-        let executables = binaries.iter().map(|(name, path)| Executable { name: (*name).to_owned(), path: (*path).to_owned() }).collect();
-        let platforms =
-            vec![PlatformBuildRequest { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables, launcher: None }];
+        let executables = binaries
+            .iter()
+            .map(|(name, path)| Executable {
+                name: (*name).to_owned(),
+                path: (*path).to_owned(),
+            })
+            .collect();
+        let platforms = vec![PlatformBuildRequest {
+            platform: platform("linux/amd64"),
+            base,
+            tools: BTreeMap::new(),
+            executables,
+            launcher: None,
+        }];
         BuildRequest {
             steps: chain.clone(),
             chain: image_chain(&chain),
@@ -107,7 +141,9 @@ impl Scene {
 
     pub(crate) async fn build(&self, recipe: &BuildRequest) -> Result<Image> {
         let reporter = Arc::new(build::Silent);
-        NativeBuilder::new(self.cache.clone(), self.source.clone(), reporter).build(recipe).await
+        NativeBuilder::new(self.cache.clone(), self.source.clone(), reporter)
+            .build(recipe)
+            .await
     }
 }
 
@@ -118,7 +154,11 @@ pub(crate) fn target(recipe: &BuildRequest, tag: &str) -> ImageTarget {
         tag: tag.to_owned(),
         reference: None,
         key: recipe.key,
-        platforms: recipe.platforms.iter().map(|recipe| recipe.platform.clone()).collect(),
+        platforms: recipe
+            .platforms
+            .iter()
+            .map(|recipe| recipe.platform.clone())
+            .collect(),
         known: None,
     }
 }
@@ -135,15 +175,24 @@ pub(crate) fn key(text: &str) -> Key {
 }
 
 pub(crate) fn placed<T>(value: T) -> Sourced<T> {
-    Sourced { value, origin: Origin::Default }
+    Sourced {
+        value,
+        origin: Origin::Default,
+    }
 }
 
 pub(crate) fn texts(texts: &[&str]) -> Vec<Sourced<String>> {
-    texts.iter().map(|text| placed((*text).to_owned())).collect()
+    texts
+        .iter()
+        .map(|text| placed((*text).to_owned()))
+        .collect()
 }
 
 pub(crate) fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, Sourced<String>> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), placed((*value).to_owned()))).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), placed((*value).to_owned())))
+        .collect()
 }
 
 /// An image spec in which nothing is set.
@@ -204,14 +253,22 @@ pub(crate) fn reference() -> Base {
 
 /// The JSON of a manifest or config.
 pub(crate) fn json(blob: &Blob) -> Value {
-    let BlobSource::Bytes(bytes) = &blob.content else { panic!("{blob:?} is not in memory") };
+    let BlobSource::Bytes(bytes) = &blob.content else {
+        panic!("{blob:?} is not in memory")
+    };
     serde_json::from_slice(bytes).unwrap()
 }
 
 /// Runs a program that must succeed, and returns what it printed.
 pub(crate) fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|cause| panic!("{command:?} does not start: {cause}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .output()
+        .unwrap_or_else(|cause| panic!("{command:?} does not start: {cause}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -230,8 +287,20 @@ pub(crate) fn program() -> &'static Path {
         let source = folder.path().join("hello.rs");
         std::fs::write(&source, SOURCE).unwrap();
         let target = "x86_64-unknown-linux-gnu";
-        let flags = ["-O", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "--target", target, "-o"];
-        run(Command::new("rustc").args(flags).arg(folder.path().join("hello")).arg(source));
+        let flags = [
+            "-O",
+            "-C",
+            "target-feature=+crt-static",
+            "-C",
+            "strip=symbols",
+            "--target",
+            target,
+            "-o",
+        ];
+        run(Command::new("rustc")
+            .args(flags)
+            .arg(folder.path().join("hello"))
+            .arg(source));
         folder
     });
     static PATH: OnceLock<PathBuf> = OnceLock::new();
@@ -249,9 +318,17 @@ pub(crate) struct LayoutSource {
 impl LayoutSource {
     /// The layout's one image, if there is a layout.
     pub(crate) fn locked(&self) -> Option<LockedBase> {
-        let index: Value = serde_json::from_slice(&std::fs::read(self.layout.join("index.json")).ok()?).unwrap();
-        let digest = index["manifests"][0]["digest"].as_str().unwrap().parse().unwrap();
-        let repository = Repository { registry: "registry.test".to_owned(), path: "library/debian".to_owned() };
+        let index: Value =
+            serde_json::from_slice(&std::fs::read(self.layout.join("index.json")).ok()?).unwrap();
+        let digest = index["manifests"][0]["digest"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let repository = Repository {
+            registry: "registry.test".to_owned(),
+            path: "library/debian".to_owned(),
+        };
         Some(LockedBase { repository, digest })
     }
 
@@ -267,7 +344,9 @@ impl LayoutSource {
 
     fn read(&self, digest: &str) -> Result<Vec<u8>> {
         let path = self.layout.join("blobs").join(digest.replace(':', "/"));
-        std::fs::read(&path).map_err(|cause| Error::new(Code::BaseMissing, format!("no blob {digest}")).because(cause))
+        std::fs::read(&path).map_err(|cause| {
+            Error::new(Code::BaseMissing, format!("no blob {digest}")).because(cause)
+        })
     }
 }
 
@@ -275,8 +354,15 @@ impl LayoutSource {
 impl BaseSource for LayoutSource {
     async fn manifest(&self, _: &Repository, digest: &str) -> Result<RawManifest> {
         let bytes = self.read(digest)?;
-        let descriptor = Descriptor { media_type: String::new(), digest: Digest::of(&bytes), size: bytes.len() as u64 };
-        Ok(RawManifest { descriptor, bytes: bytes.into() })
+        let descriptor = Descriptor {
+            media_type: String::new(),
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+        };
+        Ok(RawManifest {
+            descriptor,
+            bytes: bytes.into(),
+        })
     }
 
     fn warn(&self, warning: &str) {

@@ -13,23 +13,47 @@ use crate::scene::{Scene, json, program, reference, run, scratch, spec};
 
 /// A program that needs the C library of its base.
 fn dynamic(workshop: &Workshop, says: &str) -> PathBuf {
-    workshop.cc("dynamic", &format!("#include <stdio.h>\nint main(void) {{ puts(\"{says}\"); return 0; }}\n"), &[])
+    workshop.cc(
+        "dynamic",
+        &format!("#include <stdio.h>\nint main(void) {{ puts(\"{says}\"); return 0; }}\n"),
+        &[],
+    )
 }
 
 fn checked(scene: &Scene, base: spec::Base, program: &Path) -> BuildRequest {
-    BuildRequest { check: true, ..scene.recipe(vec![spec("default", base)], &[("program", program)]) }
+    BuildRequest {
+        check: true,
+        ..scene.recipe(vec![spec("default", base)], &[("program", program)])
+    }
 }
 
 #[tokio::test]
 async fn a_base_is_looked_into_once_in_its_life_and_for_a_static_program_never() {
     let (workshop, scene) = (Workshop::default(), Scene::upon(&debian_layout()));
-    scene.build(&checked(&scene, reference(), program())).await.unwrap();
+    scene
+        .build(&checked(&scene, reference(), program()))
+        .await
+        .unwrap();
     assert_eq!(scene.source.fetched(), 1, "the config");
-    scene.build(&checked(&scene, reference(), &dynamic(&workshop, "one"))).await.unwrap();
+    scene
+        .build(&checked(&scene, reference(), &dynamic(&workshop, "one")))
+        .await
+        .unwrap();
     assert_eq!(scene.source.fetched(), 2, "the one layer");
     std::fs::remove_dir_all(scene.cache.folder().join("blobs")).unwrap();
-    scene.build(&checked(&scene, reference(), &dynamic(&workshop, "an edit"))).await.unwrap();
-    assert_eq!(scene.source.fetched(), 3, "the config again, and not the layer");
+    scene
+        .build(&checked(
+            &scene,
+            reference(),
+            &dynamic(&workshop, "an edit"),
+        ))
+        .await
+        .unwrap();
+    assert_eq!(
+        scene.source.fetched(),
+        3,
+        "the config again, and not the layer"
+    );
 }
 
 #[tokio::test]
@@ -41,21 +65,44 @@ async fn what_a_later_layer_removes_or_hides_is_not_there() {
         let file = folder.join(name).join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, "").unwrap();
-        run(Command::new("tar").arg("-C").arg(folder.join(name)).arg("-cf").arg(&tar).arg("."));
+        run(Command::new("tar")
+            .arg("-C")
+            .arg(folder.join(name))
+            .arg("-cf")
+            .arg(&tar)
+            .arg("."));
         tar
     };
     let base = distroless();
     for (name, path, code) in [
         ("nothing", "srv/file", None),
-        ("whiteout", "lib/x86_64-linux-gnu/.wh.libc.so.6", Some(Code::LibraryMissing)),
-        ("opaque", "lib/x86_64-linux-gnu/.wh..wh..opq", Some(Code::LoaderMissing)),
+        (
+            "whiteout",
+            "lib/x86_64-linux-gnu/.wh.libc.so.6",
+            Some(Code::LibraryMissing),
+        ),
+        (
+            "opaque",
+            "lib/x86_64-linux-gnu/.wh..wh..opq",
+            Some(Code::LoaderMissing),
+        ),
         // A folder in place of a link.
-        ("folder", "lib64/ld-linux-x86-64.so.2/file", Some(Code::LoaderMissing)),
+        (
+            "folder",
+            "lib64/ld-linux-x86-64.so.2/file",
+            Some(Code::LoaderMissing),
+        ),
     ] {
         let layout = folder.join(format!("{name}.layout"));
-        layout_of(&[&base, &upper(name, path)], &serde_json::json!({}), &layout);
+        layout_of(
+            &[&base, &upper(name, path)],
+            &serde_json::json!({}),
+            &layout,
+        );
         let scene = Scene::upon(&layout);
-        let built = scene.build(&checked(&scene, reference(), &dynamic(&workshop, "hello"))).await;
+        let built = scene
+            .build(&checked(&scene, reference(), &dynamic(&workshop, "hello")))
+            .await;
         assert_eq!(built.err().map(|error| error.code()), code, "{name}");
     }
 }
@@ -67,16 +114,29 @@ async fn a_program_for_another_machine_is_refused_though_it_is_static() {
     // AArch64.
     bytes[18] = 183;
     let arm = scene.write("arm", bytes, 0o755);
-    let error = scene.build(&checked(&scene, scratch(), &arm)).await.unwrap_err();
+    let error = scene
+        .build(&checked(&scene, scratch(), &arm))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::MachineMismatch);
-    assert_eq!(error.chain()[1], "`program` is built for arm64, but the image is for linux/amd64");
+    assert_eq!(
+        error.chain()[1],
+        "`program` is built for arm64, but the image is for linux/amd64"
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_packed_of_an_image_that_is_refused() {
     let scene = Scene::new();
     let script = scene.write("script", "#!/bin/sh\n", 0o755);
-    assert_eq!(scene.build(&checked(&scene, scratch(), &script)).await.unwrap_err().code(), Code::NotExecutable);
+    assert_eq!(
+        scene
+            .build(&checked(&scene, scratch(), &script))
+            .await
+            .unwrap_err()
+            .code(),
+        Code::NotExecutable
+    );
     assert!(!scene.cache.folder().join("blobs").exists());
 }
 
@@ -84,12 +144,28 @@ async fn nothing_is_packed_of_an_image_that_is_refused() {
 async fn an_image_says_that_it_was_not_checked_and_only_then() {
     let scene = Scene::new();
     for (check, value) in [(true, None), (false, Some("skipped"))] {
-        let recipe = BuildRequest { check, ..checked(&scene, scratch(), program()) };
+        let recipe = BuildRequest {
+            check,
+            ..checked(&scene, scratch(), program())
+        };
         let image = scene.build(&recipe).await.unwrap().platforms.remove(0);
         let manifest = json(&image.manifest)["annotations"].clone();
         let labels = json(&image.config)["config"]["Labels"].clone();
-        assert_eq!((manifest["union.start-check"].as_str(), labels["union.start-check"].as_str()), (value, value));
+        assert_eq!(
+            (
+                manifest["union.start-check"].as_str(),
+                labels["union.start-check"].as_str()
+            ),
+            (value, value)
+        );
     }
-    let environment = scene.build(&scene.recipe(vec![spec("files", scratch())], &[])).await.unwrap();
-    assert_eq!(json(environment.top())["annotations"].get("union.start-check"), None, "there is nothing to check");
+    let environment = scene
+        .build(&scene.recipe(vec![spec("files", scratch())], &[]))
+        .await
+        .unwrap();
+    assert_eq!(
+        json(environment.top())["annotations"].get("union.start-check"),
+        None,
+        "there is nothing to check"
+    );
 }

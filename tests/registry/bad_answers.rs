@@ -17,15 +17,32 @@ fn is_tag(request: &Request, method: &str) -> bool {
 #[tokio::test]
 async fn a_login_does_not_follow_an_upload_to_another_host() {
     for redirect in [false, true] {
-        let other = Hostile::start(|request, _| request.path.starts_with("/elsewhere").then(|| Reply::status(201).into()));
+        let other = Hostile::start(|request, _| {
+            request
+                .path
+                .starts_with("/elsewhere")
+                .then(|| Reply::status(201).into())
+        });
         let elsewhere = format!("http://{}/elsewhere", other.host());
         let registry = Hostile::start(move |request, memory| {
             if request.header("authorization").is_none() {
-                return Some(Reply::status(401).with("WWW-Authenticate", "Basic realm=x").into());
+                return Some(
+                    Reply::status(401)
+                        .with("WWW-Authenticate", "Basic realm=x")
+                        .into(),
+                );
             }
             match (request.method.as_str(), request.path.contains("/uploads/")) {
-                ("POST", true) if !redirect => Some(Reply::status(202).with("Location", elsewhere.clone()).into()),
-                ("PUT", true) if redirect => Some(Reply::status(307).with("Location", elsewhere.clone()).into()),
+                ("POST", true) if !redirect => Some(
+                    Reply::status(202)
+                        .with("Location", elsewhere.clone())
+                        .into(),
+                ),
+                ("PUT", true) if redirect => Some(
+                    Reply::status(307)
+                        .with("Location", elsewhere.clone())
+                        .into(),
+                ),
                 // What went elsewhere is not asked for here.
                 ("PUT", false) => {
                     memory.put_manifest("acme/app", "v1", media_type::OCI_MANIFEST, b"{}");
@@ -35,11 +52,25 @@ async fn a_login_does_not_follow_an_upload_to_another_host() {
             }
         });
         let world = World::new().login(&registry.host(), "me", "secret");
-        let (target, key) = (target(&registry.host(), "acme/app", &images::key("a")), images::key("a"));
-        let _ = world.client().publish(&target, &images::of_text(&key, "x"), false).await;
+        let (target, key) = (
+            target(&registry.host(), "acme/app", &images::key("a")),
+            images::key("a"),
+        );
+        let _ = world
+            .client()
+            .publish(&target, &images::of_text(&key, "x"), false)
+            .await;
         let arrived = other.seen();
-        assert!(arrived.iter().any(|seen| seen.received > 0), "the upload did not arrive");
-        assert!(arrived.iter().all(|seen| seen.request.header("authorization").is_none()), "{arrived:?}");
+        assert!(
+            arrived.iter().any(|seen| seen.received > 0),
+            "the upload did not arrive"
+        );
+        assert!(
+            arrived
+                .iter()
+                .all(|seen| seen.request.header("authorization").is_none()),
+            "{arrived:?}"
+        );
     }
 }
 
@@ -50,11 +81,15 @@ async fn a_refused_mount_is_an_upload_to_where_the_refusal_says() {
         let registry = Hostile::start(move |request, memory| {
             request.asks("mount")?;
             // Without the blob to mount, the registry answers 202 and the place of an upload.
-            memory.blobs.retain(|(repository, _), _| repository != "base");
+            memory
+                .blobs
+                .retain(|(repository, _), _| repository != "base");
             refusing.clone().map(Act::from)
         });
         let (world, key, base) = (World::new(), images::key("a"), images::layer("base"));
-        let BlobSource::Bytes(bytes) = &base.blob.content else { unreachable!() };
+        let BlobSource::Bytes(bytes) = &base.blob.content else {
+            unreachable!()
+        };
         world
             .cache()
             .keep(
@@ -66,11 +101,32 @@ async fn a_refused_mount_is_an_upload_to_where_the_refusal_says() {
                 &base.blob.descriptor.digest,
             )
             .unwrap();
-        let remote = Blob { content: BlobSource::Remote(repository(&registry.host(), "base")), ..base.blob.clone() };
-        let image = images::single(&key, "linux/amd64", vec![Layer { blob: remote, ..base.clone() }]);
-        world.client().publish(&target(&registry.host(), "acme/app", &key), &image, false).await.unwrap();
-        assert!(world.told.has(TransferKind::Upload, base.blob.descriptor.digest));
-        assert_eq!(registry.count("POST", "/uploads/"), if refusal.is_some() { 3 } else { 2 });
+        let remote = Blob {
+            content: BlobSource::Remote(repository(&registry.host(), "base")),
+            ..base.blob.clone()
+        };
+        let image = images::single(
+            &key,
+            "linux/amd64",
+            vec![Layer {
+                blob: remote,
+                ..base.clone()
+            }],
+        );
+        world
+            .client()
+            .publish(&target(&registry.host(), "acme/app", &key), &image, false)
+            .await
+            .unwrap();
+        assert!(
+            world
+                .told
+                .has(TransferKind::Upload, base.blob.descriptor.digest)
+        );
+        assert_eq!(
+            registry.count("POST", "/uploads/"),
+            if refusal.is_some() { 3 } else { 2 }
+        );
     }
 }
 
@@ -80,25 +136,54 @@ async fn a_refusal_after_a_valid_token_is_met_with_a_new_one_once() {
     for (refusals, code) in [(1, None), (usize::MAX, Some(Code::RegistryDenied))] {
         let registry = Hostile::start(move |request, memory| {
             if token(request) {
-                return Some(Reply::status(200).body(format!(r#"{{"token":"t{}"}}"#, memory.times("GET", "/token"))).into());
+                return Some(
+                    Reply::status(200)
+                        .body(format!(
+                            r#"{{"token":"t{}"}}"#,
+                            memory.times("GET", "/token")
+                        ))
+                        .into(),
+                );
             }
             if !request.path.contains("/manifests/") {
                 return None;
             }
-            let refused = request.header("authorization").is_none_or(|header| header == "Bearer t0") || refusals == usize::MAX;
-            let challenge = format!(r#"Bearer realm="http://{}/token",service="x""#, request.header("host").unwrap_or_default());
-            refused.then(|| Reply::status(401).with("WWW-Authenticate", challenge).into())
+            let refused = request
+                .header("authorization")
+                .is_none_or(|header| header == "Bearer t0")
+                || refusals == usize::MAX;
+            let challenge = format!(
+                r#"Bearer realm="http://{}/token",service="x""#,
+                request.header("host").unwrap_or_default()
+            );
+            refused.then(|| {
+                Reply::status(401)
+                    .with("WWW-Authenticate", challenge)
+                    .into()
+            })
         });
         let target = target(&registry.host(), "acme/app", &images::key("a"));
         match (World::new().client().existence(&target).await, code) {
             (Ok(existence), None) => {
                 assert_eq!(existence, Existence::Missing);
-                assert_eq!(registry.count("GET", "/manifests/"), 0, "it was not the first question that was answered");
+                assert_eq!(
+                    registry.count("GET", "/manifests/"),
+                    0,
+                    "it was not the first question that was answered"
+                );
             }
-            (failed, Some(code)) => assert_error(failed, code, &[&registry.host(), "acme/app:v1", "docker login"]),
+            (failed, Some(code)) => assert_error(
+                failed,
+                code,
+                &[&registry.host(), "acme/app:v1", "docker login"],
+            ),
             (failed, None) => panic!("{failed:?}"),
         }
-        assert!(registry.count("GET", "/token") <= 4, "{}", registry.count("GET", "/token"));
+        assert!(
+            registry.count("GET", "/token") <= 4,
+            "{}",
+            registry.count("GET", "/token")
+        );
     }
 }
 
@@ -108,10 +193,25 @@ async fn a_tag_whose_digest_lies_is_a_mismatch() {
     let (lying, key) = (lie.clone(), images::key("a"));
     let registry = Hostile::start(move |request, memory| {
         let after = is_tag(request, "HEAD") && memory.times("PUT", "/manifests/v1") > 0;
-        after.then(|| Reply::status(200).with("Docker-Content-Digest", lying.clone()).into())
+        after.then(|| {
+            Reply::status(200)
+                .with("Docker-Content-Digest", lying.clone())
+                .into()
+        })
     });
-    let lied = World::new().client().publish(&target(&registry.host(), "acme/app", &key), &images::of_text(&key, "x"), false).await;
-    assert_error(lied, Code::DigestMismatch, &[&registry.host(), "acme/app:v1", &lie]);
+    let lied = World::new()
+        .client()
+        .publish(
+            &target(&registry.host(), "acme/app", &key),
+            &images::of_text(&key, "x"),
+            false,
+        )
+        .await;
+    assert_error(
+        lied,
+        Code::DigestMismatch,
+        &[&registry.host(), "acme/app:v1", &lie],
+    );
 }
 
 #[tokio::test]
@@ -124,8 +224,19 @@ async fn a_registry_that_changes_a_manifest_is_caught() {
             Reply::status(201).into()
         })
     });
-    let changed = World::new().client().publish(&target(&registry.host(), "acme/app", &key), &images::of_text(&key, "x"), false).await;
-    assert_error(changed, Code::DigestMismatch, &[&registry.host(), "acme/app:v1"]);
+    let changed = World::new()
+        .client()
+        .publish(
+            &target(&registry.host(), "acme/app", &key),
+            &images::of_text(&key, "x"),
+            false,
+        )
+        .await;
+    assert_error(
+        changed,
+        Code::DigestMismatch,
+        &[&registry.host(), "acme/app:v1"],
+    );
 }
 
 #[tokio::test]
@@ -134,22 +245,57 @@ async fn a_found_image_whose_bytes_are_not_its_digest_is_not_believed() {
     let lie = Digest::of("a lie").to_string();
     let registry = Hostile::start(move |request, _| {
         let manifest = r#"{"layers":[]}"#;
-        let reply =
-            || Reply::status(200).with("Docker-Content-Digest", lie.clone()).with("Content-Type", media_type::OCI_MANIFEST).body(manifest);
+        let reply = || {
+            Reply::status(200)
+                .with("Docker-Content-Digest", lie.clone())
+                .with("Content-Type", media_type::OCI_MANIFEST)
+                .body(manifest)
+        };
         request.path.contains("/manifests/").then(|| reply().into())
     });
-    let found = World::new().client().existence(&target(&registry.host(), "acme/app", &key)).await;
-    assert_error(found, Code::DigestMismatch, &[&registry.host(), "acme/app:v1"]);
+    let found = World::new()
+        .client()
+        .existence(&target(&registry.host(), "acme/app", &key))
+        .await;
+    assert_error(
+        found,
+        Code::DigestMismatch,
+        &[&registry.host(), "acme/app:v1"],
+    );
 }
 
 #[tokio::test]
 async fn a_blob_that_is_longer_than_announced_is_not_kept() {
-    let descriptor = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of("short"), size: 5 };
-    for (body, words) in [("short and then some", "sends more than the 5 bytes"), ("wrong", "instead of")] {
-        let registry = Hostile::start(move |request, _| request.path.contains("/blobs/").then(|| Reply::status(200).body(body).into()));
+    let descriptor = Descriptor {
+        media_type: media_type::OCI_LAYER.to_owned(),
+        digest: Digest::of("short"),
+        size: 5,
+    };
+    for (body, words) in [
+        ("short and then some", "sends more than the 5 bytes"),
+        ("wrong", "instead of"),
+    ] {
+        let registry = Hostile::start(move |request, _| {
+            request
+                .path
+                .contains("/blobs/")
+                .then(|| Reply::status(200).body(body).into())
+        });
         let world = World::new();
-        let long = world.client().blob(&repository(&registry.host(), "debian"), &descriptor).await;
-        assert_error(long, Code::BaseCorrupt, &[&registry.host(), "debian", &descriptor.digest.to_string(), words]);
+        let long = world
+            .client()
+            .blob(&repository(&registry.host(), "debian"), &descriptor)
+            .await;
+        assert_error(
+            long,
+            Code::BaseCorrupt,
+            &[
+                &registry.host(),
+                "debian",
+                &descriptor.digest.to_string(),
+                words,
+            ],
+        );
         assert_eq!(world.cache().blob(&descriptor.digest), None);
     }
 }
@@ -157,12 +303,20 @@ async fn a_blob_that_is_longer_than_announced_is_not_kept() {
 /// A registry that lets no tag change, and one that hides what is there until it refuses.
 fn immutable(hidden: usize) -> Hostile {
     Hostile::start(move |request, memory| {
-        let there = memory.manifests.contains_key(&("acme/app".to_owned(), "v1".to_owned()));
+        let there = memory
+            .manifests
+            .contains_key(&("acme/app".to_owned(), "v1".to_owned()));
         if is_tag(request, "HEAD") && there && memory.times("HEAD", "/manifests/v1") == hidden {
             return Some(Reply::error(404, "MANIFEST_UNKNOWN", "not yet").into());
         }
-        (is_tag(request, "PUT") && there)
-            .then(|| Reply::error(400, "TAG_INVALID", "The tag v1 cannot be overwritten because it is immutable").into())
+        (is_tag(request, "PUT") && there).then(|| {
+            Reply::error(
+                400,
+                "TAG_INVALID",
+                "The tag v1 cannot be overwritten because it is immutable",
+            )
+            .into()
+        })
     })
 }
 
@@ -170,65 +324,147 @@ fn immutable(hidden: usize) -> Hostile {
 async fn an_immutable_tag_with_our_key_satisfies_us() {
     let (registry, key) = (immutable(2), images::key("a"));
     let target = target(&registry.host(), "acme/app", &key);
-    let first = World::new().client().publish(&target, &images::of_text(&key, "one"), false).await.unwrap();
-    let second = World::new().client().publish(&target, &images::of_text(&key, "two"), false).await.unwrap();
+    let first = World::new()
+        .client()
+        .publish(&target, &images::of_text(&key, "one"), false)
+        .await
+        .unwrap();
+    let second = World::new()
+        .client()
+        .publish(&target, &images::of_text(&key, "two"), false)
+        .await
+        .unwrap();
     assert_eq!((second.digest, second.adopted), (first.digest, true));
-    assert_eq!(registry.count("PUT", "/manifests/v1"), 2, "the tag was never refused");
+    assert_eq!(
+        registry.count("PUT", "/manifests/v1"),
+        2,
+        "the tag was never refused"
+    );
 }
 
 #[tokio::test]
 async fn an_immutable_tag_does_not_move_for_a_rebuild_nor_for_another_key() {
     let (registry, key) = (immutable(usize::MAX), images::key("a"));
     let owned = target(&registry.host(), "acme/app", &key);
-    World::new().client().publish(&owned, &images::of_text(&key, "one"), false).await.unwrap();
-    let rebuilt = World::new().client().publish(&owned, &images::of_text(&key, "two"), true).await;
-    assert_error(rebuilt, Code::TagImmutable, &[&registry.host(), "acme/app:v1", "TAG_INVALID", "tag-format"]);
+    World::new()
+        .client()
+        .publish(&owned, &images::of_text(&key, "one"), false)
+        .await
+        .unwrap();
+    let rebuilt = World::new()
+        .client()
+        .publish(&owned, &images::of_text(&key, "two"), true)
+        .await;
+    assert_error(
+        rebuilt,
+        Code::TagImmutable,
+        &[&registry.host(), "acme/app:v1", "TAG_INVALID", "tag-format"],
+    );
     let (registry, other) = (immutable(2), images::key("b"));
-    let first = ImageTarget { reference: Some(repository(&registry.host(), "acme/app").tagged("v1")), ..owned };
-    World::new().client().publish(&first, &images::of_text(&key, "one"), false).await.unwrap();
-    let second = ImageTarget { key: other, ..first };
-    let taken = World::new().client().publish(&second, &images::of_text(&other, "two"), false).await;
-    assert_error(taken, Code::TagImmutable, &[&registry.host(), "acme/app:v1"]);
+    let first = ImageTarget {
+        reference: Some(repository(&registry.host(), "acme/app").tagged("v1")),
+        ..owned
+    };
+    World::new()
+        .client()
+        .publish(&first, &images::of_text(&key, "one"), false)
+        .await
+        .unwrap();
+    let second = ImageTarget {
+        key: other,
+        ..first
+    };
+    let taken = World::new()
+        .client()
+        .publish(&second, &images::of_text(&other, "two"), false)
+        .await;
+    assert_error(
+        taken,
+        Code::TagImmutable,
+        &[&registry.host(), "acme/app:v1"],
+    );
 }
 
 #[tokio::test]
 async fn a_web_page_is_not_a_registry() {
     let page = |status| {
         move |request: &Request| {
-            (request.path != "/v2/")
-                .then(|| Reply::status(status).with("Content-Type", "text/html; charset=utf-8").body("<h1>Bad</h1>").into())
+            (request.path != "/v2/").then(|| {
+                Reply::status(status)
+                    .with("Content-Type", "text/html; charset=utf-8")
+                    .body("<h1>Bad</h1>")
+                    .into()
+            })
         }
     };
-    for (status, code) in [(502, Code::RegistryFailed), (404, Code::RegistryInvalid), (200, Code::RegistryInvalid)] {
+    for (status, code) in [
+        (502, Code::RegistryFailed),
+        (404, Code::RegistryInvalid),
+        (200, Code::RegistryInvalid),
+    ] {
         let page = page(status);
         let registry = Hostile::start(move |request, _| page(request));
-        let found = World::new().client().existence(&target(&registry.host(), "acme/app", &images::key("a"))).await;
+        let found = World::new()
+            .client()
+            .existence(&target(&registry.host(), "acme/app", &images::key("a")))
+            .await;
         let status = status.to_string();
-        let words = if code == Code::RegistryFailed { vec!["web page", status.as_str()] } else { vec![] };
-        assert_error(found, code, &[&[registry.host().as_str(), "acme/app:v1"], &words[..]].concat());
+        let words = if code == Code::RegistryFailed {
+            vec!["web page", status.as_str()]
+        } else {
+            vec![]
+        };
+        assert_error(
+            found,
+            code,
+            &[&[registry.host().as_str(), "acme/app:v1"], &words[..]].concat(),
+        );
     }
 }
 
 #[tokio::test]
 async fn words_of_a_registry_are_repeated_without_tricks() {
     let long = format!("no\u{1b}[31m\r\n{}", "x".repeat(10_000));
-    let registry = Hostile::start(move |request, _| request.path.contains("/uploads/").then(|| Reply::error(403, "DENIED", &long).into()));
-    let error = World::new().client().prepare(&target(&registry.host(), "acme/app", &images::key("a"))).await.unwrap_err();
+    let registry = Hostile::start(move |request, _| {
+        request
+            .path
+            .contains("/uploads/")
+            .then(|| Reply::error(403, "DENIED", &long).into())
+    });
+    let error = World::new()
+        .client()
+        .prepare(&target(&registry.host(), "acme/app", &images::key("a")))
+        .await
+        .unwrap_err();
     let text = error.chain().join(": ");
-    assert!(text.contains("DENIED: no") && text.len() < 1000 && !text.contains(char::is_control), "{text}");
+    assert!(
+        text.contains("DENIED: no") && text.len() < 1000 && !text.contains(char::is_control),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_repository_that_has_to_be_created_first_says_so() {
     let registry = Hostile::start(|request, _| {
-        request
-            .path
-            .contains("/uploads/")
-            .then(|| Reply::error(404, "NAME_UNKNOWN", "The repository with name 'acme/app' does not exist").into())
+        request.path.contains("/uploads/").then(|| {
+            Reply::error(
+                404,
+                "NAME_UNKNOWN",
+                "The repository with name 'acme/app' does not exist",
+            )
+            .into()
+        })
     });
-    let (client, target) = (World::new().client(), target(&registry.host(), "acme/app", &images::key("a")));
+    let (client, target) = (
+        World::new().client(),
+        target(&registry.host(), "acme/app", &images::key("a")),
+    );
     assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
-    assert_error(client.prepare(&target).await, Code::RegistryMustCreate, &[&registry.host(), "acme/app", "does not exist"]);
+    assert_error(
+        client.prepare(&target).await,
+        Code::RegistryMustCreate,
+        &[&registry.host(), "acme/app", "does not exist"],
+    );
 }
 
 #[tokio::test]
@@ -236,34 +472,73 @@ async fn denied_means_missing_to_those_who_may_write() {
     for writable in [true, false] {
         let registry = Hostile::start(move |request, _| {
             if request.header("authorization").is_none() {
-                return Some(Reply::status(401).with("WWW-Authenticate", "Basic realm=x").into());
+                return Some(
+                    Reply::status(401)
+                        .with("WWW-Authenticate", "Basic realm=x")
+                        .into(),
+                );
             }
-            let denied = (request.path.contains("/manifests/") && request.method != "PUT") || !writable;
+            let denied =
+                (request.path.contains("/manifests/") && request.method != "PUT") || !writable;
             denied.then(|| Reply::error(403, "DENIED", "no access").into())
         });
-        let (world, key) = (World::new().login(&registry.host(), "me", "secret"), images::key("a"));
+        let (world, key) = (
+            World::new().login(&registry.host(), "me", "secret"),
+            images::key("a"),
+        );
         let target = target(&registry.host(), "acme/app", &key);
         let existence = world.client().existence(&target).await;
         if !writable {
-            assert_error(existence, Code::RegistryDenied, &[&registry.host(), "acme/app:v1", "DENIED: no access", "docker login"]);
+            assert_error(
+                existence,
+                Code::RegistryDenied,
+                &[
+                    &registry.host(),
+                    "acme/app:v1",
+                    "DENIED: no access",
+                    "docker login",
+                ],
+            );
             continue;
         }
         assert_eq!(existence.unwrap(), Existence::Missing);
-        assert_eq!(registry.count("DELETE", "/uploads/"), 1, "the upload was not cancelled");
+        assert_eq!(
+            registry.count("DELETE", "/uploads/"),
+            1,
+            "the upload was not cancelled"
+        );
         // Whoever may write and not read can still publish.
         let image = images::of_text(&key, "x");
-        assert_eq!(world.client().publish(&target, &image, false).await.unwrap().digest, image.top().descriptor.digest);
+        assert_eq!(
+            world
+                .client()
+                .publish(&target, &image, false)
+                .await
+                .unwrap()
+                .digest,
+            image.top().descriptor.digest
+        );
     }
 }
 
 #[tokio::test]
 async fn a_blob_that_the_registry_only_claims_to_have_is_sent_once_more() {
     let registry = Hostile::start(|request, memory| {
-        let claim = request.method == "HEAD" && request.path.contains("/blobs/") && memory.times("PUT", "/manifests/") == 0;
+        let claim = request.method == "HEAD"
+            && request.path.contains("/blobs/")
+            && memory.times("PUT", "/manifests/") == 0;
         claim.then(|| Reply::status(200).into())
     });
     let (key, world) = (images::key("a"), World::new());
-    world.client().publish(&target(&registry.host(), "acme/app", &key), &images::of_text(&key, "x"), false).await.unwrap();
+    world
+        .client()
+        .publish(
+            &target(&registry.host(), "acme/app", &key),
+            &images::of_text(&key, "x"),
+            false,
+        )
+        .await
+        .unwrap();
     assert_eq!(registry.count("PUT", "/manifests/v1"), 2);
 }
 
@@ -271,11 +546,25 @@ async fn a_blob_that_the_registry_only_claims_to_have_is_sent_once_more() {
 async fn what_the_results_know_is_found_with_one_question() {
     let (registry, world, key) = (Hostile::obedient(), World::new(), images::key("a"));
     let target = target(&registry.host(), "acme/app", &key);
-    let digest = world.client().publish(&target, &images::of_text(&key, "x"), false).await.unwrap().digest;
+    let digest = world
+        .client()
+        .publish(&target, &images::of_text(&key, "x"), false)
+        .await
+        .unwrap()
+        .digest;
     let before = registry.seen().len();
-    let known = ImageTarget { known: Some(digest), ..target };
-    assert_eq!(World::new().client().existence(&known).await.unwrap(), Existence::Found(digest));
-    let asked: Vec<_> = registry.seen()[before..].iter().map(|seen| format!("{} {}", seen.request.method, seen.request.path)).collect();
+    let known = ImageTarget {
+        known: Some(digest),
+        ..target
+    };
+    assert_eq!(
+        World::new().client().existence(&known).await.unwrap(),
+        Existence::Found(digest)
+    );
+    let asked: Vec<_> = registry.seen()[before..]
+        .iter()
+        .map(|seen| format!("{} {}", seen.request.method, seen.request.path))
+        .collect();
     assert_eq!(asked, ["GET /v2/", "HEAD /v2/acme/app/manifests/v1"]);
 }
 
@@ -284,14 +573,35 @@ async fn a_digest_that_a_head_does_not_tell_is_that_of_the_bytes() {
     let key = images::key("a");
     let image = images::of_text(&key, "x");
     let registry = Hostile::start(|request, memory| {
-        let reference = request.path.strip_prefix("/v2/acme/app/manifests/").filter(|_| request.method != "PUT")?;
-        let (kind, bytes) = memory.manifests.get(&("acme/app".to_owned(), reference.to_owned()))?;
-        let reply = Reply::status(200).with("Content-Type", format!("{kind}; charset=utf-8")).body(bytes.clone());
-        Some(reply.with("Docker-Content-Digest", format!("sha512:{}", "0".repeat(128))).into())
+        let reference = request
+            .path
+            .strip_prefix("/v2/acme/app/manifests/")
+            .filter(|_| request.method != "PUT")?;
+        let (kind, bytes) = memory
+            .manifests
+            .get(&("acme/app".to_owned(), reference.to_owned()))?;
+        let reply = Reply::status(200)
+            .with("Content-Type", format!("{kind}; charset=utf-8"))
+            .body(bytes.clone());
+        Some(
+            reply
+                .with(
+                    "Docker-Content-Digest",
+                    format!("sha512:{}", "0".repeat(128)),
+                )
+                .into(),
+        )
     });
     let (world, target) = (World::new(), target(&registry.host(), "acme/app", &key));
-    world.client().publish(&target, &image, false).await.unwrap();
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Found(image.top().descriptor.digest));
+    world
+        .client()
+        .publish(&target, &image, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Found(image.top().descriptor.digest)
+    );
 }
 
 #[tokio::test]
@@ -301,8 +611,20 @@ async fn an_error_of_which_parts_are_absent_or_null_is_understood() {
         r#"{"errors":[null,{"message":"first"},{"code":"NAME_UNKNOWN"}]}"#,
         r#"{"errors":[{"code":"NAME_UNKNOWN","message":{"text":"x"}}],"more":[]}"#,
     ] {
-        let registry = Hostile::start(move |request, _| request.path.contains("/uploads/").then(|| Reply::status(404).body(body).into()));
-        let prepared = World::new().client().prepare(&target(&registry.host(), "acme/app", &images::key("a"))).await;
-        assert_error(prepared, Code::RegistryMustCreate, &["acme/app", "NAME_UNKNOWN"]);
+        let registry = Hostile::start(move |request, _| {
+            request
+                .path
+                .contains("/uploads/")
+                .then(|| Reply::status(404).body(body).into())
+        });
+        let prepared = World::new()
+            .client()
+            .prepare(&target(&registry.host(), "acme/app", &images::key("a")))
+            .await;
+        assert_error(
+            prepared,
+            Code::RegistryMustCreate,
+            &["acme/app", "NAME_UNKNOWN"],
+        );
     }
 }

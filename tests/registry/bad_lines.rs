@@ -15,55 +15,107 @@ const CUT: usize = 2_000_000;
 
 /// Whether this is the first time that the large layer is sent.
 fn is_first_upload(request: &Request, memory: &Memory) -> bool {
-    let large = request.header("content-length").is_some_and(|length| length.parse() == Ok(SIZE));
-    request.method == "PUT" && request.path.contains("/uploads/") && large && !memory.blobs.keys().any(|(_, digest)| digest == "cut")
+    let large = request
+        .header("content-length")
+        .is_some_and(|length| length.parse() == Ok(SIZE));
+    request.method == "PUT"
+        && request.path.contains("/uploads/")
+        && large
+        && !memory.blobs.keys().any(|(_, digest)| digest == "cut")
 }
 
 /// Cuts the first upload of a large layer, and says how often which request about uploads came, and the bytes that were received.
 async fn push_cut(keep: bool) -> (usize, usize, usize) {
     let registry = Hostile::start(move |request, memory| {
         is_first_upload(request, memory).then(|| {
-            memory.blobs.insert((String::new(), "cut".to_owned()), Vec::new());
+            memory
+                .blobs
+                .insert((String::new(), "cut".to_owned()), Vec::new());
             Act::CutUpload { after: CUT, keep }
         })
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), SIZE)]);
-    let published = world.client().publish(&target(&registry.host(), "acme/app", &key), &image, false).await.unwrap();
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![images::file_layer(world.folder.path(), SIZE)],
+    );
+    let published = world
+        .client()
+        .publish(&target(&registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
     assert_eq!(published.digest, image.top().descriptor.digest);
-    let received = registry.seen().iter().filter(|seen| seen.request.path.contains("/uploads/")).map(|seen| seen.received).sum();
-    (registry.count("PATCH", "/uploads/"), registry.count("POST", "/uploads/"), received)
+    let received = registry
+        .seen()
+        .iter()
+        .filter(|seen| seen.request.path.contains("/uploads/"))
+        .map(|seen| seen.received)
+        .sum();
+    (
+        registry.count("PATCH", "/uploads/"),
+        registry.count("POST", "/uploads/"),
+        received,
+    )
 }
 
 #[tokio::test]
 async fn an_upload_that_was_cut_goes_on_from_where_it_was() {
     let (patches, posts, received) = push_cut(true).await;
-    assert_eq!((patches, posts), (1, 2), "one upload of the layer and one of the config");
-    assert!((SIZE..SIZE + 1000).contains(&received), "{received} bytes were received");
+    assert_eq!(
+        (patches, posts),
+        (1, 2),
+        "one upload of the layer and one of the config"
+    );
+    assert!(
+        (SIZE..SIZE + 1000).contains(&received),
+        "{received} bytes were received"
+    );
 }
 
 #[tokio::test]
 async fn an_upload_that_the_registry_has_lost_starts_again() {
     let (patches, posts, received) = push_cut(false).await;
     assert_eq!((patches, posts), (0, 3));
-    assert!((SIZE + CUT..SIZE + CUT + 1000).contains(&received), "{received} bytes were received");
+    assert!(
+        (SIZE + CUT..SIZE + CUT + 1000).contains(&received),
+        "{received} bytes were received"
+    );
 }
 
 #[tokio::test]
 async fn an_upload_that_is_always_cut_is_an_error_that_names_everything() {
     let registry = Hostile::start(|request, _| {
-        (request.method == "PUT" && request.path.contains("/uploads/")).then_some(Act::CutUpload { after: 10, keep: false })
+        (request.method == "PUT" && request.path.contains("/uploads/")).then_some(Act::CutUpload {
+            after: 10,
+            keep: false,
+        })
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), SIZE)]);
-    let cut = world.client().publish(&target(&registry.host(), "acme/app", &key), &image, false).await;
-    assert_error(cut, Code::RegistryUnreachable, &[&registry.host(), "acme/app:v1", "blob sha256:"]);
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![images::file_layer(world.folder.path(), SIZE)],
+    );
+    let cut = world
+        .client()
+        .publish(&target(&registry.host(), "acme/app", &key), &image, false)
+        .await;
+    assert_error(
+        cut,
+        Code::RegistryUnreachable,
+        &[&registry.host(), "acme/app:v1", "blob sha256:"],
+    );
     assert!(registry.memory().manifests.is_empty());
 }
 
 fn large() -> (Vec<u8>, Descriptor) {
     let bytes: Vec<u8> = (0..SIZE).map(|at| (at % 251) as u8).collect();
-    let descriptor = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of(&bytes), size: SIZE as u64 };
+    let descriptor = Descriptor {
+        media_type: media_type::OCI_LAYER.to_owned(),
+        digest: Digest::of(&bytes),
+        size: SIZE as u64,
+    };
     (bytes, descriptor)
 }
 
@@ -73,15 +125,28 @@ async fn pull_cut(ranges: bool) -> Vec<Option<String>> {
     let served = bytes.clone();
     let registry = Hostile::start(move |request, memory| {
         let whole = || Reply::status(200).body(served.clone());
-        match (request.path.contains("/blobs/"), memory.times("GET", "/blobs/")) {
-            (true, 0) => Some(Reply { announced: Some(SIZE), ..Reply::status(200).body(&served[..CUT]) }.into()),
+        match (
+            request.path.contains("/blobs/"),
+            memory.times("GET", "/blobs/"),
+        ) {
+            (true, 0) => Some(
+                Reply {
+                    announced: Some(SIZE),
+                    ..Reply::status(200).body(&served[..CUT])
+                }
+                .into(),
+            ),
             (true, _) if !ranges => Some(whole().into()),
             _ => None,
         }
     });
     registry.memory().put_blob("debian", &bytes);
     let world = World::new();
-    let path = world.client().blob(&repository(&registry.host(), "debian"), &descriptor).await.unwrap();
+    let path = world
+        .client()
+        .blob(&repository(&registry.host(), "debian"), &descriptor)
+        .await
+        .unwrap();
     assert_eq!(std::fs::read(path).unwrap(), bytes);
     registry
         .seen()
@@ -102,33 +167,73 @@ async fn a_download_that_was_cut_goes_on_or_starts_again() {
 async fn a_download_that_is_always_cut_keeps_nothing() {
     let (bytes, descriptor) = large();
     let registry = Hostile::start(move |request, _| {
-        request.path.contains("/blobs/").then(|| Reply { announced: Some(SIZE), ..Reply::status(200).body(&bytes[..10]) }.into())
+        request.path.contains("/blobs/").then(|| {
+            Reply {
+                announced: Some(SIZE),
+                ..Reply::status(200).body(&bytes[..10])
+            }
+            .into()
+        })
     });
     let world = World::new();
-    let cut = world.client().blob(&repository(&registry.host(), "debian"), &descriptor).await;
-    assert_error(cut, Code::BaseUnreachable, &[&registry.host(), "debian", &descriptor.digest.to_string()]);
+    let cut = world
+        .client()
+        .blob(&repository(&registry.host(), "debian"), &descriptor)
+        .await;
+    assert_error(
+        cut,
+        Code::BaseUnreachable,
+        &[&registry.host(), "debian", &descriptor.digest.to_string()],
+    );
     assert_eq!(world.cache().blob(&descriptor.digest), None);
-    let left = std::fs::read_dir(world.folder.path().join("cache/blobs/sha256")).unwrap().count();
+    let left = std::fs::read_dir(world.folder.path().join("cache/blobs/sha256"))
+        .unwrap()
+        .count();
     assert_eq!(left, 0, "a draft was left");
 }
 
 #[tokio::test]
 async fn too_many_requests_are_repeated_after_the_time_that_was_asked_for_but_not_after_an_hour() {
     let registry = Hostile::start(|request, memory| {
-        let crowded = request.path.contains("/manifests/") && memory.times("HEAD", "/manifests/") == 0;
+        let crowded =
+            request.path.contains("/manifests/") && memory.times("HEAD", "/manifests/") == 0;
         crowded.then(|| Reply::status(429).with("Retry-After", "3600").into())
     });
     let (world, key) = (World::new(), images::key("a"));
-    world.client().publish(&target(&registry.host(), "acme/app", &key), &images::of_text(&key, "x"), false).await.unwrap();
+    world
+        .client()
+        .publish(
+            &target(&registry.host(), "acme/app", &key),
+            &images::of_text(&key, "x"),
+            false,
+        )
+        .await
+        .unwrap();
     let told = world.told.lines();
-    assert!(told.iter().any(|line| line.starts_with("again in 0.02 s") && line.contains("429")), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|line| line.starts_with("again in 0.02 s") && line.contains("429")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_fails_for_a_missing_repository_is_neither_found_nor_missing() {
-    let registry = Hostile::start(|request, _| request.path.contains("/manifests/").then(|| Reply::error(500, "UNKNOWN", "oops").into()));
+    let registry = Hostile::start(|request, _| {
+        request
+            .path
+            .contains("/manifests/")
+            .then(|| Reply::error(500, "UNKNOWN", "oops").into())
+    });
     let (world, key) = (World::new(), images::key("a"));
-    let failed = world.client().existence(&target(&registry.host(), "acme/app", &key)).await;
-    assert_error(failed, Code::RegistryFailed, &[&registry.host(), "acme/app:v1", "500"]);
+    let failed = world
+        .client()
+        .existence(&target(&registry.host(), "acme/app", &key))
+        .await;
+    assert_error(
+        failed,
+        Code::RegistryFailed,
+        &[&registry.host(), "acme/app:v1", "500"],
+    );
     assert_eq!(registry.count("HEAD", "/manifests/"), 3);
 }

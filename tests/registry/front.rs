@@ -20,21 +20,40 @@ async fn every_upload_request_has_a_content_length() {
     let (client, target) = (world.client(), target(&front.host(), "acme/app", &key));
     assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
     client.prepare(&target).await.unwrap();
-    let image = images::single(&key, "linux/amd64", vec![images::layer("small"), images::file_layer(world.folder.path(), 3 * MIB)]);
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![
+            images::layer("small"),
+            images::file_layer(world.folder.path(), 3 * MIB),
+        ],
+    );
     let published = client.publish(&target, &image, false).await.unwrap();
-    assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
+    assert_eq!(
+        client.existence(&target).await.unwrap(),
+        Existence::Found(published.digest)
+    );
     assert_eq!(front.refused(), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_mount_a_resumed_and_a_cancelled_upload_have_a_content_length() {
     let cut = Hostile::start(|request, memory| {
-        let large = request.header("content-length").is_some_and(|length| length.parse() == Ok(3 * MIB));
+        let large = request
+            .header("content-length")
+            .is_some_and(|length| length.parse() == Ok(3 * MIB));
         let first = large && request.method == "PUT" && memory.times("PATCH", "/uploads/") == 0;
-        first.then_some(union_tests::hostile::Act::CutUpload { after: 2 * MIB, keep: true })
+        first.then_some(union_tests::hostile::Act::CutUpload {
+            after: 2 * MIB,
+            keep: true,
+        })
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), 3 * MIB)]);
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![images::file_layer(world.folder.path(), 3 * MIB)],
+    );
     let client = world.client();
     for path in ["acme/app", "acme/other"] {
         let target = target(&cut.host(), path, &key);
@@ -42,9 +61,23 @@ async fn a_mount_a_resumed_and_a_cancelled_upload_have_a_content_length() {
         client.publish(&target, &image, false).await.unwrap();
     }
     assert!(cut.count("PATCH", "/uploads/") > 0 && cut.count("DELETE", "/uploads/") > 0);
-    assert!(cut.seen().iter().any(|seen| seen.request.asks("mount").is_some()), "nothing was mounted");
-    for seen in cut.seen().iter().filter(|seen| ["POST", "PUT", "PATCH", "DELETE"].contains(&seen.request.method.as_str())) {
-        assert!(seen.request.header("content-length").is_some(), "{} {}", seen.request.method, seen.request.path);
+    assert!(
+        cut.seen()
+            .iter()
+            .any(|seen| seen.request.asks("mount").is_some()),
+        "nothing was mounted"
+    );
+    for seen in cut
+        .seen()
+        .iter()
+        .filter(|seen| ["POST", "PUT", "PATCH", "DELETE"].contains(&seen.request.method.as_str()))
+    {
+        assert!(
+            seen.request.header("content-length").is_some(),
+            "{} {}",
+            seen.request.method,
+            seen.request.path
+        );
     }
 }
 
@@ -53,16 +86,46 @@ async fn a_blob_above_the_limit_of_a_proxy_is_uploaded_in_chunks() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), 2 * MIB);
     let (world, key) = (World::new(), images::key("a"));
-    let layers = vec![images::file_layer(world.folder.path(), 5 * MIB + 1), images::file_layer(world.folder.path(), 3 * MIB)];
+    let layers = vec![
+        images::file_layer(world.folder.path(), 5 * MIB + 1),
+        images::file_layer(world.folder.path(), 3 * MIB),
+    ];
     let image = images::single(&key, "linux/amd64", layers.clone());
-    world.client().publish(&target(&front.host(), "acme/app", &key), &image, false).await.unwrap();
+    world
+        .client()
+        .publish(&target(&front.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
     let reader = World::new();
     for layer in &layers {
-        assert!(world.told.has(TransferKind::Upload, layer.blob.descriptor.digest));
-        reader.client().blob(&repository(registry.host(), "acme/app"), &layer.blob.descriptor).await.unwrap();
+        assert!(
+            world
+                .told
+                .has(TransferKind::Upload, layer.blob.descriptor.digest)
+        );
+        reader
+            .client()
+            .blob(
+                &repository(registry.host(), "acme/app"),
+                &layer.blob.descriptor,
+            )
+            .await
+            .unwrap();
     }
-    assert!(!front.refused().is_empty() && front.refused().len() <= 4, "{:?}", front.refused());
-    assert!(world.told.lines().iter().all(|line| !line.starts_with("again")), "{:?}", world.told.lines());
+    assert!(
+        !front.refused().is_empty() && front.refused().len() <= 4,
+        "{:?}",
+        front.refused()
+    );
+    assert!(
+        world
+            .told
+            .lines()
+            .iter()
+            .all(|line| !line.starts_with("again")),
+        "{:?}",
+        world.told.lines()
+    );
 }
 
 #[tokio::test]
@@ -72,11 +135,21 @@ async fn the_limit_of_a_host_is_remembered_for_its_other_blobs() {
     let (world, client) = (World::new(), World::new().client());
     for (name, size) in [("one", 3 * MIB), ("two", 3 * MIB + 1)] {
         let key = images::key(name);
-        let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), size)]);
-        client.publish(&target(&front.host(), name, &key), &image, false).await.unwrap();
+        let image = images::single(
+            &key,
+            "linux/amd64",
+            vec![images::file_layer(world.folder.path(), size)],
+        );
+        client
+            .publish(&target(&front.host(), name, &key), &image, false)
+            .await
+            .unwrap();
     }
     let refused = front.refused();
-    assert!(matches!(&refused[..], [one] if one.starts_with("413 PUT") && one.contains(&format!("{} bytes", 3 * MIB))), "{refused:?}");
+    assert!(
+        matches!(&refused[..], [one] if one.starts_with("413 PUT") && one.contains(&format!("{} bytes", 3 * MIB))),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -84,11 +157,39 @@ async fn a_limit_below_every_chunk_size_is_one_error_with_the_refused_size() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), MIB / 2);
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), 3 * MIB)]);
-    let refused = world.client().publish(&target(&front.host(), "acme/app", &key), &image, false).await;
-    assert_error(refused, Code::RegistryFailed, &[&front.host(), "acme/app:v1", "413", &format!("{MIB} bytes"), "client_max_body_size"]);
-    assert_eq!(front.refused().len(), 2, "the whole and the smallest part: {:?}", front.refused());
-    assert!(registry.requests().iter().any(|request| request.starts_with("DELETE ")), "the upload was not cancelled");
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![images::file_layer(world.folder.path(), 3 * MIB)],
+    );
+    let refused = world
+        .client()
+        .publish(&target(&front.host(), "acme/app", &key), &image, false)
+        .await;
+    assert_error(
+        refused,
+        Code::RegistryFailed,
+        &[
+            &front.host(),
+            "acme/app:v1",
+            "413",
+            &format!("{MIB} bytes"),
+            "client_max_body_size",
+        ],
+    );
+    assert_eq!(
+        front.refused().len(),
+        2,
+        "the whole and the smallest part: {:?}",
+        front.refused()
+    );
+    assert!(
+        registry
+            .requests()
+            .iter()
+            .any(|request| request.starts_with("DELETE ")),
+        "the upload was not cancelled"
+    );
 }
 
 #[tokio::test]
@@ -99,8 +200,15 @@ async fn a_manifest_above_the_limit_is_one_error_with_its_size() {
     let image = images::of_text(&key, "x");
     let size = image.top().descriptor.size;
     assert!(size > 300);
-    let refused = world.client().publish(&target(&front.host(), "acme/app", &key), &image, false).await;
-    assert_error(refused, Code::RegistryFailed, &[&front.host(), "413", &format!("{size} bytes")]);
+    let refused = world
+        .client()
+        .publish(&target(&front.host(), "acme/app", &key), &image, false)
+        .await;
+    assert_error(
+        refused,
+        Code::RegistryFailed,
+        &[&front.host(), "413", &format!("{size} bytes")],
+    );
     assert_eq!(front.refused().len(), 1, "{:?}", front.refused());
 }
 
@@ -111,19 +219,36 @@ async fn a_proxy_that_closes_the_connection_on_a_long_body_gets_chunks() {
     let (world, key) = (World::new(), images::key("a"));
     let layer = images::file_layer(world.folder.path(), 20 * MIB);
     let image = images::single(&key, "linux/amd64", vec![layer.clone()]);
-    world.client().publish(&target(&front.host(), "acme/app", &key), &image, false).await.unwrap();
+    world
+        .client()
+        .publish(&target(&front.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
     assert_eq!(front.refused().len(), 1, "{:?}", front.refused());
-    World::new().client().blob(&repository(registry.host(), "acme/app"), &layer.blob.descriptor).await.unwrap();
+    World::new()
+        .client()
+        .blob(
+            &repository(registry.host(), "acme/app"),
+            &layer.blob.descriptor,
+        )
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_chunk_that_is_refused_as_too_large_with_416_is_sent_in_smaller_ones() {
     // GitHub's registry takes a blob in one PUT, and no PATCH of more than 4 MiB.
     let registry = Hostile::start(|request, memory| {
-        let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length = request
+            .header("content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         match request.method.as_str() {
             "PUT" if length == 9 * MIB && memory.times("PATCH", "") == 0 => {
-                Some(union_tests::hostile::Act::CutUpload { after: 2 * MIB, keep: true })
+                Some(union_tests::hostile::Act::CutUpload {
+                    after: 2 * MIB,
+                    keep: true,
+                })
             }
             "PATCH" if length > 4 * MIB => {
                 let words = "the request body is too large and exceeds the maximum permissible limit of 4.00MiB";
@@ -133,40 +258,85 @@ async fn a_chunk_that_is_refused_as_too_large_with_416_is_sent_in_smaller_ones()
         }
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), 9 * MIB)]);
-    world.client().publish(&target(&registry.host(), "acme/app", &key), &image, false).await.unwrap();
-    assert_eq!(registry.count("PATCH", "/uploads/"), 3, "the refused rest, and two parts of it");
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![images::file_layer(world.folder.path(), 9 * MIB)],
+    );
+    world
+        .client()
+        .publish(&target(&registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        registry.count("PATCH", "/uploads/"),
+        3,
+        "the refused rest, and two parts of it"
+    );
 }
 
 #[tokio::test]
 async fn no_chunk_is_smaller_than_the_registry_takes() {
     let least = 2 * MIB;
     let registry = Hostile::start(|request, _| {
-        let whole = request.header("content-length").is_some_and(|length| length.parse() == Ok(3 * MIB));
+        let whole = request
+            .header("content-length")
+            .is_some_and(|length| length.parse() == Ok(3 * MIB));
         whole.then(|| Reply::status(413).into())
     });
     registry.memory().least_chunk = least;
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), 3 * MIB)]);
-    world.client().publish(&target(&registry.host(), "acme/app", &key), &image, false).await.unwrap();
-    let parts: Vec<usize> = registry.seen().iter().filter(|seen| seen.request.method == "PATCH").map(|seen| seen.received).collect();
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![images::file_layer(world.folder.path(), 3 * MIB)],
+    );
+    world
+        .client()
+        .publish(&target(&registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
+    let parts: Vec<usize> = registry
+        .seen()
+        .iter()
+        .filter(|seen| seen.request.method == "PATCH")
+        .map(|seen| seen.received)
+        .collect();
     assert_eq!(parts, [least, MIB]);
 }
 
 #[tokio::test]
 async fn a_registry_that_takes_no_chunks_gets_the_whole_again_after_a_cut() {
     let registry = Hostile::start(|request, memory| {
-        let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length = request
+            .header("content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         match request.method.as_str() {
-            "PUT" if length == 20 * MIB && memory.times("PUT", "/uploads/") < 2 && memory.times("PATCH", "") == 0 => {
-                Some(union_tests::hostile::Act::CutUpload { after: 2 * MIB, keep: false })
+            "PUT"
+                if length == 20 * MIB
+                    && memory.times("PUT", "/uploads/") < 2
+                    && memory.times("PATCH", "") == 0 =>
+            {
+                Some(union_tests::hostile::Act::CutUpload {
+                    after: 2 * MIB,
+                    keep: false,
+                })
             }
             "PATCH" => Some(Reply::error(405, "UNSUPPORTED", "no chunks").into()),
             _ => None,
         }
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), 20 * MIB)]);
-    world.client().publish(&target(&registry.host(), "acme/app", &key), &image, false).await.unwrap();
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![images::file_layer(world.folder.path(), 20 * MIB)],
+    );
+    world
+        .client()
+        .publish(&target(&registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
     assert_eq!(registry.count("PATCH", "/uploads/"), 1);
 }

@@ -24,20 +24,36 @@ pub(crate) fn layer(text: &str) -> Layer {
     header.set_size(text.len() as u64);
     header.set_mode(0o644);
     header.set_cksum();
-    tar.append_data(&mut header, "file", text.as_bytes()).unwrap();
+    tar.append_data(&mut header, "file", text.as_bytes())
+        .unwrap();
     let tar = tar.into_inner().unwrap();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&tar).unwrap();
-    Layer { blob: Blob::of_bytes(media_type::OCI_LAYER_GZIP, gzip.finish().unwrap()), diff_id: DiffId::of(&tar) }
+    Layer {
+        blob: Blob::of_bytes(media_type::OCI_LAYER_GZIP, gzip.finish().unwrap()),
+        diff_id: DiffId::of(&tar),
+    }
 }
 
 /// A layer of so many bytes in a file. It unpacks to nothing, which registries do not mind.
 pub(crate) fn file_layer(folder: &Path, size: usize) -> Layer {
-    let bytes: Vec<u8> = (0..size as u64).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u8).collect();
-    let descriptor = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of(&bytes), size: bytes.len() as u64 };
+    let bytes: Vec<u8> = (0..size as u64)
+        .map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u8)
+        .collect();
+    let descriptor = Descriptor {
+        media_type: media_type::OCI_LAYER.to_owned(),
+        digest: Digest::of(&bytes),
+        size: bytes.len() as u64,
+    };
     let path = folder.join(descriptor.digest.hex());
     std::fs::write(&path, &bytes).unwrap();
-    Layer { diff_id: DiffId::of(&bytes), blob: Blob { descriptor, content: BlobSource::File(path) } }
+    Layer {
+        diff_id: DiffId::of(&bytes),
+        blob: Blob {
+            descriptor,
+            content: BlobSource::File(path),
+        },
+    }
 }
 
 /// An image of these layers for one platform.
@@ -54,7 +70,15 @@ pub(crate) fn single(key: &Key, platform: &str, layers: Vec<Layer>) -> Image {
         "annotations": { "union.key": key.to_string() },
     });
     let manifest = Blob::of_bytes(media_type::OCI_MANIFEST, manifest.to_string());
-    Image { platforms: vec![PlatformImage { platform, manifest, config, layers }], index: None }
+    Image {
+        platforms: vec![PlatformImage {
+            platform,
+            manifest,
+            config,
+            layers,
+        }],
+        index: None,
+    }
 }
 
 /// An image of one layer with a text in it.
@@ -64,7 +88,10 @@ pub(crate) fn of_text(key: &Key, text: &str) -> Image {
 
 /// An index over images for one platform each.
 pub(crate) fn index(key: &Key, images: Vec<Image>) -> Image {
-    let platforms: Vec<PlatformImage> = images.into_iter().flat_map(|image| image.platforms).collect();
+    let platforms: Vec<PlatformImage> = images
+        .into_iter()
+        .flat_map(|image| image.platforms)
+        .collect();
     let entries: Vec<_> = platforms
         .iter()
         .map(|image| {
@@ -75,5 +102,8 @@ pub(crate) fn index(key: &Key, images: Vec<Image>) -> Image {
     let index = json!({
         "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries, "annotations": { "union.key": key.to_string() },
     });
-    Image { platforms, index: Some(Blob::of_bytes(media_type::OCI_INDEX, index.to_string())) }
+    Image {
+        platforms,
+        index: Some(Blob::of_bytes(media_type::OCI_INDEX, index.to_string())),
+    }
 }

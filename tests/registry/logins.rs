@@ -16,13 +16,25 @@ const PASSWORD: &str = "correct-horse-battery";
 #[tokio::test]
 async fn the_right_password_is_taken_from_dockers_file_and_the_file_is_told() {
     let registry = Registry::htpasswd("me", PASSWORD);
-    let (world, key) = (World::new().login(registry.host(), "me", PASSWORD), images::key("a"));
+    let (world, key) = (
+        World::new().login(registry.host(), "me", PASSWORD),
+        images::key("a"),
+    );
     let (client, target) = (world.client(), target(registry.host(), "acme/app", &key));
     assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
-    client.publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
+    client
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
     let told = world.told.lines();
-    let sources: Vec<&String> = told.iter().filter(|line| line.starts_with(registry.host())).collect();
-    assert!(matches!(sources[..], [one] if one.contains(".docker/config.json")), "{told:?}");
+    let sources: Vec<&String> = told
+        .iter()
+        .filter(|line| line.starts_with(registry.host()))
+        .collect();
+    assert!(
+        matches!(sources[..], [one] if one.contains(".docker/config.json")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -36,21 +48,44 @@ async fn a_wrong_password_and_none_are_denied_with_the_cure() {
         Code::RegistryDenied,
         &[registry.host(), "acme/app:v1", "401", &cure, "config.json"],
     );
-    assert_error(wrong.client().prepare(&target).await, Code::RegistryDenied, &[registry.host(), "acme/app", &cure]);
+    assert_error(
+        wrong.client().prepare(&target).await,
+        Code::RegistryDenied,
+        &[registry.host(), "acme/app", &cure],
+    );
     let none = World::new().client().existence(&target).await;
-    assert_error(none, Code::RegistryDenied, &[registry.host(), "UNAUTHORIZED", "No login", &cure]);
+    assert_error(
+        none,
+        Code::RegistryDenied,
+        &[registry.host(), "UNAUTHORIZED", "No login", &cure],
+    );
 }
 
 #[tokio::test]
 async fn a_token_is_asked_for_with_the_password() {
     let registry = Registry::token("me", PASSWORD);
-    let (world, key) = (World::new().login(registry.host(), "me", PASSWORD), images::key("a"));
+    let (world, key) = (
+        World::new().login(registry.host(), "me", PASSWORD),
+        images::key("a"),
+    );
     let (client, target) = (world.client(), target(registry.host(), "acme/app", &key));
     assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
-    let published = client.publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
-    assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
+    let published = client
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
+    assert_eq!(
+        client.existence(&target).await.unwrap(),
+        Existence::Found(published.digest)
+    );
     // One to read and one to write, however many requests there were.
-    assert_eq!(registry.tokens().asked(), [["repository:acme/app:pull"], ["repository:acme/app:pull,push"]]);
+    assert_eq!(
+        registry.tokens().asked(),
+        [
+            ["repository:acme/app:pull"],
+            ["repository:acme/app:pull,push"]
+        ]
+    );
 }
 
 #[tokio::test]
@@ -59,32 +94,81 @@ async fn an_identity_token_is_exchanged() {
     let config = serde_json::json!({ "auths": { registry.host(): { "identitytoken": IDENTITY } } });
     let (world, key) = (World::new().config(&config.to_string()), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
-    world.client().publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
+    world
+        .client()
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn without_a_login_a_token_allows_nothing_and_a_wrong_one_is_refused() {
     let registry = Registry::token("me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
-    assert_error(World::new().client().existence(&target).await, Code::RegistryDenied, &[registry.host(), "acme/app:v1", "No login"]);
-    let wrong = World::new().login(registry.host(), "me", "hunter2").client().existence(&target).await;
-    assert_error(wrong, Code::RegistryDenied, &[&registry.tokens().host(), "acme/app:v1", "config.json"]);
+    assert_error(
+        World::new().client().existence(&target).await,
+        Code::RegistryDenied,
+        &[registry.host(), "acme/app:v1", "No login"],
+    );
+    let wrong = World::new()
+        .login(registry.host(), "me", "hunter2")
+        .client()
+        .existence(&target)
+        .await;
+    assert_error(
+        wrong,
+        Code::RegistryDenied,
+        &[&registry.tokens().host(), "acme/app:v1", "config.json"],
+    );
 }
 
 #[tokio::test]
 async fn a_mount_asks_for_both_repositories_and_nothing_else_does() {
     let registry = Registry::token("me", PASSWORD);
-    let (world, key) = (World::new().login(registry.host(), "me", PASSWORD), images::key("a"));
+    let (world, key) = (
+        World::new().login(registry.host(), "me", PASSWORD),
+        images::key("a"),
+    );
     let base = images::layer("base");
     let pushed = images::single(&key, "linux/amd64", vec![base.clone()]);
-    world.client().publish(&target(registry.host(), "base", &key), &pushed, false).await.unwrap();
-    let remote = Blob { content: BlobSource::Remote(repository(registry.host(), "base")), ..base.blob.clone() };
-    let image = images::single(&key, "linux/amd64", vec![Layer { blob: remote, ..base.clone() }]);
-    world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
-    assert!(world.told.has(TransferKind::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
+    world
+        .client()
+        .publish(&target(registry.host(), "base", &key), &pushed, false)
+        .await
+        .unwrap();
+    let remote = Blob {
+        content: BlobSource::Remote(repository(registry.host(), "base")),
+        ..base.blob.clone()
+    };
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![Layer {
+            blob: remote,
+            ..base.clone()
+        }],
+    );
+    world
+        .client()
+        .publish(&target(registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
+    assert!(
+        world
+            .told
+            .has(TransferKind::Mount, base.blob.descriptor.digest),
+        "{:?}",
+        world.told.lines()
+    );
     let asked = registry.tokens().asked();
     let mounts: Vec<_> = asked.iter().filter(|scopes| scopes.len() > 1).collect();
-    assert_eq!(mounts, [&["repository:acme/app:pull,push".to_owned(), "repository:base:pull".to_owned()]]);
+    assert_eq!(
+        mounts,
+        [&[
+            "repository:acme/app:pull,push".to_owned(),
+            "repository:base:pull".to_owned()
+        ]]
+    );
 }
 
 #[tokio::test]
@@ -92,45 +176,93 @@ async fn a_helper_serves_its_host() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let config = serde_json::json!({ "credHelpers": { registry.host(): "test" } });
     let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
-    let world = World::new().config(&config.to_string()).helper("test", &answer).await;
+    let world = World::new()
+        .config(&config.to_string())
+        .helper("test", &answer)
+        .await;
     let target = target(registry.host(), "acme/app", &images::key("a"));
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
-    assert!(world.told.lines()[0].contains("docker-credential-test"), "{:?}", world.told.lines());
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
+    assert!(
+        world.told.lines()[0].contains("docker-credential-test"),
+        "{:?}",
+        world.told.lines()
+    );
 }
 
 /// A registry that wants a token even for what everybody may read, and gives it to everybody.
 fn public() -> Hostile {
-    Hostile::start(|request, _| match (request.path.as_str(), request.header("authorization")) {
-        ("/v2/", _) => None,
-        ("/token", None) => Some(Reply::status(200).body(r#"{"token":"for-everybody"}"#).into()),
-        ("/token", Some(_)) => Some(Reply::status(401).into()),
-        (_, Some("Bearer for-everybody")) => None,
-        _ => {
-            let realm = format!(r#"Bearer realm="http://{}/token""#, request.header("host").unwrap_or_default());
-            Some(Reply::status(401).with("WWW-Authenticate", realm).into())
-        }
-    })
+    Hostile::start(
+        |request, _| match (request.path.as_str(), request.header("authorization")) {
+            ("/v2/", _) => None,
+            ("/token", None) => Some(
+                Reply::status(200)
+                    .body(r#"{"token":"for-everybody"}"#)
+                    .into(),
+            ),
+            ("/token", Some(_)) => Some(Reply::status(401).into()),
+            (_, Some("Bearer for-everybody")) => None,
+            _ => {
+                let realm = format!(
+                    r#"Bearer realm="http://{}/token""#,
+                    request.header("host").unwrap_or_default()
+                );
+                Some(Reply::status(401).with("WWW-Authenticate", realm).into())
+            }
+        },
+    )
 }
 
 /// Configs that give no login for a host, and a word of the warning about each, when there is one.
 fn without_login(host: &str) -> Vec<(String, Option<&'static str>)> {
     vec![
-        (format!(r#"{{"credHelpers": {{"{host}": "absent"}}}}"#), Some("docker-credential-absent")),
-        (format!(r#"{{"credHelpers": {{"{host}": "locked"}}}}"#), Some("log in with gcloud first")),
-        (format!(r#"{{"credHelpers": {{"{host}": "../sh"}}}}"#), Some("has an invalid name")),
-        (r#"{"credsStore": "desktop.exe"}"#.to_owned(), Some("docker-credential-desktop.exe")),
-        (format!(r#"{{"auths": {{"{host}": {{"auth": "?"}}}}}}"#), Some("is not base64")),
-        (r#"{"auths": []}"#.to_owned(), Some("`auths` is not an object")),
+        (
+            format!(r#"{{"credHelpers": {{"{host}": "absent"}}}}"#),
+            Some("docker-credential-absent"),
+        ),
+        (
+            format!(r#"{{"credHelpers": {{"{host}": "locked"}}}}"#),
+            Some("log in with gcloud first"),
+        ),
+        (
+            format!(r#"{{"credHelpers": {{"{host}": "../sh"}}}}"#),
+            Some("has an invalid name"),
+        ),
+        (
+            r#"{"credsStore": "desktop.exe"}"#.to_owned(),
+            Some("docker-credential-desktop.exe"),
+        ),
+        (
+            format!(r#"{{"auths": {{"{host}": {{"auth": "?"}}}}}}"#),
+            Some("is not base64"),
+        ),
+        (
+            r#"{"auths": []}"#.to_owned(),
+            Some("`auths` is not an object"),
+        ),
         ("{".to_owned(), Some("is not a Docker config.json")),
-        (r#"{"auths": null, "credHelpers": null, "credsStore": null}"#.to_owned(), None),
+        (
+            r#"{"auths": null, "credHelpers": null, "credsStore": null}"#.to_owned(),
+            None,
+        ),
         (format!(r#"{{"auths": {{"{host}": null}}}}"#), None),
         (format!(r#"{{"credHelpers": {{"{host}": "empty"}}}}"#), None),
     ]
 }
 
 async fn world_with(config: &str) -> World {
-    let world = World::new().config(config).helper("locked", "echo log in with gcloud first; exit 1").await;
-    world.helper("empty", "echo credentials not found in native keychain; exit 1").await
+    let world = World::new()
+        .config(config)
+        .helper("locked", "echo log in with gcloud first; exit 1")
+        .await;
+    world
+        .helper(
+            "empty",
+            "echo credentials not found in native keychain; exit 1",
+        )
+        .await
 }
 
 #[tokio::test]
@@ -141,25 +273,51 @@ async fn what_everybody_may_read_needs_no_helper_and_no_valid_config() {
         let client = world.client();
         for repository in ["acme/app", "acme/other"] {
             let target = target(&registry.host(), repository, &images::key("a"));
-            assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing, "{config}");
+            assert_eq!(
+                client.existence(&target).await.unwrap(),
+                Existence::Missing,
+                "{config}"
+            );
         }
         let warnings = world.told.warnings();
-        assert_eq!(warnings.len(), usize::from(warning.is_some()), "{config}: {warnings:?}");
+        assert_eq!(
+            warnings.len(),
+            usize::from(warning.is_some()),
+            "{config}: {warnings:?}"
+        );
         for warned in &warnings {
-            assert!(warned.contains(warning.unwrap()) && warned.contains(".docker/config.json"), "{config}: {warned}");
+            assert!(
+                warned.contains(warning.unwrap()) && warned.contains(".docker/config.json"),
+                "{config}: {warned}"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn where_a_login_is_needed_the_error_says_why_there_is_none() {
-    let (registry, tokens) = (Registry::htpasswd("me", PASSWORD), Registry::token("me", PASSWORD));
+    let (registry, tokens) = (
+        Registry::htpasswd("me", PASSWORD),
+        Registry::token("me", PASSWORD),
+    );
     for host in [registry.host(), tokens.host()] {
         for (config, warning) in without_login(host) {
             let world = world_with(&config).await;
             let target = target(host, "acme/app", &images::key("a"));
-            let words = [warning.unwrap_or("No login"), if warning.is_some() { ".docker/config.json" } else { host }, "docker login"];
-            assert_error(world.client().existence(&target).await, Code::RegistryDenied, &words);
+            let words = [
+                warning.unwrap_or("No login"),
+                if warning.is_some() {
+                    ".docker/config.json"
+                } else {
+                    host
+                },
+                "docker login",
+            ];
+            assert_error(
+                world.client().existence(&target).await,
+                Code::RegistryDenied,
+                &words,
+            );
         }
     }
 }
@@ -188,8 +346,15 @@ async fn a_login_beside_a_broken_helper_is_used() {
     settings.surroundings.xdg_config = Some(home);
     let world = World { settings, ..world };
     let target = target(registry.host(), "acme/app", &images::key("a"));
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
-    assert!(matches!(&world.told.warnings()[..], [one] if one.contains("containers/auth.json")), "{:?}", world.told.lines());
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
+    assert!(
+        matches!(&world.told.warnings()[..], [one] if one.contains("containers/auth.json")),
+        "{:?}",
+        world.told.lines()
+    );
 }
 
 #[tokio::test]
@@ -197,11 +362,17 @@ async fn a_helper_is_asked_once_however_many_repositories_there_are() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let world = World::new().config(r#"{"credsStore": "test"}"#);
     let asked = world.folder.path().join("asked");
-    let script = format!(r#"cat >>'{}'; echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#, asked.display());
+    let script = format!(
+        r#"cat >>'{}'; echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#,
+        asked.display()
+    );
     let world = world.helper("test", &script).await;
     let client = world.client();
     for repository in ["acme/app", "acme/other", "third"] {
-        client.existence(&target(registry.host(), repository, &images::key("a"))).await.unwrap();
+        client
+            .existence(&target(registry.host(), repository, &images::key("a")))
+            .await
+            .unwrap();
     }
     assert_eq!(std::fs::read_to_string(asked).unwrap(), registry.host());
 }
@@ -215,15 +386,31 @@ async fn a_variable_holds_logins_as_a_config_would() {
     // It comes before the files.
     let mut world = World::new().login(registry.host(), "me", "hunter2");
     world.settings.surroundings.docker_auth_config = Some(Secret::new(text));
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
-    assert!(world.told.lines()[0].contains("DOCKER_AUTH_CONFIG"), "{:?}", world.told.lines());
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
+    assert!(
+        world.told.lines()[0].contains("DOCKER_AUTH_CONFIG"),
+        "{:?}",
+        world.told.lines()
+    );
     assert!(!format!("{:?}", world.settings).contains("auths"));
     // What it does not know is looked for in the files, as when it cannot be read.
     for text in [r#"{"auths": {"other.io": {"auth": "dTpw"}}}"#, "{hunter2"] {
         let mut world = World::new().login(registry.host(), "me", PASSWORD);
         world.settings.surroundings.docker_auth_config = Some(Secret::new(text.to_owned()));
-        assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing, "{text}");
-        assert_eq!(world.told.warnings().len(), usize::from(text.starts_with("{h")), "{:?}", world.told.lines());
+        assert_eq!(
+            world.client().existence(&target).await.unwrap(),
+            Existence::Missing,
+            "{text}"
+        );
+        assert_eq!(
+            world.told.warnings().len(),
+            usize::from(text.starts_with("{h")),
+            "{:?}",
+            world.told.lines()
+        );
         assert!(!world.told.lines().concat().contains("hunter2"));
     }
 }
@@ -235,24 +422,56 @@ async fn a_named_file_of_podman_has_to_be_valid_once_it_is_there() {
     let mut world = World::new().login(registry.host(), "me", PASSWORD);
     let named = world.folder.path().join("auth.json");
     world.settings.surroundings.registry_auth_file = Some(named.clone());
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
-    assert!(matches!(&world.told.warnings()[..], [one] if one.contains("REGISTRY_AUTH_FILE")), "{:?}", world.told.lines());
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
+    assert!(
+        matches!(&world.told.warnings()[..], [one] if one.contains("REGISTRY_AUTH_FILE")),
+        "{:?}",
+        world.told.lines()
+    );
     std::fs::write(&named, "{").unwrap();
-    assert_error(world.client().existence(&target).await, Code::CredentialsInvalid, &["auth.json", "is not a Docker config.json"]);
-    std::fs::write(&named, serde_json::json!({ "auths": { registry.host(): { "auth": "?" } } }).to_string()).unwrap();
-    assert_error(world.client().existence(&target).await, Code::CredentialsInvalid, &["auth.json", "is not base64", registry.host()]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::CredentialsInvalid,
+        &["auth.json", "is not a Docker config.json"],
+    );
+    std::fs::write(
+        &named,
+        serde_json::json!({ "auths": { registry.host(): { "auth": "?" } } }).to_string(),
+    )
+    .unwrap();
+    assert_error(
+        world.client().existence(&target).await,
+        Code::CredentialsInvalid,
+        &["auth.json", "is not base64", registry.host()],
+    );
 }
 
 #[tokio::test]
 async fn a_token_for_the_registry_is_sent_to_it_as_it_is() {
-    let registry = Hostile::start(|request, _| match (request.path.as_str(), request.header("authorization")) {
-        ("/v2/", _) | (_, Some("Bearer from-the-file")) => None,
-        _ => Some(Reply::status(401).with("WWW-Authenticate", r#"Bearer realm="http://127.0.0.1:1/token""#).into()),
+    let registry = Hostile::start(|request, _| {
+        match (request.path.as_str(), request.header("authorization")) {
+            ("/v2/", _) | (_, Some("Bearer from-the-file")) => None,
+            _ => Some(
+                Reply::status(401)
+                    .with(
+                        "WWW-Authenticate",
+                        r#"Bearer realm="http://127.0.0.1:1/token""#,
+                    )
+                    .into(),
+            ),
+        }
     });
-    let config = serde_json::json!({ "auths": { registry.host(): { "registrytoken": "from-the-file" } } });
+    let config =
+        serde_json::json!({ "auths": { registry.host(): { "registrytoken": "from-the-file" } } });
     let world = World::new().config(&config.to_string());
     let target = target(&registry.host(), "acme/app", &images::key("a"));
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
 }
 
 #[tokio::test]
@@ -262,22 +481,46 @@ async fn another_config_comes_before_the_usual_ones_and_has_to_be_there() {
     let target = target(registry.host(), "acme/app", &images::key("a"));
     let other = world.folder.path().join("other.json");
     world.settings.registry_config = Some(other.clone());
-    assert_error(world.client().existence(&target).await, Code::CredentialsInvalid, &["other.json", "registry-config"]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::CredentialsInvalid,
+        &["other.json", "registry-config"],
+    );
     std::fs::rename(world.folder.path().join(".docker/config.json"), &other).unwrap();
-    world = World { settings: world.settings.clone(), ..world }.config("{}");
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    world = World {
+        settings: world.settings.clone(),
+        ..world
+    }
+    .config("{}");
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
 }
 
 #[tokio::test]
 async fn a_login_is_not_sent_without_encryption_to_another_machine() {
     let registry = Hostile::start(|request, _| {
         let challenge = r#"Bearer realm="http://token.example.com/token",service="x""#;
-        request.path.contains("/manifests/").then(|| Reply::status(401).with("WWW-Authenticate", challenge).into())
+        request.path.contains("/manifests/").then(|| {
+            Reply::status(401)
+                .with("WWW-Authenticate", challenge)
+                .into()
+        })
     });
     let world = World::new().login(&registry.host(), "me", PASSWORD);
     let target = target(&registry.host(), "acme/app", &images::key("a"));
     let refused = world.client().existence(&target).await;
-    assert_error(refused, Code::InsecureRealm, &[&registry.host(), "acme/app:v1", "token.example.com", "insecure-registries"]);
+    assert_error(
+        refused,
+        Code::InsecureRealm,
+        &[
+            &registry.host(),
+            "acme/app:v1",
+            "token.example.com",
+            "insecure-registries",
+        ],
+    );
 }
 
 #[tokio::test]
@@ -288,23 +531,41 @@ async fn no_secret_is_in_any_error_any_report_or_any_debug_print() {
     };
     // It repeats what it is sent, wherever a careless client would print it.
     let registry = Hostile::start(|request, _| {
-        let login = request.header("authorization").unwrap_or_default().to_owned();
+        let login = request
+            .header("authorization")
+            .unwrap_or_default()
+            .to_owned();
         match (request.path.as_str(), login.is_empty()) {
             ("/v2/", _) => None,
-            (_, true) => Some(Reply::status(401).with("WWW-Authenticate", "Basic realm=x").into()),
+            (_, true) => Some(
+                Reply::status(401)
+                    .with("WWW-Authenticate", "Basic realm=x")
+                    .into(),
+            ),
             _ => Some(Reply::status(500).into()),
         }
     });
     let world = World::new().login(&registry.host(), "me", PASSWORD);
-    let (client, target) = (world.client(), target(&registry.host(), "acme/app", &images::key("a")));
+    let (client, target) = (
+        world.client(),
+        target(&registry.host(), "acme/app", &images::key("a")),
+    );
     let error = client.existence(&target).await.unwrap_err();
-    let printed =
-        format!("{error:?} {error} {:?} {} {client:?} {:?} {:?}", error.chain(), error.advice(), world.told.lines(), world.settings);
+    let printed = format!(
+        "{error:?} {error} {:?} {} {client:?} {:?} {:?}",
+        error.chain(),
+        error.advice(),
+        world.told.lines(),
+        world.settings
+    );
     for secret in [PASSWORD, &encoded] {
         assert!(!printed.contains(secret), "{printed}");
     }
     assert!(
-        registry.seen().iter().any(|seen| seen.request.header("authorization") == Some(&format!("Basic {encoded}"))),
+        registry
+            .seen()
+            .iter()
+            .any(|seen| seen.request.header("authorization") == Some(&format!("Basic {encoded}"))),
         "it was never sent"
     );
 }
@@ -315,9 +576,16 @@ fn with_token_answer(status: u16, body: &'static str) -> Hostile {
         if request.path == "/token" {
             return Some(Reply::status(status).body(body).into());
         }
-        let challenge = format!(r#"Bearer realm="http://{}/token",service="",scope="""#, request.header("host").unwrap_or_default());
+        let challenge = format!(
+            r#"Bearer realm="http://{}/token",service="",scope="""#,
+            request.header("host").unwrap_or_default()
+        );
         let allowed = request.header("authorization") == Some("Bearer T");
-        (request.path != "/v2/" && !allowed).then(|| Reply::status(401).with("WWW-Authenticate", challenge).into())
+        (request.path != "/v2/" && !allowed).then(|| {
+            Reply::status(401)
+                .with("WWW-Authenticate", challenge)
+                .into()
+        })
     })
 }
 
@@ -333,32 +601,68 @@ async fn a_token_is_taken_from_every_form_of_answer_that_docker_takes() {
     ] {
         let registry = with_token_answer(200, body);
         let target = target(&registry.host(), "acme/app", &images::key("a"));
-        assert_eq!(World::new().client().existence(&target).await.unwrap(), Existence::Missing, "{body}");
+        assert_eq!(
+            World::new().client().existence(&target).await.unwrap(),
+            Existence::Missing,
+            "{body}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_answer_without_a_usable_token_is_an_error_that_shows_nothing_of_it() {
     for (status, body, code) in [
-        (200, r#"{"token":"","access_token":""}"#, Code::RegistryInvalid),
-        (200, r#"{"token":7,"password":"correct-horse-battery"}"#, Code::RegistryInvalid),
-        (200, r#"{"token":"correct-horse-battery\u0000"}"#, Code::RegistryInvalid),
+        (
+            200,
+            r#"{"token":"","access_token":""}"#,
+            Code::RegistryInvalid,
+        ),
+        (
+            200,
+            r#"{"token":7,"password":"correct-horse-battery"}"#,
+            Code::RegistryInvalid,
+        ),
+        (
+            200,
+            r#"{"token":"correct-horse-battery\u0000"}"#,
+            Code::RegistryInvalid,
+        ),
         (200, r#"["correct-horse-battery"]"#, Code::RegistryInvalid),
-        (200, r#"{"token":"correct-horse-battery"#, Code::RegistryInvalid),
-        (200, "<html>correct-horse-battery</html>", Code::RegistryInvalid),
+        (
+            200,
+            r#"{"token":"correct-horse-battery"#,
+            Code::RegistryInvalid,
+        ),
+        (
+            200,
+            "<html>correct-horse-battery</html>",
+            Code::RegistryInvalid,
+        ),
         (200, "", Code::RegistryInvalid),
         (204, "", Code::RegistryInvalid),
         (404, r#"{"token":"T"}"#, Code::RegistryInvalid),
-        (401, r#"{"details":"correct-horse-battery"}"#, Code::RegistryDenied),
+        (
+            401,
+            r#"{"details":"correct-horse-battery"}"#,
+            Code::RegistryDenied,
+        ),
         (500, "correct-horse-battery", Code::RegistryFailed),
     ] {
         let registry = with_token_answer(status, body);
         let world = World::new().login(&registry.host(), "me", PASSWORD);
         let target = target(&registry.host(), "acme/app", &images::key("a"));
         let error = world.client().existence(&target).await.unwrap_err();
-        let text = format!("{error:?} {} {} {:?}", error.chain().join(": "), error.advice(), world.told.lines());
+        let text = format!(
+            "{error:?} {} {} {:?}",
+            error.chain().join(": "),
+            error.advice(),
+            world.told.lines()
+        );
         assert_eq!(error.code(), code, "{status} {body}: {text}");
-        assert!(text.contains(&registry.host()) && text.contains("token server"), "{status} {body}: {text}");
+        assert!(
+            text.contains(&registry.host()) && text.contains("token server"),
+            "{status} {body}: {text}"
+        );
         assert!(!text.contains(PASSWORD), "{text}");
     }
 }

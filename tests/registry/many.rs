@@ -16,12 +16,27 @@ async fn two_machines_that_publish_one_key_both_end_with_an_image_that_is_there(
     let (one, other) = (World::new(), World::new());
     let (first, second) = (one.client(), other.client());
     let (image, another) = (images::of_text(&key, "one"), images::of_text(&key, "other"));
-    let (first, second) = tokio::join!(first.publish(&target, &image, false), second.publish(&target, &another, false));
+    let (first, second) = tokio::join!(
+        first.publish(&target, &image, false),
+        second.publish(&target, &another, false)
+    );
     let (first, second) = (first.unwrap(), second.unwrap());
-    let tagged = one.client().manifest(&repository(registry.host(), "acme/app"), "v1").await.unwrap().descriptor.digest;
+    let tagged = one
+        .client()
+        .manifest(&repository(registry.host(), "acme/app"), "v1")
+        .await
+        .unwrap()
+        .descriptor
+        .digest;
     assert!([first.digest, second.digest].contains(&tagged));
     for digest in [first.digest, second.digest] {
-        one.client().manifest(&repository(registry.host(), "acme/app"), &digest.to_string()).await.unwrap();
+        one.client()
+            .manifest(
+                &repository(registry.host(), "acme/app"),
+                &digest.to_string(),
+            )
+            .await
+            .unwrap();
     }
 }
 
@@ -32,8 +47,16 @@ async fn an_image_that_appears_while_another_is_uploaded_is_adopted() {
     let digest = theirs.top().descriptor.digest;
     let registry = Hostile::obedient();
     let (target, world) = (target(&registry.host(), "acme/app", &key), World::new());
-    world.client().publish(&target, &theirs, false).await.unwrap();
-    let ours = World::new().client().publish(&target, &images::of_text(&key, "ours"), false).await.unwrap();
+    world
+        .client()
+        .publish(&target, &theirs, false)
+        .await
+        .unwrap();
+    let ours = World::new()
+        .client()
+        .publish(&target, &images::of_text(&key, "ours"), false)
+        .await
+        .unwrap();
     assert_eq!((ours.digest, ours.adopted), (digest, true));
 }
 
@@ -42,20 +65,37 @@ async fn a_tag_that_another_machine_overwrites_at_the_last_moment_is_adopted() {
     let key = images::key("a");
     let theirs = images::of_text(&key, "theirs");
     let source = Hostile::obedient();
-    World::new().client().publish(&target(&source.host(), "acme/app", &key), &theirs, false).await.unwrap();
+    World::new()
+        .client()
+        .publish(&target(&source.host(), "acme/app", &key), &theirs, false)
+        .await
+        .unwrap();
     let blobs = source.memory().blobs.clone();
     let manifests = source.memory().manifests.clone();
     // Right after our tag was written, theirs is.
     let registry = Hostile::start(move |request, memory| {
-        if request.method == "HEAD" && request.path.ends_with("/manifests/v1") && memory.times("PUT", "/manifests/v1") == 1 {
+        if request.method == "HEAD"
+            && request.path.ends_with("/manifests/v1")
+            && memory.times("PUT", "/manifests/v1") == 1
+        {
             memory.blobs.extend(blobs.clone());
             memory.manifests.extend(manifests.clone());
         }
         None
     });
-    let ours =
-        World::new().client().publish(&target(&registry.host(), "acme/app", &key), &images::of_text(&key, "ours"), false).await.unwrap();
-    assert_eq!((ours.digest, ours.adopted), (theirs.top().descriptor.digest, true));
+    let ours = World::new()
+        .client()
+        .publish(
+            &target(&registry.host(), "acme/app", &key),
+            &images::of_text(&key, "ours"),
+            false,
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (ours.digest, ours.adopted),
+        (theirs.top().descriptor.digest, true)
+    );
 }
 
 #[tokio::test]
@@ -65,34 +105,73 @@ async fn images_that_share_a_layer_send_it_once_and_mount_it_elsewhere() {
     let shared = images::file_layer(world.folder.path(), 1_000_000);
     let push = |name: &'static str| {
         let (key, layers) = (images::key(name), vec![shared.clone(), images::layer(name)]);
-        let (client, target) = (&client, target(registry.host(), &format!("acme/{name}"), &key));
-        async move { client.publish(&target, &images::single(&key, "linux/amd64", layers), false).await.unwrap().sent }
+        let (client, target) = (
+            &client,
+            target(registry.host(), &format!("acme/{name}"), &key),
+        );
+        async move {
+            client
+                .publish(&target, &images::single(&key, "linux/amd64", layers), false)
+                .await
+                .unwrap()
+                .sent
+        }
     };
     let (one, two, three) = tokio::join!(push("one"), push("two"), push("three"));
-    assert!((1_000_000..1_010_000).contains(&(one + two + three)), "{one} + {two} + {three}");
-    assert!(world.told.has(TransferKind::Mount, shared.blob.descriptor.digest));
+    assert!(
+        (1_000_000..1_010_000).contains(&(one + two + three)),
+        "{one} + {two} + {three}"
+    );
+    assert!(
+        world
+            .told
+            .has(TransferKind::Mount, shared.blob.descriptor.digest)
+    );
 }
 
 #[tokio::test]
 async fn one_request_at_a_time_is_enough_for_everything() {
     let (registry, mut world, key) = (Registry::open(), World::new(), images::key("a"));
     world.settings.max_parallel = 1;
-    let layers: Vec<Layer> = (0..8).map(|number| images::layer(&number.to_string())).collect();
+    let layers: Vec<Layer> = (0..8)
+        .map(|number| images::layer(&number.to_string()))
+        .collect();
     let image = images::single(&key, "linux/amd64", layers);
-    world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
+    world
+        .client()
+        .publish(&target(registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn an_interrupted_push_leaves_no_tag_and_the_next_one_goes_on() {
     let key = images::key("a");
     let registry = Hostile::start(|request, memory| {
-        let first_tag = request.method == "PUT" && request.path.ends_with("/manifests/v1") && memory.times("PUT", "/manifests/") < 3;
+        let first_tag = request.method == "PUT"
+            && request.path.ends_with("/manifests/v1")
+            && memory.times("PUT", "/manifests/") < 3;
         first_tag.then(|| Reply::cut().into())
     });
-    let (target, image) = (target(&registry.host(), "acme/app", &key), images::of_text(&key, "hello"));
-    World::new().client().publish(&target, &image, false).await.unwrap_err();
+    let (target, image) = (
+        target(&registry.host(), "acme/app", &key),
+        images::of_text(&key, "hello"),
+    );
+    World::new()
+        .client()
+        .publish(&target, &image, false)
+        .await
+        .unwrap_err();
     assert!(registry.memory().manifests.is_empty());
     let before = registry.count("PUT", "/blobs/uploads/");
-    World::new().client().publish(&target, &image, false).await.unwrap();
-    assert_eq!(registry.count("PUT", "/blobs/uploads/"), before, "a blob was sent again");
+    World::new()
+        .client()
+        .publish(&target, &image, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        registry.count("PUT", "/blobs/uploads/"),
+        before,
+        "a blob was sent again"
+    );
 }

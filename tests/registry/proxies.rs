@@ -21,7 +21,12 @@ fn disguised(registry: &Registry) -> String {
 }
 
 fn proxies(variables: &[(&str, &str)]) -> Proxies {
-    Proxies::of(|name| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value))
+    Proxies::of(|name| {
+        variables
+            .iter()
+            .find(|(variable, _)| *variable == name)
+            .map(|(_, value)| *value)
+    })
 }
 
 /// A client that takes a registry for insecure, with some variables.
@@ -37,10 +42,22 @@ async fn a_registry_is_pushed_to_through_proxies_of_http_and_of_socks() {
     let (proxy, key) = (Proxy::open(), images::key("a"));
     let (plain, secure) = (Registry::open(), Registry::tls());
     for (variables, word) in [
-        (&[("HTTPS_PROXY", format!("http://{}", proxy.host())), ("http_proxy", proxy.host())][..], "CONNECT"),
-        (&[("ALL_PROXY", format!("socks5h://{}", proxy.host()))], "SOCKS"),
+        (
+            &[
+                ("HTTPS_PROXY", format!("http://{}", proxy.host())),
+                ("http_proxy", proxy.host()),
+            ][..],
+            "CONNECT",
+        ),
+        (
+            &[("ALL_PROXY", format!("socks5h://{}", proxy.host()))],
+            "SOCKS",
+        ),
     ] {
-        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let variables: Vec<(&str, &str)> = variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         for registry in [&plain, &secure] {
             let host = named(registry);
             let mut world = world(&host, &variables);
@@ -49,9 +66,19 @@ async fn a_registry_is_pushed_to_through_proxies_of_http_and_of_socks() {
                 world.settings.surroundings.ssl_cert_file = Some(registry.authority());
             }
             let (client, target) = (world.client(), target(&host, "acme/app", &key));
-            let published = client.publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
-            assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
-            assert!(proxy.seen().contains(&format!("{word} {host}")), "{:?}", proxy.seen());
+            let published = client
+                .publish(&target, &images::of_text(&key, "hello"), false)
+                .await
+                .unwrap();
+            assert_eq!(
+                client.existence(&target).await.unwrap(),
+                Existence::Found(published.digest)
+            );
+            assert!(
+                proxy.seen().contains(&format!("{word} {host}")),
+                "{:?}",
+                proxy.seen()
+            );
         }
     }
     let asked = format!("GET http://{}/v2/", named(&plain));
@@ -66,15 +93,35 @@ async fn exceptions_are_reached_without_a_proxy() {
     let with_port = format!("0.0.0.0:{port}");
     for exceptions in ["0.0.0.0", "0.0.0.0/8", &*with_port, "a.test,*"] {
         for name in ["NO_PROXY", "no_proxy"] {
-            let variables = [("HTTP_PROXY", &*url), ("HTTPS_PROXY", &url), ("NO_PROXY", ""), (name, exceptions)];
-            let variables = if name == "NO_PROXY" { [variables[0], variables[1], variables[3], variables[3]] } else { variables };
+            let variables = [
+                ("HTTP_PROXY", &*url),
+                ("HTTPS_PROXY", &url),
+                ("NO_PROXY", ""),
+                (name, exceptions),
+            ];
+            let variables = if name == "NO_PROXY" {
+                [variables[0], variables[1], variables[3], variables[3]]
+            } else {
+                variables
+            };
             let target = target(&host, "acme/app", &images::key("a"));
-            assert_eq!(world(&host, &variables).client().existence(&target).await.unwrap(), Existence::Missing);
+            assert_eq!(
+                world(&host, &variables)
+                    .client()
+                    .existence(&target)
+                    .await
+                    .unwrap(),
+                Existence::Missing
+            );
             assert_eq!(proxy.seen(), [""; 0], "{name}={exceptions}");
         }
     }
     let target = target(&host, "acme/app", &images::key("a"));
-    world(&host, &[("HTTP_PROXY", &url), ("NO_PROXY", "0.0.0.1")]).client().existence(&target).await.unwrap();
+    world(&host, &[("HTTP_PROXY", &url), ("NO_PROXY", "0.0.0.1")])
+        .client()
+        .existence(&target)
+        .await
+        .unwrap();
     assert!(!proxy.seen().is_empty());
 }
 
@@ -82,22 +129,41 @@ async fn exceptions_are_reached_without_a_proxy() {
 async fn a_dead_proxy_is_named_and_the_registry_behind_it_is_not_to_blame() {
     let (registry, dead) = (Registry::open(), Proxy::dead());
     let (http, socks) = (format!("http://{dead}"), format!("socks5h://{dead}"));
-    for (name, url) in [("HTTP_PROXY", &http), ("HTTPS_PROXY", &http), ("ALL_PROXY", &http), ("ALL_PROXY", &socks)] {
+    for (name, url) in [
+        ("HTTP_PROXY", &http),
+        ("HTTPS_PROXY", &http),
+        ("ALL_PROXY", &http),
+        ("ALL_PROXY", &socks),
+    ] {
         // What is listed may go without encryption, which it does; the other one is asked with it only.
-        for (host, variables) in [(disguised(&registry), vec![(name, &**url)]), (named(&registry), vec![(name, &**url)])] {
+        for (host, variables) in [
+            (disguised(&registry), vec![(name, &**url)]),
+            (named(&registry), vec![(name, &**url)]),
+        ] {
             let mut world = world(&host, &variables);
             if host == named(&registry) {
                 world.settings.insecure.clear();
                 world.settings.surroundings.proxies = proxies(&[("HTTPS_PROXY", url)]);
             }
-            let failed = world.client().existence(&target(&host, "acme/app", &images::key("a"))).await;
+            let failed = world
+                .client()
+                .existence(&target(&host, "acme/app", &images::key("a")))
+                .await;
             if host == disguised(&registry) && name == "HTTPS_PROXY" {
-                assert_eq!(failed.unwrap(), Existence::Missing, "it is reached without encryption and without a proxy");
+                assert_eq!(
+                    failed.unwrap(),
+                    Existence::Missing,
+                    "it is reached without encryption and without a proxy"
+                );
                 continue;
             }
             let text = format!("{failed:?}");
             assert!(!text.contains("does not speak TLS"), "{text}");
-            assert_error(failed, Code::RegistryUnreachable, &[&host, &dead, "PROXY", "NO_PROXY", "through the proxy"]);
+            assert_error(
+                failed,
+                Code::RegistryUnreachable,
+                &[&host, &dead, "PROXY", "NO_PROXY", "through the proxy"],
+            );
         }
     }
 }
@@ -109,17 +175,27 @@ async fn a_proxy_that_wants_a_login_is_named_at_once_and_gets_the_one_of_its_add
     let target = target(&host, "acme/app", &images::key("a"));
     for login in ["", "me:hunter3@"] {
         let url = format!("http://{login}{}", proxy.host());
-        for variables in [&[("HTTP_PROXY", &*url)][..], &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)]] {
+        for variables in [
+            &[("HTTP_PROXY", &*url)][..],
+            &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)],
+        ] {
             let world = world(&host, variables);
             let refused = world.client().existence(&target).await;
             assert!(!format!("{refused:?}").contains("hunter3"), "{refused:?}");
-            assert_error(refused, Code::RegistryUnreachable, &[&host, &proxy.host(), "407", "_PROXY"]);
+            assert_error(
+                refused,
+                Code::RegistryUnreachable,
+                &[&host, &proxy.host(), "407", "_PROXY"],
+            );
             assert_eq!(world.told.lines(), [""; 0], "it does not help to try again");
         }
     }
     let url = format!("http://me:hunter2@{}", proxy.host());
     let world = world(&host, &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)]);
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
 }
 
 #[tokio::test]
@@ -128,9 +204,14 @@ async fn a_proxy_that_refuses_to_connect_is_named() {
     let target = target("registry.corp.test", "acme/app", &images::key("a"));
     for scheme in ["http", "socks5h"] {
         let mut world = World::new();
-        world.settings.surroundings.proxies = proxies(&[("https_proxy", &format!("{scheme}://{}", proxy.host()))]);
+        world.settings.surroundings.proxies =
+            proxies(&[("https_proxy", &format!("{scheme}://{}", proxy.host()))]);
         let refused = world.client().existence(&target).await;
-        assert_error(refused, Code::RegistryUnreachable, &["registry.corp.test", &proxy.host(), "https_proxy"]);
+        assert_error(
+            refused,
+            Code::RegistryUnreachable,
+            &["registry.corp.test", &proxy.host(), "https_proxy"],
+        );
     }
 }
 
@@ -146,9 +227,22 @@ async fn a_proxy_that_may_have_answered_for_the_registry_is_named() {
         ("403 Forbidden", Code::RegistryDenied),
     ] {
         let proxy = Proxy::answering(status);
-        let failed = world(&host, &[("HTTP_PROXY", &format!("http://{}", proxy.host()))]).client().existence(&target).await;
+        let failed = world(
+            &host,
+            &[("HTTP_PROXY", &format!("http://{}", proxy.host()))],
+        )
+        .client()
+        .existence(&target)
+        .await;
         let shown = format!("{host} answered {status}");
-        let words = [&*shown, "through the proxy", &proxy.host(), "of HTTP_PROXY", "may be the proxy's own", "NO_PROXY"];
+        let words = [
+            &*shown,
+            "through the proxy",
+            &proxy.host(),
+            "of HTTP_PROXY",
+            "may be the proxy's own",
+            "NO_PROXY",
+        ];
         assert_error(failed, code, &words);
     }
 }
@@ -161,10 +255,16 @@ async fn a_proxy_that_has_not_answered_is_not_to_blame() {
         (request.path != "/v2/").then(|| own.into())
     });
     let proxy = Proxy::open();
-    let (http, socks) = (format!("http://{}", proxy.host()), format!("socks5h://{}", proxy.host()));
+    let (http, socks) = (
+        format!("http://{}", proxy.host()),
+        format!("socks5h://{}", proxy.host()),
+    );
     let host = registry.host().replace("127.0.0.1", "0.0.0.0");
     for variable in [("HTTP_PROXY", &*http), ("ALL_PROXY", &socks)] {
-        let failed = world(&host, &[variable]).client().existence(&target(&host, "acme/app", &images::key("a"))).await;
+        let failed = world(&host, &[variable])
+            .client()
+            .existence(&target(&host, "acme/app", &images::key("a")))
+            .await;
         assert!(!format!("{failed:?}").contains("proxy"), "{failed:?}");
         assert_error(failed, Code::RegistryFailed, &[&host, "503"]);
     }
@@ -175,25 +275,53 @@ async fn a_proxy_that_has_not_answered_is_not_to_blame() {
 async fn an_encrypted_proxy_that_is_not_encrypted_is_named() {
     let proxy = Proxy::open();
     let mut world = World::new();
-    world.settings.surroundings.proxies = proxies(&[("HTTPS_PROXY", &format!("https://{}", proxy.host()))]);
-    let failed = world.client().existence(&target("registry.corp.test", "acme/app", &images::key("a"))).await;
-    assert_error(failed, Code::RegistryUnreachable, &["registry.corp.test", &proxy.host(), "HTTPS_PROXY"]);
+    world.settings.surroundings.proxies =
+        proxies(&[("HTTPS_PROXY", &format!("https://{}", proxy.host()))]);
+    let failed = world
+        .client()
+        .existence(&target("registry.corp.test", "acme/app", &images::key("a")))
+        .await;
+    assert_error(
+        failed,
+        Code::RegistryUnreachable,
+        &["registry.corp.test", &proxy.host(), "HTTPS_PROXY"],
+    );
 }
 
 #[tokio::test]
 async fn a_registry_that_does_not_speak_tls_is_named_with_the_proxy_before_it() {
     let (registry, proxy) = (Registry::open(), Proxy::open());
     let mut world = World::new();
-    world.settings.surroundings.proxies = proxies(&[("HTTPS_PROXY", &format!("http://{}", proxy.host()))]);
-    let failed = world.client().existence(&target(&named(&registry), "acme/app", &images::key("a"))).await;
-    assert_error(failed, Code::TlsFailed, &[&named(&registry), "does not speak TLS", &proxy.host(), "insecure-registries"]);
+    world.settings.surroundings.proxies =
+        proxies(&[("HTTPS_PROXY", &format!("http://{}", proxy.host()))]);
+    let failed = world
+        .client()
+        .existence(&target(&named(&registry), "acme/app", &images::key("a")))
+        .await;
+    assert_error(
+        failed,
+        Code::TlsFailed,
+        &[
+            &named(&registry),
+            "does not speak TLS",
+            &proxy.host(),
+            "insecure-registries",
+        ],
+    );
 }
 
 #[tokio::test]
 async fn a_variable_that_names_no_proxy_is_named() {
     let mut world = World::new();
     world.settings.surroundings.proxies = proxies(&[("ALL_PROXY", "gopher://me:hunter2@proxy")]);
-    let failed = world.client().existence(&target("registry.corp.test", "acme/app", &images::key("a"))).await;
+    let failed = world
+        .client()
+        .existence(&target("registry.corp.test", "acme/app", &images::key("a")))
+        .await;
     assert!(!format!("{failed:?}").contains("hunter2"), "{failed:?}");
-    assert_error(failed, Code::SettingInvalid, &["ALL_PROXY", "gopher", "socks5h"]);
+    assert_error(
+        failed,
+        Code::SettingInvalid,
+        &["ALL_PROXY", "gopher", "socks5h"],
+    );
 }

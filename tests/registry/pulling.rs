@@ -14,7 +14,16 @@ use crate::world::{World, assert_error, repository, target};
 
 async fn push_base(host: &str, path: &str, text: &str) -> Digest {
     let key = images::key(text);
-    World::new().client().publish(&target(host, path, &key), &images::of_text(&key, text), false).await.unwrap().digest
+    World::new()
+        .client()
+        .publish(
+            &target(host, path, &key),
+            &images::of_text(&key, text),
+            false,
+        )
+        .await
+        .unwrap()
+        .digest
 }
 
 #[tokio::test]
@@ -23,7 +32,11 @@ async fn a_mirror_serves_docker_hub() {
     let digest = push_base(registry.host(), "hub/library/debian", "debian").await;
     let world = World::new().mirror("docker.io", &format!("{}/hub", registry.host()));
     let base: BaseRef = "debian:v1".parse().unwrap();
-    let manifest = world.client().manifest(&base.repository, "v1").await.unwrap();
+    let manifest = world
+        .client()
+        .manifest(&base.repository, "v1")
+        .await
+        .unwrap();
     assert_eq!(manifest.descriptor.digest, digest);
 }
 
@@ -31,10 +44,18 @@ async fn a_mirror_serves_docker_hub() {
 async fn the_registry_itself_is_asked_when_its_mirror_has_nothing_or_is_away() {
     let (registry, empty) = (Registry::open(), Registry::open());
     let digest = push_base(registry.host(), "debian", "debian").await;
-    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let away = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
     for mirror in [empty.host(), &away] {
         let world = World::new().mirror(registry.host(), mirror);
-        let manifest = world.client().manifest(&repository(registry.host(), "debian"), "v1").await.unwrap();
+        let manifest = world
+            .client()
+            .manifest(&repository(registry.host(), "debian"), "v1")
+            .await
+            .unwrap();
         assert_eq!(manifest.descriptor.digest, digest);
     }
 }
@@ -43,18 +64,37 @@ async fn the_registry_itself_is_asked_when_its_mirror_has_nothing_or_is_away() {
 async fn a_mirror_that_denies_or_lies_is_not_covered_up() {
     let registry = Registry::open();
     push_base(registry.host(), "debian", "debian").await;
-    let denying = Hostile::start(|request, _| request.path.contains("/manifests/").then(|| Reply::error(403, "DENIED", "not you").into()));
+    let denying = Hostile::start(|request, _| {
+        request
+            .path
+            .contains("/manifests/")
+            .then(|| Reply::error(403, "DENIED", "not you").into())
+    });
     let world = World::new().mirror(registry.host(), &denying.host());
-    let denied = world.client().manifest(&repository(registry.host(), "debian"), "v1").await;
-    assert_error(denied, Code::BaseDenied, &[&denying.host(), "debian", "DENIED: not you", "docker login"]);
+    let denied = world
+        .client()
+        .manifest(&repository(registry.host(), "debian"), "v1")
+        .await;
+    assert_error(
+        denied,
+        Code::BaseDenied,
+        &[&denying.host(), "debian", "DENIED: not you", "docker login"],
+    );
     let lying = Hostile::start(|request, _| {
         request.path.contains("/manifests/").then(|| {
             let promised = format!("sha256:{}", "0".repeat(64));
-            Reply::status(200).with("Docker-Content-Digest", promised).with("Content-Type", media_type::OCI_MANIFEST).body("{}").into()
+            Reply::status(200)
+                .with("Docker-Content-Digest", promised)
+                .with("Content-Type", media_type::OCI_MANIFEST)
+                .body("{}")
+                .into()
         })
     });
     let world = World::new().mirror(registry.host(), &lying.host());
-    let lied = world.client().manifest(&repository(registry.host(), "debian"), "v1").await;
+    let lied = world
+        .client()
+        .manifest(&repository(registry.host(), "debian"), "v1")
+        .await;
     assert_error(lied, Code::BaseCorrupt, &[&lying.host(), "debian", "0000"]);
 }
 
@@ -62,19 +102,39 @@ async fn a_mirror_that_denies_or_lies_is_not_covered_up() {
 async fn a_missing_base_names_mirror_and_registry() {
     let (registry, mirror) = (Registry::open(), Registry::open());
     let world = World::new().mirror(registry.host(), mirror.host());
-    let missing = world.client().manifest(&repository(registry.host(), "debian"), "v9").await;
-    assert_error(missing, Code::BaseMissing, &[registry.host(), mirror.host(), "debian", "v9"]);
+    let missing = world
+        .client()
+        .manifest(&repository(registry.host(), "debian"), "v9")
+        .await;
+    assert_error(
+        missing,
+        Code::BaseMissing,
+        &[registry.host(), mirror.host(), "debian", "v9"],
+    );
 }
 
 #[tokio::test]
 async fn a_manifest_with_a_digest_is_asked_for_once() {
     let registry = Hostile::obedient();
-    let digest = push_base(&registry.host(), "debian", "debian").await.to_string();
+    let digest = push_base(&registry.host(), "debian", "debian")
+        .await
+        .to_string();
     let world = World::new();
-    let first = world.client().manifest(&repository(&registry.host(), "debian"), &digest).await.unwrap();
+    let first = world
+        .client()
+        .manifest(&repository(&registry.host(), "debian"), &digest)
+        .await
+        .unwrap();
     let asked = registry.seen().len();
-    let second = world.client().manifest(&repository(&registry.host(), "debian"), &digest).await.unwrap();
-    assert_eq!((first.descriptor, first.bytes), (second.descriptor, second.bytes));
+    let second = world
+        .client()
+        .manifest(&repository(&registry.host(), "debian"), &digest)
+        .await
+        .unwrap();
+    assert_eq!(
+        (first.descriptor, first.bytes),
+        (second.descriptor, second.bytes)
+    );
     assert_eq!(registry.seen().len(), asked);
 }
 
@@ -83,20 +143,47 @@ async fn the_wrong_bytes_under_a_digest_are_refused() {
     let registry = Hostile::obedient();
     let digest = Digest::of("what was asked for");
     let path = ("debian".to_owned(), digest.to_string());
-    registry.memory().manifests.insert(path, (media_type::OCI_MANIFEST.to_owned(), br#"{"layers":[]}"#.to_vec()));
+    registry.memory().manifests.insert(
+        path,
+        (
+            media_type::OCI_MANIFEST.to_owned(),
+            br#"{"layers":[]}"#.to_vec(),
+        ),
+    );
     let world = World::new();
-    let wrong = world.client().manifest(&repository(&registry.host(), "debian"), &digest.to_string()).await;
-    assert_error(wrong, Code::BaseCorrupt, &[&registry.host(), "debian", &digest.to_string()]);
+    let wrong = world
+        .client()
+        .manifest(&repository(&registry.host(), "debian"), &digest.to_string())
+        .await;
+    assert_error(
+        wrong,
+        Code::BaseCorrupt,
+        &[&registry.host(), "debian", &digest.to_string()],
+    );
 }
 
 #[tokio::test]
 async fn what_is_no_image_is_unsupported() {
     let registry = Hostile::start(|request, _| {
-        let reply = || Reply::status(200).with("Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws").body("{}");
+        let reply = || {
+            Reply::status(200)
+                .with(
+                    "Content-Type",
+                    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+                )
+                .body("{}")
+        };
         request.path.contains("/manifests/").then(|| reply().into())
     });
-    let old = World::new().client().manifest(&repository(&registry.host(), "debian"), "v1").await;
-    assert_error(old, Code::BaseUnsupported, &[&registry.host(), "debian", "prettyjws"]);
+    let old = World::new()
+        .client()
+        .manifest(&repository(&registry.host(), "debian"), "v1")
+        .await;
+    assert_error(
+        old,
+        Code::BaseUnsupported,
+        &[&registry.host(), "debian", "prettyjws"],
+    );
 }
 
 #[tokio::test]
@@ -104,12 +191,32 @@ async fn a_pinned_manifest_or_blob_that_is_gone_names_the_command_that_pins_anew
     let registry = Hostile::obedient();
     let digest = push_base(&registry.host(), "debian", "debian").await;
     registry.memory().manifests.clear();
-    let (client, repository) = (World::new().client(), repository(&registry.host(), "debian"));
+    let (client, repository) = (
+        World::new().client(),
+        repository(&registry.host(), "debian"),
+    );
     let gone = client.manifest(&repository, &digest.to_string()).await;
-    assert_error(gone, Code::BaseMissing, &[&registry.host(), &digest.to_string(), "removed", "cargo union update"]);
-    let descriptor = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of("gone"), size: 4 };
+    assert_error(
+        gone,
+        Code::BaseMissing,
+        &[
+            &registry.host(),
+            &digest.to_string(),
+            "removed",
+            "cargo union update",
+        ],
+    );
+    let descriptor = Descriptor {
+        media_type: media_type::OCI_LAYER.to_owned(),
+        digest: Digest::of("gone"),
+        size: 4,
+    };
     let gone = client.blob(&repository, &descriptor).await;
-    assert_error(gone, Code::BaseMissing, &[&descriptor.digest.to_string(), "cargo union update"]);
+    assert_error(
+        gone,
+        Code::BaseMissing,
+        &[&descriptor.digest.to_string(), "cargo union update"],
+    );
     let missing = client.manifest(&repository, "v2").await.unwrap_err();
     assert!(!missing.advice().contains("update"), "{}", missing.advice());
 }
@@ -120,18 +227,43 @@ async fn a_damaged_blob_or_manifest_of_the_cache_is_fetched_again() {
     let digest = push_base(&registry.host(), "debian", "debian").await;
     registry.memory().put_blob("debian", b"a layer");
     let (world, repository) = (World::new(), repository(&registry.host(), "debian"));
-    let layer = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of("a layer"), size: 7 };
-    let manifest = world.client().manifest(&repository, &digest.to_string()).await.unwrap();
+    let layer = Descriptor {
+        media_type: media_type::OCI_LAYER.to_owned(),
+        digest: Digest::of("a layer"),
+        size: 7,
+    };
+    let manifest = world
+        .client()
+        .manifest(&repository, &digest.to_string())
+        .await
+        .unwrap();
     let path = world.client().blob(&repository, &layer).await.unwrap();
     for damaged in ["", "a la", "A LAYER", "a layer and more"] {
-        for (path, digest) in [(&path, layer.digest), (&world.cache().blob_path(&digest), digest)] {
+        for (path, digest) in [
+            (&path, layer.digest),
+            (&world.cache().blob_path(&digest), digest),
+        ] {
             std::fs::write(path, damaged).unwrap();
-            assert!(world.cache().verified_blob(&digest).is_none() && !path.exists(), "{damaged}: it is still there");
+            assert!(
+                world.cache().verified_blob(&digest).is_none() && !path.exists(),
+                "{damaged}: it is still there"
+            );
             std::fs::write(path, damaged).unwrap();
         }
         let before = registry.seen().len();
-        assert_eq!(std::fs::read(world.client().blob(&repository, &layer).await.unwrap()).unwrap(), b"a layer");
-        assert_eq!(world.client().manifest(&repository, &digest.to_string()).await.unwrap().bytes, manifest.bytes);
+        assert_eq!(
+            std::fs::read(world.client().blob(&repository, &layer).await.unwrap()).unwrap(),
+            b"a layer"
+        );
+        assert_eq!(
+            world
+                .client()
+                .manifest(&repository, &digest.to_string())
+                .await
+                .unwrap()
+                .bytes,
+            manifest.bytes
+        );
         assert!(registry.seen().len() > before, "nothing was fetched");
     }
 }
@@ -139,20 +271,35 @@ async fn a_damaged_blob_or_manifest_of_the_cache_is_fetched_again() {
 #[tokio::test]
 async fn the_pages_of_a_list_of_tags_are_followed_by_their_links() {
     let registry = Hostile::start(|request, _| {
-        let page =
-            |tags: &str| Reply::status(200).with("Content-Type", "application/json").body(format!(r#"{{"name":"debian","tags":{tags}}}"#));
+        let page = |tags: &str| {
+            Reply::status(200)
+                .with("Content-Type", "application/json")
+                .body(format!(r#"{{"name":"debian","tags":{tags}}}"#))
+        };
         let link = |target: &str| format!("<{target}>; rel=\"next\"");
-        match (request.path.as_str(), request.asks("page"), request.asks("last")) {
-            ("/v2/debian/tags/list", None, None) => {
-                Some(page(r#"["a","b"]"#).with("Link", link("/v2/debian/tags/list?page=opaque")).into())
-            }
+        match (
+            request.path.as_str(),
+            request.asks("page"),
+            request.asks("last"),
+        ) {
+            ("/v2/debian/tags/list", None, None) => Some(
+                page(r#"["a","b"]"#)
+                    .with("Link", link("/v2/debian/tags/list?page=opaque"))
+                    .into(),
+            ),
             // A page without an end to it, and one of another host.
-            ("/v2/debian/tags/list", Some("opaque"), None) => {
-                Some(page(r#"["c"]"#).with("Link", link("http://127.0.0.1:1/v2/debian/tags/list")).into())
-            }
+            ("/v2/debian/tags/list", Some("opaque"), None) => Some(
+                page(r#"["c"]"#)
+                    .with("Link", link("http://127.0.0.1:1/v2/debian/tags/list"))
+                    .into(),
+            ),
             _ => None,
         }
     });
-    let tags = World::new().client().tags(&repository(&registry.host(), "debian")).await.unwrap();
+    let tags = World::new()
+        .client()
+        .tags(&repository(&registry.host(), "debian"))
+        .await
+        .unwrap();
     assert_eq!(tags, ["a", "b", "c"]);
 }

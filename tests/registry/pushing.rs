@@ -14,37 +14,88 @@ use crate::world::{World, assert_error, repository, target};
 #[tokio::test]
 async fn what_was_missing_is_found_after_it_was_pushed() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
-    let (client, target, image) = (world.client(), target(registry.host(), "acme/app", &key), images::of_text(&key, "hello"));
+    let (client, target, image) = (
+        world.client(),
+        target(registry.host(), "acme/app", &key),
+        images::of_text(&key, "hello"),
+    );
     assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
     client.prepare(&target).await.unwrap();
     let published = client.publish(&target, &image, false).await.unwrap();
     assert_eq!(published.digest, image.top().descriptor.digest);
-    assert_eq!(published.location, format!("{}/acme/app:v1", registry.host()));
+    assert_eq!(
+        published.location,
+        format!("{}/acme/app:v1", registry.host())
+    );
     assert!(!published.adopted);
     let platform = &image.platforms[0];
-    let sizes = [&platform.manifest, &platform.config, &platform.layers[0].blob].map(|blob| blob.descriptor.size);
+    let sizes = [
+        &platform.manifest,
+        &platform.config,
+        &platform.layers[0].blob,
+    ]
+    .map(|blob| blob.descriptor.size);
     assert_eq!(published.sent, sizes.iter().sum::<u64>());
-    assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
+    assert_eq!(
+        client.existence(&target).await.unwrap(),
+        Existence::Found(published.digest)
+    );
 }
 
 #[tokio::test]
 async fn skopeo_accepts_an_index_that_was_pushed() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let platforms = ["linux/amd64", "linux/arm64"];
-    let parts = platforms.map(|platform| images::single(&key, platform, vec![images::layer("same"), images::layer(platform)]));
+    let parts = platforms.map(|platform| {
+        images::single(
+            &key,
+            platform,
+            vec![images::layer("same"), images::layer(platform)],
+        )
+    });
     let image = images::index(&key, parts.into());
-    let target = ImageTarget { platforms: platforms.map(|text| text.parse().unwrap()).into(), ..target(registry.host(), "acme/app", &key) };
-    let digest = world.client().publish(&target, &image, false).await.unwrap().digest;
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Found(digest));
-    for (architecture, platform) in [("amd64", &image.platforms[0]), ("arm64", &image.platforms[1])] {
+    let target = ImageTarget {
+        platforms: platforms.map(|text| text.parse().unwrap()).into(),
+        ..target(registry.host(), "acme/app", &key)
+    };
+    let digest = world
+        .client()
+        .publish(&target, &image, false)
+        .await
+        .unwrap()
+        .digest;
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Found(digest)
+    );
+    for (architecture, platform) in [
+        ("amd64", &image.platforms[0]),
+        ("arm64", &image.platforms[1]),
+    ] {
         let output = Command::new("skopeo")
-            .args(["--override-os", "linux", "--override-arch", architecture, "copy", "--quiet", "--src-tls-verify=false"])
+            .args([
+                "--override-os",
+                "linux",
+                "--override-arch",
+                architecture,
+                "copy",
+                "--quiet",
+                "--src-tls-verify=false",
+            ])
             .arg(format!("docker://{}/acme/app@{digest}", registry.host()))
-            .arg(format!("dir:{}", world.folder.path().join(architecture).display()))
+            .arg(format!(
+                "dir:{}",
+                world.folder.path().join(architecture).display()
+            ))
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let copied = std::fs::read(world.folder.path().join(architecture).join("manifest.json")).unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let copied =
+            std::fs::read(world.folder.path().join(architecture).join("manifest.json")).unwrap();
         assert!(matches!(&platform.manifest.content, BlobSource::Bytes(bytes) if *bytes == copied));
     }
 }
@@ -53,8 +104,16 @@ async fn skopeo_accepts_an_index_that_was_pushed() {
 async fn a_second_push_sends_nothing_but_what_is_new() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
-    world.client().publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
-    let again = world.client().publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
+    world
+        .client()
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
+    let again = world
+        .client()
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
     assert_eq!((again.sent, again.adopted), (0, false));
 }
 
@@ -63,32 +122,90 @@ async fn a_large_layer_streams_from_its_file() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let layer = images::file_layer(world.folder.path(), 5_000_001);
     let image = images::single(&key, "linux/amd64", vec![layer.clone()]);
-    world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
-    assert!(world.told.has(TransferKind::Upload, layer.blob.descriptor.digest));
-    let path = world.client().blob(&repository(registry.host(), "acme/app"), &layer.blob.descriptor).await.unwrap();
+    world
+        .client()
+        .publish(&target(registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
+    assert!(
+        world
+            .told
+            .has(TransferKind::Upload, layer.blob.descriptor.digest)
+    );
+    let path = world
+        .client()
+        .blob(
+            &repository(registry.host(), "acme/app"),
+            &layer.blob.descriptor,
+        )
+        .await
+        .unwrap();
     assert_eq!(std::fs::metadata(path).unwrap().len(), 5_000_001);
 }
 
 /// A base in one repository, and an image upon it for another one.
-async fn on_a_base(registry: &Registry, named: &str, world: &World) -> (Layer, cargo_union::publish::Published) {
+async fn on_a_base(
+    registry: &Registry,
+    named: &str,
+    world: &World,
+) -> (Layer, cargo_union::publish::Published) {
     let (base_key, key) = (images::key("base"), images::key("a"));
     let base = images::file_layer(world.folder.path(), 300_000);
     let pushed = images::single(&base_key, "linux/amd64", vec![base.clone()]);
-    World::new().client().publish(&target(registry.host(), "bases/debian", &base_key), &pushed, false).await.unwrap();
+    World::new()
+        .client()
+        .publish(
+            &target(registry.host(), "bases/debian", &base_key),
+            &pushed,
+            false,
+        )
+        .await
+        .unwrap();
     let (named, path) = named.split_once('/').unwrap();
-    let remote = Blob { content: BlobSource::Remote(repository(named, path)), ..base.blob.clone() };
-    let image = images::single(&key, "linux/amd64", vec![Layer { blob: remote, ..base.clone() }, images::layer("code")]);
-    let published = world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
+    let remote = Blob {
+        content: BlobSource::Remote(repository(named, path)),
+        ..base.blob.clone()
+    };
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![
+            Layer {
+                blob: remote,
+                ..base.clone()
+            },
+            images::layer("code"),
+        ],
+    );
+    let published = world
+        .client()
+        .publish(&target(registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
     (base, published)
 }
 
 #[tokio::test]
 async fn a_base_on_the_same_registry_is_mounted_and_not_sent() {
     let (registry, world) = (Registry::open(), World::new());
-    let (base, published) = on_a_base(&registry, &format!("{}/bases/debian", registry.host()), &world).await;
-    assert!(world.told.has(TransferKind::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
+    let (base, published) = on_a_base(
+        &registry,
+        &format!("{}/bases/debian", registry.host()),
+        &world,
+    )
+    .await;
+    assert!(
+        world
+            .told
+            .has(TransferKind::Mount, base.blob.descriptor.digest),
+        "{:?}",
+        world.told.lines()
+    );
     assert!(published.sent < 2_000, "{} bytes were sent", published.sent);
-    assert!(world.cache().blob(&base.blob.descriptor.digest).is_none(), "the base was downloaded");
+    assert!(
+        world.cache().blob(&base.blob.descriptor.digest).is_none(),
+        "the base was downloaded"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +213,13 @@ async fn a_base_behind_a_mirror_on_the_same_registry_is_mounted_as_well() {
     let registry = Registry::open();
     let world = World::new().mirror("docker.io", &format!("{}/bases", registry.host()));
     let (base, _) = on_a_base(&registry, "docker.io/debian", &world).await;
-    assert!(world.told.has(TransferKind::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
+    assert!(
+        world
+            .told
+            .has(TransferKind::Mount, base.blob.descriptor.digest),
+        "{:?}",
+        world.told.lines()
+    );
 }
 
 #[tokio::test]
@@ -105,51 +228,135 @@ async fn a_base_on_another_registry_is_copied() {
     let key = images::key("a");
     let base = images::file_layer(world.folder.path(), 300_000);
     let pushed = images::single(&key, "linux/amd64", vec![base.clone()]);
-    World::new().client().publish(&target(other.host(), "debian", &key), &pushed, false).await.unwrap();
-    let remote = Blob { content: BlobSource::Remote(repository(other.host(), "debian")), ..base.blob.clone() };
-    let image = images::single(&key, "linux/amd64", vec![Layer { blob: remote, ..base.clone() }]);
-    let published = world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
+    World::new()
+        .client()
+        .publish(&target(other.host(), "debian", &key), &pushed, false)
+        .await
+        .unwrap();
+    let remote = Blob {
+        content: BlobSource::Remote(repository(other.host(), "debian")),
+        ..base.blob.clone()
+    };
+    let image = images::single(
+        &key,
+        "linux/amd64",
+        vec![Layer {
+            blob: remote,
+            ..base.clone()
+        }],
+    );
+    let published = world
+        .client()
+        .publish(&target(registry.host(), "acme/app", &key), &image, false)
+        .await
+        .unwrap();
     assert!(published.sent > 300_000);
-    assert!(world.told.has(TransferKind::Download, base.blob.descriptor.digest));
+    assert!(
+        world
+            .told
+            .has(TransferKind::Download, base.blob.descriptor.digest)
+    );
 }
 
 #[tokio::test]
 async fn a_tag_with_another_key_or_without_a_platform_is_taken() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
-    world.client().publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
-    let other = ImageTarget { key: images::key("b"), ..target.clone() };
-    assert_error(world.client().existence(&other).await, Code::TagTaken, &[registry.host(), "acme/app:v1", "another key"]);
+    world
+        .client()
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
+    let other = ImageTarget {
+        key: images::key("b"),
+        ..target.clone()
+    };
+    assert_error(
+        world.client().existence(&other).await,
+        Code::TagTaken,
+        &[registry.host(), "acme/app:v1", "another key"],
+    );
     let image = images::of_text(&other.key, "other");
-    assert_error(world.client().publish(&other, &image, false).await, Code::TagTaken, &["another key"]);
-    let arm = ImageTarget { platforms: vec!["linux/arm64".parse().unwrap()], ..target.clone() };
-    assert_error(world.client().existence(&arm).await, Code::TagTaken, &["not for linux/arm64"]);
-    assert!(matches!(world.client().existence(&target).await.unwrap(), Existence::Found(_)), "the tag has moved");
+    assert_error(
+        world.client().publish(&other, &image, false).await,
+        Code::TagTaken,
+        &["another key"],
+    );
+    let arm = ImageTarget {
+        platforms: vec!["linux/arm64".parse().unwrap()],
+        ..target.clone()
+    };
+    assert_error(
+        world.client().existence(&arm).await,
+        Code::TagTaken,
+        &["not for linux/arm64"],
+    );
+    assert!(
+        matches!(
+            world.client().existence(&target).await.unwrap(),
+            Existence::Found(_)
+        ),
+        "the tag has moved"
+    );
 }
 
 #[tokio::test]
 async fn a_rebuild_moves_the_tag_and_keeps_the_old_image_alive() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
-    let old = world.client().publish(&target, &images::of_text(&key, "old"), false).await.unwrap().digest;
-    let new = world.client().publish(&target, &images::of_text(&key, "new"), true).await.unwrap();
+    let old = world
+        .client()
+        .publish(&target, &images::of_text(&key, "old"), false)
+        .await
+        .unwrap()
+        .digest;
+    let new = world
+        .client()
+        .publish(&target, &images::of_text(&key, "new"), true)
+        .await
+        .unwrap();
     assert!(new.digest != old && !new.adopted);
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Found(new.digest));
-    let kept = world.client().manifest(&repository(registry.host(), "acme/app"), &format!("v1-{}", &old.hex()[..12])).await.unwrap();
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Found(new.digest)
+    );
+    let kept = world
+        .client()
+        .manifest(
+            &repository(registry.host(), "acme/app"),
+            &format!("v1-{}", &old.hex()[..12]),
+        )
+        .await
+        .unwrap();
     assert_eq!(kept.descriptor.digest, old);
 }
 
 #[tokio::test]
 async fn nobody_listening_is_an_error_that_names_the_host() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
     let (world, key) = (World::new(), images::key("a"));
     let target = target(&free, "acme/app", &key);
-    assert_error(world.client().existence(&target).await, Code::RegistryUnreachable, &[&free, "acme/app:v1", "refused"]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::RegistryUnreachable,
+        &[&free, "acme/app:v1", "refused"],
+    );
     assert_eq!(world.told.lines().len(), 2, "it was tried three times");
 }
 
 #[tokio::test]
 async fn no_registry_is_an_error_and_not_a_guess() {
-    let target = ImageTarget { reference: None, ..target("127.0.0.1:1", "acme/app", &images::key("a")) };
-    assert_error(World::new().client().existence(&target).await, Code::RegistryMissing, &["app"]);
+    let target = ImageTarget {
+        reference: None,
+        ..target("127.0.0.1:1", "acme/app", &images::key("a"))
+    };
+    assert_error(
+        World::new().client().existence(&target).await,
+        Code::RegistryMissing,
+        &["app"],
+    );
 }

@@ -20,7 +20,10 @@ struct Shelf {
 
 impl Shelf {
     fn new() -> Self {
-        Self { registry: Hostile::obedient(), world: World::new() }
+        Self {
+            registry: Hostile::obedient(),
+            world: World::new(),
+        }
     }
 
     /// An image without layers, whose config says so much of its platform. Its descriptor.
@@ -30,7 +33,10 @@ impl Shelf {
         let config = config.to_string();
         self.registry.memory().put_blob("base", config.as_bytes());
         let config = json!({ "mediaType": media_type::OCI_CONFIG, "digest": digest(config.as_bytes()), "size": config.len() });
-        self.put(media_type::OCI_MANIFEST, &json!({ "schemaVersion": 2, "config": config, "layers": [] }))
+        self.put(
+            media_type::OCI_MANIFEST,
+            &json!({ "schemaVersion": 2, "config": config, "layers": [] }),
+        )
     }
 
     fn index(&self, entries: &[Value]) -> Value {
@@ -39,22 +45,35 @@ impl Shelf {
 
     fn put(&self, kind: &str, document: &Value) -> Value {
         let text = document.to_string();
-        self.registry.memory().put_manifest("base", "1", kind, text.as_bytes());
+        self.registry
+            .memory()
+            .put_manifest("base", "1", kind, text.as_bytes());
         json!({ "mediaType": kind, "digest": digest(text.as_bytes()), "size": text.len() })
     }
 
     /// What the tag, under which the last document was put, leads to.
     async fn resolve(&self, platform: &str) -> Result<Digest> {
-        let (client, repository) = (self.world.client(), repository(&self.registry.host(), "base"));
+        let (client, repository) = (
+            self.world.client(),
+            repository(&self.registry.host(), "base"),
+        );
         let platform = platform.parse().unwrap();
         let raw = client.manifest(&repository, "1").await?;
-        let lookup = Lookup { source: &client, name: "base:1", repository: &repository, platform: &platform };
+        let lookup = Lookup {
+            source: &client,
+            name: "base:1",
+            repository: &repository,
+            platform: &platform,
+        };
         Ok(lookup.resolve(&raw).await?.digest)
     }
 
     #[track_caller]
     fn is(found: Result<Digest>, expected: &Value) {
-        assert_eq!(found.unwrap().to_string(), expected["digest"].as_str().unwrap());
+        assert_eq!(
+            found.unwrap().to_string(),
+            expected["digest"].as_str().unwrap()
+        );
     }
 }
 
@@ -75,9 +94,17 @@ fn config(platform: &str) -> Value {
 #[tokio::test]
 async fn the_index_decides_and_not_the_config() {
     let shelf = Shelf::new();
-    for config in [config("linux/amd64"), json!({}), json!({ "architecture": "", "os": null }), config("linux/arm64")] {
+    for config in [
+        config("linux/amd64"),
+        json!({}),
+        json!({ "architecture": "", "os": null }),
+        config("linux/arm64"),
+    ] {
         let image = shelf.image(&config);
-        shelf.index(&[of(&shelf.image(&config_of_another()), "linux/amd64"), of(&image, "linux/arm64/v8")]);
+        shelf.index(&[
+            of(&shelf.image(&config_of_another()), "linux/amd64"),
+            of(&image, "linux/arm64/v8"),
+        ]);
         Shelf::is(shelf.resolve("linux/arm64").await, &image);
     }
 }
@@ -89,25 +116,44 @@ fn config_of_another() -> Value {
 #[tokio::test]
 async fn an_entry_for_arm_without_a_variant_is_for_v7() {
     let shelf = Shelf::new();
-    let (v6, v7) = (shelf.image(&json!({ "author": "6" })), shelf.image(&json!({ "author": "7" })));
+    let (v6, v7) = (
+        shelf.image(&json!({ "author": "6" })),
+        shelf.image(&json!({ "author": "7" })),
+    );
     shelf.index(&[of(&v6, "linux/arm/v6"), of(&v7, "linux/arm")]);
-    for (platform, image) in [("linux/arm/v7", &v7), ("linux/arm", &v7), ("linux/arm/v6", &v6), ("linux/arm/v8", &v7)] {
+    for (platform, image) in [
+        ("linux/arm/v7", &v7),
+        ("linux/arm", &v7),
+        ("linux/arm/v6", &v6),
+        ("linux/arm/v8", &v7),
+    ] {
         Shelf::is(shelf.resolve(platform).await, image);
     }
-    assert_error(shelf.resolve("linux/arm/v5").await, Code::BaseWithoutPlatform, &["linux/arm/v5", "`linux/arm/v6`", "`linux/arm/v7`"]);
+    assert_error(
+        shelf.resolve("linux/arm/v5").await,
+        Code::BaseWithoutPlatform,
+        &["linux/arm/v5", "`linux/arm/v6`", "`linux/arm/v7`"],
+    );
 }
 
 #[tokio::test]
 async fn an_index_in_an_index_is_followed() {
     let shelf = Shelf::new();
-    let (amd, arm) = (shelf.image(&config("linux/amd64")), shelf.image(&config("linux/arm64")));
+    let (amd, arm) = (
+        shelf.image(&config("linux/amd64")),
+        shelf.image(&config("linux/arm64")),
+    );
     let inner = shelf.index(&[of(&amd, "linux/amd64"), of(&arm, "linux/arm64")]);
     let other = shelf.index(&[of(&shelf.image(&config_of_another()), "linux/riscv64")]);
     shelf.index(&[other.clone(), of(&inner, "linux/arm64"), inner.clone()]);
     for (platform, image) in [("linux/amd64", &amd), ("linux/arm64", &arm)] {
         Shelf::is(shelf.resolve(platform).await, image);
     }
-    assert_error(shelf.resolve("linux/s390x").await, Code::BaseWithoutPlatform, &["base:1", "linux/s390x"]);
+    assert_error(
+        shelf.resolve("linux/s390x").await,
+        Code::BaseWithoutPlatform,
+        &["base:1", "linux/s390x"],
+    );
 }
 
 #[tokio::test]
@@ -116,23 +162,43 @@ async fn a_locked_digest_of_an_index_is_followed_as_well() {
     let image = shelf.image(&json!({}));
     let inner = shelf.index(&[of(&image, "linux/amd64")]);
     let outer = shelf.index(&[inner]);
-    let (client, repository) = (shelf.world.client(), repository(&shelf.registry.host(), "base"));
+    let (client, repository) = (
+        shelf.world.client(),
+        repository(&shelf.registry.host(), "base"),
+    );
     let platform = "linux/amd64".parse().unwrap();
-    let lookup = Lookup { source: &client, name: "base:1", repository: &repository, platform: &platform };
-    let locked = lookup.locked(outer["digest"].as_str().unwrap().parse().unwrap()).await;
+    let lookup = Lookup {
+        source: &client,
+        name: "base:1",
+        repository: &repository,
+        platform: &platform,
+    };
+    let locked = lookup
+        .locked(outer["digest"].as_str().unwrap().parse().unwrap())
+        .await;
     Shelf::is(locked.map(|found| found.digest), &image);
 }
 
 #[tokio::test]
 async fn an_entry_without_a_platform_is_judged_by_its_config() {
     let shelf = Shelf::new();
-    let (amd, arm) = (shelf.image(&config("linux/amd64")), shelf.image(&config("linux/arm64")));
+    let (amd, arm) = (
+        shelf.image(&config("linux/amd64")),
+        shelf.image(&config("linux/arm64")),
+    );
     let artifact = json!({ "mediaType": "application/vnd.example.config+json", "digest": digest(b"{}"), "size": 2 });
-    let artifact = shelf.put(media_type::OCI_MANIFEST, &json!({ "schemaVersion": 2, "config": artifact, "layers": [] }));
+    let artifact = shelf.put(
+        media_type::OCI_MANIFEST,
+        &json!({ "schemaVersion": 2, "config": artifact, "layers": [] }),
+    );
     let nothing = shelf.image(&json!({}));
     shelf.index(&[artifact, nothing, amd, arm.clone()]);
     Shelf::is(shelf.resolve("linux/arm64").await, &arm);
-    assert_error(shelf.resolve("linux/s390x").await, Code::BaseWithoutPlatform, &["linux/s390x"]);
+    assert_error(
+        shelf.resolve("linux/s390x").await,
+        Code::BaseWithoutPlatform,
+        &["linux/s390x"],
+    );
 }
 
 #[tokio::test]
@@ -142,7 +208,11 @@ async fn a_single_image_is_for_what_its_config_says_and_for_anything_when_it_say
     Shelf::is(shelf.resolve("linux/arm64").await, &image);
     let image = shelf.image(&config("linux/aarch64"));
     Shelf::is(shelf.resolve("linux/arm64").await, &image);
-    assert_error(shelf.resolve("linux/amd64").await, Code::BaseWithoutPlatform, &["`linux/arm64`"]);
+    assert_error(
+        shelf.resolve("linux/amd64").await,
+        Code::BaseWithoutPlatform,
+        &["`linux/arm64`"],
+    );
 }
 
 #[tokio::test]
@@ -152,5 +222,9 @@ async fn indexes_that_lead_to_one_another_without_end_are_refused() {
     for _ in 0..6 {
         entry = shelf.index(&[of(&entry, "linux/amd64")]);
     }
-    assert_error(shelf.resolve("linux/amd64").await, Code::BaseUnsupported, &["base:1", "4 indexes"]);
+    assert_error(
+        shelf.resolve("linux/amd64").await,
+        Code::BaseUnsupported,
+        &["base:1", "4 indexes"],
+    );
 }

@@ -16,17 +16,30 @@ async fn a_private_authority_is_trusted_when_it_is_named() {
     world.settings.surroundings.ssl_cert_file = Some(registry.authority());
     let (client, target) = (world.client(), target(registry.host(), "acme/app", &key));
     assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
-    let published = client.publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
-    assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
+    let published = client
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
+    assert_eq!(
+        client.existence(&target).await.unwrap(),
+        Existence::Found(published.digest)
+    );
 }
 
 #[tokio::test]
 async fn a_self_signed_certificate_is_trusted_when_it_is_named() {
     let (registry, mut world, key) = (Registry::self_signed_tls(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
-    assert_error(world.client().existence(&target).await, Code::TlsFailed, &["UnknownIssuer", "SSL_CERT_FILE"]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::TlsFailed,
+        &["UnknownIssuer", "SSL_CERT_FILE"],
+    );
     world.settings.surroundings.ssl_cert_file = Some(registry.authority());
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
 }
 
 #[tokio::test]
@@ -36,33 +49,77 @@ async fn a_private_authority_is_not_trusted_by_itself() {
     assert_error(
         world.client().existence(&target).await,
         Code::TlsFailed,
-        &[registry.host(), "acme/app:v1", "UnknownIssuer", "SSL_CERT_FILE"],
+        &[
+            registry.host(),
+            "acme/app:v1",
+            "UnknownIssuer",
+            "SSL_CERT_FILE",
+        ],
     );
-    assert!(world.told.lines().is_empty(), "a certificate does not get better by trying again");
+    assert!(
+        world.told.lines().is_empty(),
+        "a certificate does not get better by trying again"
+    );
 }
 
 #[tokio::test]
 async fn advice_on_a_certificate_fits_what_is_wrong_with_it() {
     let key = images::key("a");
     for (defect, cause, advice) in [
-        (Defect::Expired, "expired", &["has expired", "renew", "clock"][..]),
-        (Defect::NotYetValid, "not valid yet", &["is not valid yet", "clock"]),
+        (
+            Defect::Expired,
+            "expired",
+            &["has expired", "renew", "clock"][..],
+        ),
+        (
+            Defect::NotYetValid,
+            "not valid yet",
+            &["is not valid yet", "clock"],
+        ),
         (Defect::OtherName, "elsewhere.test", &["HOST", "name"]),
-        (Defect::ForClients, "client authentication", &["for servers", "serverAuth"]),
-        (Defect::OfAuthority, "CaUsedAsEndEntity", &["authority", "CA:FALSE"]),
+        (
+            Defect::ForClients,
+            "client authentication",
+            &["for servers", "serverAuth"],
+        ),
+        (
+            Defect::OfAuthority,
+            "CaUsedAsEndEntity",
+            &["authority", "CA:FALSE"],
+        ),
     ] {
         let (authority, mut world) = (Authority::new(), World::new());
         world.settings.surroundings.ssl_cert_file = Some(authority.certificate());
         let registry = Registry::defective_tls(&authority, defect);
-        let error = world.client().existence(&target(registry.host(), "acme/app", &key)).await.unwrap_err();
+        let error = world
+            .client()
+            .existence(&target(registry.host(), "acme/app", &key))
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), Code::TlsFailed);
         let text = error.chain().join(": ");
-        assert!(text.contains(registry.host()) && text.contains(cause), "{defect:?}: {text}");
+        assert!(
+            text.contains(registry.host()) && text.contains(cause),
+            "{defect:?}: {text}"
+        );
         for word in advice {
-            assert!(error.advice().contains(&word.replace("HOST", registry.host())), "{defect:?}: {}", error.advice());
+            assert!(
+                error
+                    .advice()
+                    .contains(&word.replace("HOST", registry.host())),
+                "{defect:?}: {}",
+                error.advice()
+            );
         }
-        assert!(!error.advice().contains("SSL_CERT_FILE"), "{defect:?}: {}", error.advice());
-        assert!(world.told.lines().is_empty(), "a certificate does not get better by trying again");
+        assert!(
+            !error.advice().contains("SSL_CERT_FILE"),
+            "{defect:?}: {}",
+            error.advice()
+        );
+        assert!(
+            world.told.lines().is_empty(),
+            "a certificate does not get better by trying again"
+        );
     }
 }
 
@@ -74,12 +131,19 @@ async fn advice_on_an_unknown_authority_names_the_places_that_are_read() {
     let target = target(registry.host(), "acme/app", &key);
     let directory = certs.join(registry.host()).display().to_string();
     let error = world.client().existence(&target).await.unwrap_err();
-    assert!(error.advice().contains("SSL_CERT_FILE") && error.advice().contains(&directory), "{}", error.advice());
+    assert!(
+        error.advice().contains("SSL_CERT_FILE") && error.advice().contains(&directory),
+        "{}",
+        error.advice()
+    );
     assert!(error.advice().contains("ca.crt"), "{}", error.advice());
     // Following it helps.
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::copy(registry.authority(), format!("{directory}/ca.crt")).unwrap();
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
 }
 
 #[tokio::test]
@@ -91,17 +155,28 @@ async fn an_authority_in_dockers_folder_serves_its_registry_only() {
     std::fs::copy(registry.authority(), folder.join("ca.crt")).unwrap();
     world.settings.surroundings.certs = vec![certs.clone()];
     let target = target(registry.host(), "acme/app", &key);
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
     std::fs::rename(folder, certs.join("127.0.0.1:1")).unwrap();
-    assert_error(world.client().existence(&target).await, Code::TlsFailed, &[registry.host()]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::TlsFailed,
+        &[registry.host()],
+    );
 }
 
 #[tokio::test]
 async fn an_authority_in_a_named_folder_is_trusted() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
-    world.settings.surroundings.ssl_cert_folders = vec![registry.authority().parent().unwrap().to_owned()];
+    world.settings.surroundings.ssl_cert_folders =
+        vec![registry.authority().parent().unwrap().to_owned()];
     let target = target(registry.host(), "acme/app", &key);
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
 }
 
 #[tokio::test]
@@ -109,7 +184,11 @@ async fn a_file_of_authorities_that_is_not_there_is_named() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     world.settings.surroundings.ssl_cert_file = Some("/no/such/file".into());
     let target = target(registry.host(), "acme/app", &key);
-    assert_error(world.client().existence(&target).await, Code::FileUnreadable, &["/no/such/file", "SSL_CERT_FILE"]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::FileUnreadable,
+        &["/no/such/file", "SSL_CERT_FILE"],
+    );
 }
 
 /// A registry that wants to know its clients, its authority, and the folder for it in a list of such folders.
@@ -136,11 +215,21 @@ async fn a_registry_that_wants_a_clients_certificate_gets_the_one_of_its_folder(
     let (registry, authority, folder) = mutual(&mut world);
     let target = target(registry.host(), "acme/app", &key);
     let words = [registry.host(), "certs.d", "client.cert"];
-    assert_error(world.client().existence(&target).await, Code::TlsFailed, &words);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::TlsFailed,
+        &words,
+    );
     write_pair(&folder, "client", authority.client());
     let client = world.client();
-    let published = client.publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
-    assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
+    let published = client
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
+    assert_eq!(
+        client.existence(&target).await.unwrap(),
+        Existence::Found(published.digest)
+    );
 }
 
 #[tokio::test]
@@ -150,10 +239,17 @@ async fn of_several_certificates_the_one_that_the_registry_knows_is_shown() {
     write_pair(&folder, "a", Authority::named("Somebody else").client());
     write_pair(&folder, "b", authority.client());
     let target = target(registry.host(), "acme/app", &key);
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
     std::fs::remove_file(folder.join("b.cert")).unwrap();
     std::fs::remove_file(folder.join("b.key")).unwrap();
-    assert_error(world.client().existence(&target).await, Code::TlsFailed, &[registry.host()]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::TlsFailed,
+        &[registry.host()],
+    );
 }
 
 #[tokio::test]
@@ -164,12 +260,36 @@ async fn a_clients_certificate_that_cannot_be_used_is_named() {
     let (certificate, secret) = authority.client();
     let (_, other) = authority.client();
     for (certificate, key, words) in [
-        (Some(&*certificate), None, ["client.cert", "client.key", "does not exist"]),
-        (None, Some(&*secret), ["client.key", "client.cert", "does not exist"]),
-        (Some(&*certificate), Some(&*other), ["client.key", "client.cert", "does not belong to"]),
-        (Some(&*certificate), Some("hunter2"), ["client.key", "no key", "encrypted"]),
-        (Some("hunter2"), Some(&*secret), ["client.cert", "no certificate", "client"]),
-        (Some(&*certificate), Some("-----BEGIN PRIVATE KEY-----\nhunter2"), ["client.key", "is not PEM", "no end"]),
+        (
+            Some(&*certificate),
+            None,
+            ["client.cert", "client.key", "does not exist"],
+        ),
+        (
+            None,
+            Some(&*secret),
+            ["client.key", "client.cert", "does not exist"],
+        ),
+        (
+            Some(&*certificate),
+            Some(&*other),
+            ["client.key", "client.cert", "does not belong to"],
+        ),
+        (
+            Some(&*certificate),
+            Some("hunter2"),
+            ["client.key", "no key", "encrypted"],
+        ),
+        (
+            Some("hunter2"),
+            Some(&*secret),
+            ["client.cert", "no certificate", "client"],
+        ),
+        (
+            Some(&*certificate),
+            Some("-----BEGIN PRIVATE KEY-----\nhunter2"),
+            ["client.key", "is not PEM", "no end"],
+        ),
         (
             Some(&*certificate),
             Some("-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n"),
@@ -197,10 +317,21 @@ fn disguised(registry: &Registry) -> String {
 async fn another_machine_is_spoken_to_without_encryption_when_it_is_listed() {
     let (registry, mut world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(&disguised(&registry), "acme/app", &key);
-    assert_error(world.client().existence(&target).await, Code::TlsFailed, &[&disguised(&registry), "acme/app:v1", "insecure-registries"]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::TlsFailed,
+        &[&disguised(&registry), "acme/app:v1", "insecure-registries"],
+    );
     world.settings.insecure.insert(disguised(&registry));
-    let published = world.client().publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Found(published.digest));
+    let published = world
+        .client()
+        .publish(&target, &images::of_text(&key, "hello"), false)
+        .await
+        .unwrap();
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Found(published.digest)
+    );
 }
 
 #[tokio::test]
@@ -208,7 +339,14 @@ async fn a_listed_machine_that_encrypts_is_still_checked() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     world.settings.insecure.insert(disguised(&registry));
     let target = target(&disguised(&registry), "acme/app", &key);
-    assert_error(world.client().existence(&target).await, Code::TlsFailed, &["UnknownIssuer"]);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::TlsFailed,
+        &["UnknownIssuer"],
+    );
     world.settings.surroundings.ssl_cert_file = Some(registry.authority());
-    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert_eq!(
+        world.client().existence(&target).await.unwrap(),
+        Existence::Missing
+    );
 }

@@ -11,11 +11,15 @@ const ENCODED: &str = "bWU6Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5";
 
 /// A package that goes to a registry, for a user with a Docker config.
 fn project(registry: &Registry, config: &serde_json::Value) -> Project {
-    let project = Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n").locked();
+    let project = Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
+        .locked();
     let docker = project.home().join(".docker");
     std::fs::create_dir_all(&docker).unwrap();
     std::fs::write(docker.join("config.json"), config.to_string()).unwrap();
-    project.env("UNION_REGISTRY", format!("{}/team", registry.host())).env("DOCKER_CONFIG", docker.display().to_string())
+    project
+        .env("UNION_REGISTRY", format!("{}/team", registry.host()))
+        .env("DOCKER_CONFIG", docker.display().to_string())
 }
 
 fn login(registry: &Registry) -> serde_json::Value {
@@ -26,13 +30,26 @@ fn login(registry: &Registry) -> serde_json::Value {
 /// the test server (they start like every JWT), the registry's own signature of an upload.
 #[track_caller]
 fn shows_no_secret(outcome: Outcome) -> Outcome {
-    let secrets = [PASSWORD, ENCODED, "Basic ", "Bearer ", "eyJ", "_state=", "authorization"];
-    secrets.into_iter().fold(outcome, |outcome, secret| outcome.stderr_lacks(secret).stdout_lacks(secret))
+    let secrets = [
+        PASSWORD,
+        ENCODED,
+        "Basic ",
+        "Bearer ",
+        "eyJ",
+        "_state=",
+        "authorization",
+    ];
+    secrets.into_iter().fold(outcome, |outcome, secret| {
+        outcome.stderr_lacks(secret).stdout_lacks(secret)
+    })
 }
 
 #[test]
 fn traces_of_a_push_show_each_request_and_no_secret() {
-    for registry in [Registry::htpasswd("me", PASSWORD), Registry::token("me", PASSWORD)] {
+    for registry in [
+        Registry::htpasswd("me", PASSWORD),
+        Registry::token("me", PASSWORD),
+    ] {
         let project = project(&registry, &login(&registry));
         let pushed = shows_no_secret(project.run(["build", "-vv"]).succeeds());
         let repository = format!("http://{}/v2/team/hello", registry.host());
@@ -48,29 +65,54 @@ fn traces_of_a_push_show_each_request_and_no_secret() {
 #[test]
 fn traces_of_a_token_exchange_show_where_and_no_secret() {
     let registry = Registry::token("me", PASSWORD);
-    let planned = shows_no_secret(project(&registry, &login(&registry)).run(["plan", "-vv"]).succeeds());
-    planned.stderr_has(&format!("trace: http method=GET url=http://{}/token?… sent=0 status=200", registry.tokens().host()));
+    let planned = shows_no_secret(
+        project(&registry, &login(&registry))
+            .run(["plan", "-vv"])
+            .succeeds(),
+    );
+    planned.stderr_has(&format!(
+        "trace: http method=GET url=http://{}/token?… sent=0 status=200",
+        registry.tokens().host()
+    ));
 }
 
 #[test]
 fn traces_of_a_login_from_a_helper_show_no_secret() {
     let registry = Registry::htpasswd("me", PASSWORD);
-    let project = project(&registry, &serde_json::json!({ "credHelpers": { registry.host(): "known" } }));
+    let project = project(
+        &registry,
+        &serde_json::json!({ "credHelpers": { registry.host(): "known" } }),
+    );
     let programs = project.home().join("programs");
     std::fs::create_dir_all(&programs).unwrap();
     let helper = programs.join("docker-credential-known");
-    std::fs::write(&helper, format!("#!/bin/sh\necho '{{\"Username\":\"me\",\"Secret\":\"{PASSWORD}\"}}'\n")).unwrap();
+    std::fs::write(
+        &helper,
+        format!("#!/bin/sh\necho '{{\"Username\":\"me\",\"Secret\":\"{PASSWORD}\"}}'\n"),
+    )
+    .unwrap();
     std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    shows_no_secret(project.env("PATH", path).run(["plan", "-vv"]).succeeds()).stderr_has("status=401").stderr_has("status=404");
+    shows_no_secret(project.env("PATH", path).run(["plan", "-vv"]).succeeds())
+        .stderr_has("status=401")
+        .stderr_has("status=404");
 }
 
 #[test]
 fn only_double_verbose_shows_traces() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(&registry, &login(&registry));
-    for words in [&["plan"][..], &["plan", "-v"], &["plan", "--format", "json"]] {
+    for words in [
+        &["plan"][..],
+        &["plan", "-v"],
+        &["plan", "--format", "json"],
+    ] {
         project.run(words).succeeds().stderr_lacks("trace:");
     }
-    project.run(["plan", "-vv", "--format", "json"]).succeeds().stderr_has("trace: http ").stdout_lacks("trace:").json();
+    project
+        .run(["plan", "-vv", "--format", "json"])
+        .succeeds()
+        .stderr_has("trace: http ")
+        .stdout_lacks("trace:")
+        .json();
 }

@@ -25,7 +25,10 @@ impl Told {
 
     /// What it was warned of.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.lines().into_iter().filter_map(|line| line.strip_prefix("warning: ").map(str::to_owned)).collect()
+        self.lines()
+            .into_iter()
+            .filter_map(|line| line.strip_prefix("warning: ").map(str::to_owned))
+            .collect()
     }
 
     /// Whether a blob got there in this way.
@@ -68,10 +71,25 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let retry =
-            RetryPolicy { attempts: 3, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(20), jitter: true };
-        let surroundings = RegistryOptions { home: Some(folder.path().to_owned()), ..RegistryOptions::default() };
-        Self { settings: RegistrySettings { retry, surroundings, ..RegistrySettings::default() }, folder, told: Arc::default() }
+        let retry = RetryPolicy {
+            attempts: 3,
+            first_pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(20),
+            jitter: true,
+        };
+        let surroundings = RegistryOptions {
+            home: Some(folder.path().to_owned()),
+            ..RegistryOptions::default()
+        };
+        Self {
+            settings: RegistrySettings {
+                retry,
+                surroundings,
+                ..RegistrySettings::default()
+            },
+            folder,
+            told: Arc::default(),
+        }
     }
 
     /// Logs in, as `docker login` would.
@@ -95,14 +113,22 @@ impl World {
         // Written by another process: a file that this one has had open for writing cannot be started
         // while a test beside this one is just starting something else.
         let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#;
-        let written = tokio::process::Command::new("sh").args(["-c", write, "sh", script]).arg(&helper).status().await.unwrap();
+        let written = tokio::process::Command::new("sh")
+            .args(["-c", write, "sh", script])
+            .arg(&helper)
+            .status()
+            .await
+            .unwrap();
         assert!(written.success());
-        self.settings.surroundings.helpers.search_path = Some(format!("{}:/usr/bin:/bin", self.folder.path().display()).into());
+        self.settings.surroundings.helpers.search_path =
+            Some(format!("{}:/usr/bin:/bin", self.folder.path().display()).into());
         self
     }
 
     pub(crate) fn mirror(mut self, registry: &str, mirror: &str) -> Self {
-        self.settings.mirrors.insert(registry.to_owned(), mirror.to_owned());
+        self.settings
+            .mirrors
+            .insert(registry.to_owned(), mirror.to_owned());
         self
     }
 
@@ -116,7 +142,10 @@ impl World {
 }
 
 pub(crate) fn repository(host: &str, path: &str) -> Repository {
-    Repository { registry: host.to_owned(), path: path.to_owned() }
+    Repository {
+        registry: host.to_owned(),
+        path: path.to_owned(),
+    }
 }
 
 /// Tag `v1` of a repository, for `linux/amd64`.
@@ -133,11 +162,19 @@ pub(crate) fn target(host: &str, path: &str, key: &Key) -> ImageTarget {
 
 /// Requires an error with a code whose text has all these words in it.
 #[track_caller]
-pub(crate) fn assert_error<T: std::fmt::Debug>(result: Result<T, Error>, code: Code, words: &[&str]) {
+pub(crate) fn assert_error<T: std::fmt::Debug>(
+    result: Result<T, Error>,
+    code: Code,
+    words: &[&str],
+) {
     let error = result.unwrap_err();
     let text = error.chain().join(": ");
     assert_eq!(error.code(), code, "{text}");
     for word in words {
-        assert!(text.contains(word) || error.advice().contains(word), "`{word}` is not in: {text} ({})", error.advice());
+        assert!(
+            text.contains(word) || error.advice().contains(word),
+            "`{word}` is not in: {text} ({})",
+            error.advice()
+        );
     }
 }

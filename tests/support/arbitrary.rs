@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 /// The number of cases for slow tests; PROPTEST_CASES overrides it.
 pub fn cases(default: u32) -> ProptestConfig {
-    let from_environment = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let from_environment = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
     ProptestConfig::with_cases(from_environment.unwrap_or(default))
 }
 
@@ -75,7 +77,10 @@ pub fn value() -> impl Strategy<Value = Value> {
         text().prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 32, 5, |inner| {
-        prop_oneof![vec(inner.clone(), 0..5).prop_map(Value::from), btree_map(text(), inner, 0..5).prop_map(|map| json!(map))]
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::from),
+            btree_map(text(), inner, 0..5).prop_map(|map| json!(map))
+        ]
     })
 }
 
@@ -83,7 +88,8 @@ pub fn value() -> impl Strategy<Value = Value> {
 pub fn object(fields: &'static [(&'static str, &'static str)]) -> impl Strategy<Value = Value> {
     let field = |&(name, valid): &(&'static str, &'static str)| {
         let valid: Value = serde_json::from_str(valid).expect("a test writes JSON");
-        prop_oneof![4 => Just(Some(valid)), 2 => value().prop_map(Some), 1 => Just(None)].prop_map(move |value| (name, value))
+        prop_oneof![4 => Just(Some(valid)), 2 => value().prop_map(Some), 1 => Just(None)]
+            .prop_map(move |value| (name, value))
     };
     let known: Vec<_> = fields.iter().map(field).collect();
     (known, btree_map(text(), value(), 0..2)).prop_map(|(known, others)| {
@@ -100,7 +106,12 @@ pub fn object(fields: &'static [(&'static str, &'static str)]) -> impl Strategy<
 /// A valid text with a part of it replaced.
 pub fn spoiled(valid: &'static str) -> impl Strategy<Value = String> {
     (0..=valid.len(), 0..40_usize, text()).prop_map(move |(from, count, replacement)| {
-        let boundary = |at: usize| (0..=at.min(valid.len())).rev().find(|at| valid.is_char_boundary(*at)).unwrap_or_default();
+        let boundary = |at: usize| {
+            (0..=at.min(valid.len()))
+                .rev()
+                .find(|at| valid.is_char_boundary(*at))
+                .unwrap_or_default()
+        };
         let to = boundary(from.saturating_add(count));
         let from = boundary(from);
         format!("{}{replacement}{}", &valid[..from], &valid[to.max(from)..])
@@ -109,5 +120,11 @@ pub fn spoiled(valid: &'static str) -> impl Strategy<Value = String> {
 
 /// Any bytes, and bytes that are likely to be length prefixes or tags.
 pub fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![vec(any::<u8>(), 0..max), vec(proptest::sample::select(vec![0_u8, 1, 2, 0x7f, 0x80, 0x90, 0xc1, 0xdb, 0xff]), 0..max)]
+    prop_oneof![
+        vec(any::<u8>(), 0..max),
+        vec(
+            proptest::sample::select(vec![0_u8, 1, 2, 0x7f, 0x80, 0x90, 0xc1, 0xdb, 0xff]),
+            0..max
+        )
+    ]
 }

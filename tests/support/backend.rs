@@ -38,7 +38,9 @@ impl Call {
     /// A field of a form.
     pub fn field(&self, name: &str) -> Option<String> {
         let form = parse_query(&String::from_utf8_lossy(&self.body));
-        form.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        form.into_iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 }
 
@@ -85,7 +87,10 @@ impl Backend {
         Self::start(None, rule)
     }
 
-    fn start(authority: Option<Authority>, rule: impl FnMut(&Call, &mut Memory) -> Option<Reply> + Send + 'static) -> Self {
+    fn start(
+        authority: Option<Authority>,
+        rule: impl FnMut(&Call, &mut Memory) -> Option<Reply> + Send + 'static,
+    ) -> Self {
         let memory = Arc::new(Mutex::new(Memory {
             accepted: BTreeSet::new(),
             refreshing: BTreeSet::new(),
@@ -99,13 +104,20 @@ impl Backend {
         let shared = memory.clone();
         let scheme = if authority.is_some() { "https" } else { "http" };
         let server = Server::start_as(authority.as_ref(), move |request, body| {
-            let call = Call { request: request.clone(), body: body.read(usize::MAX) };
+            let call = Call {
+                request: request.clone(),
+                body: body.read(usize::MAX),
+            };
             let mut memory = lock(&shared);
             memory.seen.push(call.clone());
             let reply = (lock(&rule))(&call, &mut memory);
             reply.unwrap_or_else(|| respond(&call, &mut memory, scheme))
         });
-        Self { server, authority, memory }
+        Self {
+            server,
+            authority,
+            memory,
+        }
     }
 
     /// `127.0.0.1:port`.
@@ -115,12 +127,23 @@ impl Backend {
 
     /// The URL, with scheme and port.
     pub fn url(&self) -> String {
-        format!("{}://{}", if self.authority.is_some() { "https" } else { "http" }, self.host())
+        format!(
+            "{}://{}",
+            if self.authority.is_some() {
+                "https"
+            } else {
+                "http"
+            },
+            self.host()
+        )
     }
 
     /// The certificate of the authority that has to be trusted.
     pub fn certificate(&self) -> PathBuf {
-        self.authority.as_ref().expect("a backend with encryption").certificate()
+        self.authority
+            .as_ref()
+            .expect("a backend with encryption")
+            .certificate()
     }
 
     /// The state of the backend.
@@ -130,12 +153,28 @@ impl Backend {
 
     /// The requests so far whose path has this end.
     pub fn calls(&self, end: &str) -> Vec<Call> {
-        self.memory().seen.iter().filter(|call| call.request.path.ends_with(end)).cloned().collect()
+        self.memory()
+            .seen
+            .iter()
+            .filter(|call| call.request.path.ends_with(end))
+            .cloned()
+            .collect()
     }
 
     /// The last path segments of all requests so far, in order: `UserInfo`, `token`.
     pub fn order(&self) -> Vec<String> {
-        self.memory().seen.iter().map(|call| call.request.path.rsplit('/').next().unwrap_or_default().to_owned()).collect()
+        self.memory()
+            .seen
+            .iter()
+            .map(|call| {
+                call.request
+                    .path
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect()
     }
 }
 
@@ -175,33 +214,46 @@ pub fn message(fields: &[(u8, &str)]) -> Vec<u8> {
 
 /// A frame of a Connect stream.
 pub fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
+    let length = u32::try_from(payload.len())
+        .expect("a short payload")
+        .to_be_bytes();
     [&[flags][..], &length, payload].concat()
 }
 
 /// The response of a unary method.
 pub fn answer(message: Vec<u8>) -> Reply {
-    Reply::status(200).with("Content-Type", "application/proto").body(message)
+    Reply::status(200)
+        .with("Content-Type", "application/proto")
+        .body(message)
 }
 
 /// The response of a streaming method.
 pub fn stream(frames: &[Vec<u8>]) -> Reply {
-    Reply::status(200).with("Content-Type", "application/connect+proto").body(frames.concat())
+    Reply::status(200)
+        .with("Content-Type", "application/connect+proto")
+        .body(frames.concat())
 }
 
 /// An error response of the Connect protocol.
 pub fn refusal(status: u16, code: &str, message: &str) -> Reply {
     let body = json!({ "code": code, "message": message }).to_string();
-    Reply::status(status).with("Content-Type", "application/json").body(body)
+    Reply::status(status)
+        .with("Content-Type", "application/json")
+        .body(body)
 }
 
 /// An error response of a token server (RFC 6749, section 5.2).
 pub fn denial(error: &str) -> Reply {
-    json_reply(400, &json!({ "error": error, "error_description": "as the token server says" }))
+    json_reply(
+        400,
+        &json!({ "error": error, "error_description": "as the token server says" }),
+    )
 }
 
 fn json_reply(status: u16, body: &serde_json::Value) -> Reply {
-    Reply::status(status).with("Content-Type", "application/json").body(body.to_string())
+    Reply::status(status)
+        .with("Content-Type", "application/json")
+        .body(body.to_string())
 }
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -213,10 +265,19 @@ fn respond(call: &Call, memory: &mut Memory, scheme: &str) -> Reply {
     let host = call.request.header("host").unwrap_or_default();
     let oauth_url = |path: &str| format!("{scheme}://{host}/oauth/{path}");
     match call.request.path.rsplit('/').next().unwrap_or_default() {
-        "GetOAuth2Metadata" => answer(message(&[(2, &oauth_url("authorize")), (3, &oauth_url("token")), (10, &oauth_url("device"))])),
-        "GetPublicClientConfig" => {
-            answer(message(&[(1, "cli"), (2, &memory.redirect), (3, "all"), (3, "offline"), (4, &memory.header), (6, "aud")]))
-        }
+        "GetOAuth2Metadata" => answer(message(&[
+            (2, &oauth_url("authorize")),
+            (3, &oauth_url("token")),
+            (10, &oauth_url("device")),
+        ])),
+        "GetPublicClientConfig" => answer(message(&[
+            (1, "cli"),
+            (2, &memory.redirect),
+            (3, "all"),
+            (3, "offline"),
+            (4, &memory.header),
+            (6, "aud"),
+        ])),
         "token" => token(call, memory),
         "device" => json_reply(
             200,
@@ -225,14 +286,23 @@ fn respond(call: &Call, memory: &mut Memory, scheme: &str) -> Reply {
                 "expires_in": 60, "interval": 0,
             }),
         ),
-        _ if !is_authorized(call, memory) => refusal(401, "unauthenticated", "no token, or none that is known"),
-        "UserInfo" => answer(message(&[(1, "0oa1"), (2, "Ada Lovelace"), (6, "ada@example.test")])),
+        _ if !is_authorized(call, memory) => {
+            refusal(401, "unauthenticated", "no token, or none that is known")
+        }
+        "UserInfo" => answer(message(&[
+            (1, "0oa1"),
+            (2, "Ada Lovelace"),
+            (6, "ada@example.test"),
+        ])),
         _ => Reply::status(404),
     }
 }
 
 fn is_authorized(call: &Call, memory: &Memory) -> bool {
-    let token = call.request.header(&memory.header).and_then(|value| value.strip_prefix("Bearer "));
+    let token = call
+        .request
+        .header(&memory.header)
+        .and_then(|value| value.strip_prefix("Bearer "));
     token.is_some_and(|token| memory.accepted.contains(token))
 }
 
@@ -241,7 +311,12 @@ fn token(call: &Call, memory: &mut Memory) -> Reply {
     let grant = field("grant_type");
     let is_valid = match grant.as_str() {
         "client_credentials" => {
-            let encoded = SECRET.replace('&', "%26").replace('ö', "%C3%B6").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+            let encoded = SECRET
+                .replace('&', "%26")
+                .replace('ö', "%C3%B6")
+                .replace('+', "%2B")
+                .replace('/', "%2F")
+                .replace('=', "%3D");
             let login = STANDARD.encode(format!("{CLIENT}:{}", encoded.replace(' ', "+")));
             call.request.header("authorization") == Some(&format!("Basic {login}"))
         }
@@ -255,8 +330,15 @@ fn token(call: &Call, memory: &mut Memory) -> Reply {
         _ => true,
     };
     if !is_valid {
-        return denial(if grant == "client_credentials" { "invalid_client" } else { "invalid_grant" });
+        return denial(if grant == "client_credentials" {
+            "invalid_client"
+        } else {
+            "invalid_grant"
+        });
     }
     let (access, refresh) = memory.issue();
-    json_reply(200, &json!({ "access_token": access, "refresh_token": refresh, "expires_in": 3600, "token_type": "Bearer" }))
+    json_reply(
+        200,
+        &json!({ "access_token": access, "refresh_token": refresh, "expires_in": 3600, "token_type": "Bearer" }),
+    )
 }

@@ -59,17 +59,38 @@ pub fn distroless() -> PathBuf {
     let rootfs = debian("bookworm", &[]);
     made_once("distroless-bookworm.tar", |draft| {
         let directory = draft.with_extension("rootfs");
-        let directories = ["lib/x86_64-linux-gnu", "lib64", "usr/lib", "etc"].map(|name| directory.join(name));
-        directories.iter().for_each(|directory| fs::create_dir_all(directory).expect("a directory can be created"));
-        let libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
+        let directories =
+            ["lib/x86_64-linux-gnu", "lib64", "usr/lib", "etc"].map(|name| directory.join(name));
+        directories.iter().for_each(|directory| {
+            fs::create_dir_all(directory).expect("a directory can be created")
+        });
+        let libraries = [
+            "libc.so.6",
+            "libm.so.6",
+            "libgcc_s.so.1",
+            "ld-linux-x86-64.so.2",
+        ];
         let mut tar = Command::new("tar");
-        tar.arg("-C").arg(&directories[0]).args(["--strip-components=4", "-xf"]).arg(&rootfs);
+        tar.arg("-C")
+            .arg(&directories[0])
+            .args(["--strip-components=4", "-xf"])
+            .arg(&rootfs);
         run(tar.args(libraries.map(|name| format!("./usr/lib/x86_64-linux-gnu/{name}"))));
-        symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", directories[1].join("ld-linux-x86-64.so.2")).expect("a link can be made");
+        symlink(
+            "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+            directories[1].join("ld-linux-x86-64.so.2"),
+        )
+        .expect("a link can be made");
         let release = "PRETTY_NAME=\"Distroless\"\nID=\"debian\"\nVERSION=\"Debian GNU/Linux 12 (bookworm)\"\n";
         fs::write(directories[2].join("os-release"), release).expect("a file can be written");
-        symlink("../usr/lib/os-release", directories[3].join("os-release")).expect("a link can be made");
-        run(Command::new("tar").arg("-C").arg(&directory).arg("-cf").arg(draft).arg("."));
+        symlink("../usr/lib/os-release", directories[3].join("os-release"))
+            .expect("a link can be made");
+        run(Command::new("tar")
+            .arg("-C")
+            .arg(&directory)
+            .arg("-cf")
+            .arg(draft)
+            .arg("."));
     })
 }
 
@@ -79,7 +100,9 @@ pub fn distroless() -> PathBuf {
 /// As [`debian`].
 pub fn distroless_layout() -> PathBuf {
     let rootfs = distroless();
-    made_once("distroless-bookworm", |draft| layout_of(&[&rootfs], &json!({}), draft))
+    made_once("distroless-bookworm", |draft| {
+        layout_of(&[&rootfs], &json!({}), draft)
+    })
 }
 
 fn name(release: &str, packages: &[&str]) -> String {
@@ -101,7 +124,10 @@ pub fn layout_for(architecture: &str, tars: &[&Path], config: &Value, directory:
     let pack = |tar: &&Path| {
         let packed = directory.join("layer");
         let to = File::create(&packed).expect("the layer can be written");
-        run(Command::new("gzip").args(["-n", "-1", "-c"]).arg(tar).stdout(Stdio::from(to)));
+        run(Command::new("gzip")
+            .args(["-n", "-1", "-c"])
+            .arg(tar)
+            .stdout(Stdio::from(to)));
         let size = fs::metadata(&packed).expect("the layer is there").len();
         let digest = sha256(&packed);
         fs::rename(&packed, blobs.join(&digest)).expect("the layer can be named");
@@ -129,7 +155,11 @@ pub fn layout_for(architecture: &str, tars: &[&Path], config: &Value, directory:
     entry["annotations"] = json!({ "org.opencontainers.image.ref.name": TAG });
     let index = json!({ "schemaVersion": 2, "manifests": [entry] });
     fs::write(directory.join("index.json"), index.to_string()).expect("the index can be written");
-    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the version can be written");
+    fs::write(
+        directory.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .expect("the version can be written");
 }
 
 /// Pushes a layout that was created here to a registry: `127.0.0.1:5000/library/debian:bookworm`.
@@ -138,14 +168,22 @@ pub fn layout_for(architecture: &str, tars: &[&Path], config: &Value, directory:
 /// When the registry refuses it.
 pub fn push(layout: &Path, reference: &str) {
     let from = format!("oci:{}:{TAG}", layout.display());
-    run(Command::new("skopeo").args(["copy", "--quiet", "--dest-tls-verify=false", &from, &format!("docker://{reference}")]));
+    run(Command::new("skopeo").args([
+        "copy",
+        "--quiet",
+        "--dest-tls-verify=false",
+        &from,
+        &format!("docker://{reference}"),
+    ]));
 }
 
 /// The path of something that is cached beside the compiled tests. It may be used while the lock is held.
 pub(crate) fn lock_cached(name: &str) -> (PathBuf, File) {
     let program = std::env::current_exe().expect("a program knows its path");
-    let target =
-        program.ancestors().find(|directory| directory.join("CACHEDIR.TAG").is_file()).expect("tests run in cargo's target directory");
+    let target = program
+        .ancestors()
+        .find(|directory| directory.join("CACHEDIR.TAG").is_file())
+        .expect("tests run in cargo's target directory");
     let directory = target.join("union-tests");
     fs::create_dir_all(&directory).expect("the target directory is writable");
     let lock = File::create(directory.join(format!("{name}.lock"))).expect("a lock can be made");
@@ -171,14 +209,32 @@ pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|cause| panic!("{command:?} does not start: {cause}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .output()
+        .unwrap_or_else(|cause| panic!("{command:?} does not start: {cause}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn sha256(path: &Path) -> String {
-    let output = Command::new("sha256sum").arg(path).output().expect("`sha256sum` is installed");
-    assert!(output.status.success(), "sha256sum {}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).split(' ').next().expect("the digest comes first").to_owned()
+    let output = Command::new("sha256sum")
+        .arg(path)
+        .output()
+        .expect("`sha256sum` is installed");
+    assert!(
+        output.status.success(),
+        "sha256sum {}: {}",
+        path.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .split(' ')
+        .next()
+        .expect("the digest comes first")
+        .to_owned()
 }
 
 fn hex(bytes: &[u8]) -> String {

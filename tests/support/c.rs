@@ -27,11 +27,20 @@ impl Workshop {
     #[track_caller]
     pub fn cc(&self, output: &str, source: &str, words: &[&str]) -> PathBuf {
         let path = self.folder().join(output);
-        std::fs::create_dir_all(path.parent().expect("a file has a parent")).expect("directories can be created");
+        std::fs::create_dir_all(path.parent().expect("a file has a parent"))
+            .expect("directories can be created");
         std::fs::write(self.folder().join("source.c"), source).expect("the directory is writable");
-        let run = Command::new("cc").current_dir(self.folder()).args(["-o", output, "source.c"]).args(words).output();
+        let run = Command::new("cc")
+            .current_dir(self.folder())
+            .args(["-o", output, "source.c"])
+            .args(words)
+            .output();
         let run = run.expect("`cc` is installed");
-        assert!(run.status.success(), "cc {words:?}: {}", String::from_utf8_lossy(&run.stderr));
+        assert!(
+            run.status.success(),
+            "cc {words:?}: {}",
+            String::from_utf8_lossy(&run.stderr)
+        );
         path
     }
 
@@ -41,11 +50,37 @@ impl Workshop {
     /// # Panics
     /// As [`cc`](Self::cc).
     #[track_caller]
-    pub fn library(&self, output: &str, soname: &str, functions: &[(&str, &str)], words: &[&str]) -> PathBuf {
-        let source: String = functions.iter().map(|(_, function)| format!("int {function}(void) {{ return 0; }}\n")).collect();
-        let map: String = functions.iter().map(|(version, function)| format!("{version} {{ global: {function}; }};\n")).collect();
+    pub fn library(
+        &self,
+        output: &str,
+        soname: &str,
+        functions: &[(&str, &str)],
+        words: &[&str],
+    ) -> PathBuf {
+        let source: String = functions
+            .iter()
+            .map(|(_, function)| format!("int {function}(void) {{ return 0; }}\n"))
+            .collect();
+        let map: String = functions
+            .iter()
+            .map(|(version, function)| format!("{version} {{ global: {function}; }};\n"))
+            .collect();
         std::fs::write(self.folder().join("map"), map).expect("the directory is writable");
         let soname = format!("-Wl,-soname,{soname}");
-        self.cc(output, &source, &[&["-shared", "-nostdlib", "-fPIC", &soname, "-Wl,--version-script,map"], words].concat())
+        self.cc(
+            output,
+            &source,
+            &[
+                &[
+                    "-shared",
+                    "-nostdlib",
+                    "-fPIC",
+                    &soname,
+                    "-Wl,--version-script,map",
+                ],
+                words,
+            ]
+            .concat(),
+        )
     }
 }

@@ -33,7 +33,12 @@ impl Engine {
     /// When `dockerd` is not installed or does not start.
     pub fn with_network() -> &'static Self {
         static ENGINE: OnceLock<Engine> = OnceLock::new();
-        ENGINE.get_or_init(|| Self::start_with(&Setting { network: true, ..Setting::default() }))
+        ENGINE.get_or_init(|| {
+            Self::start_with(&Setting {
+                network: true,
+                ..Setting::default()
+            })
+        })
     }
 
     /// Starts an engine whose containers have no network, and waits until it responds.
@@ -51,23 +56,53 @@ impl Engine {
     pub fn start_with(setting: &Setting) -> Self {
         // The port in the namespaces, independent of the port outside.
         const PORT: u16 = 2376;
-        let inside = Inside { disk: setting.disk, hidden: setting.hides.as_deref() };
+        let inside = Inside {
+            disk: setting.disk,
+            hidden: setting.hides.as_deref(),
+        };
         let namespaces = Namespaces::start("engine", inside, |directory| {
             let below = |name: &str| directory.join(name).display().to_string();
-            let mut words = vec!["dockerd".to_owned(), "--host".to_owned(), format!("unix://{}", below("socket"))];
-            for (flag, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
+            let mut words = vec![
+                "dockerd".to_owned(),
+                "--host".to_owned(),
+                format!("unix://{}", below("socket")),
+            ];
+            for (flag, name) in [
+                ("--data-root", "data"),
+                ("--exec-root", "exec"),
+                ("--pidfile", "pid"),
+            ] {
                 words.extend([flag.to_owned(), below(name)]);
             }
             // systemd would manage the cgroups outside of the namespaces.
             words.extend(["--exec-opt", "native.cgroupdriver=cgroupfs"].map(str::to_owned));
-            words.extend(["--cgroup-parent".to_owned(), format!("/{}", directory.file_name().unwrap_or_default().display())]);
+            words.extend([
+                "--cgroup-parent".to_owned(),
+                format!("/{}", directory.file_name().unwrap_or_default().display()),
+            ]);
             if !setting.network {
-                words.extend(["--iptables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none"].map(str::to_owned));
+                words.extend(
+                    [
+                        "--iptables=false",
+                        "--ip-forward=false",
+                        "--ip-masq=false",
+                        "--bridge=none",
+                    ]
+                    .map(str::to_owned),
+                );
             }
             if let Some((certificates, _)) = &setting.encrypted {
                 let pem = |name: &str| certificates.join(name).display().to_string();
-                words.extend(["--host".to_owned(), format!("tcp://0.0.0.0:{PORT}"), "--tlsverify".to_owned()]);
-                for (flag, name) in [("--tlscacert", "ca.pem"), ("--tlscert", "server.pem"), ("--tlskey", "server-key.pem")] {
+                words.extend([
+                    "--host".to_owned(),
+                    format!("tcp://0.0.0.0:{PORT}"),
+                    "--tlsverify".to_owned(),
+                ]);
+                for (flag, name) in [
+                    ("--tlscacert", "ca.pem"),
+                    ("--tlscert", "server.pem"),
+                    ("--tlskey", "server-key.pem"),
+                ] {
                     words.extend([flag.to_owned(), pem(name)]);
                 }
             }
@@ -77,7 +112,11 @@ impl Engine {
         let deadline = Instant::now() + LIMIT;
         while !engine.try_docker(&["version"]).status.success() {
             let waits = Instant::now() < deadline && !engine.namespaces.ended();
-            assert!(waits, "dockerd does not answer; its log:\n{}", engine.namespaces.log());
+            assert!(
+                waits,
+                "dockerd does not answer; its log:\n{}",
+                engine.namespaces.log()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
         if let Some((_, port)) = setting.encrypted {
@@ -98,7 +137,12 @@ impl Engine {
     pub fn docker(&self, arguments: &[&str]) -> String {
         let output = self.try_docker(arguments);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        assert!(output.status.success(), "docker {arguments:?}: {}\n{}", text(&output.stdout), text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "docker {arguments:?}: {}\n{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
         text(&output.stdout)
     }
 
@@ -108,7 +152,12 @@ impl Engine {
     /// When the client is not installed.
     pub fn try_docker(&self, arguments: &[&str]) -> Output {
         let mut docker = Command::new("docker");
-        docker.arg("--host").arg(self.address()).args(arguments).env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
+        docker
+            .arg("--host")
+            .arg(self.address())
+            .args(arguments)
+            .env_remove("DOCKER_HOST")
+            .env_remove("DOCKER_CONTEXT");
         docker.output().expect("`docker` is installed")
     }
 
@@ -156,9 +205,28 @@ impl Podman {
                         [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
             std::fs::write(&config, text).expect("the directory is writable");
             let below = |name: &str| directory.join(name).display().to_string();
-            let mut words = vec!["env".to_owned(), format!("CONTAINERS_CONF={}", config.display()), "podman".to_owned()];
-            words.extend(["--root".to_owned(), below("data"), "--runroot".to_owned(), below("run")]);
-            words.extend(["--storage-driver", "overlay", "system", "service", "--time", "0"].map(str::to_owned));
+            let mut words = vec![
+                "env".to_owned(),
+                format!("CONTAINERS_CONF={}", config.display()),
+                "podman".to_owned(),
+            ];
+            words.extend([
+                "--root".to_owned(),
+                below("data"),
+                "--runroot".to_owned(),
+                below("run"),
+            ]);
+            words.extend(
+                [
+                    "--storage-driver",
+                    "overlay",
+                    "system",
+                    "service",
+                    "--time",
+                    "0",
+                ]
+                .map(str::to_owned),
+            );
             words.push(format!("unix://{}", below("socket")));
             words
         });
@@ -166,7 +234,11 @@ impl Podman {
         let deadline = Instant::now() + LIMIT;
         while !podman.try_podman(&["version"]).status.success() {
             let waits = Instant::now() < deadline && !podman.namespaces.ended();
-            assert!(waits, "podman does not answer; its log:\n{}", podman.namespaces.log());
+            assert!(
+                waits,
+                "podman does not answer; its log:\n{}",
+                podman.namespaces.log()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
         podman
@@ -189,13 +261,20 @@ impl Podman {
     pub fn podman(&self, arguments: &[&str]) -> String {
         let output = self.try_podman(arguments);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        assert!(output.status.success(), "podman {arguments:?}: {}", text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "podman {arguments:?}: {}",
+            text(&output.stderr)
+        );
         text(&output.stdout)
     }
 
     fn try_podman(&self, arguments: &[&str]) -> Output {
         let mut podman = Command::new("podman");
-        podman.args(["--remote", "--url", &self.address()]).args(arguments).env_remove("CONTAINER_HOST");
+        podman
+            .args(["--remote", "--url", &self.address()])
+            .args(arguments)
+            .env_remove("CONTAINER_HOST");
         podman.output().expect("`podman` is installed")
     }
 }
@@ -206,16 +285,32 @@ mod tests {
 
     #[test]
     fn engines_are_isolated_from_this_machine() {
-        let host_network = std::fs::read_link("/proc/self/ns/net").expect("a process has a namespace").display().to_string();
-        let docker = Engine::start_with(&Setting { network: true, ..Setting::default() });
+        let host_network = std::fs::read_link("/proc/self/ns/net")
+            .expect("a process has a namespace")
+            .display()
+            .to_string();
+        let docker = Engine::start_with(&Setting {
+            network: true,
+            ..Setting::default()
+        });
         let podman = Podman::start();
-        assert!(docker.docker(&["network", "ls", "--format", "{{.Name}}"]).contains("bridge"));
+        assert!(
+            docker
+                .docker(&["network", "ls", "--format", "{{.Name}}"])
+                .contains("bridge")
+        );
         assert!(![docker.network_namespace(), podman.network_namespace()].contains(&host_network));
-        let directories = [docker.namespaces.folder().to_owned(), podman.namespaces.folder().to_owned()];
+        let directories = [
+            docker.namespaces.folder().to_owned(),
+            podman.namespaces.folder().to_owned(),
+        ];
         let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a process has mounts");
         drop((docker, podman));
         for directory in directories {
-            assert!(!mounts.contains(&directory.display().to_string()), "{mounts}");
+            assert!(
+                !mounts.contains(&directory.display().to_string()),
+                "{mounts}"
+            );
             assert!(!directory.exists(), "{} still exists", directory.display());
         }
     }

@@ -38,14 +38,23 @@ impl Front {
         let log = refused.clone();
         let server = Server::start(move |request, body| {
             let note = |status: u16| {
-                let line = format!("{status} {} {} of {} bytes", request.method, request.path, body_length(request));
-                log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                let line = format!(
+                    "{status} {} {} of {} bytes",
+                    request.method,
+                    request.path,
+                    body_length(request)
+                );
+                log.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(line);
             };
             if request.version != "1.1" {
                 note(505);
                 return error_page(505, "HTTP Version Not Supported");
             }
-            let has_length = ["content-length", "transfer-encoding"].iter().any(|name| request.header(name).is_some());
+            let has_length = ["content-length", "transfer-encoding"]
+                .iter()
+                .any(|name| request.header(name).is_some());
             if matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") && !has_length {
                 note(411);
                 return error_page(411, "Length Required");
@@ -59,7 +68,8 @@ impl Front {
                 while !body.read(CHUNK).is_empty() {}
                 return error_page(413, "Request Entity Too Large");
             }
-            forward(&registry, request, body).unwrap_or_else(|cause| error_page(502, &cause.to_string()))
+            forward(&registry, request, body)
+                .unwrap_or_else(|cause| error_page(502, &cause.to_string()))
         });
         Self { server, refused }
     }
@@ -71,7 +81,10 @@ impl Front {
 
     /// The rejected requests: `413 PUT /v2/app/blobs/uploads/1 of 80000000 bytes`.
     pub fn refused(&self) -> Vec<String> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -80,15 +93,23 @@ fn body_length(request: &Request) -> &str {
 }
 
 fn error_page(status: u16, title: &str) -> Reply {
-    let html = format!("<html><head><title>{status} {title}</title></head><body><h1>{status} {title}</h1></body></html>");
-    Reply::status(status).with("Content-Type", "text/html; charset=UTF-8").body(html)
+    let html = format!(
+        "<html><head><title>{status} {title}</title></head><body><h1>{status} {title}</h1></body></html>"
+    );
+    Reply::status(status)
+        .with("Content-Type", "text/html; charset=UTF-8")
+        .body(html)
 }
 
 /// Forwards a request over HTTP/1.0, where a response ends with the connection.
 fn forward(registry: &str, request: &Request, body: &mut Incoming<'_>) -> std::io::Result<Reply> {
     let mut stream = TcpStream::connect(registry)?;
     let mut head = format!("{} {} HTTP/1.0\r\n", request.method, request.target);
-    for (name, value) in request.headers.iter().filter(|(name, _)| *name != "connection") {
+    for (name, value) in request
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != "connection")
+    {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
@@ -101,11 +122,14 @@ fn forward(registry: &str, request: &Request, body: &mut Incoming<'_>) -> std::i
     }
     let mut response = Vec::new();
     stream.read_to_end(&mut response)?;
-    parse_response(&response, request).ok_or_else(|| std::io::Error::other("the registry's response is not HTTP"))
+    parse_response(&response, request)
+        .ok_or_else(|| std::io::Error::other("the registry's response is not HTTP"))
 }
 
 fn parse_response(response: &[u8], request: &Request) -> Option<Reply> {
-    let end = response.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let end = response
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&response[..end]).ok()?;
     let mut lines = head.split("\r\n");
     let mut reply = Reply::status(lines.next()?.split(' ').nth(1)?.parse().ok()?);
@@ -118,6 +142,10 @@ fn parse_response(response: &[u8], request: &Request) -> Option<Reply> {
         }
     }
     // The response to a HEAD has a Content-Length, but no body.
-    let body = if request.method == "HEAD" { vec![0; length] } else { response[end + 4..].to_vec() };
+    let body = if request.method == "HEAD" {
+        vec![0; length]
+    } else {
+        response[end + 4..].to_vec()
+    };
     Some(reply.body(body))
 }

@@ -77,13 +77,20 @@ impl Hostile {
                     let part = body.read(after);
                     let received = part.len();
                     if keep {
-                        lock(&shared).uploads.entry(request.path.clone()).or_default().extend(part);
+                        lock(&shared)
+                            .uploads
+                            .entry(request.path.clone())
+                            .or_default()
+                            .extend(part);
                     }
                     (Reply::cut(), received)
                 }
                 None => respond(request, body, &shared),
             };
-            lock(&shared).seen.push(Seen { request: request.clone(), received });
+            lock(&shared).seen.push(Seen {
+                request: request.clone(),
+                received,
+            });
             reply
         });
         Self { server, memory }
@@ -106,32 +113,51 @@ impl Hostile {
 
     /// How many requests had this method and this text in their path.
     pub fn count(&self, method: &str, part: &str) -> usize {
-        self.seen().iter().filter(|seen| seen.request.method == method && seen.request.path.contains(part)).count()
+        self.seen()
+            .iter()
+            .filter(|seen| seen.request.method == method && seen.request.path.contains(part))
+            .count()
     }
 }
 
 impl Memory {
     /// Adds a manifest under a reference and its digest.
-    pub fn put_manifest(&mut self, repository: &str, reference: &str, media_type: &str, bytes: &[u8]) {
+    pub fn put_manifest(
+        &mut self,
+        repository: &str,
+        reference: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) {
         for reference in [reference, &digest(bytes)] {
-            self.manifests.insert((repository.to_owned(), reference.to_owned()), (media_type.to_owned(), bytes.to_vec()));
+            self.manifests.insert(
+                (repository.to_owned(), reference.to_owned()),
+                (media_type.to_owned(), bytes.to_vec()),
+            );
         }
     }
 
     /// Adds a blob to a repository.
     pub fn put_blob(&mut self, repository: &str, bytes: &[u8]) {
-        self.blobs.insert((repository.to_owned(), digest(bytes)), bytes.to_vec());
+        self.blobs
+            .insert((repository.to_owned(), digest(bytes)), bytes.to_vec());
     }
 
     /// How many earlier requests had this method and this text in their path.
     pub fn times(&self, method: &str, part: &str) -> usize {
-        self.seen.iter().filter(|seen| seen.request.method == method && seen.request.path.contains(part)).count()
+        self.seen
+            .iter()
+            .filter(|seen| seen.request.method == method && seen.request.path.contains(part))
+            .count()
     }
 }
 
 /// The digest of bytes: `sha256:…`.
 pub fn digest(bytes: &[u8]) -> String {
-    let hex: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: Vec<String> = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256:{}", hex.concat())
 }
 
@@ -150,7 +176,12 @@ fn respond(request: &Request, body: &mut Incoming<'_>, memory: &Mutex<Memory>) -
     } else if let Some((repository, _)) = path.split_once("/blobs/uploads/") {
         upload(request, repository, bytes, memory)
     } else if let Some((repository, digest)) = path.split_once("/blobs/") {
-        blob(request, memory.blobs.get(&(repository.to_owned(), digest.to_owned())))
+        blob(
+            request,
+            memory
+                .blobs
+                .get(&(repository.to_owned(), digest.to_owned())),
+        )
     } else if let Some((repository, reference)) = path.split_once("/manifests/") {
         manifest(request, repository, reference, bytes, memory)
     } else {
@@ -163,9 +194,14 @@ fn upload(request: &Request, repository: &str, bytes: Vec<u8>, memory: &mut Memo
     let id = request.path.clone();
     let is_new = id.ends_with("/uploads/");
     if let (true, Some(digest), Some(from)) = (is_new, request.asks("mount"), request.asks("from"))
-        && let Some(blob) = memory.blobs.get(&(from.to_owned(), digest.to_owned())).cloned()
+        && let Some(blob) = memory
+            .blobs
+            .get(&(from.to_owned(), digest.to_owned()))
+            .cloned()
     {
-        memory.blobs.insert((repository.to_owned(), digest.to_owned()), blob);
+        memory
+            .blobs
+            .insert((repository.to_owned(), digest.to_owned()), blob);
         return Reply::status(201);
     }
     match request.method.as_str() {
@@ -173,12 +209,20 @@ fn upload(request: &Request, repository: &str, bytes: Vec<u8>, memory: &mut Memo
             let id = format!("{id}{}", memory.uploads.len());
             memory.uploads.insert(id.clone(), Vec::new());
             let reply = Reply::status(202).with("Location", id);
-            if memory.least_chunk > 0 { reply.with("OCI-Chunk-Min-Length", memory.least_chunk.to_string()) } else { reply }
+            if memory.least_chunk > 0 {
+                reply.with("OCI-Chunk-Min-Length", memory.least_chunk.to_string())
+            } else {
+                reply
+            }
         }
-        _ if !memory.uploads.contains_key(&id) => Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload"),
+        _ if !memory.uploads.contains_key(&id) => {
+            Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload")
+        }
         "GET" => {
             let last = memory.uploads[&id].len().saturating_sub(1);
-            Reply::status(204).with("Location", id).with("Range", format!("0-{last}"))
+            Reply::status(204)
+                .with("Location", id)
+                .with("Range", format!("0-{last}"))
         }
         "DELETE" => {
             memory.uploads.remove(&id);
@@ -186,9 +230,15 @@ fn upload(request: &Request, repository: &str, bytes: Vec<u8>, memory: &mut Memo
         }
         method => {
             let upload = memory.uploads.entry(id.clone()).or_default();
-            let start = request.header("content-range").and_then(|range| range.split('-').next()?.parse().ok());
+            let start = request
+                .header("content-range")
+                .and_then(|range| range.split('-').next()?.parse().ok());
             if start.is_some_and(|start: usize| start != upload.len()) {
-                return Reply::error(416, "RANGE_INVALID", "the range does not continue the upload");
+                return Reply::error(
+                    416,
+                    "RANGE_INVALID",
+                    "the range does not continue the upload",
+                );
             }
             upload.extend(bytes);
             if method == "PATCH" {
@@ -205,35 +255,70 @@ fn upload(request: &Request, repository: &str, bytes: Vec<u8>, memory: &mut Memo
 }
 
 fn blob(request: &Request, blob: Option<&Vec<u8>>) -> Reply {
-    let Some(blob) = blob else { return Reply::error(404, "BLOB_UNKNOWN", "no such blob") };
-    let start = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+    let Some(blob) = blob else {
+        return Reply::error(404, "BLOB_UNKNOWN", "no such blob");
+    };
+    let start = request.header("range").and_then(|range| {
+        range
+            .strip_prefix("bytes=")?
+            .strip_suffix('-')?
+            .parse::<usize>()
+            .ok()
+    });
     match start {
         Some(start) => {
             let range = format!("bytes {start}-{}/{}", blob.len() - 1, blob.len());
-            Reply::status(206).with("Content-Range", range).body(&blob[start..])
+            Reply::status(206)
+                .with("Content-Range", range)
+                .body(&blob[start..])
         }
         None => Reply::status(200).body(blob.clone()),
     }
 }
 
-fn manifest(request: &Request, repository: &str, reference: &str, bytes: Vec<u8>, memory: &mut Memory) -> Reply {
+fn manifest(
+    request: &Request,
+    repository: &str,
+    reference: &str,
+    bytes: Vec<u8>,
+    memory: &mut Memory,
+) -> Reply {
     if request.method == "PUT" {
         let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let blobs = document["layers"].as_array().into_iter().flatten().chain([&document["config"]]);
+        let blobs = document["layers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .chain([&document["config"]]);
         for digest in blobs.filter_map(|blob| blob["digest"].as_str()) {
-            if !memory.blobs.contains_key(&(repository.to_owned(), digest.to_owned())) {
+            if !memory
+                .blobs
+                .contains_key(&(repository.to_owned(), digest.to_owned()))
+            {
                 return Reply::error(400, "MANIFEST_BLOB_UNKNOWN", digest);
             }
         }
-        memory.put_manifest(repository, reference, request.header("content-type").unwrap_or_default(), &bytes);
+        memory.put_manifest(
+            repository,
+            reference,
+            request.header("content-type").unwrap_or_default(),
+            &bytes,
+        );
         return Reply::status(201).with("Docker-Content-Digest", digest(&bytes));
     }
     // Like real registries, responds with 404 for a media type that the client does not accept.
-    let stored = memory.manifests.get(&(repository.to_owned(), reference.to_owned()));
-    match stored.filter(|(kind, _)| request.header("accept").is_some_and(|accept| accept.contains(kind.as_str()))) {
-        Some((kind, bytes)) => {
-            Reply::status(200).with("Content-Type", kind.clone()).with("Docker-Content-Digest", digest(bytes)).body(bytes.clone())
-        }
+    let stored = memory
+        .manifests
+        .get(&(repository.to_owned(), reference.to_owned()));
+    match stored.filter(|(kind, _)| {
+        request
+            .header("accept")
+            .is_some_and(|accept| accept.contains(kind.as_str()))
+    }) {
+        Some((kind, bytes)) => Reply::status(200)
+            .with("Content-Type", kind.clone())
+            .with("Docker-Content-Digest", digest(bytes))
+            .body(bytes.clone()),
         None => Reply::error(404, "MANIFEST_UNKNOWN", "no such manifest"),
     }
 }

@@ -36,7 +36,10 @@ impl Request {
 
     /// The first value of a query parameter.
     pub fn asks(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -58,7 +61,10 @@ pub struct Reply {
 impl Reply {
     /// A response without a body.
     pub fn status(status: u16) -> Self {
-        Self { status, ..Self::default() }
+        Self {
+            status,
+            ..Self::default()
+        }
     }
 
     /// No response: the connection is closed.
@@ -68,8 +74,11 @@ impl Reply {
 
     /// An error response of a registry (OCI distribution spec, "Error Codes").
     pub fn error(status: u16, code: &str, message: &str) -> Self {
-        let body = serde_json::json!({ "errors": [{ "code": code, "message": message }] }).to_string();
-        Self::status(status).with("Content-Type", "application/json").body(body)
+        let body =
+            serde_json::json!({ "errors": [{ "code": code, "message": message }] }).to_string();
+        Self::status(status)
+            .with("Content-Type", "application/json")
+            .body(body)
     }
 
     /// Adds a header.
@@ -134,15 +143,22 @@ pub struct Server {
 
 impl Server {
     /// Starts a server on a free port.
-    pub fn start(handler: impl Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(
+        handler: impl Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         Self::start_as(None, handler)
     }
 
     /// Starts a server with a certificate of an authority, or one without TLS.
-    pub fn start_as(authority: Option<&Authority>, handler: impl Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start_as(
+        authority: Option<&Authority>,
+        handler: impl Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let identity = authority.map(Authority::identity);
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let stopped = Arc::new(AtomicBool::new(false));
         let connections = Arc::new(Mutex::new(Vec::new()));
         let stop = stopped.clone();
@@ -154,14 +170,21 @@ impl Server {
                     return;
                 }
                 if let Ok(copy) = stream.try_clone() {
-                    open.lock().unwrap_or_else(PoisonError::into_inner).push(copy);
+                    open.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(copy);
                 }
                 let handler = handler.clone();
                 let connection = Line::new(stream, identity.as_ref());
                 std::thread::spawn(move || serve(connection, &*handler));
             }
         });
-        Self { address, stopped, connections, accepting: Some(accepting) }
+        Self {
+            address,
+            stopped,
+            connections,
+            accepting: Some(accepting),
+        }
     }
 
     /// `127.0.0.1:port`.
@@ -175,7 +198,12 @@ impl Drop for Server {
         self.stopped.store(true, Ordering::SeqCst);
         // Wakes up the listener, so that it stops.
         let _ = TcpStream::connect(self.address);
-        for connection in self.connections.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for connection in self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             let _ = connection.shutdown(Shutdown::Both);
         }
         self.accepting.take().map(JoinHandle::join);
@@ -190,24 +218,41 @@ fn serve(connection: Line, handler: &Handler) {
             Ok(None) => break,
             Err(NotHttp) => {
                 // Like real servers, also for a TLS handshake.
-                let _ = reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+                let _ = reader
+                    .get_mut()
+                    .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
                 break;
             }
         };
-        let left = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut incoming = Incoming { reader: &mut reader, left };
+        let left = request
+            .header("content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
+        let mut incoming = Incoming {
+            reader: &mut reader,
+            left,
+        };
         let reply = handler(&request, &mut incoming);
         let unread = incoming.left;
         let announced = reply.announced.unwrap_or(reply.body.len());
         let writer = reader.get_mut();
-        if reply.status == 0 || write(writer, &request, &reply, announced).is_err() || unread > 0 || announced > reply.body.len() {
+        if reply.status == 0
+            || write(writer, &request, &reply, announced).is_err()
+            || unread > 0
+            || announced > reply.body.len()
+        {
             break;
         }
     }
     reader.get_mut().end();
 }
 
-fn write(writer: &mut Line, request: &Request, reply: &Reply, announced: usize) -> std::io::Result<()> {
+fn write(
+    writer: &mut Line,
+    request: &Request,
+    reply: &Reply,
+    announced: usize,
+) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Because\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -215,7 +260,9 @@ fn write(writer: &mut Line, request: &Request, reply: &Reply, announced: usize) 
     if let Some(chunks) = &reply.live {
         writer.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())?;
         for chunk in chunks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            writer.write_all(&[format!("{:x}\r\n", chunk.len()).as_bytes(), &chunk, b"\r\n"].concat())?;
+            writer.write_all(
+                &[format!("{:x}\r\n", chunk.len()).as_bytes(), &chunk, b"\r\n"].concat(),
+            )?;
             writer.flush()?;
         }
         writer.write_all(b"0\r\n\r\n")?;
@@ -239,11 +286,18 @@ struct NotHttp;
 fn read_head(reader: &mut BufReader<Line>) -> Result<Option<Request>, NotHttp> {
     let mut next_line = || {
         let mut line = Vec::new();
-        reader.read_until(b'\n', &mut line).ok().filter(|count| *count > 0)?;
+        reader
+            .read_until(b'\n', &mut line)
+            .ok()
+            .filter(|count| *count > 0)?;
         Some(String::from_utf8_lossy(&line).trim_end().to_owned())
     };
-    let Some(first) = next_line() else { return Ok(None) };
-    let words = first.split_once(' ').and_then(|(method, rest)| Some((method, rest.split_once(" HTTP/")?)));
+    let Some(first) = next_line() else {
+        return Ok(None);
+    };
+    let words = first
+        .split_once(' ')
+        .and_then(|(method, rest)| Some((method, rest.split_once(" HTTP/")?)));
     let (method, (target, version)) = words.ok_or(NotHttp)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut headers = BTreeMap::new();
@@ -265,14 +319,19 @@ fn read_head(reader: &mut BufReader<Line>) -> Result<Option<Request>, NotHttp> {
 /// Parses `name=value&name=value`.
 pub fn parse_query(text: &str) -> Vec<(String, String)> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
 }
 
 fn decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
-        let escaped = after.get(..2).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        let escaped = after
+            .get(..2)
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         (rest, _) = match (first, escaped) {
             (b'%', Some(byte)) => (&after[2..], bytes.push(byte)),
             (b'+', _) => (after, bytes.push(b' ')),

@@ -79,19 +79,40 @@ impl Namespaces {
     ///
     /// # Panics
     /// When there is no shell or no directory for temporary files.
-    pub(crate) fn start<S: AsRef<OsStr>>(kind: &str, inside: Inside<'_>, command: impl FnOnce(&Path) -> Vec<S>) -> Self {
+    pub(crate) fn start<S: AsRef<OsStr>>(
+        kind: &str,
+        inside: Inside<'_>,
+        command: impl FnOnce(&Path) -> Vec<S>,
+    ) -> Self {
         // A socket's path has to be short.
-        let directory =
-            tempfile::Builder::new().prefix(&format!("{kind}-")).tempdir().expect("a temporary directory can be created").keep();
+        let directory = tempfile::Builder::new()
+            .prefix(&format!("{kind}-"))
+            .tempdir()
+            .expect("a temporary directory can be created")
+            .keep();
         for below in ["data", "temp"] {
             std::fs::create_dir(directory.join(below)).expect("the directory is writable");
         }
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(OUTSIDE).arg(INSIDE).arg(&directory).arg(inside.disk.unwrap_or_default());
-        shell.arg(inside.hidden.unwrap_or(Path::new(""))).args(command(&directory));
+        shell
+            .arg("-c")
+            .arg(OUTSIDE)
+            .arg(INSIDE)
+            .arg(&directory)
+            .arg(inside.disk.unwrap_or_default());
+        shell
+            .arg(inside.hidden.unwrap_or(Path::new("")))
+            .args(command(&directory));
         // Ctrl-C in a terminal reaches only this process, so that the scripts can stop the engine in order.
-        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        Self { shell: shell.spawn().expect("`sh` starts"), directory }
+        shell
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        Self {
+            shell: shell.spawn().expect("`sh` starts"),
+            directory,
+        }
     }
 
     /// The directory of the program, which is removed at the end.
@@ -115,7 +136,8 @@ impl Namespaces {
     /// # Panics
     /// When it has ended.
     pub(crate) fn network(&self) -> String {
-        let process = std::fs::read_to_string(self.directory.join("namespaces")).expect("it has started");
+        let process =
+            std::fs::read_to_string(self.directory.join("namespaces")).expect("it has started");
         let link = std::fs::read_link(format!("/proc/{}/ns/net", process.trim())).expect("it runs");
         link.display().to_string()
     }
@@ -129,10 +151,19 @@ impl Namespaces {
         let request = format!(
             r#"{{"execute":"add_hostfwd","arguments":{{"proto":"tcp","host_addr":"127.0.0.1","host_port":{outside},"guest_port":{inside}}}}}"#
         );
-        let mut socket = UnixStream::connect(self.directory.join("network")).expect("it has started");
-        socket.write_all(request.as_bytes()).and_then(|()| socket.shutdown(std::net::Shutdown::Write)).expect("the socket is open");
-        socket.read_to_string(&mut response).expect("slirp4netns responds");
-        assert!(response.contains("return"), "port {outside} cannot be forwarded: {response}");
+        let mut socket =
+            UnixStream::connect(self.directory.join("network")).expect("it has started");
+        socket
+            .write_all(request.as_bytes())
+            .and_then(|()| socket.shutdown(std::net::Shutdown::Write))
+            .expect("the socket is open");
+        socket
+            .read_to_string(&mut response)
+            .expect("slirp4netns responds");
+        assert!(
+            response.contains("return"),
+            "port {outside} cannot be forwarded: {response}"
+        );
     }
 
     /// Sends a signal to the program.

@@ -48,19 +48,26 @@ impl Project {
     /// A package whose `main.rs` prints `hello`. Its `Cargo.toml` has five lines.
     #[must_use]
     pub fn package(name: &str) -> Self {
-        Self::empty().file("Cargo.toml", manifest(name)).file("src/main.rs", MAIN)
+        Self::empty()
+            .file("Cargo.toml", manifest(name))
+            .file("src/main.rs", MAIN)
     }
 
     /// A workspace for the packages that [`member`](Self::member) adds.
     #[must_use]
     pub fn workspace() -> Self {
-        Self::empty().file("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"members/*\"]\n\n")
+        Self::empty().file(
+            "Cargo.toml",
+            "[workspace]\nresolver = \"3\"\nmembers = [\"members/*\"]\n\n",
+        )
     }
 
     /// An empty directory.
     #[must_use]
     pub fn empty() -> Self {
-        Self::at(Root::Temporary(TempDir::with_prefix("union-").expect("a temporary directory can be created")))
+        Self::at(Root::Temporary(
+            TempDir::with_prefix("union-").expect("a temporary directory can be created"),
+        ))
     }
 
     /// An empty directory, except for the artifacts of an earlier run of the tests, for crates that take minutes to compile.
@@ -71,19 +78,34 @@ impl Project {
         for entry in ["home", "cache", "temp", "project/target/union"] {
             drop(fs::remove_dir_all(directory.join(entry)));
         }
-        for entry in fs::read_dir(directory.join("project")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(directory.join("project"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             if entry.file_name() != "target" {
                 let path = entry.path();
-                if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("the earlier project can be removed");
+                if path.is_dir() {
+                    fs::remove_dir_all(path)
+                } else {
+                    fs::remove_file(path)
+                }
+                .expect("the earlier project can be removed");
             }
         }
         Self::at(Root::Kept(directory, lock))
     }
 
     fn at(root: Root) -> Self {
-        let project = Self { root, program: None, environment: Vec::new(), limit: TIMEOUT };
+        let project = Self {
+            root,
+            program: None,
+            environment: Vec::new(),
+            limit: TIMEOUT,
+        };
         for directory in ["project", "home", "cache", "temp"] {
-            fs::create_dir_all(project.root.path().join(directory)).expect("directories can be created");
+            fs::create_dir_all(project.root.path().join(directory))
+                .expect("directories can be created");
         }
         project.compilations().watch();
         project
@@ -100,7 +122,8 @@ impl Project {
     #[must_use]
     pub fn member(self, name: &str, toml: &str) -> Self {
         let directory = format!("members/{name}");
-        self.file(&format!("{directory}/Cargo.toml"), manifest(name) + toml).file(&format!("{directory}/src/main.rs"), MAIN)
+        self.file(&format!("{directory}/Cargo.toml"), manifest(name) + toml)
+            .file(&format!("{directory}/src/main.rs"), MAIN)
     }
 
     /// Writes a file and the directories above it.
@@ -115,11 +138,20 @@ impl Project {
     #[must_use]
     pub fn with_union_build(self, directory: &str) -> Self {
         let repository = repository();
-        let dependency = format!("\n[build-dependencies]\nunion-build = {{ path = {:?} }}\n", repository.join("union-build"));
+        let dependency = format!(
+            "\n[build-dependencies]\nunion-build = {{ path = {:?} }}\n",
+            repository.join("union-build")
+        );
         self.append(&slashed(directory, "Cargo.toml"), &dependency);
         // The versions of the repository are already downloaded, since the tests are compiled with them.
-        let lock = fs::read(repository.join("Cargo.lock")).expect("the repository has a Cargo.lock");
-        self.file(&slashed(directory, "build.rs"), "fn main() {\n    union_build::emit();\n}\n").file("Cargo.lock", lock).locked()
+        let lock =
+            fs::read(repository.join("Cargo.lock")).expect("the repository has a Cargo.lock");
+        self.file(
+            &slashed(directory, "build.rs"),
+            "fn main() {\n    union_build::emit();\n}\n",
+        )
+        .file("Cargo.lock", lock)
+        .locked()
     }
 
     /// Writes `Cargo.lock`, offline.
@@ -127,7 +159,8 @@ impl Project {
     #[track_caller]
     pub fn locked(self) -> Self {
         // Unlike `generate-lockfile`, this keeps the versions of an existing lock file.
-        self.cargo(["metadata", "--format-version=1", "--offline", "--quiet"]).succeeds();
+        self.cargo(["metadata", "--format-version=1", "--offline", "--quiet"])
+            .succeeds();
         self
     }
 
@@ -168,7 +201,11 @@ impl Project {
 
     /// Like [`run`](Self::run), in a directory of the project.
     #[track_caller]
-    pub fn run_in<S: AsRef<OsStr>>(&self, directory: &str, words: impl IntoIterator<Item = S>) -> Outcome {
+    pub fn run_in<S: AsRef<OsStr>>(
+        &self,
+        directory: &str,
+        words: impl IntoIterator<Item = S>,
+    ) -> Outcome {
         let mut command = self.command(&self.tool(), words);
         command.current_dir(self.path(directory));
         self.start_command(command).wait()
@@ -183,13 +220,15 @@ impl Project {
     /// Runs `cargo <words>`; `cargo union …` finds the tool.
     #[track_caller]
     pub fn cargo<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Outcome {
-        self.start_command(self.command(Path::new("cargo"), words)).wait()
+        self.start_command(self.command(Path::new("cargo"), words))
+            .wait()
     }
 
     /// Runs a shell command in the project's directory and environment.
     #[track_caller]
     pub fn shell(&self, line: &str) -> Outcome {
-        self.start_command(self.command(Path::new("/bin/bash"), ["-c", line])).wait()
+        self.start_command(self.command(Path::new("/bin/bash"), ["-c", line]))
+            .wait()
     }
 
     /// Writes a file and the directories above it.
@@ -199,22 +238,29 @@ impl Project {
     #[track_caller]
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.path(path);
-        fs::create_dir_all(path.parent().expect("a file has a parent")).expect("directories can be created");
-        fs::write(&path, content).unwrap_or_else(|error| panic!("could not write {}: {error}", path.display()));
+        fs::create_dir_all(path.parent().expect("a file has a parent"))
+            .expect("directories can be created");
+        fs::write(&path, content)
+            .unwrap_or_else(|error| panic!("could not write {}: {error}", path.display()));
     }
 
     /// The text of a file.
     #[track_caller]
     pub fn read(&self, path: &str) -> String {
         let path = self.path(path);
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("could not read {}: {error}", path.display()))
+        fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("could not read {}: {error}", path.display()))
     }
 
     /// Replaces a text that occurs exactly once in a file.
     #[track_caller]
     pub fn edit(&self, path: &str, from: &str, to: &str) {
         let text = self.read(path);
-        assert_eq!(text.matches(from).count(), 1, "{from:?} should occur once in {path}:\n{text}");
+        assert_eq!(
+            text.matches(from).count(),
+            1,
+            "{from:?} should occur once in {path}:\n{text}"
+        );
         self.write(path, text.replace(from, to));
     }
 
@@ -227,7 +273,10 @@ impl Project {
     /// Sets the modification time of a file to now.
     #[track_caller]
     pub fn touch(&self, path: &str) {
-        let touched = File::options().append(true).open(self.path(path)).and_then(|file| file.set_modified(SystemTime::now()));
+        let touched = File::options()
+            .append(true)
+            .open(self.path(path))
+            .and_then(|file| file.set_modified(SystemTime::now()));
         touched.unwrap_or_else(|error| panic!("could not touch {path}: {error}"));
     }
 
@@ -267,7 +316,12 @@ impl Project {
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     directories.push(path);
                 } else {
-                    files.push(path.strip_prefix(&top).expect("it is below").to_string_lossy().into_owned());
+                    files.push(
+                        path.strip_prefix(&top)
+                            .expect("it is below")
+                            .to_string_lossy()
+                            .into_owned(),
+                    );
                 }
             }
         }
@@ -278,17 +332,32 @@ impl Project {
     /// The redactions of this project's output.
     pub fn redactions(&self) -> Redactions {
         let [project, home, cache, temp] = [self.folder(), self.home(), self.cache(), self.temp()];
-        text::redactions([("[PROJECT]", &*project), ("[HOME]", &*home), ("[CACHE]", &*cache), ("[TEMP]", &*temp)])
+        text::redactions([
+            ("[PROJECT]", &*project),
+            ("[HOME]", &*home),
+            ("[CACHE]", &*cache),
+            ("[TEMP]", &*temp),
+        ])
     }
 
     #[track_caller]
     fn start_command(&self, command: Command) -> Running {
-        Running::start(command, self.limit, self.redactions(), self.compilations().mark())
+        Running::start(
+            command,
+            self.limit,
+            self.redactions(),
+            self.compilations().mark(),
+        )
     }
 
-    fn command<S: AsRef<OsStr>>(&self, program: &Path, words: impl IntoIterator<Item = S>) -> Command {
+    fn command<S: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        words: impl IntoIterator<Item = S>,
+    ) -> Command {
         let home = std::env::var("HOME").unwrap_or_default();
-        let toolchain_path = |name, below: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{below}"));
+        let toolchain_path =
+            |name, below: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{below}"));
         let path = std::env::var("PATH").unwrap_or_default();
         let tools = self.tool().parent().unwrap_or(Path::new("/")).to_path_buf();
 
@@ -300,7 +369,9 @@ impl Project {
             .env("PATH", format!("{}:{path}", tools.display()))
             .env("CARGO_HOME", toolchain_path("CARGO_HOME", ".cargo"))
             .env("RUSTUP_HOME", toolchain_path("RUSTUP_HOME", ".rustup"))
-            .envs(std::env::var("RUSTUP_TOOLCHAIN").map(|toolchain| ("RUSTUP_TOOLCHAIN", toolchain)))
+            .envs(
+                std::env::var("RUSTUP_TOOLCHAIN").map(|toolchain| ("RUSTUP_TOOLCHAIN", toolchain)),
+            )
             .env("HOME", self.home())
             .env("TMPDIR", self.temp())
             .env("LC_ALL", "C.UTF-8")
@@ -309,7 +380,10 @@ impl Project {
             .env("RUSTC_WRAPPER", self.compilations().wrapper())
             .env("UNION_CACHE_DIR", self.cache())
             // Not the engine of the user who runs the tests.
-            .env("DOCKER_HOST", format!("unix://{}/no-engine", self.root.path().display()));
+            .env(
+                "DOCKER_HOST",
+                format!("unix://{}/no-engine", self.root.path().display()),
+            );
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),
@@ -324,7 +398,10 @@ impl Project {
     }
 
     fn compilations(&self) -> Compilations {
-        Compilations { directory: self.root.path().to_path_buf(), seen: 0 }
+        Compilations {
+            directory: self.root.path().to_path_buf(),
+            seen: 0,
+        }
     }
 }
 
@@ -335,12 +412,19 @@ fn manifest(name: &str) -> String {
 }
 
 fn slashed(directory: &str, name: &str) -> String {
-    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+    if directory.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{directory}/{name}")
+    }
 }
 
 /// The repository that is tested.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a directory of the repository").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are a directory of the repository")
+        .to_path_buf()
 }
 
 /// The tool that is tested.
@@ -349,9 +433,20 @@ pub fn repository() -> PathBuf {
 /// When it was not built.
 pub fn tool() -> PathBuf {
     // cargo sets the variable when it runs the tests; a test that is started by hand is in a directory beside it.
-    let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("cargo-union"));
-    let tool = std::env::var_os("CARGO_BIN_EXE_cargo-union").map(PathBuf::from).or_else(beside);
-    tool.filter(|tool| tool.is_file()).expect("cargo builds `cargo-union` before its tests")
+    let beside = || {
+        Some(
+            std::env::current_exe()
+                .ok()?
+                .parent()?
+                .parent()?
+                .join("cargo-union"),
+        )
+    };
+    let tool = std::env::var_os("CARGO_BIN_EXE_cargo-union")
+        .map(PathBuf::from)
+        .or_else(beside);
+    tool.filter(|tool| tool.is_file())
+        .expect("cargo builds `cargo-union` before its tests")
 }
 
 /// The crates that rustc was called for, recorded by a wrapper. This is independent of cargo's output and of the layout of
@@ -372,10 +467,13 @@ impl Compilations {
 
     fn watch(&self) {
         // cargo sets CARGO_CRATE_NAME only when it compiles a crate, not when it queries the version.
-        let script =
-            format!("#!/bin/sh\n[ -z \"$CARGO_CRATE_NAME\" ] || echo \"$CARGO_CRATE_NAME\" >>'{}'\nexec \"$@\"\n", self.log().display());
+        let script = format!(
+            "#!/bin/sh\n[ -z \"$CARGO_CRATE_NAME\" ] || echo \"$CARGO_CRATE_NAME\" >>'{}'\nexec \"$@\"\n",
+            self.log().display()
+        );
         fs::write(self.wrapper(), script).expect("the temporary directory is writable");
-        fs::set_permissions(self.wrapper(), fs::Permissions::from_mode(0o755)).expect("the wrapper is ours");
+        fs::set_permissions(self.wrapper(), fs::Permissions::from_mode(0o755))
+            .expect("the wrapper is ours");
     }
 
     fn mark(mut self) -> Self {
@@ -384,7 +482,11 @@ impl Compilations {
     }
 
     fn all(&self) -> Vec<String> {
-        fs::read_to_string(self.log()).unwrap_or_default().lines().map(str::to_owned).collect()
+        fs::read_to_string(self.log())
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     fn wrapper(&self) -> PathBuf {
@@ -406,15 +508,25 @@ mod tests {
 
     #[test]
     fn outcome_has_output_and_exit_code() {
-        let outcome = shell().run(["-c", "echo '{\"a\": 1}'; echo 'error[U0103]: no' >&2; exit 2"]);
+        let outcome = shell().run([
+            "-c",
+            "echo '{\"a\": 1}'; echo 'error[U0103]: no' >&2; exit 2",
+        ]);
         assert_eq!(outcome.json()["a"], 1);
-        outcome.exits(2).fails_with("U0103").stderr_is("error[U0103]: no\n").stderr_lacks("U0104").stdout_has("1");
+        outcome
+            .exits(2)
+            .fails_with("U0103")
+            .stderr_is("error[U0103]: no\n")
+            .stderr_lacks("U0104")
+            .stdout_has("1");
     }
 
     #[test]
     #[should_panic(expected = "should have named U0104")]
     fn fails_with_rejects_another_code() {
-        shell().run(["-c", "echo 'error[U0103]: no' >&2; exit 2"]).fails_with("U0104");
+        shell()
+            .run(["-c", "echo 'error[U0103]: no' >&2; exit 2"])
+            .fails_with("U0104");
     }
 
     #[test]
@@ -426,7 +538,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "so far")]
     fn hanging_program_is_killed_and_its_output_shown() {
-        shell().limit(Duration::from_millis(300)).run(["-c", "echo so far; sleep 600 & wait"]);
+        shell()
+            .limit(Duration::from_millis(300))
+            .run(["-c", "echo so far; sleep 600 & wait"]);
     }
 
     #[test]
@@ -442,7 +556,10 @@ mod tests {
     #[test]
     fn interrupt_reaches_the_program() {
         let project = shell();
-        let mut running = project.start(["-c", "trap 'exit 130' INT; echo ready >&2; while :; do sleep 0.01; done"]);
+        let mut running = project.start([
+            "-c",
+            "trap 'exit 130' INT; echo ready >&2; while :; do sleep 0.01; done",
+        ]);
         running.until_stderr_has("ready");
         running.interrupt();
         running.wait().exits(130);
@@ -454,24 +571,44 @@ mod tests {
         shell().run(["-c", names]).stdout_is(
             "CARGO_HOME CARGO_NET_OFFLINE CARGO_TERM_COLOR DOCKER_HOST HOME LC_ALL PATH RUSTC_WRAPPER RUSTUP_HOME TMPDIR UNION_CACHE_DIR ",
         );
-        shell().env("A", "b").without_env("LC_ALL").run(["-c", "echo $A${LC_ALL-none}"]).stdout_is("bnone\n");
+        shell()
+            .env("A", "b")
+            .without_env("LC_ALL")
+            .run(["-c", "echo $A${LC_ALL-none}"])
+            .stdout_is("bnone\n");
     }
 
     #[test]
     fn compiled_crates_are_recorded() {
-        let project =
-            Project::workspace().member("one", "[dependencies]\ntwo = { path = \"../two\" }\n").member("two", "").program("cargo");
-        let project = project.file("members/two/src/lib.rs", "pub fn two() {}\n").locked();
-        project.cargo(["build", "--quiet", "-p", "one"]).succeeds().compiles(["one", "two"]);
-        project.cargo(["build", "-p", "one"]).succeeds().compiles_nothing();
+        let project = Project::workspace()
+            .member("one", "[dependencies]\ntwo = { path = \"../two\" }\n")
+            .member("two", "")
+            .program("cargo");
+        let project = project
+            .file("members/two/src/lib.rs", "pub fn two() {}\n")
+            .locked();
+        project
+            .cargo(["build", "--quiet", "-p", "one"])
+            .succeeds()
+            .compiles(["one", "two"]);
+        project
+            .cargo(["build", "-p", "one"])
+            .succeeds()
+            .compiles_nothing();
         project.edit("members/one/src/main.rs", "hello", "hallo");
-        project.cargo(["build", "-p", "one"]).succeeds().compiles(["one"]);
+        project
+            .cargo(["build", "-p", "one"])
+            .succeeds()
+            .compiles(["one"]);
     }
 
     #[test]
     #[should_panic(expected = "compiled [\"hello\"]")]
     fn compiles_nothing_rejects_a_compile() {
-        Project::package("hello").program("cargo").run(["build"]).compiles_nothing();
+        Project::package("hello")
+            .program("cargo")
+            .run(["build"])
+            .compiles_nothing();
     }
 
     #[test]

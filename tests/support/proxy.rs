@@ -40,7 +40,9 @@ impl Proxy {
     /// A proxy that requires a login over HTTP.
     pub fn with_login(user: &str, password: &str) -> Self {
         use base64::Engine as _;
-        Self::start(Policy::Login(base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))))
+        Self::start(Policy::Login(
+            base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")),
+        ))
     }
 
     /// A proxy that refuses to connect.
@@ -56,14 +58,23 @@ impl Proxy {
     /// An address without a listener.
     pub fn dead() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-        listener.local_addr().expect("a bound socket has an address").to_string()
+        listener
+            .local_addr()
+            .expect("a bound socket has an address")
+            .to_string()
     }
 
     fn start(policy: Policy) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let stopped = Arc::new(AtomicBool::new(false));
-        let shared = Arc::new(Shared { policy, seen: Mutex::default(), open: Mutex::default() });
+        let shared = Arc::new(Shared {
+            policy,
+            seen: Mutex::default(),
+            open: Mutex::default(),
+        });
         let stop = stopped.clone();
         let accepting_shared = shared.clone();
         let accepting = std::thread::spawn(move || {
@@ -81,7 +92,12 @@ impl Proxy {
                 });
             }
         });
-        Self { address, stopped, shared, accepting: Some(accepting) }
+        Self {
+            address,
+            stopped,
+            shared,
+            accepting: Some(accepting),
+        }
     }
 
     /// `127.0.0.1:port`.
@@ -91,7 +107,11 @@ impl Proxy {
 
     /// The requests so far: `CONNECT host:port`, `GET http://host/path`, `SOCKS host:port`.
     pub fn seen(&self) -> Vec<String> {
-        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -100,7 +120,13 @@ impl Drop for Proxy {
         self.stopped.store(true, Ordering::SeqCst);
         // Wakes up the listener, so that it stops.
         let _ = TcpStream::connect(self.address);
-        for connection in self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for connection in self
+            .shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             let _ = connection.shutdown(Shutdown::Both);
         }
         self.accepting.take().map(JoinHandle::join);
@@ -109,17 +135,27 @@ impl Drop for Proxy {
 
 impl Shared {
     fn track(&self, stream: &TcpStream) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).extend(stream.try_clone());
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(stream.try_clone());
     }
 
     fn note(&self, request: String) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(request);
     }
 
     fn serve(&self, client: TcpStream) -> std::io::Result<()> {
         let mut first = [0];
         client.peek(&mut first)?;
-        if first == [5] { self.socks(client) } else { self.http(client) }
+        if first == [5] {
+            self.socks(client)
+        } else {
+            self.http(client)
+        }
     }
 
     fn socks(&self, mut client: TcpStream) -> std::io::Result<()> {
@@ -158,13 +194,19 @@ impl Shared {
             }
         }
         let mut client = client;
-        let Some((method, rest)) = head.first().and_then(|line| line.split_once(' ')) else { return Ok(()) };
+        let Some((method, rest)) = head.first().and_then(|line| line.split_once(' ')) else {
+            return Ok(());
+        };
         let target = rest.split(' ').next().unwrap_or_default();
         self.note(format!("{method} {target}"));
         match &self.policy {
             Policy::Open => {}
             Policy::Login(login) => {
-                if !head.iter().any(|line| line.to_ascii_lowercase().starts_with("proxy-authorization:") && line.ends_with(login)) {
+                if !head.iter().any(|line| {
+                    line.to_ascii_lowercase()
+                        .starts_with("proxy-authorization:")
+                        && line.ends_with(login)
+                }) {
                     return client.write_all(
                         b"HTTP/1.1 407 Login\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                     );
@@ -178,18 +220,36 @@ impl Shared {
                     page.len()
                 );
             }
-            Policy::Refuses => return client.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+            Policy::Refuses => {
+                return client.write_all(
+                    b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                );
+            }
         }
-        let host = target.trim_start_matches("http://").split('/').next().unwrap_or_default();
-        let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
+        let host = target
+            .trim_start_matches("http://")
+            .split('/')
+            .next()
+            .unwrap_or_default();
+        let port = host
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok())
+            .unwrap_or(80);
         let mut server = self.connect(port)?;
         if method == "CONNECT" {
             client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
         } else {
             // One request per connection: further requests would have to be parsed as well.
-            let path = target.trim_start_matches("http://").find('/').map_or("/", |at| &target["http://".len() + at..]);
+            let path = target
+                .trim_start_matches("http://")
+                .find('/')
+                .map_or("/", |at| &target["http://".len() + at..]);
             write!(server, "{method} {path} HTTP/1.1\r\nConnection: close\r\n")?;
-            for line in head.iter().skip(1).filter(|line| !line.to_ascii_lowercase().starts_with("proxy-")) {
+            for line in head
+                .iter()
+                .skip(1)
+                .filter(|line| !line.to_ascii_lowercase().starts_with("proxy-"))
+            {
                 write!(server, "{line}\r\n")?;
             }
             server.write_all(b"\r\n")?;

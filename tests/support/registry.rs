@@ -25,16 +25,27 @@ pub struct Registry {
 impl Registry {
     /// A registry without authentication.
     pub fn open() -> Self {
-        Self::start(tempfile::tempdir().expect("a temporary directory"), "", "", None)
+        Self::start(
+            tempfile::tempdir().expect("a temporary directory"),
+            "",
+            "",
+            None,
+        )
     }
 
     /// A registry for one user, without anonymous access.
     pub fn htpasswd(user: &str, password: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let output = Command::new("htpasswd").args(["-Bbn", user, password]).output().expect("`htpasswd` is installed");
+        let output = Command::new("htpasswd")
+            .args(["-Bbn", user, password])
+            .output()
+            .expect("`htpasswd` is installed");
         let file = directory.path().join("htpasswd");
         std::fs::write(&file, output.stdout).expect("the directory is writable");
-        let auth = format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display());
+        let auth = format!(
+            "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
+            file.display()
+        );
         Self::start(directory, "", &auth, None)
     }
 
@@ -52,23 +63,45 @@ impl Registry {
     /// Over TLS, with a certificate that is signed by its own key: `ca.crt` is the same.
     pub fn self_signed_tls() -> Self {
         let registry = Self::start_tls(&Authority::new(), Authority::self_signed(), "");
-        std::fs::copy(registry.directory.path().join("leaf.crt"), registry.authority()).expect("the folder is ours");
+        std::fs::copy(
+            registry.directory.path().join("leaf.crt"),
+            registry.authority(),
+        )
+        .expect("the folder is ours");
         registry
     }
 
     /// A registry with TLS, only for clients with a certificate of this authority, which has issued its own as well.
     pub fn mutual_tls(authority: &Authority) -> Self {
-        Self::start_tls(authority, authority.leaf(), &format!("    clientcas:\n      - {}\n", authority.certificate().display()))
+        Self::start_tls(
+            authority,
+            authority.leaf(),
+            &format!(
+                "    clientcas:\n      - {}\n",
+                authority.certificate().display()
+            ),
+        )
     }
 
-    fn start_tls(authority: &Authority, (certificate, key): (String, String), clients: &str) -> Self {
+    fn start_tls(
+        authority: &Authority,
+        (certificate, key): (String, String),
+        clients: &str,
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let root = std::fs::read_to_string(authority.certificate()).expect("the authority wrote it");
-        for (name, text) in [("ca.crt", root), ("leaf.crt", certificate), ("leaf.key", key)] {
+        let root =
+            std::fs::read_to_string(authority.certificate()).expect("the authority wrote it");
+        for (name, text) in [
+            ("ca.crt", root),
+            ("leaf.crt", certificate),
+            ("leaf.key", key),
+        ] {
             std::fs::write(directory.path().join(name), text).expect("the directory is writable");
         }
         let path = directory.path().display();
-        let tls = format!("  tls:\n    certificate: {path}/leaf.crt\n    key: {path}/leaf.key\n{clients}");
+        let tls = format!(
+            "  tls:\n    certificate: {path}/leaf.crt\n    key: {path}/leaf.key\n{clients}"
+        );
         Self::start(directory, &tls, "", None)
     }
 
@@ -98,7 +131,9 @@ impl Registry {
 
     /// The token server of the registry.
     pub fn tokens(&self) -> &TokenServer {
-        self.tokens.as_ref().expect("a registry with a token server")
+        self.tokens
+            .as_ref()
+            .expect("a registry with a token server")
     }
 
     /// The directory of its data.
@@ -116,21 +151,36 @@ impl Registry {
         let mark = format!("GET /mark/{}", MARKS.fetch_add(1, Ordering::Relaxed));
         let mut stream = TcpStream::connect(&self.host).expect("the registry listens");
         write!(stream, "{mark} HTTP/1.0\r\n\r\n").expect("the registry listens");
-        stream.read_to_end(&mut Vec::new()).expect("the registry answers");
+        stream
+            .read_to_end(&mut Vec::new())
+            .expect("the registry answers");
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            let seen = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let seen = self
+                .requests
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
             if seen.contains(&mark) {
-                return seen.into_iter().filter(|request| !request.starts_with("GET /mark/")).collect();
+                return seen
+                    .into_iter()
+                    .filter(|request| !request.starts_with("GET /mark/"))
+                    .collect();
             }
-            assert!(Instant::now() < deadline, "the registry writes no log: {seen:?}");
+            assert!(
+                Instant::now() < deadline,
+                "the registry writes no log: {seen:?}"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
     /// The requests so far that are not GET or HEAD.
     pub fn writes(&self) -> Vec<String> {
-        self.requests().into_iter().filter(|request| !request.starts_with("GET ") && !request.starts_with("HEAD ")).collect()
+        self.requests()
+            .into_iter()
+            .filter(|request| !request.starts_with("GET ") && !request.starts_with("HEAD "))
+            .collect()
     }
 
     fn start(directory: TempDir, tls: &str, auth: &str, tokens: Option<TokenServer>) -> Self {
@@ -142,7 +192,13 @@ impl Registry {
         );
         std::fs::write(&config, text).expect("the directory is writable");
         let (child, host, requests) = serve(&config);
-        Self { child, host, requests, directory, tokens }
+        Self {
+            child,
+            host,
+            requests,
+            directory,
+            tokens,
+        }
     }
 }
 
@@ -159,7 +215,13 @@ type Requests = Arc<Mutex<Vec<String>>>;
 /// Starts the program, and reads its port from its log.
 fn serve(config: &Path) -> (Child, String, Requests) {
     let mut command = Command::new("docker-registry");
-    command.arg("serve").arg(config).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("serve")
+        .arg(config)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("`docker-registry` is installed");
     let log = BufReader::new(child.stderr.take().expect("the log is a pipe"));
     let requests = read_access_log(child.stdout.take().expect("the access log is a pipe"));
@@ -188,8 +250,13 @@ fn read_access_log(log: impl Read + Send + 'static) -> Requests {
     let seen = requests.clone();
     std::thread::spawn(move || {
         for line in BufReader::new(log).lines().map_while(Result::ok) {
-            if let Some((request, _)) = line.split_once('"').and_then(|(_, rest)| rest.split_once(" HTTP/")) {
-                seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.to_owned());
+            if let Some((request, _)) = line
+                .split_once('"')
+                .and_then(|(_, rest)| rest.split_once(" HTTP/"))
+            {
+                seen.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(request.to_owned());
             }
         }
     });

@@ -33,10 +33,21 @@ impl Running {
     /// # Panics
     /// When there is no such program.
     #[track_caller]
-    pub(crate) fn start(mut command: Command, limit: Duration, redactions: Redactions, compilations: Compilations) -> Self {
+    pub(crate) fn start(
+        mut command: Command,
+        limit: Duration,
+        redactions: Redactions,
+        compilations: Compilations,
+    ) -> Self {
         let text = command_text(&command);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("could not start {text}: {error}"));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("could not start {text}: {error}"));
         Self {
             stdout: Stream::of(child.stdout.take().expect("stdout is piped")),
             stderr: Stream::of(child.stderr.take().expect("stderr is piped")),
@@ -67,7 +78,11 @@ impl Running {
         while !self.stderr.text().contains(text) {
             if self.has_exited() {
                 self.stderr.finish();
-                assert!(self.stderr.text().contains(text), "{}", self.report(&format!("exited before stderr had {text:?}")));
+                assert!(
+                    self.stderr.text().contains(text),
+                    "{}",
+                    self.report(&format!("exited before stderr had {text:?}"))
+                );
                 return;
             }
             self.pause(&format!("stderr does not have {text:?}"));
@@ -80,7 +95,11 @@ impl Running {
     /// When the signal cannot be sent.
     #[track_caller]
     pub fn interrupt(&self) {
-        assert!(signal_group("INT", self.id()), "could not interrupt {}", self.command);
+        assert!(
+            signal_group("INT", self.id()),
+            "could not interrupt {}",
+            self.command
+        );
     }
 
     /// Waits for the program to exit.
@@ -93,7 +112,10 @@ impl Running {
         while !(self.has_exited() && self.stdout.has_ended() && self.stderr.has_ended()) {
             self.pause("it was killed");
         }
-        let status = self.child.wait().expect("a process that ended can be asked for its status");
+        let status = self
+            .child
+            .wait()
+            .expect("a process that ended can be asked for its status");
         self.stdout.finish();
         self.stderr.finish();
         Outcome {
@@ -128,7 +150,12 @@ impl Running {
     }
 
     fn report(&self, problem: &str) -> String {
-        report(&self.command, problem, &self.stdout.text(), &self.stderr.text())
+        report(
+            &self.command,
+            problem,
+            &self.stdout.text(),
+            &self.stderr.text(),
+        )
     }
 }
 
@@ -164,14 +191,18 @@ impl Outcome {
     pub fn fails_with(self, code: &str) -> Self {
         let failed = self.status.code().is_some_and(|status| status != 0);
         self.check(failed, || format!("should have failed with {code}"));
-        self.check(self.stderr.contains(code), || format!("should have named {code}"));
+        self.check(self.stderr.contains(code), || {
+            format!("should have named {code}")
+        });
         self
     }
 
     /// Asserts the exit code.
     #[track_caller]
     pub fn exits(self, number: i32) -> Self {
-        self.check(self.status.code() == Some(number), || format!("should have exited with {number}"));
+        self.check(self.status.code() == Some(number), || {
+            format!("should have exited with {number}")
+        });
         self
     }
 
@@ -192,35 +223,48 @@ impl Outcome {
     /// Asserts that stdout contains a text.
     #[track_caller]
     pub fn stdout_has(self, text: &str) -> Self {
-        self.check(self.stdout.contains(text), || format!("stdout should have {text:?}"));
+        self.check(self.stdout.contains(text), || {
+            format!("stdout should have {text:?}")
+        });
         self
     }
 
     /// Asserts that stdout does not contain a text.
     #[track_caller]
     pub fn stdout_lacks(self, text: &str) -> Self {
-        self.check(!self.stdout.contains(text), || format!("stdout should not have {text:?}"));
+        self.check(!self.stdout.contains(text), || {
+            format!("stdout should not have {text:?}")
+        });
         self
     }
 
     /// Asserts that stderr contains a text.
     #[track_caller]
     pub fn stderr_has(self, text: &str) -> Self {
-        self.check(self.stderr.contains(text), || format!("stderr should have {text:?}"));
+        self.check(self.stderr.contains(text), || {
+            format!("stderr should have {text:?}")
+        });
         self
     }
 
     /// Asserts that stderr does not contain a text.
     #[track_caller]
     pub fn stderr_lacks(self, text: &str) -> Self {
-        self.check(!self.stderr.contains(text), || format!("stderr should not have {text:?}"));
+        self.check(!self.stderr.contains(text), || {
+            format!("stderr should not have {text:?}")
+        });
         self
     }
 
     /// Asserts that rustc was called for no crate.
     #[track_caller]
     pub fn compiles_nothing(self) -> Self {
-        self.check(self.compiled.is_empty(), || format!("should have compiled nothing, but compiled {:?}", self.compiled));
+        self.check(self.compiled.is_empty(), || {
+            format!(
+                "should have compiled nothing, but compiled {:?}",
+                self.compiled
+            )
+        });
         self
     }
 
@@ -229,7 +273,12 @@ impl Outcome {
     pub fn compiles<const N: usize>(self, crates: [&str; N]) -> Self {
         let mut expected = crates.to_vec();
         expected.sort_unstable();
-        self.check(self.compiled == expected, || format!("should have compiled {expected:?}, but compiled {:?}", self.compiled));
+        self.check(self.compiled == expected, || {
+            format!(
+                "should have compiled {expected:?}, but compiled {:?}",
+                self.compiled
+            )
+        });
         self
     }
 
@@ -239,7 +288,9 @@ impl Outcome {
     /// When it is not.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{}", self.report(&format!("stdout is not JSON: {error}"))))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!("{}", self.report(&format!("stdout is not JSON: {error}")))
+        })
     }
 
     /// stdout as one JSON value per line.
@@ -248,8 +299,11 @@ impl Outcome {
     /// When a line is not.
     #[track_caller]
     pub fn json_lines(&self) -> Vec<serde_json::Value> {
-        let parse =
-            |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{}", self.report(&format!("not JSON: {error}: {line}"))));
+        let parse = |line| {
+            serde_json::from_str(line).unwrap_or_else(|error| {
+                panic!("{}", self.report(&format!("not JSON: {error}: {line}")))
+            })
+        };
         self.stdout.lines().map(parse).collect()
     }
 
@@ -278,7 +332,12 @@ impl Outcome {
             (Some(number), _) => format!("exited with {number}"),
             (None, signal) => format!("was terminated by signal {}", signal.unwrap_or_default()),
         };
-        report(&self.command, &format!("{problem}; it {end}"), &self.stdout, &self.stderr)
+        report(
+            &self.command,
+            &format!("{problem}; it {end}"),
+            &self.stdout,
+            &self.stderr,
+        )
     }
 }
 
@@ -287,7 +346,10 @@ fn report(command: &str, problem: &str, stdout: &str, stderr: &str) -> String {
 }
 
 fn command_text(command: &Command) -> String {
-    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect();
     format!("`{}`", words.join(" "))
 }
 
@@ -308,7 +370,11 @@ pub fn until_ended(pid: &str) {
 /// Signals a process group with the shell's `kill`, since std has no function for it.
 fn signal_group(signal: &str, group: u32) -> bool {
     let command = format!("kill -{signal} -{group}");
-    Command::new("/bin/sh").args(["-c", &command]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    Command::new("/bin/sh")
+        .args(["-c", &command])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// A stream that is read in the background.
@@ -325,10 +391,15 @@ impl Stream {
         let reader = thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = source.read(&mut buffer) {
-                sink.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+                sink.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend_from_slice(&buffer[..count]);
             }
         });
-        Self { bytes, reader: Some(reader) }
+        Self {
+            bytes,
+            reader: Some(reader),
+        }
     }
 
     fn has_ended(&self) -> bool {
@@ -343,6 +414,7 @@ impl Stream {
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+            .into_owned()
     }
 }

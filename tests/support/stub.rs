@@ -18,7 +18,11 @@ mod builds;
 /// When it does not exist.
 pub fn python(program: &str) -> PathBuf {
     let path = repository().join(".python/bin").join(program);
-    assert!(path.is_file(), "{} is missing: run `.ci/tools`", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run `.ci/tools`",
+        path.display()
+    );
     path
 }
 
@@ -50,7 +54,13 @@ impl Stub {
     fn of(refused: &str, behaviour: &str) -> Self {
         let directory = TempDir::with_prefix("union-stub-").expect("a temporary directory");
         let (child, host) = serve(&directory, refused, behaviour, "0");
-        Self { child, host, directory, refused: refused.to_owned(), behaviour: behaviour.to_owned() }
+        Self {
+            child,
+            host,
+            directory,
+            refused: refused.to_owned(),
+            behaviour: behaviour.to_owned(),
+        }
     }
 
     /// Kills it with SIGKILL.
@@ -72,13 +82,19 @@ impl Stub {
     /// # Panics
     /// When its directory does not exist.
     pub fn let_go(&self) {
-        std::fs::write(self.directory.path().join("state/go"), "").expect("the directory is writable");
+        std::fs::write(self.directory.path().join("state/go"), "")
+            .expect("the directory is writable");
     }
 
     /// The names of all runs.
     pub fn runs(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.directory.path().join("state/runs")).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        let entries = std::fs::read_dir(self.directory.path().join("state/runs"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
     }
 
     /// The reason with which a run was aborted.
@@ -99,12 +115,17 @@ impl Stub {
     /// All calls so far: `method`, `request`, and `invalid` with the violated rule.
     pub fn calls(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-        log.lines().map(|line| serde_json::from_str(line).expect("the backend writes JSON")).collect()
+        log.lines()
+            .map(|line| serde_json::from_str(line).expect("the backend writes JSON"))
+            .collect()
     }
 
     /// How often a method was called.
     pub fn count(&self, method: &str) -> usize {
-        self.calls().iter().filter(|call| call["method"] == method).count()
+        self.calls()
+            .iter()
+            .filter(|call| call["method"] == method)
+            .count()
     }
 
     /// How often a task was deployed.
@@ -118,7 +139,15 @@ impl Stub {
     /// When it fails.
     pub fn official(&self, words: &[&str]) -> String {
         let output = Command::new(python("flyte"))
-            .args(["--endpoint", &self.host, "--insecure", "--org", "acme", "--output-format", "json"])
+            .args([
+                "--endpoint",
+                &self.host,
+                "--insecure",
+                "--org",
+                "acme",
+                "--output-format",
+                "json",
+            ])
             .args(words)
             .current_dir(self.directory.path())
             .env_clear()
@@ -131,8 +160,13 @@ impl Stub {
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
         // Its native extensions may crash during Python's shutdown, after all output.
-        let has_crashed_at_its_end = output.status.code().is_none() && !stdout.trim().is_empty() && stderr.is_empty();
-        assert!(output.status.success() || has_crashed_at_its_end, "flyte {words:?}: {}: {stdout}{stderr}", output.status);
+        let has_crashed_at_its_end =
+            output.status.code().is_none() && !stdout.trim().is_empty() && stderr.is_empty();
+        assert!(
+            output.status.success() || has_crashed_at_its_end,
+            "flyte {words:?}: {}: {stdout}{stderr}",
+            output.status
+        );
         stdout.into_owned()
     }
 }
@@ -163,7 +197,9 @@ fn serve(directory: &TempDir, refused: &str, behaviour: &str, port: &str) -> (Ch
         .expect("the virtual environment has a Python");
     let mut host = String::new();
     let stdout = child.stdout.take().expect("stdout is piped");
-    BufReader::new(stdout).read_line(&mut host).expect("the backend prints its address");
+    BufReader::new(stdout)
+        .read_line(&mut host)
+        .expect("the backend prints its address");
     assert!(host.contains(':'), "the backend did not start");
     (child, host.trim().to_owned())
 }
@@ -173,7 +209,16 @@ fn serve(directory: &TempDir, refused: &str, behaviour: &str, port: &str) -> (Ch
 /// # Panics
 /// When it fails.
 pub fn official_python(code: &str, arguments: &[&str]) -> String {
-    let output = Command::new(python("python")).arg("-c").arg(code).args(arguments).output().expect("the virtual environment has a Python");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(python("python"))
+        .arg("-c")
+        .arg(code)
+        .args(arguments)
+        .output()
+        .expect("the virtual environment has a Python");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -5,7 +5,9 @@ use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -50,8 +52,12 @@ impl Authority {
         parameters.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         let root = parameters.self_signed(&key).expect("a certificate");
-        std::fs::write(directory.path().join("ca.crt"), root.pem()).expect("the directory is writable");
-        Self { directory, issuer: Issuer::new(parameters, key) }
+        std::fs::write(directory.path().join("ca.crt"), root.pem())
+            .expect("the directory is writable");
+        Self {
+            directory,
+            issuer: Issuer::new(parameters, key),
+        }
     }
 
     /// The path of the authority's certificate.
@@ -71,27 +77,49 @@ impl Authority {
         match defect {
             Defect::Expired => parameters.not_after = rcgen::date_time_ymd(2000, 1, 1),
             Defect::NotYetValid => parameters.not_before = rcgen::date_time_ymd(2200, 1, 1),
-            Defect::OtherName => parameters = CertificateParams::new(vec!["elsewhere.test".to_owned()]).expect("a valid name"),
-            Defect::ForClients => parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+            Defect::OtherName => {
+                parameters =
+                    CertificateParams::new(vec!["elsewhere.test".to_owned()]).expect("a valid name")
+            }
+            Defect::ForClients => {
+                parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]
+            }
             Defect::OfAuthority => parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
         }
         let key = KeyPair::generate().expect("a key");
-        (parameters.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
+        (
+            parameters
+                .signed_by(&key, &self.issuer)
+                .expect("a certificate")
+                .pem(),
+            key.serialize_pem(),
+        )
     }
 
     /// Certificate and key, as PEM, of a server that nobody vouches for but itself.
     pub fn self_signed() -> (String, String) {
         let key = KeyPair::generate().expect("a key");
-        (for_server().self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+        (
+            for_server().self_signed(&key).expect("a certificate").pem(),
+            key.serialize_pem(),
+        )
     }
 
     /// Certificate and key of a client, as PEM.
     pub fn client(&self) -> (String, String) {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
-        parameters.distinguished_name.push(DnType::CommonName, "client");
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, "client");
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        (parameters.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
+        (
+            parameters
+                .signed_by(&key, &self.issuer)
+                .expect("a certificate")
+                .pem(),
+            key.serialize_pem(),
+        )
     }
 
     /// The identity of a server.
@@ -109,13 +137,20 @@ impl Authority {
 
     fn sign(&self) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
-        (for_server().signed_by(&key, &self.issuer).expect("a certificate"), key)
+        (
+            for_server()
+                .signed_by(&key, &self.issuer)
+                .expect("a certificate"),
+            key,
+        )
     }
 }
 
 /// A certificate for `localhost`, `127.0.0.1` and `registry.corp.test`.
 fn for_server() -> CertificateParams {
-    let names = ["localhost", "127.0.0.1", "registry.corp.test"].map(str::to_owned).to_vec();
+    let names = ["localhost", "127.0.0.1", "registry.corp.test"]
+        .map(str::to_owned)
+        .to_vec();
     CertificateParams::new(names).expect("valid names")
 }
 
@@ -138,7 +173,8 @@ impl Line {
         match identity {
             None => Self::Plain(stream),
             Some(Identity(config)) => {
-                let connection = ServerConnection::new(config.clone()).expect("the configuration is valid");
+                let connection =
+                    ServerConnection::new(config.clone()).expect("the configuration is valid");
                 Self::Secure(Box::new(StreamOwned::new(connection, stream)))
             }
         }

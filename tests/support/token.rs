@@ -24,20 +24,31 @@ impl TokenServer {
     /// Starts a token server for one user.
     pub fn start(user: &str, password: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(vec!["token".to_owned()]).expect("a valid name").self_signed(&key).expect("a certificate");
+        let certificate = CertificateParams::new(vec!["token".to_owned()])
+            .expect("a valid name")
+            .self_signed(&key)
+            .expect("a certificate");
         let pem = certificate.pem();
         let issued = Arc::new(Mutex::new(Vec::new()));
         let log = issued.clone();
         let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let server = Server::start(move |request, body| {
             let form = parse_query(&String::from_utf8_lossy(&body.read(usize::MAX)));
-            let Some(allowed) = is_user(request, &form, &basic) else { return Reply::status(401) };
+            let Some(allowed) = is_user(request, &form, &basic) else {
+                return Reply::status(401);
+            };
             let scopes = scopes(request, &form);
-            log.lock().unwrap_or_else(PoisonError::into_inner).push(scopes.clone());
+            log.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(scopes.clone());
             let token = sign(&key, &certificate, if allowed { &scopes } else { &[] });
             Reply::status(200).body(json!({ "token": token, "expires_in": 300 }).to_string())
         });
-        Self { server, certificate: pem, issued }
+        Self {
+            server,
+            certificate: pem,
+            issued,
+        }
     }
 
     /// `127.0.0.1:port`.
@@ -47,7 +58,10 @@ impl TokenServer {
 
     /// The scopes of all tokens so far.
     pub fn asked(&self) -> Vec<Vec<String>> {
-        self.issued.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.issued
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn certificate(&self) -> &str {
@@ -66,12 +80,20 @@ fn is_user(request: &Request, form: &[(String, String)], basic: &str) -> Option<
 }
 
 fn scopes(request: &Request, form: &[(String, String)]) -> Vec<String> {
-    let all = request.query.iter().chain(form).filter(|(name, _)| name == "scope");
-    all.flat_map(|(_, value)| value.split(' ')).map(str::to_owned).collect()
+    let all = request
+        .query
+        .iter()
+        .chain(form)
+        .filter(|(name, _)| name == "scope");
+    all.flat_map(|(_, value)| value.split(' '))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn sign(key: &KeyPair, certificate: &Certificate, scopes: &[String]) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs());
     let access: Vec<_> = scopes
         .iter()
         .filter_map(|scope| {
@@ -80,12 +102,17 @@ fn sign(key: &KeyPair, certificate: &Certificate, scopes: &[String]) -> String {
             Some(json!({ "type": kind, "name": name, "actions": actions.split(',').collect::<Vec<_>>() }))
         })
         .collect();
-    let header = json!({ "typ": "JWT", "alg": "ES256", "x5c": [STANDARD.encode(certificate.der())] });
+    let header =
+        json!({ "typ": "JWT", "alg": "ES256", "x5c": [STANDARD.encode(certificate.der())] });
     let claims = json!({
         "iss": "test-issuer", "sub": "user", "aud": "test-registry", "jti": "1",
         "exp": now + 300, "nbf": now - 10, "iat": now, "access": access,
     });
-    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let text = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header.to_string()),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
     let signature = der_to_fixed(&key.sign(text.as_bytes()).expect("the key signs"));
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }

@@ -17,7 +17,11 @@ use source::Tree;
 
 #[test]
 fn modules_depend_only_on_allowed_modules() {
-    report(Tree::of_repository().rust("cargo-union/src").flat_map(dependencies::problems));
+    report(
+        Tree::of_repository()
+            .rust("cargo-union/src")
+            .flat_map(dependencies::problems),
+    );
 }
 
 #[test]
@@ -33,7 +37,11 @@ fn files_have_no_dependency_cycles() {
 #[test]
 fn effects_are_used_only_in_their_modules() {
     let tree = Tree::of_repository();
-    report(tree.rust("cargo-union/src").chain(tree.rust("union-build/src")).flat_map(effects::problems));
+    report(
+        tree.rust("cargo-union/src")
+            .chain(tree.rust("union-build/src"))
+            .flat_map(effects::problems),
+    );
 }
 
 #[test]
@@ -50,7 +58,10 @@ fn versions_are_declared_once() {
 #[test]
 fn files_contain_no_unfinished_work_and_no_machine_paths() {
     let tree = Tree::of_repository();
-    report(tree.files().flat_map(|file| texts::problems(file, &texts::machine_directories())));
+    report(
+        tree.files()
+            .flat_map(|file| texts::problems(file, &texts::machine_directories())),
+    );
 }
 
 #[test]
@@ -63,5 +74,10 @@ fn files_do_not_exceed_the_maximum_length() {
 #[track_caller]
 fn report(problems: impl IntoIterator<Item = String>) {
     let problems: Vec<_> = problems.into_iter().collect();
-    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} problems:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }

@@ -14,15 +14,24 @@ const PATTERNS: &[&str] = &["Result", "Document", "Reporter", "Silent", "Image"]
 /// The names that are declared in several files, with the files.
 pub(crate) fn problems(tree: &Tree) -> Vec<String> {
     let mut declared: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    let files = tree.rust("cargo-union/src").chain(tree.rust("union-build/src"));
+    let files = tree
+        .rust("cargo-union/src")
+        .chain(tree.rust("union-build/src"));
     for file in files.filter(|file| !file.path.ends_with("/fake.rs")) {
         for name in top_level_types(file.code_and_tests().0) {
             declared.entry(name).or_default().insert(&file.path);
         }
     }
-    let duplicates = declared.into_iter().filter(|(name, files)| files.len() > 1 && !PATTERNS.contains(&name.as_str()));
+    let duplicates = declared
+        .into_iter()
+        .filter(|(name, files)| files.len() > 1 && !PATTERNS.contains(&name.as_str()));
     duplicates
-        .map(|(name, files)| format!("`{name}` is declared several times: {}", files.into_iter().collect::<Vec<_>>().join(", ")))
+        .map(|(name, files)| {
+            format!(
+                "`{name}` is declared several times: {}",
+                files.into_iter().collect::<Vec<_>>().join(", ")
+            )
+        })
         .collect()
 }
 
@@ -30,7 +39,11 @@ pub(crate) fn problems(tree: &Tree) -> Vec<String> {
 fn top_level_types(tokens: TokenStream) -> Vec<String> {
     let words: Vec<String> = tokens.into_iter().filter_map(word).collect();
     let is_kind = |word: &str| matches!(word, "struct" | "enum" | "trait" | "type");
-    words.windows(2).filter(|pair| is_kind(&pair[0])).map(|pair| pair[1].clone()).collect()
+    words
+        .windows(2)
+        .filter(|pair| is_kind(&pair[0]))
+        .map(|pair| pair[1].clone())
+        .collect()
 }
 
 fn word(token: TokenTree) -> Option<String> {
@@ -49,10 +62,22 @@ mod tests {
     #[test]
     fn duplicate_names_are_reported_except_patterns() {
         let tree = Tree::from_files(&[
-            ("cargo-union/src/a.rs", "pub struct Place; pub trait Reporter {} fn f() { struct Inner; }"),
-            ("cargo-union/src/b.rs", "enum Place {} pub trait Reporter {} fn f() { struct Inner; }"),
-            ("union-build/src/c.rs", "pub type Other = u8; #[cfg(test)] mod tests { struct Place; }"),
+            (
+                "cargo-union/src/a.rs",
+                "pub struct Place; pub trait Reporter {} fn f() { struct Inner; }",
+            ),
+            (
+                "cargo-union/src/b.rs",
+                "enum Place {} pub trait Reporter {} fn f() { struct Inner; }",
+            ),
+            (
+                "union-build/src/c.rs",
+                "pub type Other = u8; #[cfg(test)] mod tests { struct Place; }",
+            ),
         ]);
-        assert_eq!(problems(&tree), ["`Place` is declared several times: cargo-union/src/a.rs, cargo-union/src/b.rs"]);
+        assert_eq!(
+            problems(&tree),
+            ["`Place` is declared several times: cargo-union/src/a.rs, cargo-union/src/b.rs"]
+        );
     }
 }

@@ -22,11 +22,22 @@ impl Tree {
 
     pub(crate) fn below(root: &Path) -> Self {
         // Hidden files such as `.ci` and `.gitignore` are part of the repository.
-        let entries = WalkBuilder::new(root).hidden(false).filter_entry(|entry| entry.file_name() != ".git").build();
+        let entries = WalkBuilder::new(root)
+            .hidden(false)
+            .filter_entry(|entry| entry.file_name() != ".git")
+            .build();
         let read = |entry: ignore::DirEntry| {
-            let path = entry.path().strip_prefix(root).ok()?.to_string_lossy().into_owned();
+            let path = entry
+                .path()
+                .strip_prefix(root)
+                .ok()?
+                .to_string_lossy()
+                .into_owned();
             // Files that are not UTF-8 are not source.
-            Some(File { path, text: std::fs::read_to_string(entry.path()).ok()? })
+            Some(File {
+                path,
+                text: std::fs::read_to_string(entry.path()).ok()?,
+            })
         };
         let mut files: Vec<_> = entries.flatten().filter_map(read).collect();
         files.sort_by(|left, right| left.path.cmp(&right.path));
@@ -39,36 +50,55 @@ impl Tree {
 
     /// The Rust files below a directory; all of them for an empty name.
     pub(crate) fn rust(&self, directory: &str) -> impl Iterator<Item = &File> {
-        self.files().filter(move |file| file.path.starts_with(directory) && file.path.ends_with(".rs"))
+        self.files()
+            .filter(move |file| file.path.starts_with(directory) && file.path.ends_with(".rs"))
     }
 
     pub(crate) fn file(&self, path: &str) -> &File {
-        self.files().find(|file| file.path == path).unwrap_or_else(|| panic!("{path} not found; update its path in tests/tidy"))
+        self.files()
+            .find(|file| file.path == path)
+            .unwrap_or_else(|| panic!("{path} not found; update its path in tests/tidy"))
     }
 
     pub(crate) fn from_files(files: &[(&str, &str)]) -> Self {
-        Self(files.iter().map(|(path, text)| File::new(path, text)).collect())
+        Self(
+            files
+                .iter()
+                .map(|(path, text)| File::new(path, text))
+                .collect(),
+        )
     }
 }
 
 impl File {
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        Self { path: path.to_owned(), text: text.to_owned() }
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        }
     }
 
     /// All tokens of the file.
     pub(crate) fn tokens(&self) -> TokenStream {
-        self.text.parse().unwrap_or_else(|error| panic!("{} is not Rust: {error}", self.path))
+        self.text
+            .parse()
+            .unwrap_or_else(|error| panic!("{} is not Rust: {error}", self.path))
     }
 
     /// The tokens without the items under `#[cfg(test)]`, and the tokens of those items.
     pub(crate) fn code_and_tests(&self) -> (TokenStream, TokenStream) {
-        if self.is_of_tests() { (TokenStream::new(), self.tokens()) } else { split_tests(self.tokens()) }
+        if self.is_of_tests() {
+            (TokenStream::new(), self.tokens())
+        } else {
+            split_tests(self.tokens())
+        }
     }
 
     /// Whether it contains only tests: it is in a directory `tests` or named `tests.rs`.
     pub(crate) fn is_of_tests(&self) -> bool {
-        self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
+        self.path
+            .split('/')
+            .any(|part| part == "tests" || part == "tests.rs")
     }
 
     pub(crate) fn problem(&self, line: usize, problem: impl std::fmt::Display) -> String {
@@ -87,7 +117,12 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn starts_with(&self, words: &[&str]) -> bool {
-        self.words.len() >= words.len() && self.words.iter().zip(words).all(|(left, right)| left == right)
+        self.words.len() >= words.len()
+            && self
+                .words
+                .iter()
+                .zip(words)
+                .all(|(left, right)| left == right)
     }
 }
 
@@ -140,7 +175,11 @@ fn collect_places(tokens: TokenStream, prefix: &[String], depth: usize, places: 
     let mut colons = if prefix.is_empty() { 0 } else { 2 };
     let mut end = |words: &mut Vec<String>, line| {
         if words.len() > prefix.len() {
-            places.push(Place { words: words.clone(), line, depth });
+            places.push(Place {
+                words: words.clone(),
+                line,
+                depth,
+            });
         }
         words.truncate(0);
         words.extend_from_slice(prefix);
@@ -223,7 +262,9 @@ fn split_tests(tokens: TokenStream) -> (TokenStream, TokenStream) {
 /// `[cfg(test)]`, also as `[cfg(all(test, unix))]`.
 fn is_cfg_test(attribute: &TokenTree) -> bool {
     let text = attribute.to_string().replace(' ', "");
-    ["[cfg(test)]", "[cfg(all(test,"].iter().any(|start| text.starts_with(start))
+    ["[cfg(test)]", "[cfg(all(test,"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 #[cfg(test)]
@@ -231,7 +272,10 @@ mod tests {
     use super::*;
 
     fn paths(text: &str) -> Vec<String> {
-        places(File::new("a.rs", text).tokens()).into_iter().map(|place| place.words.join("::")).collect()
+        places(File::new("a.rs", text).tokens())
+            .into_iter()
+            .map(|place| place.words.join("::"))
+            .collect()
     }
 
     #[test]
@@ -239,16 +283,30 @@ mod tests {
         let text = "use a::{b::{c, d}, e as f};\n// no::comment\nfn g(x: &h::I<j::K>) { \"no::text\"; l::m(n::o!()) }";
         let paths = paths(text);
         for path in ["a::b::c", "a::b::d", "a::e", "h::I", "j::K", "l::m", "n::o"] {
-            assert!(paths.contains(&path.to_owned()), "{path} is not in {paths:?}");
+            assert!(
+                paths.contains(&path.to_owned()),
+                "{path} is not in {paths:?}"
+            );
         }
-        assert!(!paths.iter().any(|path| path.starts_with("no")), "{paths:?}");
+        assert!(
+            !paths.iter().any(|path| path.starts_with("no")),
+            "{paths:?}"
+        );
     }
 
     #[test]
     fn inline_modules_are_counted() {
         let places = places(File::new("a.rs", "use x::y; mod inner { use super::z; }").tokens());
-        let depth = |words: &[&str]| places.iter().find(|place| place.starts_with(words)).map(|place| place.depth);
-        assert_eq!((depth(&["x", "y"]), depth(&["super", "z"])), (Some(0), Some(1)));
+        let depth = |words: &[&str]| {
+            places
+                .iter()
+                .find(|place| place.starts_with(words))
+                .map(|place| place.depth)
+        };
+        assert_eq!(
+            (depth(&["x", "y"]), depth(&["super", "z"])),
+            (Some(0), Some(1))
+        );
     }
 
     #[test]
@@ -256,11 +314,20 @@ mod tests {
         let (code, tests) =
             File::new("a.rs", "fn a() {}\n#[cfg(test)]\nmod tests { fn b() {} }\nfn c() {}\n#[cfg(all(test, unix))]\nuse d;")
                 .code_and_tests();
-        assert_eq!((code.to_string().as_str(), tests.to_string().contains("fn b")), ("fn a () { } fn c () { }", true));
+        assert_eq!(
+            (
+                code.to_string().as_str(),
+                tests.to_string().contains("fn b")
+            ),
+            ("fn a () { } fn c () { }", true)
+        );
     }
 
     #[test]
     fn macros_are_found_with_their_lines() {
-        assert_eq!(macros(File::new("a.rs", "fn a() {\n    println!(\"eprintln!\");\n}").tokens()), [("println".to_owned(), 2)]);
+        assert_eq!(
+            macros(File::new("a.rs", "fn a() {\n    println!(\"eprintln!\");\n}").tokens()),
+            [("println".to_owned(), 2)]
+        );
     }
 }

@@ -25,7 +25,10 @@ pub struct SourceFile {
 impl SourceFile {
     /// Combines the text of a file with the path that it was read from.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
+        Arc::new(Self {
+            path: path.into(),
+            text: text.into(),
+        })
     }
 
     /// The directory that relative paths in this manifest start from.
@@ -36,10 +39,15 @@ impl SourceFile {
     /// One-based line and column (in characters) of a byte offset.
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
         // A syntax error may point into the middle of a character.
-        let end = (0..=offset.min(self.text.len())).rev().find(|end| self.text.is_char_boundary(*end));
+        let end = (0..=offset.min(self.text.len()))
+            .rev()
+            .find(|end| self.text.is_char_boundary(*end));
         let before = &self.text[..end.unwrap_or(0)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
     }
 }
 
@@ -116,26 +124,45 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error at `origin`, marked with `label`.
-    pub fn error(code: Code, message: impl Into<String>, origin: &Origin, label: impl Into<String>) -> Self {
+    pub fn error(
+        code: Code,
+        message: impl Into<String>,
+        origin: &Origin,
+        label: impl Into<String>,
+    ) -> Self {
         Self {
             code,
             severity: Severity::Error,
             message: message.into(),
-            labels: vec![Label { origin: origin.clone(), text: label.into() }],
+            labels: vec![Label {
+                origin: origin.clone(),
+                text: label.into(),
+            }],
             help: None,
             suggestion: None,
         }
     }
 
     /// A warning at `origin`, marked with `label`.
-    pub fn warning(code: Code, message: impl Into<String>, origin: &Origin, label: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, message, origin, label) }
+    pub fn warning(
+        code: Code,
+        message: impl Into<String>,
+        origin: &Origin,
+        label: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, message, origin, label)
+        }
     }
 
     /// Marks another place.
     #[must_use]
     pub fn also(mut self, origin: &Origin, text: impl Into<String>) -> Self {
-        self.labels.push(Label { origin: origin.clone(), text: text.into() });
+        self.labels.push(Label {
+            origin: origin.clone(),
+            text: text.into(),
+        });
         self
     }
 
@@ -149,7 +176,10 @@ impl Diagnostic {
     /// Sets an edit that replaces the text at `origin`, which must be an [`Origin::File`].
     #[must_use]
     pub fn suggest(mut self, origin: &Origin, replacement: impl Into<String>) -> Self {
-        self.suggestion = Some(Suggestion { origin: origin.clone(), replacement: replacement.into() });
+        self.suggestion = Some(Suggestion {
+            origin: origin.clone(),
+            replacement: replacement.into(),
+        });
         self
     }
 }
@@ -161,7 +191,10 @@ mod tests {
     #[test]
     fn line_column_counts_characters_from_one() {
         let file = SourceFile::new("Cargo.toml", "ä = 1\nö\n");
-        let places: Vec<_> = [0, 2, 3, 7, 9, 99].into_iter().map(|offset| file.line_column(offset)).collect();
+        let places: Vec<_> = [0, 2, 3, 7, 9, 99]
+            .into_iter()
+            .map(|offset| file.line_column(offset))
+            .collect();
         assert_eq!(places, [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]);
         // An offset in the middle of a character counts as its start.
         assert_eq!(file.line_column(1), (1, 1));

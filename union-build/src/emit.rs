@@ -2,7 +2,10 @@
 //!
 //! Only this module prints `cargo::` lines. It never uses the network, and on a fresh clone it
 //! requires nothing but cargo.
-#![allow(clippy::print_stdout, reason = "cargo reads a build script's instructions from its standard output")]
+#![allow(
+    clippy::print_stdout,
+    reason = "cargo reads a build script's instructions from its standard output"
+)]
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -51,8 +54,10 @@ struct EmitPackage {
 
 impl EmitPackage {
     fn from_env() -> Result<Self, String> {
-        let variable =
-            |name: &str| std::env::var_os(name).ok_or_else(|| format!("union_build::emit() is for build.rs: `{name}` is not set"));
+        let variable = |name: &str| {
+            std::env::var_os(name)
+                .ok_or_else(|| format!("union_build::emit() is for build.rs: `{name}` is not set"))
+        };
         Ok(Self {
             name: variable("CARGO_PKG_NAME")?.to_string_lossy().into_owned(),
             directory: variable("CARGO_MANIFEST_DIR")?.into(),
@@ -68,7 +73,11 @@ impl EmitPackage {
     /// Whether cargo unpacked it from a registry, a git repository or a vendor directory: then it is not
     /// edited, and its target directory is not the one of the build.
     fn unpacked(&self) -> bool {
-        self.vendored() || self.directory.ancestors().any(|directory| directory.join(".cargo-ok").exists())
+        self.vendored()
+            || self
+                .directory
+                .ancestors()
+                .any(|directory| directory.join(".cargo-ok").exists())
     }
 
     fn vendored(&self) -> bool {
@@ -78,9 +87,17 @@ impl EmitPackage {
 
 fn try_emit() -> Result<EmitOutput, String> {
     let package = EmitPackage::from_env()?;
-    let metadata = if package.vendored() { vendored_metadata(&package)? } else { handover::metadata(&package.cargo, &package.manifest())? };
+    let metadata = if package.vendored() {
+        vendored_metadata(&package)?
+    } else {
+        handover::metadata(&package.cargo, &package.manifest())?
+    };
     let declared = DeclaredImages::of(&metadata, &package.name);
-    let references = if package.unpacked() { None } else { read_references(&package, &metadata)? };
+    let references = if package.unpacked() {
+        None
+    } else {
+        read_references(&package, &metadata)?
+    };
     let source = generated::render(&declared, references.as_ref())?;
     write_if_changed(&package.out.join("union_images.rs"), &source)?;
 
@@ -88,24 +105,43 @@ fn try_emit() -> Result<EmitOutput, String> {
     if missing.is_empty() {
         return Ok(EmitOutput { unresolved: None });
     }
-    let problem = format!("the images of `{}` are not resolved yet: {}", package.name, missing.join(", "));
+    let problem = format!(
+        "the images of `{}` are not resolved yet: {}",
+        package.name,
+        missing.join(", ")
+    );
     if package.unpacked() {
         let reason = "cargo has unpacked this package, so nothing can be resolved for it";
-        return Ok(EmitOutput { unresolved: Some(format!("{problem}; {reason}")) });
+        return Ok(EmitOutput {
+            unresolved: Some(format!("{problem}; {reason}")),
+        });
     }
     let cure = if declared.takes_part {
         format!("run `cargo union build -p {}`", package.name)
     } else {
-        format!("add `[package.metadata.union]` to {}", package.manifest().display())
+        format!(
+            "add `[package.metadata.union]` to {}",
+            package.manifest().display()
+        )
     };
     let problem = format!("{problem}; {cure}");
     println!("cargo::warning={}", one_line(&problem));
-    Ok(EmitOutput { unresolved: Some(problem) })
+    Ok(EmitOutput {
+        unresolved: Some(problem),
+    })
 }
 
 /// Reads the hand-over file, and makes cargo watch it and the manifests.
-fn read_references(package: &EmitPackage, metadata: &serde_json::Value) -> Result<Option<References>, String> {
-    let path_of = |key: &str| metadata.get(key).and_then(serde_json::Value::as_str).map(PathBuf::from);
+fn read_references(
+    package: &EmitPackage,
+    metadata: &serde_json::Value,
+) -> Result<Option<References>, String> {
+    let path_of = |key: &str| {
+        metadata
+            .get(key)
+            .and_then(serde_json::Value::as_str)
+            .map(PathBuf::from)
+    };
     let target = path_of("target_directory").ok_or("cargo names no target directory")?;
     rerun_if_changed(&package.manifest());
     if let Some(root) = path_of("workspace_root").filter(|root| *root != package.directory) {
@@ -118,10 +154,18 @@ fn read_references(package: &EmitPackage, metadata: &serde_json::Value) -> Resul
         return Ok(None);
     }
     rerun_if_changed(&path);
-    let text = fs::read_to_string(&path).map_err(|error| format!("the hand-over file {} cannot be read: {error}", path.display()))?;
+    let text = fs::read_to_string(&path).map_err(|error| {
+        format!(
+            "the hand-over file {} cannot be read: {error}",
+            path.display()
+        )
+    })?;
     References::from_json(&text).map_err(|error| {
         let cure = format!("remove it, or run `cargo union build -p {}`", package.name);
-        format!("the hand-over file {} is not valid: {error}; {cure}", path.display())
+        format!(
+            "the hand-over file {} is not valid: {error}; {cure}",
+            path.display()
+        )
     })
 }
 
@@ -147,9 +191,10 @@ fn exists_or_created(path: &Path) -> bool {
 fn vendored_metadata(package: &EmitPackage) -> Result<serde_json::Value, String> {
     let directory = package.out.join("union_manifest");
     let copy = directory.join("Cargo.toml");
-    let text =
-        fs::read_to_string(package.manifest()).map_err(|error| format!("{} cannot be read: {error}", package.manifest().display()))?;
-    fs::create_dir_all(directory.join("src")).map_err(|error| format!("{} cannot be made: {error}", directory.display()))?;
+    let text = fs::read_to_string(package.manifest())
+        .map_err(|error| format!("{} cannot be read: {error}", package.manifest().display()))?;
+    fs::create_dir_all(directory.join("src"))
+        .map_err(|error| format!("{} cannot be made: {error}", directory.display()))?;
     for target in ["src/lib.rs", "src/main.rs"] {
         if package.directory.join(target).exists() {
             write_if_changed(&directory.join(target), "")?;
@@ -178,5 +223,9 @@ fn report_error(problem: &str) {
 
 /// An instruction to cargo is one line.
 fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
 }

@@ -20,7 +20,10 @@ const FORMAT: u64 = 1;
 pub fn path(target_directory: &Path, package: &str, folder: &Path) -> PathBuf {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let hash = fnv1a(folder.as_os_str().as_encoded_bytes());
-    target_directory.join("union").join("references").join(format!("{package}-{:016x}.json", hash >> 64))
+    target_directory
+        .join("union")
+        .join("references")
+        .join(format!("{package}-{:016x}.json", hash >> 64))
 }
 
 /// The resolved references of a package.
@@ -65,17 +68,35 @@ impl References {
         if text.trim().is_empty() {
             return Ok(None);
         }
-        let file: Value = serde_json::from_str(text).map_err(|error| InvalidReferences(error.to_string()))?;
-        let format = file.get("format").and_then(Value::as_u64).ok_or_else(|| invalid("`format` is missing"))?;
+        let file: Value =
+            serde_json::from_str(text).map_err(|error| InvalidReferences(error.to_string()))?;
+        let format = file
+            .get("format")
+            .and_then(Value::as_u64)
+            .ok_or_else(|| invalid("`format` is missing"))?;
         if format != FORMAT {
-            return Err(invalid(&format!("its format is {format}, and this version of union-build reads {FORMAT}")));
+            return Err(invalid(&format!(
+                "its format is {format}, and this version of union-build reads {FORMAT}"
+            )));
         }
-        let images = file.get("images").and_then(Value::as_array).ok_or_else(|| invalid("`images` is not a list"))?;
-        let tasks = file.get("tasks").and_then(Value::as_object).ok_or_else(|| invalid("`tasks` is not a table"))?;
+        let images = file
+            .get("images")
+            .and_then(Value::as_array)
+            .ok_or_else(|| invalid("`images` is not a list"))?;
+        let tasks = file
+            .get("tasks")
+            .and_then(Value::as_object)
+            .ok_or_else(|| invalid("`tasks` is not a table"))?;
         Ok(Some(Self {
             package: text_of(&file, "package")?,
-            images: images.iter().map(Reference::from_value).collect::<Result<_, _>>()?,
-            tasks: tasks.keys().map(|task| Ok((task.clone(), text_of(&file["tasks"], task)?))).collect::<Result<_, _>>()?,
+            images: images
+                .iter()
+                .map(Reference::from_value)
+                .collect::<Result<_, _>>()?,
+            tasks: tasks
+                .keys()
+                .map(|task| Ok((task.clone(), text_of(&file["tasks"], task)?)))
+                .collect::<Result<_, _>>()?,
         }))
     }
 }
@@ -123,25 +144,47 @@ pub fn constant(image: &str) -> String {
 /// cargo's standard error when it fails, or why it could not be started or its output could not be parsed.
 pub fn metadata(cargo: &OsStr, manifest: &Path) -> Result<Value, String> {
     let mut command = Command::new(cargo);
-    command.args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"]).arg(manifest);
+    command
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ])
+        .arg(manifest);
     if let Some(folder) = manifest.parent() {
         command.current_dir(folder);
     }
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|error| format!("`{}` could not be run: {error}", cargo.to_string_lossy()))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("`{}` could not be run: {error}", cargo.to_string_lossy()))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo answered with something that is not JSON: {error}"))
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cargo answered with something that is not JSON: {error}"))
 }
 
 /// The members of the object at a JSON pointer; empty when there is no object.
-pub(crate) fn object_members<'a>(value: &'a Value, path: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    value.pointer(path).and_then(Value::as_object).into_iter().flat_map(Map::iter)
+pub(crate) fn object_members<'a>(
+    value: &'a Value,
+    path: &str,
+) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    value
+        .pointer(path)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::iter)
 }
 
 fn text_of(value: &Value, key: &str) -> Result<String, InvalidReferences> {
-    let text = value.get(key).and_then(Value::as_str).ok_or_else(|| invalid(&format!("`{key}` is not a string")))?;
+    let text = value
+        .get(key)
+        .and_then(Value::as_str)
+        .ok_or_else(|| invalid(&format!("`{key}` is not a string")))?;
     Ok(text.to_owned())
 }
 
@@ -153,7 +196,9 @@ fn invalid(why: &str) -> InvalidReferences {
 fn fnv1a(bytes: &[u8]) -> u128 {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    bytes.iter().fold(OFFSET, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+    bytes.iter().fold(OFFSET, |hash, byte| {
+        (hash ^ u128::from(*byte)).wrapping_mul(PRIME)
+    })
 }
 
 #[cfg(test)]
@@ -163,8 +208,7 @@ mod tests {
 
     use super::*;
 
-    const VALID: &str =
-        r#"{"format":1,"package":"a","images":[{"key":"k","name":"n","repository":null,"tag":"t","id":"i"}],"tasks":{"t":"k"}}"#;
+    const VALID: &str = r#"{"format":1,"package":"a","images":[{"key":"k","name":"n","repository":null,"tag":"t","id":"i"}],"tasks":{"t":"k"}}"#;
 
     proptest! {
         #[test]
@@ -190,13 +234,24 @@ mod tests {
             tag: Some("abc".into()),
             id: Some("0123".into()),
         };
-        let unresolved = Reference { key: "plain \"quoted\"".into(), name: "plain".into(), ..Reference::default() };
-        References { package: "app".into(), images: vec![gpu, unresolved], tasks: [("train".into(), "gpu".into())].into() }
+        let unresolved = Reference {
+            key: "plain \"quoted\"".into(),
+            name: "plain".into(),
+            ..Reference::default()
+        };
+        References {
+            package: "app".into(),
+            images: vec![gpu, unresolved],
+            tasks: [("train".into(), "gpu".into())].into(),
+        }
     }
 
     #[test]
     fn references_round_trip_through_json() {
-        assert_eq!(References::from_json(&references().to_json()), Ok(Some(references())));
+        assert_eq!(
+            References::from_json(&references().to_json()),
+            Ok(Some(references()))
+        );
     }
 
     #[test]
@@ -211,9 +266,18 @@ mod tests {
             ("{", "EOF"),
             ("[]", "`format` is missing"),
             (r#"{"format":2}"#, "its format is 2"),
-            (r#"{"format":1,"images":{},"tasks":{}}"#, "`images` is not a list"),
-            (r#"{"format":1,"package":"a","images":[{"key":1}],"tasks":{}}"#, "`key` is not a string"),
-            (r#"{"format":1,"package":"a","images":[],"tasks":{"t":1}}"#, "`t` is not a string"),
+            (
+                r#"{"format":1,"images":{},"tasks":{}}"#,
+                "`images` is not a list",
+            ),
+            (
+                r#"{"format":1,"package":"a","images":[{"key":1}],"tasks":{}}"#,
+                "`key` is not a string",
+            ),
+            (
+                r#"{"format":1,"package":"a","images":[],"tasks":{"t":1}}"#,
+                "`t` is not a string",
+            ),
         ] {
             let error = References::from_json(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
@@ -237,7 +301,13 @@ mod tests {
         assert_ne!(at(&one), at(&two));
         assert_eq!(at(&one), at(&two.join("../one")));
         let shown = at(&one).display().to_string();
-        assert!(shown.starts_with("/target/union/references/app-") && shown.ends_with(".json"), "{shown}");
-        assert_eq!(shown.len(), "/target/union/references/app-0123456789abcdef.json".len());
+        assert!(
+            shown.starts_with("/target/union/references/app-") && shown.ends_with(".json"),
+            "{shown}"
+        );
+        assert_eq!(
+            shown.len(),
+            "/target/union/references/app-0123456789abcdef.json".len()
+        );
     }
 }

@@ -22,8 +22,11 @@ impl Key {
     pub fn spec_hash(&self) -> String {
         const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let bit = |index: usize| usize::from(self.0[index / 8] >> (7 - index % 8) & 1);
-        let digit = |digit: usize| (0..5).fold(0, |value, offset| value << 1 | bit(digit * 5 + offset));
-        (0..26).map(|index| char::from(ALPHABET[digit(index)])).collect()
+        let digit =
+            |digit: usize| (0..5).fold(0, |value, offset| value << 1 | bit(digit * 5 + offset));
+        (0..26)
+            .map(|index| char::from(ALPHABET[digit(index)]))
+            .collect()
     }
 }
 
@@ -42,10 +45,12 @@ impl fmt::Debug for Key {
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// One value of an input.
@@ -73,7 +78,12 @@ impl Value {
 
     /// A list of strings.
     pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
-        Self::List(texts.into_iter().map(|text| Self::Text(text.into())).collect())
+        Self::List(
+            texts
+                .into_iter()
+                .map(|text| Self::Text(text.into()))
+                .collect(),
+        )
     }
 
     fn encode(&self, to: &mut Sha256) {
@@ -122,7 +132,9 @@ impl fmt::Display for Value {
     /// As one line of a plan: hashes are cut to 12 hexadecimal digits, and so are values that contain one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) if text.is_empty() || text.contains(char::is_control) => write!(f, "{text:?}"),
+            Self::Text(text) if text.is_empty() || text.contains(char::is_control) => {
+                write!(f, "{text:?}")
+            }
             Self::Text(text) => f.write_str(text),
             Self::Bool(value) => value.fmt(f),
             Self::Number(value) => value.fmt(f),
@@ -134,9 +146,18 @@ impl fmt::Display for Value {
                 self.encode(&mut hasher);
                 f.write_str(&hex(&hasher.finalize()[..6]))
             }
-            Self::List(values) => f.write_str(&values.iter().map(Self::element).collect::<Vec<_>>().join(", ")),
+            Self::List(values) => f.write_str(
+                &values
+                    .iter()
+                    .map(Self::element)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ),
             Self::Map(values) => {
-                let pairs: Vec<String> = values.iter().map(|(name, value)| format!("{name} = {}", value.element())).collect();
+                let pairs: Vec<String> = values
+                    .iter()
+                    .map(|(name, value)| format!("{name} = {}", value.element()))
+                    .collect();
                 f.write_str(&pairs.join(", "))
             }
         }
@@ -156,7 +177,9 @@ impl Value {
     /// A value inside of a list or map, quoted or bracketed so that its end can be seen.
     fn element(&self) -> String {
         match self {
-            Self::Text(text) if text.contains([',', '"', '=']) || text.trim() != text => format!("{text:?}"),
+            Self::Text(text) if text.contains([',', '"', '=']) || text.trim() != text => {
+                format!("{text:?}")
+            }
             Self::List(_) | Self::Map(_) => format!("[{self}]"),
             _ => self.to_string(),
         }
@@ -190,7 +213,10 @@ impl Inputs {
 
     /// Adds all inputs of another set.
     pub fn extend(&mut self, other: Inputs) {
-        other.0.into_iter().for_each(|(name, value)| self.insert(name, value));
+        other
+            .0
+            .into_iter()
+            .for_each(|(name, value)| self.insert(name, value));
     }
 
     /// The inputs, sorted by name.
@@ -231,7 +257,15 @@ impl LongList {
 pub fn tag_key(image: &str, images: &BTreeMap<String, Key>) -> Key {
     let mut inputs = Inputs::new();
     inputs.insert("image", image);
-    inputs.insert("images", Value::Map(images.iter().map(|(name, key)| (name.clone(), Value::from(*key))).collect()));
+    inputs.insert(
+        "images",
+        Value::Map(
+            images
+                .iter()
+                .map(|(name, key)| (name.clone(), Value::from(*key)))
+                .collect(),
+        ),
+    );
     inputs.key("tag")
 }
 

@@ -30,7 +30,10 @@
 //!
 //! Without the feature `cli` this crate is small, because it is compiled in every user's build. The
 //! feature adds what only `cargo-union` needs: the manifest's schema and types, diagnostics, content keys.
-#![allow(clippy::needless_doctest_main, reason = "the example shows a whole build.rs")]
+#![allow(
+    clippy::needless_doctest_main,
+    reason = "the example shows a whole build.rs"
+)]
 
 mod emit;
 pub mod handover;

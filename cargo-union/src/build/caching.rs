@@ -86,14 +86,19 @@ fn remember(cache: &Cache, key: Key, image: &Image) -> Result<()> {
             layers: layers.collect(),
         });
     }
-    let index = image.index.as_ref().map(|index| store_blob(cache, index)).transpose()?;
+    let index = image
+        .index
+        .as_ref()
+        .map(|index| store_blob(cache, index))
+        .transpose()?;
     cache.put_note(NOTES, &key.to_string(), &Note { index, platforms })
 }
 
 fn store_blob(cache: &Cache, blob: &Blob) -> Result<Descriptor> {
     if let BlobSource::Bytes(bytes) = &blob.content {
         let mut draft = cache.draft()?;
-        std::io::Write::write_all(&mut draft, bytes).map_err(|cause| fs::unwritable(cache.folder(), cause))?;
+        std::io::Write::write_all(&mut draft, bytes)
+            .map_err(|cause| fs::unwritable(cache.folder(), cause))?;
         cache.keep(draft, &blob.descriptor.digest)?;
     }
     Ok(blob.descriptor.clone())
@@ -107,7 +112,13 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
                 Some(repository) => BlobSource::Remote(repository),
                 None => BlobSource::File(cache.verified_blob(&layer.blob.digest)?),
             };
-            Some(Layer { blob: Blob { descriptor: layer.blob, content }, diff_id: layer.diff_id })
+            Some(Layer {
+                blob: Blob {
+                    descriptor: layer.blob,
+                    content,
+                },
+                diff_id: layer.diff_id,
+            })
         });
         Some(PlatformImage {
             platform: platform.platform,
@@ -127,5 +138,8 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
 /// Reads a manifest or config into memory and verifies its digest.
 fn read_blob(cache: &Cache, descriptor: Descriptor) -> Option<Blob> {
     let bytes = std::fs::read(cache.verified_blob(&descriptor.digest)?).ok()?;
-    (Digest::of(&bytes) == descriptor.digest).then(|| Blob { descriptor, content: BlobSource::Bytes(bytes.into()) })
+    (Digest::of(&bytes) == descriptor.digest).then(|| Blob {
+        descriptor,
+        content: BlobSource::Bytes(bytes.into()),
+    })
 }

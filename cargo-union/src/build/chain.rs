@@ -26,7 +26,10 @@ impl ImageChain {
             Base::Extends(name) => images.get(&name.value),
             Base::Reference(_) | Base::Scratch(_) | Base::Dockerfile => None,
         };
-        let mut ancestors: Vec<spec::Image> = std::iter::successors(parent(own), |spec| parent(spec)).cloned().collect();
+        let mut ancestors: Vec<spec::Image> =
+            std::iter::successors(parent(own), |spec| parent(spec))
+                .cloned()
+                .collect();
         ancestors.reverse();
         Self::new(ancestors, own.clone())
     }
@@ -86,22 +89,43 @@ pub struct EffectiveConfig<'a> {
 impl<'a> EffectiveConfig<'a> {
     /// Merges the settings of a chain; those of the image's own spec take precedence over its ancestors', name by name.
     pub fn of(chain: &'a ImageChain) -> Self {
-        let last = |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);
+        let last =
+            |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);
         // A default must not override what an extended spec sets explicitly.
-        let compression = chain.iter().rev().map(|spec| &spec.compression).find(|compression| compression.origin != Origin::Default);
+        let compression = chain
+            .iter()
+            .rev()
+            .map(|spec| &spec.compression)
+            .find(|compression| compression.origin != Origin::Default);
         Self {
             env: merged(chain, |spec| &spec.env),
             labels: merged(chain, |spec| &spec.labels),
             annotations: merged(chain, |spec| &spec.annotations),
-            entrypoint: chain.iter().rev().find_map(|spec| spec.entrypoint.as_ref()).map(|entrypoint| &entrypoint.value[..]),
+            entrypoint: chain
+                .iter()
+                .rev()
+                .find_map(|spec| spec.entrypoint.as_ref())
+                .map(|entrypoint| &entrypoint.value[..]),
             user: last(|spec| spec.user.as_ref().map(|user| user.value.as_str())),
             workdir: last(|spec| spec.workdir.as_ref().map(|workdir| workdir.value.as_str())),
-            ca_certificates: chain.iter().rev().find_map(|spec| spec.ca_certificates.as_ref()).map(|path| path.value.as_path()),
-            compression: compression.map_or(Compression::default(), |compression| compression.value),
+            ca_certificates: chain
+                .iter()
+                .rev()
+                .find_map(|spec| spec.ca_certificates.as_ref())
+                .map(|path| path.value.as_path()),
+            compression: compression
+                .map_or(Compression::default(), |compression| compression.value),
         }
     }
 }
 
-fn merged<'a>(chain: &'a ImageChain, field: fn(&'a spec::Image) -> &'a BTreeMap<String, Sourced<String>>) -> BTreeMap<&'a str, &'a str> {
-    chain.iter().flat_map(field).map(|(name, value)| (name.as_str(), value.value.as_str())).collect()
+fn merged<'a>(
+    chain: &'a ImageChain,
+    field: fn(&'a spec::Image) -> &'a BTreeMap<String, Sourced<String>>,
+) -> BTreeMap<&'a str, &'a str> {
+    chain
+        .iter()
+        .flat_map(field)
+        .map(|(name, value)| (name.as_str(), value.value.as_str()))
+        .collect()
 }

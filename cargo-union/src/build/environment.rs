@@ -32,7 +32,10 @@ impl EnvironmentStage {
             }
             let (own, trailing_copies) = split_trailing_copies(spec);
             let steps = ImageChain::new(std::mem::take(&mut pending), own);
-            stage = Some(Self { start: stage.map(Box::new), steps });
+            stage = Some(Self {
+                start: stage.map(Box::new),
+                steps,
+            });
             pending.extend(trailing_copies);
         }
         (stage, pending)
@@ -50,8 +53,17 @@ impl EnvironmentStage {
 
     /// All steps between the base and the complete environment, in order.
     pub fn all_steps(&self) -> ImageChain {
-        let below = self.start.as_ref().map_or_else(Vec::new, |start| start.all_steps().to_vec());
-        ImageChain::new(below.into_iter().chain(self.steps.ancestors().iter().cloned()).collect(), self.steps.own().clone())
+        let below = self
+            .start
+            .as_ref()
+            .map_or_else(Vec::new, |start| start.all_steps().to_vec());
+        ImageChain::new(
+            below
+                .into_iter()
+                .chain(self.steps.ancestors().iter().cloned())
+                .collect(),
+            self.steps.own().clone(),
+        )
     }
 }
 
@@ -59,14 +71,19 @@ impl EnvironmentStage {
 pub fn tools<'a>(specs: impl IntoIterator<Item = &'a spec::Image>) -> BTreeSet<&'a str> {
     let mut tools = BTreeSet::new();
     for spec in specs.into_iter().filter(|spec| !is_remote(spec)) {
-        tools.extend(spec.python.needs_micromamba().then(|| spec.builder_config.micromamba()));
+        tools.extend(
+            spec.python
+                .needs_micromamba()
+                .then(|| spec.builder_config.micromamba()),
+        );
         tools.extend(spec.python.needs_uv().then(|| spec.builder_config.uv()));
     }
     tools
 }
 
 fn needs_an_engine(spec: &spec::Image) -> bool {
-    !is_remote(spec) && (spec.builder.value == BuilderChoice::Docker || !spec.needs_to_run().is_empty())
+    !is_remote(spec)
+        && (spec.builder.value == BuilderChoice::Docker || !spec.needs_to_run().is_empty())
 }
 
 /// Whether the backend builds the image, not a local engine.
@@ -79,8 +96,17 @@ fn split_trailing_copies(spec: &spec::Image) -> (spec::Image, Option<spec::Image
     if spec.copy.is_empty() || !spec.commands.is_empty() || spec.needs_to_run().is_empty() {
         return (spec.clone(), None);
     }
-    let own = spec::Image { copy: Vec::new(), ..spec.clone() };
-    (own, Some(spec::Image { copy: spec.copy.clone(), ..without_steps(spec) }))
+    let own = spec::Image {
+        copy: Vec::new(),
+        ..spec.clone()
+    };
+    (
+        own,
+        Some(spec::Image {
+            copy: spec.copy.clone(),
+            ..without_steps(spec)
+        }),
+    )
 }
 
 /// The spec without anything to build.
@@ -135,7 +161,10 @@ mod tests {
     fn chain(images: &str) -> ImageChain {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("f"), "").unwrap();
-        let file = SourceFile::new(directory.path().join("Cargo.toml"), format!("[package]\nname = 'a'\n{images}"));
+        let file = SourceFile::new(
+            directory.path().join("Cargo.toml"),
+            format!("[package]\nname = 'a'\n{images}"),
+        );
         let facts = PackageInfo {
             package: "a".to_owned(),
             folder: directory.path().to_owned(),
@@ -174,10 +203,21 @@ mod tests {
     #[test]
     fn copies_without_later_commands_are_left_to_the_native_builder() {
         let with = |more: &str| {
-            chain(&format!("[package.metadata.union.images.last]\napt-packages = ['a']\ncopy = ['f']\nworkdir = '/w'\n{more}"))
+            chain(&format!(
+                "[package.metadata.union.images.last]\napt-packages = ['a']\ncopy = ['f']\nworkdir = '/w'\n{more}"
+            ))
         };
-        assert_eq!(shown(&with("")), (vec![vec!["last apt".to_owned()]], vec!["last copy".to_owned()]));
-        assert_eq!(shown(&with("commands = ['x']")), (vec![vec!["last apt copy run".to_owned()]], Vec::new()));
+        assert_eq!(
+            shown(&with("")),
+            (
+                vec![vec!["last apt".to_owned()]],
+                vec!["last copy".to_owned()]
+            )
+        );
+        assert_eq!(
+            shown(&with("commands = ['x']")),
+            (vec![vec!["last apt copy run".to_owned()]], Vec::new())
+        );
     }
 
     #[test]
@@ -188,20 +228,30 @@ mod tests {
              [package.metadata.union.images.last]\nextends = 'middle'\ncommands = ['x']\n",
         );
         let (environments, remaining) = shown(&chain);
-        assert_eq!(environments, [vec!["gpu apt"], vec!["gpu copy", "middle", "last run"]]);
+        assert_eq!(
+            environments,
+            [vec!["gpu apt"], vec!["gpu copy", "middle", "last run"]]
+        );
         assert_eq!(remaining, [""; 0]);
     }
 
     #[test]
     fn a_remote_image_has_no_environment() {
-        let chain = chain("[package.metadata.union.images.last]\nbuilder = 'remote'\npip-packages = ['a']\ncommands = ['x']\n");
+        let chain = chain(
+            "[package.metadata.union.images.last]\nbuilder = 'remote'\npip-packages = ['a']\ncommands = ['x']\n",
+        );
         assert_eq!(shown(&chain), (Vec::new(), vec!["last run".to_owned()]));
         assert!(tools(chain.iter()).is_empty());
     }
 
     #[test]
     fn builder_docker_builds_copies_in_the_environment() {
-        let chain = chain("[package.metadata.union.images.last]\nbuilder = 'docker'\ncopy = ['f']\nworkdir = '/w'\n");
-        assert_eq!(shown(&chain), (vec![vec!["last copy".to_owned()]], Vec::new()));
+        let chain = chain(
+            "[package.metadata.union.images.last]\nbuilder = 'docker'\ncopy = ['f']\nworkdir = '/w'\n",
+        );
+        assert_eq!(
+            shown(&chain),
+            (vec![vec!["last copy".to_owned()]], Vec::new())
+        );
     }
 }

@@ -46,7 +46,10 @@ pub struct EnvironmentSettings<'a> {
 pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Inputs> {
     let mut inputs = Inputs::new();
     for (platform, digest) in environment.bases.iter() {
-        inputs.insert(format!("base-image {platform}"), digest.map_or("scratch".to_owned(), |digest| digest.to_string()));
+        inputs.insert(
+            format!("base-image {platform}"),
+            digest.map_or("scratch".to_owned(), |digest| digest.to_string()),
+        );
     }
     for (platform, tools) in environment.tools.iter() {
         for (reference, digest) in tools {
@@ -56,17 +59,34 @@ pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Input
     let own = environment.chain.own();
     let extended = environment.chain.ancestors();
     for (spec, generation) in environment.chain.iter().zip(environment.generations) {
-        let prefix = if spec.key == own.key { String::new() } else { format!("{}: ", spec.key) };
+        let prefix = if spec.key == own.key {
+            String::new()
+        } else {
+            format!("{}: ", spec.key)
+        };
         inputs.insert(format!("{prefix}generation"), generation.to_string());
     }
     if !extended.is_empty() {
         // The order matters: layers are stacked in it.
-        inputs.insert("extends", Value::texts(extended.iter().map(|spec| spec.key.as_str())));
+        inputs.insert(
+            "extends",
+            Value::texts(extended.iter().map(|spec| spec.key.as_str())),
+        );
     }
     for spec in extended {
-        SpecInputs { inputs: &mut inputs, prefix: format!("{}: ", spec.key), files: environment.files }.add(spec, environment.roots)?;
+        SpecInputs {
+            inputs: &mut inputs,
+            prefix: format!("{}: ", spec.key),
+            files: environment.files,
+        }
+        .add(spec, environment.roots)?;
     }
-    SpecInputs { inputs: &mut inputs, prefix: String::new(), files: environment.files }.add(own, environment.roots)?;
+    SpecInputs {
+        inputs: &mut inputs,
+        prefix: String::new(),
+        files: environment.files,
+    }
+    .add(own, environment.roots)?;
     Ok(inputs)
 }
 
@@ -74,7 +94,12 @@ pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Input
 ///
 /// # Errors
 /// When the `ca-certificates` file cannot be read.
-pub fn config_inputs(chain: &ImageChain, platforms: &[Platform], binaries: &[&str], files: &MeasuredFiles) -> Result<Inputs> {
+pub fn config_inputs(
+    chain: &ImageChain,
+    platforms: &[Platform],
+    binaries: &[&str],
+    files: &MeasuredFiles,
+) -> Result<Inputs> {
     let settings = EffectiveConfig::of(chain);
     let mut inputs = Inputs::new();
     for (name, value) in settings.env {
@@ -91,7 +116,12 @@ pub fn config_inputs(chain: &ImageChain, platforms: &[Platform], binaries: &[&st
             inputs.insert(name, value);
         }
     };
-    add("entrypoint", settings.entrypoint.map(|entrypoint| Value::texts(entrypoint.iter().cloned())));
+    add(
+        "entrypoint",
+        settings
+            .entrypoint
+            .map(|entrypoint| Value::texts(entrypoint.iter().cloned())),
+    );
     add("user", settings.user.map(Value::from));
     add("workdir", settings.workdir.map(Value::from));
     let bundle = match settings.ca_certificates {
@@ -99,7 +129,10 @@ pub fn config_inputs(chain: &ImageChain, platforms: &[Platform], binaries: &[&st
         None => chain.is_scratch().then(ca_bundle_hash),
     };
     add("ca-certificates", bundle.map(Value::Hash));
-    add("platforms", Some(Value::texts(platforms.iter().map(ToString::to_string))));
+    add(
+        "platforms",
+        Some(Value::texts(platforms.iter().map(ToString::to_string))),
+    );
     add("binaries", Some(Value::texts(binaries.iter().copied())));
     let compression = match settings.compression {
         Compression::Gzip => "gzip",
@@ -162,7 +195,11 @@ impl SpecInputs<'_> {
             build_ca: _,
         } = spec;
         // The files of the context are part of the key, not its path.
-        let spec::BuilderOptions { network, target, context: _ } = builder_options;
+        let spec::BuilderOptions {
+            network,
+            target,
+            context: _,
+        } = builder_options;
         self.texts("apt-packages", apt_packages);
         self.texts("commands", commands);
         self.text("builder-options.network", network.as_ref());
@@ -176,29 +213,56 @@ impl SpecInputs<'_> {
         }
         self.python(python);
         if let Some(dockerfile) = dockerfile {
-            self.insert("dockerfile", Value::Hash(self.files.measure(dockerfile)?.hash));
+            self.insert(
+                "dockerfile",
+                Value::Hash(self.files.measure(dockerfile)?.hash),
+            );
             let directory = context_of(spec, dockerfile);
-            let list = |measure: &Measure<'_>| dockerfile_items(dockerfile, &directory, roots, measure);
+            let list =
+                |measure: &Measure<'_>| dockerfile_items(dockerfile, &directory, roots, measure);
             let context = self.files.context(dockerfile, &directory, list)?;
             let mut values = LongList::default();
-            context.iter().for_each(|item| values.push(&item_value(item)));
+            context
+                .iter()
+                .for_each(|item| values.push(&item_value(item)));
             self.insert("dockerfile context", values.finish());
         }
         if !secrets.is_empty() {
             // Which secrets a command may see, never their values.
-            let secrets = secrets.iter().map(|secret| Value::List(vec![secret.id.as_str().into(), Value::Bool(secret.required)]));
+            let secrets = secrets.iter().map(|secret| {
+                Value::List(vec![
+                    secret.id.as_str().into(),
+                    Value::Bool(secret.required),
+                ])
+            });
             self.insert("secrets", Value::List(secrets.collect()));
         }
         // Cargo.lock is part of the key already, through the packages that it pins.
-        for path in requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
-            let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
+        for path in requirements
+            .iter()
+            .filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock"))
+        {
+            let name = |path: &Path| {
+                format!(
+                    "requirements {}",
+                    path.strip_prefix(&roots.workspace)
+                        .unwrap_or(path)
+                        .display()
+                )
+            };
             self.insert(&name(path), Value::Hash(self.files.measure(path)?.hash));
             for included in requirements::included_files(path, roots, self.files)? {
-                self.insert(&name(&included), Value::Hash(self.files.measure(&included)?.hash));
+                self.insert(
+                    &name(&included),
+                    Value::Hash(self.files.measure(&included)?.hash),
+                );
             }
             if path.file_name().is_some_and(|name| name == "uv.lock") {
                 let project = path.with_file_name("pyproject.toml");
-                self.insert(&name(&project), Value::Hash(self.files.measure(&project)?.hash));
+                self.insert(
+                    &name(&project),
+                    Value::Hash(self.files.measure(&project)?.hash),
+                );
             }
         }
         self.copies(copy, roots)
@@ -209,7 +273,10 @@ impl SpecInputs<'_> {
         let mut seen = BTreeMap::new();
         for copy in copies {
             let mut name = format!("copy {} → {}", copy.typed, copy.to.value);
-            let times = seen.entry(name.clone()).and_modify(|times| *times += 1).or_insert(1);
+            let times = seen
+                .entry(name.clone())
+                .and_modify(|times| *times += 1)
+                .or_insert(1);
             if *times > 1 {
                 name = format!("{name} ({times})");
             }
@@ -261,13 +328,24 @@ impl SpecInputs<'_> {
 
     fn texts(&mut self, name: &str, values: &[Sourced<String>]) {
         if !values.is_empty() {
-            self.insert(name, Value::texts(values.iter().map(|value| value.value.as_str())));
+            self.insert(
+                name,
+                Value::texts(values.iter().map(|value| value.value.as_str())),
+            );
         }
     }
 
     fn map(&mut self, name: &str, values: &BTreeMap<String, Sourced<String>>) {
         if !values.is_empty() {
-            self.insert(name, Value::Map(values.iter().map(|(name, value)| (name.clone(), value.value.as_str().into())).collect()));
+            self.insert(
+                name,
+                Value::Map(
+                    values
+                        .iter()
+                        .map(|(name, value)| (name.clone(), value.value.as_str().into()))
+                        .collect(),
+                ),
+            );
         }
     }
 
@@ -283,11 +361,20 @@ fn item_value(item: &Item) -> Value {
         ItemKind::Link(target) => vec!["link".into(), target.as_str().into()],
         ItemKind::Pipe => vec!["pipe".into()],
         ItemKind::Device(device) => {
-            let kind = if device.is_block { "block device" } else { "character device" };
-            let numbers = [device.major, device.minor, device.mode].map(|number| Value::Number(number.into()));
+            let kind = if device.is_block {
+                "block device"
+            } else {
+                "character device"
+            };
+            let numbers = [device.major, device.minor, device.mode]
+                .map(|number| Value::Number(number.into()));
             [vec![kind.into()], numbers.into()].concat()
         }
-        ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number((*mode).into()), Value::Hash(measured.hash)],
+        ItemKind::File { mode, measured, .. } => vec![
+            "file".into(),
+            Value::Number((*mode).into()),
+            Value::Hash(measured.hash),
+        ],
     };
     Value::List([vec![item.to.as_str().into()], kind].concat())
 }

@@ -26,7 +26,12 @@ pub struct MeasuredFiles {
 impl MeasuredFiles {
     /// Starts without measurements; the cache has the hashes of large files from earlier runs.
     pub fn new(cache: &Cache) -> Self {
-        Self { cache: cache.clone(), files: Mutex::default(), copies: Mutex::default(), contexts: Mutex::default() }
+        Self {
+            cache: cache.clone(),
+            files: Mutex::default(),
+            copies: Mutex::default(),
+            contexts: Mutex::default(),
+        }
     }
 
     /// Size and hash of a file.
@@ -35,12 +40,22 @@ impl MeasuredFiles {
     /// `FileUnreadable`.
     pub(super) fn measure(&self, path: &Path) -> Result<FileDigest> {
         let measured = self.measure_listed(path)?;
-        Ok(*self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_insert(measured))
+        Ok(*self
+            .files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(path.to_owned())
+            .or_insert(measured))
     }
 
     /// Like [`measure`](Self::measure), for a file whose listing keeps the result: there may be a million of them.
     fn measure_listed(&self, path: &Path) -> Result<FileDigest> {
-        let known = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
+        let known = self
+            .files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+            .copied();
         known.map_or_else(|| self.cache.measure(path), Ok)
     }
 
@@ -52,7 +67,11 @@ impl MeasuredFiles {
         if read == self.measure(path)? {
             return Ok(());
         }
-        Err(Error::new(Code::InputsMoved, format!("could not use `{}`", path.display())).because("it changed after it was read"))
+        Err(Error::new(
+            Code::InputsMoved,
+            format!("could not use `{}`", path.display()),
+        )
+        .because("it changed after it was read"))
     }
 
     /// The items of one `copy`, directories before their contents.
@@ -60,8 +79,12 @@ impl MeasuredFiles {
     /// # Errors
     /// Those of [`sources::items`].
     pub(super) fn copied(&self, copy: &spec::Copy, roots: &SourceRoots) -> Result<Arc<Vec<Item>>> {
-        let known =
-            |copies: &[(spec::Copy, Arc<Vec<Item>>)]| copies.iter().find(|(known, _)| known == copy).map(|(_, items)| items.clone());
+        let known = |copies: &[(spec::Copy, Arc<Vec<Item>>)]| {
+            copies
+                .iter()
+                .find(|(known, _)| known == copy)
+                .map(|(_, items)| items.clone())
+        };
         if let Some(items) = known(&self.copies.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(items);
         }
@@ -86,13 +109,24 @@ impl MeasuredFiles {
         list: impl FnOnce(&Measure<'_>) -> Result<Vec<Item>>,
     ) -> Result<Arc<Vec<Item>>> {
         let key = [dockerfile.to_owned(), directory.to_owned()];
-        if let Some(items) = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(items) = self
+            .contexts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+        {
             return Ok(items.clone());
         }
         let mut items = list(&|path| self.measure_listed(path))?;
         items.shrink_to_fit();
         let items = Arc::new(items);
-        Ok(self.contexts.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(items).clone())
+        Ok(self
+            .contexts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_insert(items)
+            .clone())
     }
 }
 
@@ -106,16 +140,29 @@ mod tests {
     fn files_of_a_context_use_little_memory() {
         let directory = tempfile::tempdir().unwrap();
         let files = MeasuredFiles::new(&Cache::new(directory.path().join("cache")));
-        let paths: Vec<PathBuf> = (0..100).map(|number| directory.path().join(format!("file-{number}"))).collect();
-        paths.iter().for_each(|path| std::fs::write(path, "x").unwrap());
+        let paths: Vec<PathBuf> = (0..100)
+            .map(|number| directory.path().join(format!("file-{number}")))
+            .collect();
+        paths
+            .iter()
+            .for_each(|path| std::fs::write(path, "x").unwrap());
         let list = |measure: &Measure<'_>| {
             let item = |path: &PathBuf| {
-                let kind = ItemKind::File { from: path.clone(), mode: 0o644, measured: measure(path)? };
-                Ok(Item { to: String::new(), kind })
+                let kind = ItemKind::File {
+                    from: path.clone(),
+                    mode: 0o644,
+                    measured: measure(path)?,
+                };
+                Ok(Item {
+                    to: String::new(),
+                    kind,
+                })
             };
             paths.iter().map(item).collect()
         };
-        let items = files.context(Path::new("Dockerfile"), directory.path(), list).unwrap();
+        let items = files
+            .context(Path::new("Dockerfile"), directory.path(), list)
+            .unwrap();
         // In addition to the two paths; a context may have a million files.
         assert!(size_of::<Item>() <= 96, "{}", size_of::<Item>());
         assert_eq!(items.capacity(), 100);
@@ -123,7 +170,11 @@ mod tests {
         // An earlier measurement is kept.
         files.measure(&paths[0]).unwrap();
         std::fs::write(&paths[0], "other").unwrap();
-        let items = files.context(Path::new("Other"), directory.path(), list).unwrap();
-        assert!(matches!(&items[0].kind, ItemKind::File { measured, .. } if *measured == files.measure(&paths[0]).unwrap()));
+        let items = files
+            .context(Path::new("Other"), directory.path(), list)
+            .unwrap();
+        assert!(
+            matches!(&items[0].kind, ItemKind::File { measured, .. } if *measured == files.measure(&paths[0]).unwrap())
+        );
     }
 }

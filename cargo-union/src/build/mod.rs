@@ -96,7 +96,13 @@ pub struct PlatformBuildRequest {
 impl PlatformBuildRequest {
     /// A request for an image with only its steps.
     pub fn without_binaries(platform: Platform, base: Option<BaseImage>) -> Self {
-        Self { platform, base, tools: BTreeMap::new(), executables: Vec::new(), launcher: None }
+        Self {
+            platform,
+            base,
+            tools: BTreeMap::new(),
+            executables: Vec::new(),
+            launcher: None,
+        }
     }
 }
 
@@ -128,10 +134,21 @@ pub struct BaseFacts {
 ///
 /// # Errors
 /// When the base cannot be fetched or parsed.
-pub async fn base_facts(cache: &Cache, source: &Arc<dyn BaseSource>, at: &LockedBase, platform: &Platform) -> Result<BaseFacts> {
-    let base = base::ResolvedBase::open(&**source, &BaseImage::Locked(at.clone()), platform).await?;
-    let files = base::LayerIndexCache::new(cache.clone(), source.clone()).libraries(&base.name, &base.layers).await?;
-    Ok(BaseFacts { release: Release::of(&files), glibc: Glibc::of(&files) })
+pub async fn base_facts(
+    cache: &Cache,
+    source: &Arc<dyn BaseSource>,
+    at: &LockedBase,
+    platform: &Platform,
+) -> Result<BaseFacts> {
+    let base =
+        base::ResolvedBase::open(&**source, &BaseImage::Locked(at.clone()), platform).await?;
+    let files = base::LayerIndexCache::new(cache.clone(), source.clone())
+        .libraries(&base.name, &base.layers)
+        .await?;
+    Ok(BaseFacts {
+        release: Release::of(&files),
+        glibc: Glibc::of(&files),
+    })
 }
 
 /// A base image as Union.lock pins it, for one platform.

@@ -31,10 +31,21 @@ impl Patterns {
     /// `InvalidValue` with the line number.
     pub(super) fn of_file(text: &str, path: &Path) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let lines = text.lines().zip(1..).filter(|(line, _)| !line.starts_with('#'));
+        let lines = text
+            .lines()
+            .zip(1..)
+            .filter(|(line, _)| !line.starts_with('#'));
         let rules = lines.filter_map(|(line, number)| {
             let invalid = |cause: &'static str| {
-                Error::new(Code::InvalidValue, format!("could not read `{}` at {}:{number}", line.trim(), path.display())).because(cause)
+                Error::new(
+                    Code::InvalidValue,
+                    format!(
+                        "could not read `{}` at {}:{number}",
+                        line.trim(),
+                        path.display()
+                    ),
+                )
+                .because(cause)
             };
             IgnoreRule::parse(line).map_err(invalid).transpose()
         });
@@ -45,19 +56,31 @@ impl Patterns {
     ///
     /// # Errors
     /// The first invalid pattern, and the reason.
-    pub(super) fn of_list<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, (&'a str, &'static str)> {
-        let rules = patterns.into_iter().filter_map(|text| IgnoreRule::parse(text).map_err(|cause| (text, cause)).transpose());
+    pub(super) fn of_list<'a>(
+        patterns: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, (&'a str, &'static str)> {
+        let rules = patterns.into_iter().filter_map(|text| {
+            IgnoreRule::parse(text)
+                .map_err(|cause| (text, cause))
+                .transpose()
+        });
         rules.collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether a path is excluded, by the last pattern that matches it or a directory above it.
     pub(super) fn excludes(&self, path: &str) -> bool {
-        self.0.iter().rev().find(|rule| rule.matches_path_or_parent(path)).is_some_and(|rule| !rule.exception)
+        self.0
+            .iter()
+            .rev()
+            .find(|rule| rule.matches_path_or_parent(path))
+            .is_some_and(|rule| !rule.exception)
     }
 
     /// Whether something below a directory may be included again.
     pub(super) fn may_include_below(&self, directory: &str) -> bool {
-        self.0.iter().any(|rule| rule.exception && rule.may_match_below(directory))
+        self.0
+            .iter()
+            .any(|rule| rule.exception && rule.may_match_below(directory))
     }
 
     /// The patterns that match neither a path nor a directory above it.
@@ -71,17 +94,31 @@ impl IgnoreRule {
     /// Parses a line; `None` when it is empty.
     fn parse(line: &str) -> Result<Option<Self>, &'static str> {
         let line = line.trim();
-        let (text, exception) = line.strip_prefix('!').map_or((line, false), |text| (text.trim(), true));
+        let (text, exception) = line
+            .strip_prefix('!')
+            .map_or((line, false), |text| (text.trim(), true));
         if text.is_empty() {
-            return if exception { Err("there is no pattern after `!`") } else { Ok(None) };
+            return if exception {
+                Err("there is no pattern after `!`")
+            } else {
+                Ok(None)
+            };
         }
         let text = normalize(text);
-        Ok(Some(Self { tokens: tokens(&text)?, text, exception }))
+        Ok(Some(Self {
+            tokens: tokens(&text)?,
+            text,
+            exception,
+        }))
     }
 
     fn matches_path_or_parent(&self, path: &str) -> bool {
-        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-        ends.map(|end| &path[..end]).any(|path| matches(&self.tokens, path))
+        let ends = path
+            .match_indices('/')
+            .map(|(end, _)| end)
+            .chain([path.len()]);
+        ends.map(|end| &path[..end])
+            .any(|path| matches(&self.tokens, path))
     }
 
     /// Whether it may match something below a directory. Patterns that cannot be split into components always may.
@@ -106,7 +143,11 @@ fn normalize(text: &str) -> String {
             part => parts.push(part),
         }
     }
-    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+    if parts.is_empty() {
+        ".".to_owned()
+    } else {
+        parts.join("/")
+    }
 }
 
 /// An element of a pattern.
@@ -132,9 +173,15 @@ enum Token {
 
 fn tokens(text: &str) -> Result<Vec<Token>, &'static str> {
     const UNFINISHED: &str = "the `\\` at its end escapes nothing";
-    if let Some(rest) = text.strip_prefix("**").filter(|rest| !rest.is_empty() && !rest.contains(['/', '*', '?', '[', ']', '\\'])) {
+    if let Some(rest) = text
+        .strip_prefix("**")
+        .filter(|rest| !rest.is_empty() && !rest.contains(['/', '*', '?', '[', ']', '\\']))
+    {
         // Docker matches it as a suffix of the path, regardless of components.
-        return Ok([Token::All].into_iter().chain(rest.chars().map(Token::Char)).collect());
+        return Ok([Token::All]
+            .into_iter()
+            .chain(rest.chars().map(Token::Char))
+            .collect());
     }
     let mut tokens = Vec::new();
     let mut chars = text.chars().peekable();
@@ -142,7 +189,11 @@ fn tokens(text: &str) -> Result<Vec<Token>, &'static str> {
         match c {
             '*' if chars.next_if_eq(&'*').is_some() => {
                 let _ = chars.next_if_eq(&'/');
-                tokens.extend(if chars.peek().is_some() { vec![Token::Deep, Token::Components] } else { vec![Token::All] });
+                tokens.extend(if chars.peek().is_some() {
+                    vec![Token::Deep, Token::Components]
+                } else {
+                    vec![Token::All]
+                });
             }
             '*' => tokens.push(Token::Star),
             '?' => tokens.push(Token::Any),
@@ -170,7 +221,11 @@ fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Token, 
             return Ok(Token::Class { negated, ranges });
         }
         let low = bound(chars)?;
-        let high = if chars.next_if_eq(&'-').is_some() { bound(chars)? } else { low };
+        let high = if chars.next_if_eq(&'-').is_some() {
+            bound(chars)?
+        } else {
+            low
+        };
         ranges.push((low, high));
     }
 }
@@ -182,12 +237,19 @@ fn matches(tokens: &[Token], text: &str) -> bool {
     skip_empty(tokens, &mut active);
     for c in text.chars() {
         let mut next = vec![false; tokens.len() + 1];
-        for (position, token) in tokens.iter().enumerate().filter(|(position, _)| active[*position]) {
+        for (position, token) in tokens
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| active[*position])
+        {
             let (stays, advances) = match token {
                 Token::Char(expected) => (false, *expected == c),
                 Token::Any => (false, c != '/'),
                 Token::Star => (c != '/', false),
-                Token::Class { negated, ranges } => (false, ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated),
+                Token::Class { negated, ranges } => (
+                    false,
+                    ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated,
+                ),
                 Token::Deep => (false, false),
                 Token::Components => (true, c == '/'),
                 Token::All => (true, false),
@@ -231,7 +293,9 @@ mod tests {
 
     #[test]
     fn the_last_matching_pattern_decides() {
-        let ignored = patterns("# notes\n*.md\n!README.md\n/target/\n**/*.log\nsecret?\ndocs/*\n!docs/keep\n");
+        let ignored = patterns(
+            "# notes\n*.md\n!README.md\n/target/\n**/*.log\nsecret?\ndocs/*\n!docs/keep\n",
+        );
         for (path, excluded) in [
             ("a.md", true),
             ("README.md", false),
@@ -288,14 +352,19 @@ mod tests {
     #[test]
     fn patterns_match_as_in_docker() {
         for (pattern, path, excluded) in DOCKER_RESULTS {
-            assert_eq!(patterns(pattern).excludes(path), *excluded, "{pattern} and {path}");
+            assert_eq!(
+                patterns(pattern).excludes(path),
+                *excluded,
+                "{pattern} and {path}"
+            );
         }
     }
 
     #[test]
     fn an_invalid_pattern_is_reported_with_its_line() {
         for line in ["[a", "[]", "[a-]", "a\\", "!", "[", "[^"] {
-            let error = Patterns::of_file(&format!("ok\n{line}\n"), Path::new("/ws/.dockerignore")).unwrap_err();
+            let error = Patterns::of_file(&format!("ok\n{line}\n"), Path::new("/ws/.dockerignore"))
+                .unwrap_err();
             assert_eq!(error.code(), Code::InvalidValue, "{line}");
             assert!(error.to_string().contains("/ws/.dockerignore:2"), "{error}");
         }
@@ -304,8 +373,18 @@ mod tests {
 
     #[test]
     fn an_excluded_directory_is_entered_only_if_something_may_be_included_again() {
-        for (pattern, entered) in [("!docs/keep", true), ("!d*/a/b", true), ("!docs", true), ("!src/docs", false), ("!**/keep", true)] {
-            assert_eq!(patterns(&format!("docs\n{pattern}")).may_include_below("docs"), entered, "{pattern}");
+        for (pattern, entered) in [
+            ("!docs/keep", true),
+            ("!d*/a/b", true),
+            ("!docs", true),
+            ("!src/docs", false),
+            ("!**/keep", true),
+        ] {
+            assert_eq!(
+                patterns(&format!("docs\n{pattern}")).may_include_below("docs"),
+                entered,
+                "{pattern}"
+            );
         }
         assert!(!patterns("docs\ndocs/keep").may_include_below("docs"));
     }

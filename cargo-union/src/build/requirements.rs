@@ -40,7 +40,11 @@ pub(super) struct RequirementList {
 ///
 /// # Errors
 /// `FileUnreadable`, `CopyOutside`, and `InvalidValue` for a directory.
-pub(super) fn follow(list: &Path, directory: &str, roots: &SourceRoots) -> Result<Vec<RequirementFiles>> {
+pub(super) fn follow(
+    list: &Path,
+    directory: &str,
+    roots: &SourceRoots,
+) -> Result<Vec<RequirementFiles>> {
     follow_all(list, directory, roots).map_err(|refused| refused.into_error())
 }
 
@@ -48,12 +52,19 @@ pub(super) fn follow(list: &Path, directory: &str, roots: &SourceRoots) -> Resul
 ///
 /// # Errors
 /// Those of [`follow`]; `InputsMoved` when a list changed since it was measured.
-pub(super) fn included_files(list: &Path, roots: &SourceRoots, files: &MeasuredFiles) -> Result<Vec<PathBuf>> {
+pub(super) fn included_files(
+    list: &Path,
+    roots: &SourceRoots,
+    files: &MeasuredFiles,
+) -> Result<Vec<PathBuf>> {
     if is_uv_lock(list) {
         return Ok(Vec::new());
     }
     let found = follow(list, "", roots)?;
-    for (file, list) in found.iter().filter_map(|file| Some((file, file.list.as_ref()?))) {
+    for (file, list) in found
+        .iter()
+        .filter_map(|file| Some((file, file.list.as_ref()?)))
+    {
         files.check(&file.path, list.read)?;
     }
     Ok(found.into_iter().skip(1).map(|file| file.path).collect())
@@ -64,14 +75,31 @@ fn is_uv_lock(path: &Path) -> bool {
 }
 
 /// Diagnostics of the lines of requirements and lock files that include something that cannot be part of the build.
-pub fn problems<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, roots: &SourceRoots) -> Vec<Diagnostic> {
-    let files = specs.into_iter().flat_map(|spec| spec.python.requirements.iter().map(move |file| (spec, file)));
-    let by_path: BTreeMap<(&Path, bool), &spec::Sourced<PathBuf>> =
-        files.map(|(spec, file)| ((&*file.value, is_remote(spec)), file)).collect();
+pub fn problems<'a>(
+    specs: impl IntoIterator<Item = &'a spec::Image>,
+    roots: &SourceRoots,
+) -> Vec<Diagnostic> {
+    let files = specs.into_iter().flat_map(|spec| {
+        spec.python
+            .requirements
+            .iter()
+            .map(move |file| (spec, file))
+    });
+    let by_path: BTreeMap<(&Path, bool), &spec::Sourced<PathBuf>> = files
+        .map(|(spec, file)| ((&*file.value, is_remote(spec)), file))
+        .collect();
     let problem = |((path, remote), file): ((&Path, bool), &spec::Sourced<PathBuf>)| {
         let refused = match is_uv_lock(path) {
             true => check_uv_lock(path).err(),
-            false => follow_all(path, "", roots).map(|files| if remote { check_single(path, &files) } else { None }).unwrap_or_else(Some),
+            false => follow_all(path, "", roots)
+                .map(|files| {
+                    if remote {
+                        check_single(path, &files)
+                    } else {
+                        None
+                    }
+                })
+                .unwrap_or_else(Some),
         };
         Some(refused?.into_diagnostic(&file.origin))
     };
@@ -80,11 +108,21 @@ pub fn problems<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, roots: &So
 
 /// Refuses included files for the remote builder, which receives a single file.
 fn check_single(path: &Path, files: &[RequirementFiles]) -> Option<Box<RequirementError>> {
-    let text = std::fs::read_to_string(path).ok().filter(|_| files.len() > 1)?;
+    let text = std::fs::read_to_string(path)
+        .ok()
+        .filter(|_| files.len() > 1)?;
     let (span, _) = included(&text).into_iter().next()?;
-    let why = "the remote builder supports a single requirements file, without included files".to_owned();
+    let why =
+        "the remote builder supports a single requirements file, without included files".to_owned();
     let help = "Copy the contents of the included files into it, or use `builder = \"docker\"`.";
-    Some(Box::new(RequirementError { file: path.to_owned(), text, span, code: Code::UnsupportedByBuilder, why, help }))
+    Some(Box::new(RequirementError {
+        file: path.to_owned(),
+        text,
+        span,
+        code: Code::UnsupportedByBuilder,
+        why,
+        help,
+    }))
 }
 
 /// A line that includes something that cannot be part of the build.
@@ -100,17 +138,34 @@ struct RequirementError {
 impl RequirementError {
     fn into_error(self) -> Error {
         let place = Origin::File(SourceFile::new(self.file, self.text), self.span);
-        Error::new(self.code, format!("could not include what {place} refers to")).because(self.why).help(self.help)
+        Error::new(
+            self.code,
+            format!("could not include what {place} refers to"),
+        )
+        .because(self.why)
+        .help(self.help)
     }
 
     fn into_diagnostic(self, named: &Origin) -> Diagnostic {
         let place = Origin::File(SourceFile::new(self.file, self.text), self.span);
-        Diagnostic::error(self.code, self.why, &place, "").also(named, "the file is named here").help(self.help)
+        Diagnostic::error(self.code, self.why, &place, "")
+            .also(named, "the file is named here")
+            .help(self.help)
     }
 }
 
-fn follow_all(list: &Path, directory: &str, roots: &SourceRoots) -> Result<Vec<RequirementFiles>, Box<RequirementError>> {
-    let mut walk = RequirementWalk { top: list, directory, roots: &roots.real(), shown: roots.shown(), files: Vec::new() };
+fn follow_all(
+    list: &Path,
+    directory: &str,
+    roots: &SourceRoots,
+) -> Result<Vec<RequirementFiles>, Box<RequirementError>> {
+    let mut walk = RequirementWalk {
+        top: list,
+        directory,
+        roots: &roots.real(),
+        shown: roots.shown(),
+        files: Vec::new(),
+    };
     walk.list(list)?;
     Ok(walk.files)
 }
@@ -126,33 +181,68 @@ struct RequirementWalk<'a> {
 
 impl RequirementWalk<'_> {
     fn list(&mut self, path: &Path) -> Result<String, Box<RequirementError>> {
-        if let Some(known) = self.files.iter().find(|file| file.path == path && file.list.is_some()) {
+        if let Some(known) = self
+            .files
+            .iter()
+            .find(|file| file.path == path && file.list.is_some())
+        {
             return Ok(known.name.clone());
         }
         let refused = |code, why: String| {
             let help = "Correct the path; it is relative to the file that names it.";
-            Box::new(RequirementError { file: path.to_owned(), text: String::new(), span: 0..0, code, why, help })
+            Box::new(RequirementError {
+                file: path.to_owned(),
+                text: String::new(),
+                span: 0..0,
+                code,
+                why,
+                help,
+            })
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|cause| refused(Code::FileUnreadable, format!("`{}` cannot be read: {cause}", path.display())))?;
+        let text = std::fs::read_to_string(path).map_err(|cause| {
+            refused(
+                Code::FileUnreadable,
+                format!("`{}` cannot be read: {cause}", path.display()),
+            )
+        })?;
         let name = match self.files.iter().filter(|file| file.list.is_some()).count() {
             0 => "requirements.txt".to_owned(),
             before => format!("requirements-{before}.txt"),
         };
         let position = self.files.len();
-        let read = FileDigest { size: text.len() as u64, hash: Sha256::digest(&text).into() };
-        let list = RequirementList { text: String::new(), read };
-        self.files.push(RequirementFiles { path: path.to_owned(), name: name.clone(), list: Some(list) });
+        let read = FileDigest {
+            size: text.len() as u64,
+            hash: Sha256::digest(&text).into(),
+        };
+        let list = RequirementList {
+            text: String::new(),
+            read,
+        };
+        self.files.push(RequirementFiles {
+            path: path.to_owned(),
+            name: name.clone(),
+            list: Some(list),
+        });
         let mut rewritten = text.clone();
         // From the last to the first, so that earlier spans stay valid.
         for (span, included) in included(&text).into_iter().rev() {
             let error = |code, why: String, help| {
-                Box::new(RequirementError { file: path.to_owned(), text: text.clone(), span: span.clone(), code, why, help })
+                Box::new(RequirementError {
+                    file: path.to_owned(),
+                    text: text.clone(),
+                    span: span.clone(),
+                    code,
+                    why,
+                    help,
+                })
             };
             let path_in_build = self.include(path, &included, &error)?;
             rewritten.replace_range(span.clone(), &path_in_build);
         }
-        self.files[position].list = Some(RequirementList { text: rewritten, read });
+        self.files[position].list = Some(RequirementList {
+            text: rewritten,
+            read,
+        });
         Ok(name)
     }
 
@@ -169,25 +259,43 @@ impl RequirementWalk<'_> {
             IncludedFile::List(_) => list,
             _ => self.top,
         };
-        let (IncludedFile::List(typed) | IncludedFile::Package(typed) | IncludedFile::Directory(typed)) = included;
-        let path = fs::absolute(relative_to.parent().unwrap_or(Path::new("/")), Path::new(typed));
+        let (IncludedFile::List(typed)
+        | IncludedFile::Package(typed)
+        | IncludedFile::Directory(typed)) = included;
+        let path = fs::absolute(
+            relative_to.parent().unwrap_or(Path::new("/")),
+            Path::new(typed),
+        );
         if let IncludedFile::Directory(_) = included {
             return Err(error(
                 Code::InvalidValue,
-                format!("`{typed}` is a directory on this disk, which is not available when packages are installed"),
+                format!(
+                    "`{typed}` is a directory on this disk, which is not available when packages are installed"
+                ),
                 BUILT,
             ));
         }
-        let real =
-            path.canonicalize().map_err(|cause| error(Code::FileUnreadable, format!("`{typed}` cannot be read: {cause}"), RELATIVE))?;
+        let real = path.canonicalize().map_err(|cause| {
+            error(
+                Code::FileUnreadable,
+                format!("`{typed}` cannot be read: {cause}"),
+                RELATIVE,
+            )
+        })?;
         if !self.roots.contain(&real) {
             let help = "Move it into the workspace.";
-            return Err(error(Code::CopyOutside, format!("`{typed}` is outside of the workspace; {}", self.shown), help));
+            return Err(error(
+                Code::CopyOutside,
+                format!("`{typed}` is outside of the workspace; {}", self.shown),
+                help,
+            ));
         }
         if real.is_dir() {
             return Err(error(
                 Code::InvalidValue,
-                format!("`{typed}` is a directory on this disk, which is not available when packages are installed"),
+                format!(
+                    "`{typed}` is a directory on this disk, which is not available when packages are installed"
+                ),
                 BUILT,
             ));
         }
@@ -195,12 +303,23 @@ impl RequirementWalk<'_> {
             let name = self.list(&path)?;
             return Ok(format!("{}/{name}", self.directory));
         }
-        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let known = self.files.iter().find(|file| file.path == path).map(|file| file.name.clone());
+        let file = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let known = self
+            .files
+            .iter()
+            .find(|file| file.path == path)
+            .map(|file| file.name.clone());
         let name = known.unwrap_or_else(|| {
             // Installers parse the file name of a wheel, so it must stay; two wheels may have the same name.
             let name = format!("packages-{}/{file}", self.files.len());
-            self.files.push(RequirementFiles { path: path.clone(), name: name.clone(), list: None });
+            self.files.push(RequirementFiles {
+                path: path.clone(),
+                name: name.clone(),
+                list: None,
+            });
             name
         });
         Ok(format!("{}/{name}", self.directory))
@@ -223,10 +342,16 @@ fn included(text: &str) -> Vec<(Range<usize>, IncludedFile)> {
     let mut found = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let comment = line.find(" #").or_else(|| line.find("\t#")).unwrap_or(line.len());
+        let comment = line
+            .find(" #")
+            .or_else(|| line.find("\t#"))
+            .unwrap_or(line.len());
         let content = line[..comment].trim_end_matches(['\n', '\r', '\\', ' ', '\t']);
         let begin = start + (content.len() - content.trim_start().len());
-        found.extend(included_in(content.trim_start()).map(|(span, file)| (begin + span.start..begin + span.end, file)));
+        found.extend(
+            included_in(content.trim_start())
+                .map(|(span, file)| (begin + span.start..begin + span.end, file)),
+        );
         start += line.len();
     }
     found
@@ -252,38 +377,62 @@ fn included_in(line: &str) -> Option<(Range<usize>, IncludedFile)> {
     let option = OPTIONS.iter().find_map(|(option, kind)| {
         let rest = line.strip_prefix(option)?;
         // `-rfile` is valid without a space; `--requirements` is a different option.
-        (!option.starts_with("--") || rest.starts_with([' ', '\t', '='])).then_some((option.len(), *kind))
+        (!option.starts_with("--") || rest.starts_with([' ', '\t', '=']))
+            .then_some((option.len(), *kind))
     });
     let (before, kind) = match option {
         Some(option) => option,
         None if line.starts_with('-') => return None,
-        None => (line.find(" @ ").map_or(0, |at| at + " @ ".len()), IncludedFile::Package as IncludeKind),
+        None => (
+            line.find(" @ ").map_or(0, |at| at + " @ ".len()),
+            IncludedFile::Package as IncludeKind,
+        ),
     };
     let rest = line[before..].trim_start_matches([' ', '\t', '=']);
     let begin = line.len() - rest.len();
     let word = rest.split([' ', '\t', ';']).next().unwrap_or_default();
-    let scheme = ["file://", "file:"].into_iter().find(|scheme| word.starts_with(scheme)).map_or(0, str::len);
+    let scheme = ["file://", "file:"]
+        .into_iter()
+        .find(|scheme| word.starts_with(scheme))
+        .map_or(0, str::len);
     let path = word[scheme..].split(['[', '#']).next().unwrap_or_default();
-    let is_package =
-        scheme > 0 || path.starts_with(['.', '/']) || [".whl", ".tar.gz", ".tar.bz2", ".zip"].iter().any(|end| path.ends_with(end));
+    let is_package = scheme > 0
+        || path.starts_with(['.', '/'])
+        || [".whl", ".tar.gz", ".tar.bz2", ".zip"]
+            .iter()
+            .any(|end| path.ends_with(end));
     let is_local = !path.is_empty() && !path.contains("://") && !path.contains("${");
-    (is_local && (option.is_some() || is_package)).then(|| (begin..begin + scheme + path.len(), kind(path.to_owned())))
+    (is_local && (option.is_some() || is_package))
+        .then(|| (begin..begin + scheme + path.len(), kind(path.to_owned())))
 }
 
 /// Refuses a `uv.lock` that takes packages from this disk, except the project itself.
 fn check_uv_lock(path: &Path) -> Result<(), Box<RequirementError>> {
-    let Ok(text) = std::fs::read_to_string(path) else { return Ok(()) };
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return Ok(());
+    };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let source = line.trim().strip_prefix("source = {").map(str::trim_start);
         for key in ["path", "directory", "editable", "virtual"] {
-            let value = source.and_then(|source| source.strip_prefix(key)).map(|value| value.trim_start_matches([' ', '=']));
+            let value = source
+                .and_then(|source| source.strip_prefix(key))
+                .map(|value| value.trim_start_matches([' ', '=']));
             if let Some(value) = value.filter(|value| !value.starts_with("\".\"")) {
                 let value = value.split('"').nth(1).unwrap_or_default();
-                let why = format!("`{value}` is a package on this disk, which is not available when packages are installed");
+                let why = format!(
+                    "`{value}` is a package on this disk, which is not available when packages are installed"
+                );
                 let help = "Depend on it by a version or an address; or install it in `commands`, from what `copy` brings.";
                 let span = start..start + line.trim_end().len();
-                return Err(Box::new(RequirementError { file: path.to_owned(), text, span, code: Code::InvalidValue, why, help }));
+                return Err(Box::new(RequirementError {
+                    file: path.to_owned(),
+                    text,
+                    span,
+                    code: Code::InvalidValue,
+                    why,
+                    help,
+                }));
             }
         }
         start += line.len();
@@ -299,7 +448,10 @@ mod tests {
     use super::*;
 
     fn included_paths(text: &str) -> Vec<(String, IncludedFile)> {
-        included(text).into_iter().map(|(span, file)| (text[span].to_owned(), file)).collect()
+        included(text)
+            .into_iter()
+            .map(|(span, file)| (text[span].to_owned(), file))
+            .collect()
     }
 
     #[test]
@@ -310,15 +462,39 @@ mod tests {
         for (line, path, expected) in [
             ("-r base.txt", "base.txt", list("base.txt")),
             ("-rbase.txt # why", "base.txt", list("base.txt")),
-            ("  --requirement=sub/base.txt", "sub/base.txt", list("sub/base.txt")),
-            ("-c constraints.txt \\", "constraints.txt", list("constraints.txt")),
-            ("./wheels/x-1.whl --hash=sha256:00", "./wheels/x-1.whl", package("./wheels/x-1.whl")),
-            ("wheels/x-1.whl[extra]", "wheels/x-1.whl", package("wheels/x-1.whl")),
-            ("x @ file:./x.whl ; python_version > '3'", "file:./x.whl", package("./x.whl")),
+            (
+                "  --requirement=sub/base.txt",
+                "sub/base.txt",
+                list("sub/base.txt"),
+            ),
+            (
+                "-c constraints.txt \\",
+                "constraints.txt",
+                list("constraints.txt"),
+            ),
+            (
+                "./wheels/x-1.whl --hash=sha256:00",
+                "./wheels/x-1.whl",
+                package("./wheels/x-1.whl"),
+            ),
+            (
+                "wheels/x-1.whl[extra]",
+                "wheels/x-1.whl",
+                package("wheels/x-1.whl"),
+            ),
+            (
+                "x @ file:./x.whl ; python_version > '3'",
+                "file:./x.whl",
+                package("./x.whl"),
+            ),
             ("-e .", ".", directory(".")),
             ("--find-links ./wheels", "./wheels", directory("./wheels")),
         ] {
-            assert_eq!(included_paths(&format!("numpy\n{line}\n")), [(path.to_owned(), expected)], "{line}");
+            assert_eq!(
+                included_paths(&format!("numpy\n{line}\n")),
+                [(path.to_owned(), expected)],
+                "{line}"
+            );
         }
         for line in [
             "numpy>=2",
@@ -339,27 +515,50 @@ mod tests {
         for (name, text) in files {
             fs::replace(&directory.path().join(name), text.as_bytes()).unwrap();
         }
-        let roots = SourceRoots { workspace: directory.path().to_owned(), ..SourceRoots::default() };
+        let roots = SourceRoots {
+            workspace: directory.path().to_owned(),
+            ..SourceRoots::default()
+        };
         (directory, roots)
     }
 
     #[test]
     fn included_paths_are_rewritten_to_those_in_the_build() {
         let (directory, roots) = tree(&[
-            ("py/requirements.txt", "-r sub/base.txt\n-c ../constraints.txt\nnumpy\n"),
-            ("py/sub/base.txt", "-r ../requirements.txt\n./wheels/x.whl\n"),
+            (
+                "py/requirements.txt",
+                "-r sub/base.txt\n-c ../constraints.txt\nnumpy\n",
+            ),
+            (
+                "py/sub/base.txt",
+                "-r ../requirements.txt\n./wheels/x.whl\n",
+            ),
             ("py/wheels/x.whl", "wheel"),
             ("constraints.txt", "numpy<3\n"),
         ]);
-        let followed = follow(&directory.path().join("py/requirements.txt"), "/in", &roots).unwrap();
-        let shown: Vec<(&str, Option<&str>)> =
-            followed.iter().map(|file| (file.name.as_str(), file.list.as_ref().map(|list| list.text.as_str()))).collect();
+        let followed =
+            follow(&directory.path().join("py/requirements.txt"), "/in", &roots).unwrap();
+        let shown: Vec<(&str, Option<&str>)> = followed
+            .iter()
+            .map(|file| {
+                (
+                    file.name.as_str(),
+                    file.list.as_ref().map(|list| list.text.as_str()),
+                )
+            })
+            .collect();
         assert_eq!(
             shown,
             [
-                ("requirements.txt", Some("-r /in/requirements-2.txt\n-c /in/requirements-1.txt\nnumpy\n")),
+                (
+                    "requirements.txt",
+                    Some("-r /in/requirements-2.txt\n-c /in/requirements-1.txt\nnumpy\n")
+                ),
                 ("requirements-1.txt", Some("numpy<3\n")),
-                ("requirements-2.txt", Some("-r /in/requirements.txt\n/in/packages-3/x.whl\n")),
+                (
+                    "requirements-2.txt",
+                    Some("-r /in/requirements.txt\n/in/packages-3/x.whl\n")
+                ),
                 ("packages-3/x.whl", None),
             ]
         );
@@ -370,14 +569,29 @@ mod tests {
         for (line, code, why) in [
             ("-e ./lib", Code::InvalidValue, "`./lib` is a directory"),
             ("./lib", Code::InvalidValue, "`./lib` is a directory"),
-            ("-r absent.txt", Code::FileUnreadable, "`absent.txt` cannot be read"),
-            ("-r /etc/hosts", Code::CopyOutside, "outside of the workspace"),
+            (
+                "-r absent.txt",
+                Code::FileUnreadable,
+                "`absent.txt` cannot be read",
+            ),
+            (
+                "-r /etc/hosts",
+                Code::CopyOutside,
+                "outside of the workspace",
+            ),
         ] {
-            let (directory, roots) = tree(&[("requirements.txt", &format!("numpy\n{line}\n")), ("lib/setup.py", "")]);
-            let error = follow(&directory.path().join("requirements.txt"), "/in", &roots).unwrap_err();
+            let (directory, roots) = tree(&[
+                ("requirements.txt", &format!("numpy\n{line}\n")),
+                ("lib/setup.py", ""),
+            ]);
+            let error =
+                follow(&directory.path().join("requirements.txt"), "/in", &roots).unwrap_err();
             assert_eq!(error.code(), code, "{line}");
             let message = error.chain().join(": ");
-            assert!(message.contains("requirements.txt:2:") && message.contains(why), "{message}");
+            assert!(
+                message.contains("requirements.txt:2:") && message.contains(why),
+                "{message}"
+            );
         }
     }
 
@@ -386,9 +600,19 @@ mod tests {
         let own = "[[package]]\nname = \"a\"\nsource = { virtual = \".\" }\n";
         let (directory, _) = tree(&[("uv.lock", own)]);
         assert!(check_uv_lock(&directory.path().join("uv.lock")).is_ok());
-        for source in ["path = \"wheels/x.whl\"", "directory = \"../lib\"", "editable = \"lib\""] {
-            let (directory, _) = tree(&[("uv.lock", &format!("{own}\n[[package]]\nname = \"b\"\nsource = {{ {source} }}\n"))]);
-            let refused = check_uv_lock(&directory.path().join("uv.lock")).err().unwrap().into_error();
+        for source in [
+            "path = \"wheels/x.whl\"",
+            "directory = \"../lib\"",
+            "editable = \"lib\"",
+        ] {
+            let (directory, _) = tree(&[(
+                "uv.lock",
+                &format!("{own}\n[[package]]\nname = \"b\"\nsource = {{ {source} }}\n"),
+            )]);
+            let refused = check_uv_lock(&directory.path().join("uv.lock"))
+                .err()
+                .unwrap()
+                .into_error();
             assert!(refused.to_string().contains("uv.lock:7:1"), "{refused}");
         }
     }

@@ -28,7 +28,11 @@ impl SourceRoots {
         RealRoots {
             workspace: resolve_links(&self.workspace),
             package: resolve_links(&self.package),
-            outputs: self.outputs.iter().map(|path| resolve_links(path)).collect(),
+            outputs: self
+                .outputs
+                .iter()
+                .map(|path| resolve_links(path))
+                .collect(),
         }
     }
 
@@ -37,14 +41,19 @@ impl SourceRoots {
         if self.package.as_os_str().is_empty() || self.package.starts_with(&self.workspace) {
             return format!("the workspace is `{}`", self.workspace.display());
         }
-        format!("the workspace is `{}`, and the package `{}`", self.workspace.display(), self.package.display())
+        format!(
+            "the workspace is `{}`, and the package `{}`",
+            self.workspace.display(),
+            self.package.display()
+        )
     }
 }
 
 impl RealRoots {
     /// Whether a real path is below one of the roots.
     pub(super) fn contain(&self, path: &Path) -> bool {
-        path.starts_with(&self.workspace) || self.is_package(&self.package) && path.starts_with(&self.package)
+        path.starts_with(&self.workspace)
+            || self.is_package(&self.package) && path.starts_with(&self.package)
     }
 
     /// Whether a real path is the root of the package or of the workspace.
@@ -65,7 +74,9 @@ impl RealRoots {
         if self.outputs.iter().any(|output| output == path) {
             return Some("it is an output directory of cargo");
         }
-        (path.file_name() == Some(OsStr::new("Union.lock")) && path.parent() == Some(&self.workspace)).then_some("cargo union writes it")
+        (path.file_name() == Some(OsStr::new("Union.lock"))
+            && path.parent() == Some(&self.workspace))
+        .then_some("cargo union writes it")
     }
 }
 
@@ -74,8 +85,10 @@ pub(super) const CACHE_TAG: &str = "CACHEDIR.TAG";
 
 /// Whether a directory has a cache tag that cargo wrote.
 pub(super) fn is_tagged_by_cargo(directory: &Path) -> bool {
-    std::fs::read_to_string(directory.join(CACHE_TAG))
-        .is_ok_and(|tag| tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55") && tag.contains("created by cargo"))
+    std::fs::read_to_string(directory.join(CACHE_TAG)).is_ok_and(|tag| {
+        tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55")
+            && tag.contains("created by cargo")
+    })
 }
 
 /// Resolves the symbolic links of a path, as far as the path exists.
@@ -84,7 +97,9 @@ fn resolve_links(path: &Path) -> PathBuf {
         return real;
     }
     match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) if !parent.as_os_str().is_empty() => resolve_links(parent).join(name),
+        (Some(parent), Some(name)) if !parent.as_os_str().is_empty() => {
+            resolve_links(parent).join(name)
+        }
         _ => path.to_owned(),
     }
 }

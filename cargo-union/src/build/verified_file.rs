@@ -30,13 +30,23 @@ impl<'a> VerifiedFile<'a> {
         let opened = std::fs::metadata(path).and_then(|data| match data.is_file() {
             true => File::open(path),
             // Opening a pipe would block forever.
-            false => Err(io::Error::new(io::ErrorKind::NotFound, "it is no longer a file")),
+            false => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "it is no longer a file",
+            )),
         });
         let file = opened.map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => moved(path, cause),
             _ => fs::unreadable(path, cause),
         })?;
-        Ok(Self { path, file, remaining: measured.size, measured, hash: Sha256::new(), fault: None })
+        Ok(Self {
+            path,
+            file,
+            remaining: measured.size,
+            measured,
+            hash: Sha256::new(),
+            fault: None,
+        })
     }
 
     /// Verifies the content, and reports an earlier read error of this file.
@@ -45,20 +55,31 @@ impl<'a> VerifiedFile<'a> {
     /// `InputsMoved` when the content differs from the measurement, `FileUnreadable`.
     pub(super) fn finish(self) -> Result<()> {
         match self.fault {
-            Some(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => return Err(moved(self.path, cause)),
+            Some(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(moved(self.path, cause));
+            }
             Some(cause) => return Err(fs::unreadable(self.path, cause)),
             None => {}
         }
         // If writing failed, the file was not read to its end and cannot be compared.
         let is_partial = self.remaining > 0;
-        if is_partial || self.hash.finalize()[..] == self.measured.hash { Ok(()) } else { Err(moved(self.path, "its content changed")) }
+        if is_partial || self.hash.finalize()[..] == self.measured.hash {
+            Ok(())
+        } else {
+            Err(moved(self.path, "its content changed"))
+        }
     }
 
     fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let limit = buffer.len().min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+        let limit = buffer
+            .len()
+            .min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
         let count = self.file.read(&mut buffer[..limit])?;
         if count == 0 && limit > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "it became shorter",
+            ));
         }
         self.hash.update(&buffer[..count]);
         self.remaining -= count as u64;
@@ -79,7 +100,10 @@ impl Read for VerifiedFile<'_> {
 }
 
 fn moved(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(Code::InputsMoved, format!("`{}` changed while the image was built", path.display()))
-        .because(cause)
-        .help("Run the command again when nothing writes to the file.")
+    Error::new(
+        Code::InputsMoved,
+        format!("`{}` changed while the image was built", path.display()),
+    )
+    .because(cause)
+    .help("Run the command again when nothing writes to the file.")
 }

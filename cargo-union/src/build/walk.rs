@@ -64,7 +64,9 @@ pub(super) struct WalkFilter {
 
 impl WalkFilter {
     fn leaves_out(&self, path: &str) -> bool {
-        self.patterns.iter().any(|(patterns, below)| patterns.excludes(&join(below, path)))
+        self.patterns
+            .iter()
+            .any(|(patterns, below)| patterns.excludes(&join(below, path)))
     }
 
     /// Whether a directory has to be read although it is excluded.
@@ -131,18 +133,26 @@ impl TreeWalk<'_> {
             Err(_) if ignored => return Ok(()),
             Err(cause) => return Err(fs::unreadable(directory, cause)),
         };
-        let has = |name: &str| entries.iter().any(|(entry, _)| entry.file_name().is_some_and(|entry| entry == name));
+        let has = |name: &str| {
+            entries
+                .iter()
+                .any(|(entry, _)| entry.file_name().is_some_and(|entry| entry == name))
+        };
         if !path.is_empty() && has(CACHE_TAG) && is_tagged_by_cargo(directory) {
             self.left_out = true;
             return Ok(());
         }
         if !ignored {
-            (self.visit)(WalkEntry { path: path.to_owned(), kind: WalkEntryKind::Directory })?;
+            (self.visit)(WalkEntry {
+                path: path.to_owned(),
+                kind: WalkEntryKind::Directory,
+            })?;
         }
         let rules = self.git.len();
         if self.filter.git && has(".gitignore") {
             // git ignores lines that it cannot parse, too.
-            self.git.push(Gitignore::new(directory.join(".gitignore")).0);
+            self.git
+                .push(Gitignore::new(directory.join(".gitignore")).0);
         }
         self.inside.push(directory.to_owned());
         for (entry, kind) in entries {
@@ -157,14 +167,19 @@ impl TreeWalk<'_> {
         let name = entry.file_name().unwrap_or_default();
         let path = join(above, &name.to_string_lossy());
         let ignored = self.filter.leaves_out(&path);
-        let is_excluded = self.roots.exclusion_reason(entry).is_some() || self.is_git_ignored(entry, kind.is_dir());
+        let is_excluded = self.roots.exclusion_reason(entry).is_some()
+            || self.is_git_ignored(entry, kind.is_dir());
         if is_excluded || ignored && !(kind.is_dir() && self.filter.enters(&path)) {
             self.left_out = true;
             return Ok(());
         }
         self.left_out |= ignored;
         let Some(name) = name.to_str() else {
-            let error = Error::new(Code::PathInvalid, format!("could not copy `{}`", entry.display())).because("its name is not UTF-8");
+            let error = Error::new(
+                Code::PathInvalid,
+                format!("could not copy `{}`", entry.display()),
+            )
+            .because("its name is not UTF-8");
             return Err(error.help("Rename it."));
         };
         if self.purpose == Purpose::Copy {
@@ -192,20 +207,32 @@ impl TreeWalk<'_> {
     }
 
     fn link(&mut self, entry: &Path, path: String) -> Result<()> {
-        let target = entry.read_link().map_err(|cause| fs::unreadable(entry, cause))?;
+        let target = entry
+            .read_link()
+            .map_err(|cause| fs::unreadable(entry, cause))?;
         if self.purpose == Purpose::Context || self.stays_inside(entry, &target) {
             let Some(target) = target.to_str() else {
-                let error = Error::new(Code::PathInvalid, format!("could not copy `{}`", entry.display()));
-                return Err(error.because("the path that the link leads to is not UTF-8").help("Rename what it leads to."));
+                let error = Error::new(
+                    Code::PathInvalid,
+                    format!("could not copy `{}`", entry.display()),
+                );
+                return Err(error
+                    .because("the path that the link leads to is not UTF-8")
+                    .help("Rename what it leads to."));
             };
-            return (self.visit)(WalkEntry { path, kind: WalkEntryKind::Link(target.to_owned()) });
+            return (self.visit)(WalkEntry {
+                path,
+                kind: WalkEntryKind::Link(target.to_owned()),
+            });
         }
         self.follow(entry, &target, path)
     }
 
     /// Whether the target of a link is lexically inside the copied directory.
     fn stays_inside(&self, link: &Path, target: &Path) -> bool {
-        let above = link.parent().and_then(|above| above.strip_prefix(&self.top).ok());
+        let above = link
+            .parent()
+            .and_then(|above| above.strip_prefix(&self.top).ok());
         let mut depth = above.map_or(0, |above| above.components().count());
         target.components().all(|part| match part {
             Component::Normal(_) => {
@@ -224,7 +251,10 @@ impl TreeWalk<'_> {
         const MOST: usize = 10_000;
         let leads = format!("the link leads to `{}`", target.display());
         let real = link.canonicalize().map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound => link_refused(link, format!("{leads}, which does not exist, out of the copied directory")),
+            io::ErrorKind::NotFound => link_refused(
+                link,
+                format!("{leads}, which does not exist, out of the copied directory"),
+            ),
             io::ErrorKind::PermissionDenied => fs::unreadable(link, cause),
             _ => link_refused(link, format!("{leads}, which cannot be followed: {cause}")),
         })?;
@@ -235,16 +265,27 @@ impl TreeWalk<'_> {
             self.left_out = true;
             return Ok(());
         }
-        let kind = real.symlink_metadata().map_err(|cause| fs::unreadable(&real, cause))?.file_type();
+        let kind = real
+            .symlink_metadata()
+            .map_err(|cause| fs::unreadable(&real, cause))?
+            .file_type();
         if !kind.is_dir() {
             return self.special_or_file(&real, kind, path);
         }
         if self.inside.iter().any(|above| above.starts_with(&real)) {
-            return Err(link_refused(link, format!("{leads}, a directory that the link itself is in")));
+            return Err(link_refused(
+                link,
+                format!("{leads}, a directory that the link itself is in"),
+            ));
         }
         self.followed += 1;
         if self.followed > MOST {
-            return Err(link_refused(link, format!("it is one of more than {MOST} links to directories that would all be copied")));
+            return Err(link_refused(
+                link,
+                format!(
+                    "it is one of more than {MOST} links to directories that would all be copied"
+                ),
+            ));
         }
         let top = std::mem::replace(&mut self.top, real.clone());
         let git = std::mem::take(&mut self.git);
@@ -254,7 +295,12 @@ impl TreeWalk<'_> {
     }
 
     fn is_git_ignored(&self, path: &Path, is_directory: bool) -> bool {
-        let decisive = self.git.iter().rev().map(|rules| rules.matched(path, is_directory)).find(|matched| !matched.is_none());
+        let decisive = self
+            .git
+            .iter()
+            .rev()
+            .map(|rules| rules.matched(path, is_directory))
+            .find(|matched| !matched.is_none());
         decisive.is_some_and(|matched| matched.is_ignore())
     }
 }
@@ -267,8 +313,15 @@ pub(super) fn refuse_whiteout(name: &str, path: &Path) -> Result<()> {
     if !union_build::spec::is_whiteout(name) {
         return Ok(());
     }
-    let error = Error::new(Code::PathInvalid, format!("could not copy `{}`", path.display()));
-    Err(error.because("in a layer, a name that begins with `.wh.` removes the file of the rest of the name").help("Rename it."))
+    let error = Error::new(
+        Code::PathInvalid,
+        format!("could not copy `{}`", path.display()),
+    );
+    Err(error
+        .because(
+            "in a layer, a name that begins with `.wh.` removes the file of the rest of the name",
+        )
+        .help("Rename it."))
 }
 
 /// A file system entry that is not a file, directory or link.
@@ -299,7 +352,9 @@ fn special(kind: FileType) -> Option<Special> {
 #[cfg(unix)]
 fn device(path: &Path) -> Result<Device> {
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-    let metadata = path.symlink_metadata().map_err(|cause| fs::unreadable(path, cause))?;
+    let metadata = path
+        .symlink_metadata()
+        .map_err(|cause| fs::unreadable(path, cause))?;
     let number = metadata.rdev();
     Ok(Device {
         is_block: metadata.file_type().is_block_device(),
@@ -316,11 +371,18 @@ fn device(path: &Path) -> Result<Device> {
 
 /// The error for an entry that is not a file, directory or link.
 pub(super) fn unsupported_kind(path: &Path) -> Error {
-    fs::unreadable(path, io::Error::other("it is neither a file, nor a directory, nor a symbolic link"))
+    fs::unreadable(
+        path,
+        io::Error::other("it is neither a file, nor a directory, nor a symbolic link"),
+    )
 }
 
 fn link_refused(link: &Path, why: String) -> Error {
-    Error::new(Code::CopyThroughSymlink, format!("could not copy `{}`", link.display())).because(why)
+    Error::new(
+        Code::CopyThroughSymlink,
+        format!("could not copy `{}`", link.display()),
+    )
+    .because(why)
 }
 
 fn entries(directory: &Path) -> io::Result<Vec<(PathBuf, FileType)>> {
@@ -328,7 +390,9 @@ fn entries(directory: &Path) -> io::Result<Vec<(PathBuf, FileType)>> {
         let entry = entry?;
         Ok((entry.path(), entry.file_type()?))
     };
-    let mut entries = std::fs::read_dir(directory)?.map(entry).collect::<io::Result<Vec<_>>>()?;
+    let mut entries = std::fs::read_dir(directory)?
+        .map(entry)
+        .collect::<io::Result<Vec<_>>>()?;
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(entries)
 }
@@ -337,7 +401,14 @@ fn entries(directory: &Path) -> io::Result<Vec<(PathBuf, FileType)>> {
 /// repository; outermost first.
 fn git_rules_above(directory: &Path, workspace: &Path) -> Vec<Gitignore> {
     let is_root = |path: &&Path| path.join(".git").symlink_metadata().is_ok();
-    let root = directory.ancestors().find(is_root).unwrap_or(if directory.starts_with(workspace) { workspace } else { directory });
+    let root = directory
+        .ancestors()
+        .find(is_root)
+        .unwrap_or(if directory.starts_with(workspace) {
+            workspace
+        } else {
+            directory
+        });
     let mut rules = VecDeque::new();
     if directory != root {
         for above in directory.ancestors().skip(1) {

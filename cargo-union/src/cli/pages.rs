@@ -20,7 +20,9 @@ pub fn manual() -> String {
         subcommand.name(name)
     });
     for command in std::iter::once(command.clone()).chain(subcommands) {
-        clap_mangen::Man::new(command).render(&mut page).expect("writing to a Vec does not fail");
+        clap_mangen::Man::new(command)
+            .render(&mut page)
+            .expect("writing to a Vec does not fail");
     }
     String::from_utf8_lossy(&page).into_owned()
 }

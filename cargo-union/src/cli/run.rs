@@ -11,7 +11,11 @@ use super::{BackendArgs, CargoArgs, WorkspaceArgs};
 #[command(after_long_help = RUN)]
 pub struct RunArgs {
     /// The task
-    #[arg(value_name = "TASK", required_unless_present = "follow", conflicts_with = "follow")]
+    #[arg(
+        value_name = "TASK",
+        required_unless_present = "follow",
+        conflicts_with = "follow"
+    )]
     pub task: Option<String>,
 
     /// Inputs by their names, such as `-- --x 21 --label Ada`

@@ -36,7 +36,12 @@ pub(super) struct ImageRow<'a> {
 
 impl<'a> ImageRow<'a> {
     pub(super) fn of(image: &'a ImageOutcome) -> Self {
-        let ImageOutcome { planned, record, sent, adopted } = image;
+        let ImageOutcome {
+            planned,
+            record,
+            sent,
+            adopted,
+        } = image;
         Self {
             planned,
             location: &record.location,
@@ -56,11 +61,18 @@ pub(super) async fn run(options: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 fn show(packages: &[PackageOutcome], ui: &Ui) -> Result<()> {
-    let images: Vec<ImageRow<'_>> = packages.iter().flat_map(|package| &package.images).map(ImageRow::of).collect();
+    let images: Vec<ImageRow<'_>> = packages
+        .iter()
+        .flat_map(|package| &package.images)
+        .map(ImageRow::of)
+        .collect();
     if ui.output_options().json {
         ui.document("build", &Document { images })?;
     } else {
-        let text: String = images.iter().map(|image| format!("{}\n", image.pinned.unwrap_or(image.location))).collect();
+        let text: String = images
+            .iter()
+            .map(|image| format!("{}\n", image.pinned.unwrap_or(image.location)))
+            .collect();
         ui.data(&text)?;
     }
     Ok(())

@@ -28,9 +28,20 @@ pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
         images: declared.spec.images.keys().cloned().collect(),
         tasks: declared.spec.tasks.keys().cloned().collect(),
     });
-    let document = Document { packages: packages.collect(), problems: session.warnings.iter().map(Problem::of).collect() };
+    let document = Document {
+        packages: packages.collect(),
+        problems: session.warnings.iter().map(Problem::of).collect(),
+    };
     for package in &document.packages {
-        ui.status("Checked", format!("{}: images {}, tasks {}", package.package, ui::list(&package.images), ui::list(&package.tasks)));
+        ui.status(
+            "Checked",
+            format!(
+                "{}: images {}, tasks {}",
+                package.package,
+                ui::list(&package.images),
+                ui::list(&package.tasks)
+            ),
+        );
     }
     if ui.output_options().json {
         ui.document("check", &document)?;

@@ -42,12 +42,18 @@ struct ConfigRow {
 
 pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     let session = LoadedWorkspace::open(options, ui).await?;
-    let packages = session
-        .packages
-        .iter()
-        .map(|declared| PackageConfig { package: declared.package.name.clone(), settings: config_rows(&declared.settings) });
-    let backend = BackendConfig { file: session.backend.file.clone(), settings: config_rows(&session.backend.settings()) };
-    let document = Document { packages: packages.collect(), backend };
+    let packages = session.packages.iter().map(|declared| PackageConfig {
+        package: declared.package.name.clone(),
+        settings: config_rows(&declared.settings),
+    });
+    let backend = BackendConfig {
+        file: session.backend.file.clone(),
+        settings: config_rows(&session.backend.settings()),
+    };
+    let document = Document {
+        packages: packages.collect(),
+        backend,
+    };
     if ui.output_options().json {
         ui.document("config", &document)?;
     } else {
@@ -57,7 +63,11 @@ pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
 }
 
 fn config_rows(settings: &[Setting]) -> Vec<ConfigRow> {
-    let row = |setting: &Setting| ConfigRow { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() };
+    let row = |setting: &Setting| ConfigRow {
+        key: setting.key.clone(),
+        value: setting.value.clone(),
+        origin: setting.origin.to_string(),
+    };
     settings.iter().map(row).collect()
 }
 
@@ -75,9 +85,17 @@ fn format_document(document: &Document) -> String {
 
 /// Appends one assignment per line, with the origins as comments in a column of their own.
 fn append_rows(text: &mut String, prefix: &str, rows: &[ConfigRow]) {
-    let assignments: Vec<String> = rows.iter().map(|row| format!("{prefix}{} = {}", row.key, row.value)).collect();
-    let lengths = assignments.iter().map(|assignment| assignment.chars().count());
-    let width = lengths.filter(|length| *length <= MAX_COLUMN).max().unwrap_or(0);
+    let assignments: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{prefix}{} = {}", row.key, row.value))
+        .collect();
+    let lengths = assignments
+        .iter()
+        .map(|assignment| assignment.chars().count());
+    let width = lengths
+        .filter(|length| *length <= MAX_COLUMN)
+        .max()
+        .unwrap_or(0);
     for (assignment, row) in assignments.iter().zip(rows) {
         text.push_str(&format!("{assignment:width$}  # {}\n", row.origin));
     }

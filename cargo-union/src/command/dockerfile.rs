@@ -29,13 +29,24 @@ pub(super) async fn run(options: &WorkspaceOptions, image: &str, ui: &Ui) -> Res
     let session = LoadedWorkspace::open(options, ui).await?;
     let declares_image = |declared: &&UnionPackage| declared.spec.images.contains_key(image);
     let Some(declared) = session.packages.iter().find(declares_image) else {
-        let names = session.packages.iter().flat_map(|declared| declared.spec.images.keys());
-        let error = Error::new(Code::UnknownImage, format!("there is no image `{image}` in the chosen packages"));
-        return Err(error.help(format!("Declared images: {}.", ui::list(names))).into());
+        let names = session
+            .packages
+            .iter()
+            .flat_map(|declared| declared.spec.images.keys());
+        let error = Error::new(
+            Code::UnknownImage,
+            format!("there is no image `{image}` in the chosen packages"),
+        );
+        return Err(error
+            .help(format!("Declared images: {}.", ui::list(names)))
+            .into());
     };
     let chain = ImageChain::resolve(&declared.spec.images, &declared.spec.images[image]);
     let (Some(environment), _) = EnvironmentStage::of(&chain) else {
-        let error = Error::new(Code::UsageInvalid, format!("image `{image}` has no Dockerfile"));
+        let error = Error::new(
+            Code::UsageInvalid,
+            format!("image `{image}` has no Dockerfile"),
+        );
         let help = match is_remote(chain.own()) {
             true => "The backend makes it, which is told steps of its own.",
             false => "Nothing has to run in its environment, so no engine makes it.",
@@ -46,9 +57,16 @@ pub(super) async fn run(options: &WorkspaceOptions, image: &str, ui: &Ui) -> Res
     let steps = environment.all_steps();
     let platform = &resolve::platforms(&declared.spec.images[image])?[0];
     let from = from_line(&steps, &lock, platform);
-    let tools: BTreeMap<String, String> =
-        tools(steps.iter()).into_iter().map(|reference| (reference.to_owned(), pin(reference, &lock, platform))).collect();
-    let dockerfile = docker::dockerfile(&steps.to_vec(), &from, &tools, &declared.roots(&session.workspace))?;
+    let tools: BTreeMap<String, String> = tools(steps.iter())
+        .into_iter()
+        .map(|reference| (reference.to_owned(), pin(reference, &lock, platform)))
+        .collect();
+    let dockerfile = docker::dockerfile(
+        &steps.to_vec(),
+        &from,
+        &tools,
+        &declared.roots(&session.workspace),
+    )?;
     if ui.output_options().json {
         ui.document("dockerfile", &Document { dockerfile })?;
     } else {

@@ -35,7 +35,10 @@ impl From<anyhow::Error> for CommandError {
         match error.downcast::<Error>() {
             Ok(error) => Self::Failed(error),
             // Only stdout itself fails without an error of ours.
-            Err(cause) => Self::Output(Error::new(Code::FileUnwritable, "could not write to stdout").because(cause.to_string())),
+            Err(cause) => Self::Output(
+                Error::new(Code::FileUnwritable, "could not write to stdout")
+                    .because(cause.to_string()),
+            ),
         }
     }
 }
@@ -85,6 +88,11 @@ impl CommandError {
 
 /// cargo's own exit code.
 fn cargo_code(error: &Error) -> u8 {
-    let failed = error.source().and_then(|cause| cause.downcast_ref::<ProcessFailure>());
-    failed.and_then(|failed| u8::try_from(failed.code?).ok()).filter(|code| *code != 0).unwrap_or(101)
+    let failed = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<ProcessFailure>());
+    failed
+        .and_then(|failed| u8::try_from(failed.code?).ok())
+        .filter(|code| *code != 0)
+        .unwrap_or(101)
 }

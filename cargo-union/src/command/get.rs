@@ -47,7 +47,12 @@ struct RunRow {
 
 pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (client, scope) = open_project(&options.scope, &reporter(ui)).await?;
-    let mut document = Document { project: &scope.project, domain: &scope.domain, tasks: None, runs: None };
+    let mut document = Document {
+        project: &scope.project,
+        domain: &scope.domain,
+        tasks: None,
+        runs: None,
+    };
     match options.of {
         Resource::Tasks => document.tasks = Some(list_tasks(&client, &scope, options.limit).await?),
         Resource::Runs => document.runs = Some(list_runs(&client, &scope, options.limit).await?),
@@ -57,26 +62,32 @@ pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 async fn list_tasks(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<TaskRow>> {
-    let tasks = tasks::list(client, scope, limit).await?.into_iter().map(|task| TaskRow {
-        console: console::task(&client.endpoint(), scope, &task.name),
-        registered: format_time(task.registered),
-        name: task.name,
-        version: task.version,
-        environment: task.environment,
-    });
+    let tasks = tasks::list(client, scope, limit)
+        .await?
+        .into_iter()
+        .map(|task| TaskRow {
+            console: console::task(&client.endpoint(), scope, &task.name),
+            registered: format_time(task.registered),
+            name: task.name,
+            version: task.version,
+            environment: task.environment,
+        });
     Ok(tasks.collect())
 }
 
 async fn list_runs(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunRow>> {
-    let runs = runs::list(client, scope, limit).await?.into_iter().map(|run| RunRow {
-        console: console::run(&client.endpoint(), scope, &run.name),
-        name: run.name,
-        task: run.task,
-        version: run.version,
-        phase: run.phase.word(),
-        started: format_time(run.started),
-        ended: format_time(run.ended),
-    });
+    let runs = runs::list(client, scope, limit)
+        .await?
+        .into_iter()
+        .map(|run| RunRow {
+            console: console::run(&client.endpoint(), scope, &run.name),
+            name: run.name,
+            task: run.task,
+            version: run.version,
+            phase: run.phase.word(),
+            started: format_time(run.started),
+            ended: format_time(run.ended),
+        });
     Ok(runs.collect())
 }
 
@@ -90,28 +101,61 @@ fn show(document: &Document<'_>, ui: &Ui) -> Result<()> {
     }
     let (resource, text) = match &document.tasks {
         Some(tasks) => ("tasks", format_tasks(tasks)),
-        None => ("runs", format_runs(document.runs.as_deref().unwrap_or_default())),
+        None => (
+            "runs",
+            format_runs(document.runs.as_deref().unwrap_or_default()),
+        ),
     };
     match text {
         Some(text) => ui.data(&text)?,
-        None => ui.note(format!("there are no {resource} in {}/{}", document.project, document.domain)),
+        None => ui.note(format!(
+            "there are no {resource} in {}/{}",
+            document.project, document.domain
+        )),
     }
     Ok(())
 }
 
 fn format_tasks(tasks: &[TaskRow]) -> Option<String> {
-    let row = |task: &TaskRow| [task.name.clone(), task.version.clone(), task.environment.clone(), or_dash(&task.registered)];
+    let row = |task: &TaskRow| {
+        [
+            task.name.clone(),
+            task.version.clone(),
+            task.environment.clone(),
+            or_dash(&task.registered),
+        ]
+    };
     let rows: Vec<_> = tasks.iter().map(row).collect();
     (!rows.is_empty()).then(|| table(["NAME", "VERSION", "ENVIRONMENT", "REGISTERED"], &rows))
 }
 
 fn format_runs(runs: &[RunRow]) -> Option<String> {
     let row = |run: &RunRow| {
-        let RunRow { name, task, version, phase, started, ended, console: _ } = run;
-        [name.clone(), (*phase).to_owned(), or_dash(task), or_dash(version), or_dash(started), or_dash(ended)]
+        let RunRow {
+            name,
+            task,
+            version,
+            phase,
+            started,
+            ended,
+            console: _,
+        } = run;
+        [
+            name.clone(),
+            (*phase).to_owned(),
+            or_dash(task),
+            or_dash(version),
+            or_dash(started),
+            or_dash(ended),
+        ]
     };
     let rows: Vec<_> = runs.iter().map(row).collect();
-    (!rows.is_empty()).then(|| table(["NAME", "PHASE", "TASK", "VERSION", "STARTED", "ENDED"], &rows))
+    (!rows.is_empty()).then(|| {
+        table(
+            ["NAME", "PHASE", "TASK", "VERSION", "STARTED", "ENDED"],
+            &rows,
+        )
+    })
 }
 
 fn or_dash(text: &Option<String>) -> String {

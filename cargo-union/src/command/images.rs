@@ -26,7 +26,11 @@ pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     let session = LoadedWorkspace::open(options, ui).await?;
     let mut images = Vec::new();
     for declared in &session.packages {
-        let mut state = BuildState::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
+        let mut state = BuildState::load(
+            &session.workspace.target_directory,
+            &declared.package.name,
+            &declared.package.folder,
+        );
         for image in declared.spec.images.keys() {
             images.push(DeclaredImageRow {
                 package: declared.package.name.clone(),
@@ -44,11 +48,23 @@ pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     for row in &document.images {
         match &row.built {
             Some(record) => {
-                let size = if record.size == 0 { "size unknown".to_owned() } else { ui::bytes(record.size) };
-                let digest = record.digest.map_or_else(|| "not pinned".to_owned(), |digest| digest.to_string());
-                text.push_str(&format!("{} {}  {}  {digest}  {size}\n", row.package, row.image, record.location));
+                let size = if record.size == 0 {
+                    "size unknown".to_owned()
+                } else {
+                    ui::bytes(record.size)
+                };
+                let digest = record
+                    .digest
+                    .map_or_else(|| "not pinned".to_owned(), |digest| digest.to_string());
+                text.push_str(&format!(
+                    "{} {}  {}  {digest}  {size}\n",
+                    row.package, row.image, record.location
+                ));
             }
-            None => ui.note(format!("image `{}` of package `{}` was not built yet: run `cargo union build`", row.image, row.package)),
+            None => ui.note(format!(
+                "image `{}` of package `{}` was not built yet: run `cargo union build`",
+                row.image, row.package
+            )),
         }
     }
     ui.data(&text)?;

@@ -17,19 +17,37 @@ pub(super) async fn run(cargo: &Cargo, manifest_path: Option<&Path>, ui: &Ui) ->
     let [package] = workspace.select(&Selection::default())?[..] else {
         let error = Error::new(
             Code::NoManifest,
-            format!("`{}` is a workspace without a package of its own", workspace.root_manifest.path.display()),
+            format!(
+                "`{}` is a workspace without a package of its own",
+                workspace.root_manifest.path.display()
+            ),
         );
-        return Err(error.help("Run the command in a member's folder, or pass its `--manifest-path`.").into());
+        return Err(error
+            .help("Run the command in a member's folder, or pass its `--manifest-path`.")
+            .into());
     };
     if package.declares_union {
-        ui.note(format!("`{}` declares `[package.metadata.union]` already", package.manifest.path.display()));
+        ui.note(format!(
+            "`{}` declares `[package.metadata.union]` already",
+            package.manifest.path.display()
+        ));
         return Ok(Exit::Success);
     }
-    let binaries: Vec<String> = package.binaries.iter().map(|binary| binary.name.clone()).collect();
+    let binaries: Vec<String> = package
+        .binaries
+        .iter()
+        .map(|binary| binary.name.clone())
+        .collect();
     let mut text = package.manifest.text.trim_end().to_owned();
     text.push_str("\n\n");
     text.push_str(&spec::schema::template(&package.name, &binaries));
     fs::replace(&package.manifest.path, text.as_bytes())?;
-    ui.status("Added", format!("[package.metadata.union] to {}; next: `cargo union build`", package.manifest.path.display()));
+    ui.status(
+        "Added",
+        format!(
+            "[package.metadata.union] to {}; next: `cargo union build`",
+            package.manifest.path.display()
+        ),
+    );
     Ok(Exit::Success)
 }

@@ -40,18 +40,26 @@ struct LogoutReport {
 pub(super) async fn log_in(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (config, client, endpoint) = open(options, true, ui)?;
     if client.is_plain() {
-        ui.note(format!("{endpoint} is spoken to without encryption, and so without a login"));
+        ui.note(format!(
+            "{endpoint} is spoken to without encryption, and so without a login"
+        ));
         return show(&config, endpoint, None, "login", ui);
     }
     let summary = || format!("could not log in to {endpoint}");
-    client.log_in().await.map_err(|failure| failure.into_error(summary()))?;
+    client
+        .log_in()
+        .await
+        .map_err(|failure| failure.into_error(summary()))?;
     let user = match client.user().await {
         Ok(user) => Some(user),
         // Not every backend has an identity service.
         Err(failure) if failure.is(RpcStatus::Unimplemented) => None,
         Err(failure) => return Err(failure.into_error(summary()).into()),
     };
-    let name = user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
+    let name = user
+        .as_ref()
+        .map(|user| format!(" as {user}"))
+        .unwrap_or_default();
     ui.status("Logged in", format!("to {endpoint}{name}"));
     show(&config, endpoint, user, "login", ui)
 }
@@ -59,7 +67,10 @@ pub(super) async fn log_in(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exi
 /// `logout`
 pub(super) async fn log_out(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (_, client, endpoint) = open(options, false, ui)?;
-    let removed = client.log_out().await.map_err(|failure| failure.into_error(format!("could not log out of {endpoint}")))?;
+    let removed = client
+        .log_out()
+        .await
+        .map_err(|failure| failure.into_error(format!("could not log out of {endpoint}")))?;
     match removed {
         true => ui.status("Logged out", format!("of {endpoint}")),
         false => ui.note(format!("there is no login to {endpoint}")),
@@ -73,25 +84,56 @@ pub(super) async fn log_out(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Ex
 /// `whoami`
 pub(super) async fn who_am_i(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (config, client, endpoint) = open(options, false, ui)?;
-    let user = client.user().await.map_err(|failure| failure.into_error(format!("could not ask {endpoint} who you are")))?;
+    let user = client
+        .user()
+        .await
+        .map_err(|failure| failure.into_error(format!("could not ask {endpoint} who you are")))?;
     if !ui.output_options().json {
         ui.data(&format!("{user}\n"))?;
     }
     show(&config, endpoint, Some(user), "whoami", ui)
 }
 
-fn open(options: &BackendOptions, attended: bool, ui: &Arc<Ui>) -> Result<(FlyteConfig, Client, String)> {
+fn open(
+    options: &BackendOptions,
+    attended: bool,
+    ui: &Arc<Ui>,
+) -> Result<(FlyteConfig, Client, String)> {
     let config = backend::valid(options, &**ui)?;
     let client = backend::client(options, &config, attended, &reporter(ui))?;
     let endpoint = client.endpoint();
     Ok((config, client, endpoint))
 }
 
-fn show(config: &FlyteConfig, endpoint: String, user: Option<UserIdentity>, command: &str, ui: &Ui) -> Result<Exit> {
+fn show(
+    config: &FlyteConfig,
+    endpoint: String,
+    user: Option<UserIdentity>,
+    command: &str,
+    ui: &Ui,
+) -> Result<Exit> {
     if ui.output_options().json {
-        let user = user.map(|UserIdentity { subject, name, email }| LoginReport { subject, name, email });
+        let user = user.map(
+            |UserIdentity {
+                 subject,
+                 name,
+                 email,
+             }| LoginReport {
+                subject,
+                name,
+                email,
+            },
+        );
         let org = config.org.as_ref().map(|org| org.value.clone());
-        ui.document(command, &Document { endpoint, org, auth_type: config.auth.kind.value.word(), user })?;
+        ui.document(
+            command,
+            &Document {
+                endpoint,
+                org,
+                auth_type: config.auth.kind.value.word(),
+                user,
+            },
+        )?;
     }
     Ok(Exit::Success)
 }

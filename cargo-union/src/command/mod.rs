@@ -33,7 +33,10 @@ pub async fn run(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit, Comman
 
 async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     match task {
-        Command::Init { cargo, manifest_path } => init::run(cargo, manifest_path.as_deref(), ui).await,
+        Command::Init {
+            cargo,
+            manifest_path,
+        } => init::run(cargo, manifest_path.as_deref(), ui).await,
         Command::Check(scope) => check::run(scope, ui).await,
         Command::Config(scope) => config::run(scope, ui).await,
         Command::Plan(work) => plan::run(work, ui).await,

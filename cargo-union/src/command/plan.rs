@@ -24,34 +24,64 @@ struct Document<'a> {
 
 pub(super) async fn run(options: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let session = LoadedWorkspace::open_with_cache(&options.scope, &**ui).await?;
-    let snapshot = Snapshot::take(&options.scope.cargo, &session.workspace, &options.scope.cache, &**ui).await?;
+    let snapshot = Snapshot::take(
+        &options.scope.cargo,
+        &session.workspace,
+        &options.scope.cache,
+        &**ui,
+    )
+    .await?;
     let plan = BuildPlan::compute(options, &session, &snapshot, &reporter(ui)).await?;
     let images: Vec<&PlannedImage> = plan.images().collect();
     if ui.output_options().json {
         ui.document("plan", &Document { images })?;
     } else {
-        let limit = if ui.output_options().verbosity > 0 { usize::MAX } else { SHOWN_CHANGES };
-        ui.data(&images.into_iter().map(|planned| format_image(planned, limit)).collect::<String>())?;
+        let limit = if ui.output_options().verbosity > 0 {
+            usize::MAX
+        } else {
+            SHOWN_CHANGES
+        };
+        ui.data(
+            &images
+                .into_iter()
+                .map(|planned| format_image(planned, limit))
+                .collect::<String>(),
+        )?;
     }
     Ok(Exit::Success)
 }
 
 /// The action on an image, then the changes, then the bytes to transfer.
 fn format_image(planned: &PlannedImage, limit: usize) -> String {
-    let mut text = format!("{} {}: {} {}\n", planned.package, planned.image, describe_action(planned.action), planned.destination);
+    let mut text = format!(
+        "{} {}: {} {}\n",
+        planned.package,
+        planned.image,
+        describe_action(planned.action),
+        planned.destination
+    );
     for change in planned.changes.iter().take(limit) {
         text.push_str(&format!("  {}\n", format_change(change)));
     }
     if planned.changes.len() > limit {
-        text.push_str(&format!("  and {} more; see them with `-v`\n", planned.changes.len() - limit));
+        text.push_str(&format!(
+            "  and {} more; see them with `-v`\n",
+            planned.changes.len() - limit
+        ));
     }
     if planned.action != ImageAction::Reuse {
         if planned.changes.is_empty() && planned.action != ImageAction::Push {
             text.push_str("  nothing is known of an earlier image\n");
         }
-        let code = planned.moves.code_about.map(|bytes| format!("about {} of code", ui::bytes(bytes)));
-        let base =
-            planned.moves.base_at_most.filter(|bytes| *bytes > 0).map(|bytes| format!("at most {} of base layers", ui::bytes(bytes)));
+        let code = planned
+            .moves
+            .code_about
+            .map(|bytes| format!("about {} of code", ui::bytes(bytes)));
+        let base = planned
+            .moves
+            .base_at_most
+            .filter(|bytes| *bytes > 0)
+            .map(|bytes| format!("at most {} of base layers", ui::bytes(bytes)));
         let moves: Vec<String> = code.into_iter().chain(base).collect();
         if !moves.is_empty() {
             text.push_str(&format!("  moves {}\n", moves.join(" and ")));

@@ -41,7 +41,17 @@ struct RegisteredTaskRow<'a> {
 
 impl<'a> RegisteredTaskRow<'a> {
     fn of(outcome: &'a TaskOutcome) -> Self {
-        let TaskOutcome { package, task, name, scope, environment, image, version, page, result } = outcome;
+        let TaskOutcome {
+            package,
+            task,
+            name,
+            scope,
+            environment,
+            image,
+            version,
+            page,
+            result,
+        } = outcome;
         let plan = result.as_ref().ok();
         Self {
             package,
@@ -64,19 +74,45 @@ pub(super) async fn run(options: &RegisterOptions, ui: &Arc<Ui>) -> Result<Exit>
     let outcome = register_tasks(options, &reporter(ui)).await?;
     show(&outcome, options.options.dry, ui)?;
     // Errors come last and are not mixed with the status of other tasks.
-    let errors: Vec<&Error> = outcome.tasks.iter().filter_map(|task| task.result.as_ref().err()).collect();
+    let errors: Vec<&Error> = outcome
+        .tasks
+        .iter()
+        .filter_map(|task| task.result.as_ref().err())
+        .collect();
     errors.iter().for_each(|error| ui.error(error));
-    Ok(if errors.is_empty() { Exit::Success } else { Exit::Failure })
+    Ok(if errors.is_empty() {
+        Exit::Success
+    } else {
+        Exit::Failure
+    })
 }
 
 fn show(outcome: &RegistrationOutcome, dry_run: bool, ui: &Ui) -> Result<()> {
-    let tasks: Vec<RegisteredTaskRow<'_>> = outcome.tasks.iter().map(RegisteredTaskRow::of).collect();
+    let tasks: Vec<RegisteredTaskRow<'_>> =
+        outcome.tasks.iter().map(RegisteredTaskRow::of).collect();
     if ui.output_options().json {
-        let images = outcome.packages.iter().flat_map(|package| &package.images).map(ImageRow::of).collect();
-        ui.document("register", &Document { dry_run, images, tasks })?;
+        let images = outcome
+            .packages
+            .iter()
+            .flat_map(|package| &package.images)
+            .map(ImageRow::of)
+            .collect();
+        ui.document(
+            "register",
+            &Document {
+                dry_run,
+                images,
+                tasks,
+            },
+        )?;
     } else {
         let registered = tasks.iter().filter(|task| task.problem.is_none());
-        let line = |task: &RegisteredTaskRow<'_>| format!("{}/{}/{}@{}\n", task.project, task.domain, task.name, task.version);
+        let line = |task: &RegisteredTaskRow<'_>| {
+            format!(
+                "{}/{}/{}@{}\n",
+                task.project, task.domain, task.name, task.version
+            )
+        };
         ui.data(&registered.map(line).collect::<String>())?;
     }
     Ok(())

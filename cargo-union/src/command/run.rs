@@ -48,7 +48,12 @@ struct RemoteRunRow<'a> {
 /// Runs a task on this machine.
 pub(super) async fn run_local(options: &LocalRunOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let reporter: Arc<dyn Reporter> = ui.clone();
-    let LocalRunOutcome { package, image, outputs, traces } = local::run_task(options, &reporter).await?;
+    let LocalRunOutcome {
+        package,
+        image,
+        outputs,
+        traces,
+    } = local::run_task(options, &reporter).await?;
     let document = Document {
         package: Some(&package),
         task: Some(&options.task),
@@ -63,7 +68,12 @@ pub(super) async fn run_local(options: &LocalRunOptions, ui: &Arc<Ui>) -> Result
 /// Runs a task on the backend, or follows a run.
 pub(super) async fn run_remote(options: &RemoteRunOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let reporter: Arc<dyn Reporter> = ui.clone();
-    let RemoteRunOutcome { run, page, task, outputs } = remote::run_task(options, &reporter).await?;
+    let RemoteRunOutcome {
+        run,
+        page,
+        task,
+        outputs,
+    } = remote::run_task(options, &reporter).await?;
     let document = Document {
         package: task.package.as_deref(),
         task: task.task.as_deref(),
@@ -96,5 +106,8 @@ fn show(document: &Document<'_>, text: &str, ui: &Ui) -> Result<()> {
 
 /// One output per line: `NAME = VALUE`.
 fn format_outputs(outputs: &BTreeMap<String, Value>) -> String {
-    outputs.iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
+    outputs
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}\n"))
+        .collect()
 }

@@ -44,9 +44,15 @@ pub(super) async fn run(options: &UpdateOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let updated = lock.bases().filter_map(|(base, locked)| {
         let old = before.entry(base).map(|before| before.digest.to_string());
         let new = locked.digest.to_string();
-        (old.as_ref() != Some(&new)).then(|| UpdatedBase { base: base.to_owned(), old, new })
+        (old.as_ref() != Some(&new)).then(|| UpdatedBase {
+            base: base.to_owned(),
+            old,
+            new,
+        })
     });
-    let document = Document { bases: updated.collect() };
+    let document = Document {
+        bases: updated.collect(),
+    };
     for base in &document.bases {
         match &base.old {
             Some(old) => ui.status("Updating", format!("{} {old} → {}", base.base, base.new)),
@@ -67,18 +73,33 @@ pub(super) async fn run(options: &UpdateOptions, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 /// Resolves the bases of all images again.
-async fn renew_bases(session: &LoadedWorkspace, options: &UpdateOptions, lock: &mut UnionLock, ui: &Arc<Ui>) -> Result<()> {
+async fn renew_bases(
+    session: &LoadedWorkspace,
+    options: &UpdateOptions,
+    lock: &mut UnionLock,
+    ui: &Arc<Ui>,
+) -> Result<()> {
     let mut used = BTreeSet::new();
     for declared in &session.packages {
-        let source = session.clients.get(&options.scope, &declared.spec, 4, &reporter(ui));
+        let source = session
+            .clients
+            .get(&options.scope, &declared.spec, 4, &reporter(ui));
         for image in declared.spec.images.values() {
             let platforms: Vec<Platform> = resolve::platforms(image)?;
             let base = match &image.base {
                 Base::Reference(base) => Some(base.value.as_str()),
                 Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => None,
             };
-            let rust = image.build.rust_image.as_ref().map(|image| image.value.as_str());
-            for reference in base.into_iter().chain(tools(std::slice::from_ref(image))).chain(rust) {
+            let rust = image
+                .build
+                .rust_image
+                .as_ref()
+                .map(|image| image.value.as_str());
+            for reference in base
+                .into_iter()
+                .chain(tools(std::slice::from_ref(image)))
+                .chain(rust)
+            {
                 bases::locked(reference, &platforms, lock, &*source, LockMode::Renew).await?;
                 used.insert(reference.to_owned());
             }
@@ -86,9 +107,18 @@ async fn renew_bases(session: &LoadedWorkspace, options: &UpdateOptions, lock: &
         // Images of Rust that were selected by default, with the platforms that they are locked for.
         let defaults: Vec<(String, Vec<Platform>)> = lock
             .bases()
-            .filter(|(reference, _)| rust_image::is_default(reference) && !used.contains(*reference))
+            .filter(|(reference, _)| {
+                rust_image::is_default(reference) && !used.contains(*reference)
+            })
             .map(|(reference, locked)| {
-                (reference.to_owned(), locked.platforms.keys().filter_map(|platform| platform.parse().ok()).collect())
+                (
+                    reference.to_owned(),
+                    locked
+                        .platforms
+                        .keys()
+                        .filter_map(|platform| platform.parse().ok())
+                        .collect(),
+                )
             })
             .collect();
         for (reference, platforms) in defaults {
@@ -97,26 +127,56 @@ async fn renew_bases(session: &LoadedWorkspace, options: &UpdateOptions, lock: &
         }
     }
     // Bases without an image can be removed only when all packages are selected.
-    if session.workspace.packages.iter().filter(|package| package.declares_union).count() == session.packages.len() {
+    if session
+        .workspace
+        .packages
+        .iter()
+        .filter(|package| package.declares_union)
+        .count()
+        == session.packages.len()
+    {
         lock.retain_bases(|base| used.contains(base));
     }
     Ok(())
 }
 
 /// Raises the generation of environments, which is a part of their keys.
-fn raise_generations(session: &LoadedWorkspace, images: &[String], lock: &mut UnionLock, ui: &Ui) -> Result<()> {
+fn raise_generations(
+    session: &LoadedWorkspace,
+    images: &[String],
+    lock: &mut UnionLock,
+    ui: &Ui,
+) -> Result<()> {
     for image in images {
         let mut found = false;
-        for declared in session.packages.iter().filter(|declared| declared.spec.images.contains_key(image)) {
+        for declared in session
+            .packages
+            .iter()
+            .filter(|declared| declared.spec.images.contains_key(image))
+        {
             lock.bump(&declared.package.name, image);
             let generation = lock.generation(&declared.package.name, image);
-            ui.status("Updating", format!("environment `{image}` of `{}` to generation {generation}", declared.package.name));
+            ui.status(
+                "Updating",
+                format!(
+                    "environment `{image}` of `{}` to generation {generation}",
+                    declared.package.name
+                ),
+            );
             found = true;
         }
         if !found {
-            let names = session.packages.iter().flat_map(|declared| declared.spec.images.keys());
-            let error = Error::new(Code::UnknownImage, format!("there is no image `{image}` in the chosen packages"));
-            return Err(error.help(format!("Declared images: {}.", ui::list(names))).into());
+            let names = session
+                .packages
+                .iter()
+                .flat_map(|declared| declared.spec.images.keys());
+            let error = Error::new(
+                Code::UnknownImage,
+                format!("there is no image `{image}` in the chosen packages"),
+            );
+            return Err(error
+                .help(format!("Declared images: {}.", ui::list(names)))
+                .into());
         }
     }
     Ok(())

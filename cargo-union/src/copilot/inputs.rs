@@ -39,15 +39,27 @@ pub enum InputFileKind {
 impl InputFile {
     /// A directory that all users can write to, like the volumes that copilot shares with a program.
     pub fn shared_folder(path: &str) -> Self {
-        Self { path: path.to_owned(), mode: 0o777, what: InputFileKind::Folder }
+        Self {
+            path: path.to_owned(),
+            mode: 0o777,
+            what: InputFileKind::Folder,
+        }
     }
 
     fn directory(path: &str) -> Self {
-        Self { path: path.to_owned(), mode: 0o755, what: InputFileKind::Folder }
+        Self {
+            path: path.to_owned(),
+            mode: 0o755,
+            what: InputFileKind::Folder,
+        }
     }
 
     fn file(path: &str, what: InputFileKind) -> Self {
-        Self { path: path.to_owned(), mode: 0o644, what }
+        Self {
+            path: path.to_owned(),
+            mode: 0o644,
+            what,
+        }
     }
 }
 
@@ -56,9 +68,16 @@ impl InputFile {
 ///
 /// # Errors
 /// U0004 (`FileUnreadable`) when a directory cannot be read or has too many files.
-pub fn lay_out(inputs: &BTreeMap<String, InputLiteral>, data: &Data, folder: &str) -> Result<Vec<InputFile>> {
+pub fn lay_out(
+    inputs: &BTreeMap<String, InputLiteral>,
+    data: &Data,
+    folder: &str,
+) -> Result<Vec<InputFile>> {
     let folder = folder.trim_end_matches('/');
-    let mut layout = InputLayout { layout: data.layout, entries: vec![InputFile::shared_folder(folder)] };
+    let mut layout = InputLayout {
+        layout: data.layout,
+        entries: vec![InputFile::shared_folder(folder)],
+    };
     let listed = layout.add_named(inputs, folder)?;
     let name = match data.format {
         DataFormat::Json => Some("inputs.json"),
@@ -66,9 +85,12 @@ pub fn lay_out(inputs: &BTreeMap<String, InputLiteral>, data: &Data, folder: &st
         DataFormat::Yaml => Some("inputs.yaml"),
         DataFormat::Proto => None,
     };
-    layout
-        .entries
-        .extend(name.map(|name| InputFile::file(&format!("{folder}/{name}"), InputFileKind::Bytes(listed.to_string().into_bytes()))));
+    layout.entries.extend(name.map(|name| {
+        InputFile::file(
+            &format!("{folder}/{name}"),
+            InputFileKind::Bytes(listed.to_string().into_bytes()),
+        )
+    }));
     Ok(layout.entries)
 }
 
@@ -79,7 +101,11 @@ struct InputLayout {
 
 impl InputLayout {
     /// Adds values by name, each below `folder`. Returns their JSON in the list of inputs.
-    fn add_named(&mut self, values: &BTreeMap<String, InputLiteral>, folder: &str) -> Result<serde_json::Value> {
+    fn add_named(
+        &mut self,
+        values: &BTreeMap<String, InputLiteral>,
+        folder: &str,
+    ) -> Result<serde_json::Value> {
         let mut listed = serde_json::Map::new();
         for (name, value) in values {
             let mut path = format!("{folder}/{name}");
@@ -95,7 +121,8 @@ impl InputLayout {
     fn add_value(&mut self, value: &InputLiteral, path: &str) -> Result<serde_json::Value> {
         match value {
             InputLiteral::File(from) => {
-                self.entries.push(InputFile::file(path, InputFileKind::File(from.clone())));
+                self.entries
+                    .push(InputFile::file(path, InputFileKind::File(from.clone())));
                 Ok(json!(path))
             }
             InputLiteral::Folder(from) => {
@@ -112,7 +139,10 @@ impl InputLayout {
             }
             plain => {
                 let text = plain.text().unwrap_or_default();
-                self.entries.push(InputFile::file(path, InputFileKind::Bytes(text.into_bytes())));
+                self.entries.push(InputFile::file(
+                    path,
+                    InputFileKind::Bytes(text.into_bytes()),
+                ));
                 Ok(plain.listed().unwrap_or_default())
             }
         }
@@ -162,9 +192,14 @@ impl InputLayout {
         entries.sort();
         for entry in entries {
             let place = format!("{path}/{}", base_name(&entry));
-            match std::fs::metadata(&entry).map_err(|cause| fs::unreadable(&entry, cause))?.is_dir() {
+            match std::fs::metadata(&entry)
+                .map_err(|cause| fs::unreadable(&entry, cause))?
+                .is_dir()
+            {
                 true => self.add_contents(&entry, &place, above)?,
-                false => self.entries.push(InputFile::file(&place, InputFileKind::File(entry))),
+                false => self
+                    .entries
+                    .push(InputFile::file(&place, InputFileKind::File(entry))),
             }
         }
         above.pop();
@@ -173,7 +208,10 @@ impl InputLayout {
 }
 
 fn base_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -185,26 +223,50 @@ mod tests {
     use super::*;
 
     fn data(format: DataFormat, layout: FileLayout) -> Data {
-        let placed = |value: &str| Sourced { value: value.to_owned(), origin: Origin::Default };
-        Data { input_path: placed("/in"), output_path: placed("/out"), format, layout }
+        let placed = |value: &str| Sourced {
+            value: value.to_owned(),
+            origin: Origin::Default,
+        };
+        Data {
+            input_path: placed("/in"),
+            output_path: placed("/out"),
+            format,
+            layout,
+        }
     }
 
     /// Path and content of each entry, as text.
     fn laid(inputs: &[(&str, InputLiteral)], data: &Data) -> Vec<String> {
-        let inputs = inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let inputs = inputs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
         let shown = |entry: InputFile| match entry.what {
             InputFileKind::Folder => format!("{}/", entry.path),
-            InputFileKind::Bytes(bytes) => format!("{} = {}", entry.path, String::from_utf8(bytes).unwrap()),
-            InputFileKind::File(from) => format!("{} < {}", entry.path, from.file_name().unwrap().display()),
+            InputFileKind::Bytes(bytes) => {
+                format!("{} = {}", entry.path, String::from_utf8(bytes).unwrap())
+            }
+            InputFileKind::File(from) => {
+                format!("{} < {}", entry.path, from.file_name().unwrap().display())
+            }
         };
-        lay_out(&inputs, data, "/in/").unwrap().into_iter().map(shown).collect()
+        lay_out(&inputs, data, "/in/")
+            .unwrap()
+            .into_iter()
+            .map(shown)
+            .collect()
     }
 
     #[test]
     fn each_input_is_a_file_and_one_file_lists_them() {
         let list = InputLiteral::List(vec![InputLiteral::Integer(1), InputLiteral::Nothing]);
         let map = InputLiteral::Map([("a".to_owned(), InputLiteral::Text("b".to_owned()))].into());
-        let inputs = [("file", InputLiteral::File("/here/data.csv".into())), ("list", list), ("map", map), ("x", InputLiteral::Float(0.5))];
+        let inputs = [
+            ("file", InputLiteral::File("/here/data.csv".into())),
+            ("list", list),
+            ("map", map),
+            ("x", InputLiteral::Float(0.5)),
+        ];
         assert_eq!(
             laid(&inputs, &data(DataFormat::Json, FileLayout::Direct)),
             [
@@ -223,9 +285,16 @@ mod tests {
 
     #[test]
     fn named_dir_layout_keeps_file_names() {
-        let files = ["/a/x.txt", "/b/x.txt", "/b/y.txt"].map(|path| InputLiteral::File(path.into()));
+        let files =
+            ["/a/x.txt", "/b/x.txt", "/b/y.txt"].map(|path| InputLiteral::File(path.into()));
         assert_eq!(
-            laid(&[("all", InputLiteral::List(files.to_vec())), ("one", files[0].clone())], &data(DataFormat::Yaml, FileLayout::NamedDir)),
+            laid(
+                &[
+                    ("all", InputLiteral::List(files.to_vec())),
+                    ("one", files[0].clone())
+                ],
+                &data(DataFormat::Yaml, FileLayout::NamedDir)
+            ),
             [
                 "/in/",
                 "/in/all/",
@@ -246,8 +315,18 @@ mod tests {
         std::fs::write(folder.path().join("deep/a"), "1").unwrap();
         std::os::unix::fs::symlink("deep/a", folder.path().join("link")).unwrap();
         assert_eq!(
-            laid(&[("d", InputLiteral::Folder(folder.path().into()))], &data(DataFormat::Json, FileLayout::Direct)),
-            ["/in/", "/in/d/", "/in/d/deep/", "/in/d/deep/a < a", "/in/d/link < link", r#"/in/inputs.json = {"d":"/in/d"}"#]
+            laid(
+                &[("d", InputLiteral::Folder(folder.path().into()))],
+                &data(DataFormat::Json, FileLayout::Direct)
+            ),
+            [
+                "/in/",
+                "/in/d/",
+                "/in/d/deep/",
+                "/in/d/deep/a < a",
+                "/in/d/link < link",
+                r#"/in/inputs.json = {"d":"/in/d"}"#
+            ]
         );
     }
 
@@ -257,10 +336,19 @@ mod tests {
         let below = |name: &str| folder.path().join(name);
         std::fs::create_dir_all(below("v1/deep")).unwrap();
         std::fs::write(below("v1/deep/a"), "1").unwrap();
-        for (to, name) in [("v1", "latest"), (".", "itself"), ("..", "v1/up"), ("../..", "v1/deep/top"), ("../deep", "v1/deep/own")] {
+        for (to, name) in [
+            ("v1", "latest"),
+            (".", "itself"),
+            ("..", "v1/up"),
+            ("../..", "v1/deep/top"),
+            ("../deep", "v1/deep/own"),
+        ] {
             std::os::unix::fs::symlink(to, below(name)).unwrap();
         }
-        let laid = laid(&[("d", InputLiteral::Folder(folder.path().into()))], &data(DataFormat::Proto, FileLayout::Direct));
+        let laid = laid(
+            &[("d", InputLiteral::Folder(folder.path().into()))],
+            &data(DataFormat::Proto, FileLayout::Direct),
+        );
         assert_eq!(
             laid,
             [

@@ -12,15 +12,27 @@ pub(super) fn general(number: f64) -> String {
         return plain(number);
     }
     let text = format!("{number:e}");
-    let Some((digits, exponent)) = text.split_once('e') else { return text };
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    let (sign, exponent) = exponent
+        .strip_prefix('-')
+        .map_or(('+', exponent), |exponent| ('-', exponent));
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
 /// Parses a duration as Go's `time.ParseDuration`: `300ms`, `-1.5h`, `2h45m`, into nanoseconds. Go has no days.
 pub(super) fn parse_span(text: &str) -> Option<i64> {
-    const UNITS: [(&str, f64); 8] =
-        [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 6e10), ("h", 3.6e12)];
+    const UNITS: [(&str, f64); 8] = [
+        ("ns", 1.0),
+        ("us", 1e3),
+        ("µs", 1e3),
+        ("μs", 1e3),
+        ("ms", 1e6),
+        ("s", 1e9),
+        ("m", 6e10),
+        ("h", 3.6e12),
+    ];
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -33,19 +45,34 @@ pub(super) fn parse_span(text: &str) -> Option<i64> {
     }
     let mut nanoseconds = 0_i64;
     while !rest.is_empty() {
-        let number = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len();
+        let number = rest.len()
+            - rest
+                .trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.')
+                .len();
         let (digits, after) = rest.split_at(number);
-        let word = after.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(after.len());
+        let word = after
+            .find(|letter: char| letter.is_ascii_digit() || letter == '.')
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(word);
         let (_, length) = UNITS.iter().find(|(name, _)| *name == unit)?;
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         if whole.len() + fraction.len() == 0 || fraction.contains('.') {
             return None;
         }
-        let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        let part = if fraction.is_empty() { 0.0 } else { format!("0.{fraction}").parse::<f64>().ok()? * length };
+        let whole: i64 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().ok()?
+        };
+        let part = if fraction.is_empty() {
+            0.0
+        } else {
+            format!("0.{fraction}").parse::<f64>().ok()? * length
+        };
         // A fraction of a nanosecond is truncated.
-        nanoseconds = nanoseconds.checked_add(whole.checked_mul(*length as i64)?)?.checked_add(part as i64)?;
+        nanoseconds = nanoseconds
+            .checked_add(whole.checked_mul(*length as i64)?)?
+            .checked_add(part as i64)?;
         rest = after;
     }
     Some(if negative { -nanoseconds } else { nanoseconds })
@@ -67,7 +94,10 @@ mod tests {
             (0.0001, "0.0001", "0.0001"),
             (0.0, "0", "0"),
         ] {
-            assert_eq!((plain(number), general(number)), (file.to_owned(), word.to_owned()));
+            assert_eq!(
+                (plain(number), general(number)),
+                (file.to_owned(), word.to_owned())
+            );
         }
     }
 
@@ -84,7 +114,17 @@ mod tests {
         ] {
             assert_eq!(parse_span(text), Some(nanoseconds), "{text}");
         }
-        for text in ["", "5", "1d", "s", "1.s.", ".s", "1h ", "9999999999h", "--1s"] {
+        for text in [
+            "",
+            "5",
+            "1d",
+            "s",
+            "1.s.",
+            ".s",
+            "1h ",
+            "9999999999h",
+            "--1s",
+        ] {
             assert_eq!(parse_span(text), None, "{text}");
         }
     }

@@ -34,7 +34,9 @@ impl OutputDir {
             let path = folder.join(&below);
             for entry in std::fs::read_dir(&path).map_err(|cause| fs::unreadable(&path, cause))? {
                 let entry = entry.map_err(|cause| fs::unreadable(&path, cause))?;
-                let kind = entry.file_type().map_err(|cause| fs::unreadable(&entry.path(), cause))?;
+                let kind = entry
+                    .file_type()
+                    .map_err(|cause| fs::unreadable(&entry.path(), cause))?;
                 let below = below.join(entry.file_name());
                 if kind.is_dir() {
                     pending.push(below);
@@ -43,7 +45,10 @@ impl OutputDir {
                 }
             }
         }
-        Ok(Self { folder: folder.to_owned(), others })
+        Ok(Self {
+            folder: folder.to_owned(),
+            others,
+        })
     }
 
     /// Unpacks an engine's archive of an output directory into an empty local directory. The first component of every path
@@ -52,7 +57,13 @@ impl OutputDir {
     /// # Errors
     /// U0415 (`EngineFailed`) for an invalid archive, U0005 (`FileUnwritable`), U0006 (`DiskFull`).
     pub fn unpack(archive: impl Read, folder: &Path) -> Result<Self> {
-        let failed = |cause: io::Error| Error::new(Code::EngineFailed, "could not copy the outputs from the container").because(cause);
+        let failed = |cause: io::Error| {
+            Error::new(
+                Code::EngineFailed,
+                "could not copy the outputs from the container",
+            )
+            .because(cause)
+        };
         let mut others = BTreeMap::new();
         for entry in tar::Archive::new(archive).entries().map_err(failed)? {
             let mut entry = entry.map_err(failed)?;
@@ -62,7 +73,8 @@ impl OutputDir {
                 EntryType::Directory => fs::create_folder(&path)?,
                 EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                     fs::create_folder(path.parent().unwrap_or(folder))?;
-                    let mut file = File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
+                    let mut file =
+                        File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
                     copy(&mut entry, &mut file, |_| ()).map_err(|error| match error {
                         CopyError::Read(cause) => failed(cause),
                         CopyError::Write(cause) => fs::unwritable(&path, cause),
@@ -73,7 +85,10 @@ impl OutputDir {
                 _ => drop(others.insert(below, OTHER)),
             }
         }
-        Ok(Self { folder: folder.to_owned(), others })
+        Ok(Self {
+            folder: folder.to_owned(),
+            others,
+        })
     }
 }
 
@@ -82,11 +97,16 @@ const OTHER: &str = "neither a file nor a directory";
 
 /// A path without its first component; an error when it would leave the directory.
 fn below_the_top(path: &Path) -> io::Result<PathBuf> {
-    let mut components = path.components().filter(|part| !matches!(part, Component::CurDir | Component::RootDir));
+    let mut components = path
+        .components()
+        .filter(|part| !matches!(part, Component::CurDir | Component::RootDir));
     components.next();
     let plain_name = |part: Component<'_>| match part {
         Component::Normal(name) => Ok(PathBuf::from(name)),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` leads out of the directory", path.display()))),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("`{}` leads out of the directory", path.display()),
+        )),
     };
     components.map(plain_name).collect()
 }
@@ -103,7 +123,9 @@ mod tests {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(EntryType::Directory);
         header.set_size(0);
-        archive.append_data(&mut header, "outputs/", io::empty()).unwrap();
+        archive
+            .append_data(&mut header, "outputs/", io::empty())
+            .unwrap();
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_size(0);
@@ -118,23 +140,36 @@ mod tests {
 
     #[test]
     fn unpack_restores_packed_files_and_directories() {
-        let entry = |path: &str, what| InputFile { path: path.to_owned(), mode: 0o700, what };
-        let entries = [entry("/outputs", InputFileKind::Folder), entry("/outputs/a/b", InputFileKind::Bytes(b"text".to_vec()))];
+        let entry = |path: &str, what| InputFile {
+            path: path.to_owned(),
+            mode: 0o700,
+            what,
+        };
+        let entries = [
+            entry("/outputs", InputFileKind::Folder),
+            entry("/outputs/a/b", InputFileKind::Bytes(b"text".to_vec())),
+        ];
         let mut packed = Vec::new();
         pack(&entries, &mut packed).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let written = OutputDir::unpack(&packed[..], folder.path()).unwrap();
-        assert_eq!(std::fs::read(written.path(Path::new("a/b"))).unwrap(), b"text");
+        assert_eq!(
+            std::fs::read(written.path(Path::new("a/b"))).unwrap(),
+            b"text"
+        );
         assert!(written.others.is_empty());
     }
 
     #[test]
     fn unpack_records_links_and_devices_without_creating_them() {
-        for (kind, link, what) in
-            [(EntryType::Symlink, "/etc/passwd", LINK), (EntryType::Link, "outputs/a", "a hard link"), (EntryType::Fifo, "", OTHER)]
-        {
+        for (kind, link, what) in [
+            (EntryType::Symlink, "/etc/passwd", LINK),
+            (EntryType::Link, "outputs/a", "a hard link"),
+            (EntryType::Fifo, "", OTHER),
+        ] {
             let folder = tempfile::tempdir().unwrap();
-            let written = OutputDir::unpack(&archive(kind, "outputs/n", link)[..], folder.path()).unwrap();
+            let written =
+                OutputDir::unpack(&archive(kind, "outputs/n", link)[..], folder.path()).unwrap();
             assert_eq!(written.others, BTreeMap::from([("n".into(), what)]));
             assert!(folder.path().join("n").symlink_metadata().is_err());
         }
@@ -144,9 +179,17 @@ mod tests {
     fn unpack_refuses_paths_outside_of_the_directory() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("in");
-        let error = OutputDir::unpack(&archive(EntryType::Regular, "outputs/../../n", "")[..], &inside).unwrap_err();
+        let error = OutputDir::unpack(
+            &archive(EntryType::Regular, "outputs/../../n", "")[..],
+            &inside,
+        )
+        .unwrap_err();
         assert_eq!(error.code(), Code::EngineFailed);
-        assert!(error.chain()[1].contains("leads out of the directory"), "{:?}", error.chain());
+        assert!(
+            error.chain()[1].contains("leads out of the directory"),
+            "{:?}",
+            error.chain()
+        );
     }
 
     proptest::proptest! {

@@ -36,23 +36,36 @@ pub enum OutputValue {
 ///
 /// # Errors
 /// All problems of the outputs.
-pub fn outputs(written: &OutputDir, declared: &BTreeMap<String, Type>, shown: &str) -> Result<Vec<OutputDecl>, Vec<String>> {
+pub fn outputs(
+    written: &OutputDir,
+    declared: &BTreeMap<String, Type>,
+    shown: &str,
+) -> Result<Vec<OutputDecl>, Vec<String>> {
     let mut outputs = Vec::new();
     let mut problems = Vec::new();
     for (name, ty) in declared {
         match written.read_output(name, ty, shown) {
-            Ok(taken) => outputs.push(OutputDecl { name: name.clone(), taken }),
+            Ok(taken) => outputs.push(OutputDecl {
+                name: name.clone(),
+                taken,
+            }),
             Err(why) => problems.push(why),
         }
     }
-    if problems.is_empty() { Ok(outputs) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(outputs)
+    } else {
+        Err(problems)
+    }
 }
 
 impl OutputDir {
     /// The error that the program reported in [`ERROR`].
     pub fn error(&self) -> Option<String> {
         let path = self.folder.join(ERROR);
-        std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        std::fs::read(path)
+            .ok()
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The local path of a file or directory below the output directory.
@@ -64,54 +77,96 @@ impl OutputDir {
         let below = self.find_entry(name, ty, shown)?;
         let is_unsupported = |(path, _): &(&PathBuf, &&str)| path.starts_with(&below);
         if let Some((path, what)) = self.others.iter().find(is_unsupported) {
-            return Err(format!("`{shown}/{}` is {what}, which copilot does not support: write a file", path.display()));
+            return Err(format!(
+                "`{shown}/{}` is {what}, which copilot does not support: write a file",
+                path.display()
+            ));
         }
         let path = self.folder.join(&below);
-        let metadata = std::fs::metadata(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
+        let metadata = std::fs::metadata(&path)
+            .map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
         match ty {
             Type::Directory if metadata.is_dir() => Ok(OutputValue::Path(below)),
-            Type::Directory => Err(format!("`{shown}/{}` is a file, and `{name}` is declared as a directory", below.display())),
-            _ if metadata.is_dir() => Err(format!("`{shown}/{}` is a directory, and `{name}` is declared as `{ty}`", below.display())),
+            Type::Directory => Err(format!(
+                "`{shown}/{}` is a file, and `{name}` is declared as a directory",
+                below.display()
+            )),
+            _ if metadata.is_dir() => Err(format!(
+                "`{shown}/{}` is a directory, and `{name}` is declared as `{ty}`",
+                below.display()
+            )),
             Type::File => Ok(OutputValue::Path(below)),
             _ if metadata.len() > LONGEST => Err(format!(
                 "`{name}` has {} bytes; copilot takes at most {LONGEST} of what is not a file: declare it as `file`, or write less",
                 metadata.len()
             )),
             _ => {
-                let bytes = std::fs::read(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
-                let text = String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8"))?;
+                let bytes = std::fs::read(&path).map_err(|cause| {
+                    format!("`{shown}/{}` cannot be read: {cause}", below.display())
+                })?;
+                let text =
+                    String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8"))?;
                 // The characters that copilot trims, also from strings.
                 let text = text.trim_matches(TRIMMED);
-                parse(ty, text)
-                    .map(OutputValue::Value)
-                    .ok_or_else(|| format!("`{name}` holds {}, which is not {}", quoted(text), written_as(ty)))
+                parse(ty, text).map(OutputValue::Value).ok_or_else(|| {
+                    format!(
+                        "`{name}` holds {}, which is not {}",
+                        quoted(text),
+                        written_as(ty)
+                    )
+                })
             }
         }
     }
 
     /// The path of an output: the entry of its name, or the only entry of its name with an extension.
     fn find_entry(&self, name: &str, ty: &Type, shown: &str) -> Result<PathBuf, String> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten();
         let names_on_disk = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let other_names = self.others.keys().filter(|path| path.components().count() == 1).map(|path| path.display().to_string());
+        let other_names = self
+            .others
+            .keys()
+            .filter(|path| path.components().count() == 1)
+            .map(|path| path.display().to_string());
         let mut names: Vec<String> = names_on_disk.chain(other_names).collect();
         names.sort();
         names.dedup();
         if names.iter().any(|file| file == name) {
             return Ok(name.into());
         }
-        let with_extension: Vec<&String> =
-            names.iter().filter(|file| file.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))).collect();
+        let with_extension: Vec<&String> = names
+            .iter()
+            .filter(|file| {
+                file.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('.'))
+            })
+            .collect();
         match with_extension[..] {
             [file] => Ok(file.into()),
             [] => {
-                let instead = nearest(name, names.iter().map(String::as_str)).map(|meant| format!("; it wrote `{meant}`"));
-                let should = format!("the program should leave {} at `{shown}/{name}`", written_as(ty));
-                Err(format!("`{name}` is missing: {should}{}", instead.unwrap_or_default()))
+                let instead = nearest(name, names.iter().map(String::as_str))
+                    .map(|meant| format!("; it wrote `{meant}`"));
+                let should = format!(
+                    "the program should leave {} at `{shown}/{name}`",
+                    written_as(ty)
+                );
+                Err(format!(
+                    "`{name}` is missing: {should}{}",
+                    instead.unwrap_or_default()
+                ))
             }
             _ => {
-                let list: Vec<String> = with_extension.iter().map(|file| format!("`{file}`")).collect();
-                Err(format!("`{name}` could be each of {}: leave one of them", list.join(", ")))
+                let list: Vec<String> = with_extension
+                    .iter()
+                    .map(|file| format!("`{file}`"))
+                    .collect();
+                Err(format!(
+                    "`{name}` could be each of {}: leave one of them",
+                    list.join(", ")
+                ))
             }
         }
     }
@@ -119,7 +174,9 @@ impl OutputDir {
 
 /// Parses the text of a file; `None` when it is not of the type.
 fn parse(ty: &Type, text: &str) -> Option<serde_json::Value> {
-    OutputType::of(&ty.to_string()).filter(|ty| ty.accepts(text)).and_then(|_| convert(ty, text))
+    OutputType::of(&ty.to_string())
+        .filter(|ty| ty.accepts(text))
+        .and_then(|_| convert(ty, text))
 }
 
 fn convert(ty: &Type, text: &str) -> Option<serde_json::Value> {
@@ -128,7 +185,11 @@ fn convert(ty: &Type, text: &str) -> Option<serde_json::Value> {
         Type::Float => match text.parse::<f64>().ok()? {
             number if number.is_finite() => value::float(number),
             number if number.is_nan() => json!("NaN"),
-            number => json!(if number > 0.0 { "Infinity" } else { "-Infinity" }),
+            number => json!(if number > 0.0 {
+                "Infinity"
+            } else {
+                "-Infinity"
+            }),
         },
         Type::Boolean => match text {
             "1" | "t" | "T" | "true" | "True" | "TRUE" => json!(true),
@@ -137,15 +198,22 @@ fn convert(ty: &Type, text: &str) -> Option<serde_json::Value> {
         },
         Type::Datetime => {
             // Copilot requires the upper-case letters and the `T` that RFC 3339 only recommends.
-            let (seconds, nanoseconds) = time::parse_datetime(text).filter(|_| !text.contains(['t', 'z', ' ']))?;
+            let (seconds, nanoseconds) =
+                time::parse_datetime(text).filter(|_| !text.contains(['t', 'z', ' ']))?;
             json!(time::datetime(seconds, nanoseconds))
         }
         Type::Duration => {
             let nanoseconds = number::parse_span(text)?;
             let span = time::duration(std::time::Duration::from_nanos(nanoseconds.unsigned_abs()));
-            json!(if nanoseconds < 0 { format!("-{span}") } else { span })
+            json!(if nanoseconds < 0 {
+                format!("-{span}")
+            } else {
+                span
+            })
         }
-        Type::Struct => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).ok()?.into(),
+        Type::Struct => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
+            .ok()?
+            .into(),
         _ => json!(text),
     })
 }
@@ -178,8 +246,13 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
-        let read = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/var/outputs");
-        read.map(|mut outputs| outputs.remove(0).taken).map_err(|problems| problems.join("\n"))
+        let read = outputs(
+            &OutputDir::found(folder.path()).unwrap(),
+            &declared,
+            "/var/outputs",
+        );
+        read.map(|mut outputs| outputs.remove(0).taken)
+            .map_err(|problems| problems.join("\n"))
     }
 
     fn value(ty: &str, text: &str) -> Result<String, String> {
@@ -198,9 +271,17 @@ mod tests {
             ("boolean", "True\n", "true"),
             ("string", "  two words \n", "\"two words\""),
             ("string", "", "\"\""),
-            ("datetime", "2030-01-31T12:00:00+02:00", "\"2030-01-31T10:00:00Z\""),
+            (
+                "datetime",
+                "2030-01-31T12:00:00+02:00",
+                "\"2030-01-31T10:00:00Z\"",
+            ),
             ("duration", "-90m", "\"-1h30m0s\""),
-            ("struct", "{\"b\": null, \"a\": [1]}", "{\"a\":[1],\"b\":null}"),
+            (
+                "struct",
+                "{\"b\": null, \"a\": [1]}",
+                "{\"a\":[1],\"b\":null}",
+            ),
             ("file", "any", "n"),
         ] {
             assert_eq!(value(ty, text).as_deref(), Ok(expected), "{ty}");
@@ -211,14 +292,46 @@ mod tests {
     fn output_that_copilot_refuses_is_refused() {
         let long = "x".repeat(1025);
         for (ty, text, why) in [
-            ("integer", "4.2", "`n` holds `4.2`, which is not a whole number such as `21`"),
-            ("integer", "5\r\n", "`n` holds `5\r`, which is not a whole number such as `21`"),
-            ("boolean", "yes", "`n` holds `yes`, which is not `true` or `false`"),
-            ("datetime", "2030-01-31 12:00:00Z", "`n` holds `2030-01-31 12:00:00Z`, which is not a time such as `2030-01-31T12:00:00Z`"),
-            ("duration", "1d", "`n` holds `1d`, which is not a duration such as `1h30m0s`"),
-            ("struct", "[1]", "`n` holds `[1]`, which is not a JSON object such as `{\"a\": 1}`"),
-            ("string", &long, "`n` has 1025 bytes; copilot takes at most 1024 of what is not a file: declare it as `file`, or write less"),
-            ("directory", "x", "`/var/outputs/n` is a file, and `n` is declared as a directory"),
+            (
+                "integer",
+                "4.2",
+                "`n` holds `4.2`, which is not a whole number such as `21`",
+            ),
+            (
+                "integer",
+                "5\r\n",
+                "`n` holds `5\r`, which is not a whole number such as `21`",
+            ),
+            (
+                "boolean",
+                "yes",
+                "`n` holds `yes`, which is not `true` or `false`",
+            ),
+            (
+                "datetime",
+                "2030-01-31 12:00:00Z",
+                "`n` holds `2030-01-31 12:00:00Z`, which is not a time such as `2030-01-31T12:00:00Z`",
+            ),
+            (
+                "duration",
+                "1d",
+                "`n` holds `1d`, which is not a duration such as `1h30m0s`",
+            ),
+            (
+                "struct",
+                "[1]",
+                "`n` holds `[1]`, which is not a JSON object such as `{\"a\": 1}`",
+            ),
+            (
+                "string",
+                &long,
+                "`n` has 1025 bytes; copilot takes at most 1024 of what is not a file: declare it as `file`, or write less",
+            ),
+            (
+                "directory",
+                "x",
+                "`/var/outputs/n` is a file, and `n` is declared as a directory",
+            ),
         ] {
             assert_eq!(value(ty, text).unwrap_err(), why);
         }
@@ -227,19 +340,38 @@ mod tests {
 
     #[test]
     fn output_file_may_have_an_extension_when_unambiguous() {
-        assert_eq!(taken(&[("n.bin", "x"), ("m", "y")], "file"), Ok(OutputValue::Path("n.bin".into())));
-        assert_eq!(taken(&[("n", "1"), ("n.txt", "2")], "integer"), Ok(OutputValue::Value(json!(1))));
-        assert_eq!(taken(&[("n.a", "x"), ("n.b", "y")], "file").unwrap_err(), "`n` could be each of `n.a`, `n.b`: leave one of them");
-        assert_eq!(taken(&[("n/a", "x")], "directory"), Ok(OutputValue::Path("n".into())));
-        assert_eq!(taken(&[("n/a", "x")], "integer").unwrap_err(), "`/var/outputs/n` is a directory, and `n` is declared as `integer`");
+        assert_eq!(
+            taken(&[("n.bin", "x"), ("m", "y")], "file"),
+            Ok(OutputValue::Path("n.bin".into()))
+        );
+        assert_eq!(
+            taken(&[("n", "1"), ("n.txt", "2")], "integer"),
+            Ok(OutputValue::Value(json!(1)))
+        );
+        assert_eq!(
+            taken(&[("n.a", "x"), ("n.b", "y")], "file").unwrap_err(),
+            "`n` could be each of `n.a`, `n.b`: leave one of them"
+        );
+        assert_eq!(
+            taken(&[("n/a", "x")], "directory"),
+            Ok(OutputValue::Path("n".into()))
+        );
+        assert_eq!(
+            taken(&[("n/a", "x")], "integer").unwrap_err(),
+            "`/var/outputs/n` is a directory, and `n` is declared as `integer`"
+        );
     }
 
     #[test]
     fn missing_output_names_the_file_that_was_written_instead() {
-        let declared = BTreeMap::from([("count".to_owned(), Type::Integer), ("model".to_owned(), Type::File)]);
+        let declared = BTreeMap::from([
+            ("count".to_owned(), Type::Integer),
+            ("model".to_owned(), Type::File),
+        ]);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("cuont"), "1").unwrap();
-        let problems = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
+        let problems =
+            outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
         assert_eq!(
             problems,
             [
@@ -255,8 +387,12 @@ mod tests {
         std::fs::create_dir(folder.path().join("n")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("n/latest")).unwrap();
         let declared = BTreeMap::from([("n".to_owned(), Type::Directory)]);
-        let problems = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
-        assert_eq!(problems, ["`/out/n/latest` is a symbolic link, which copilot does not support: write a file"]);
+        let problems =
+            outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
+        assert_eq!(
+            problems,
+            ["`/out/n/latest` is a symbolic link, which copilot does not support: write a file"]
+        );
     }
 
     proptest::proptest! {

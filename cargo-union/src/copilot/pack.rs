@@ -30,18 +30,35 @@ pub fn pack(entries: &[InputFile], to: impl Write) -> io::Result<()> {
             header
         };
         match what {
-            InputFileKind::Folder => archive.append_data(&mut header(EntryType::Directory, 0), format!("{path}/"), io::empty())?,
-            InputFileKind::Bytes(bytes) => archive.append_data(&mut header(EntryType::Regular, bytes.len() as u64), path, &bytes[..])?,
+            InputFileKind::Folder => archive.append_data(
+                &mut header(EntryType::Directory, 0),
+                format!("{path}/"),
+                io::empty(),
+            )?,
+            InputFileKind::Bytes(bytes) => archive.append_data(
+                &mut header(EntryType::Regular, bytes.len() as u64),
+                path,
+                &bytes[..],
+            )?,
             InputFileKind::File(from) => {
-                let with_path = |cause: io::Error| io::Error::new(cause.kind(), format!("`{}`: {cause}", from.display()));
+                let with_path = |cause: io::Error| {
+                    io::Error::new(cause.kind(), format!("`{}`: {cause}", from.display()))
+                };
                 let file = File::open(from).map_err(with_path)?;
                 let size = file.metadata().map_err(with_path)?.len();
                 // The next entry starts after the size in the header. A file that grows meanwhile must not exceed it, and
                 // one that shrinks would make the archive unreadable.
                 let mut content = file.take(size);
-                archive.append_data(&mut header(EntryType::Regular, size), path, io::BufReader::with_capacity(1 << 18, &mut content))?;
+                archive.append_data(
+                    &mut header(EntryType::Regular, size),
+                    path,
+                    io::BufReader::with_capacity(1 << 18, &mut content),
+                )?;
                 if content.limit() > 0 {
-                    return Err(with_path(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read")));
+                    return Err(with_path(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "it became shorter while it was read",
+                    )));
                 }
             }
         }
@@ -58,7 +75,9 @@ pub fn put(entries: &[InputFile]) -> Result<()> {
         let path = Path::new(path);
         match what {
             InputFileKind::Folder => fs::create_folder(path)?,
-            InputFileKind::Bytes(bytes) => std::fs::write(path, bytes).map_err(|cause| fs::unwritable(path, cause))?,
+            InputFileKind::Bytes(bytes) => {
+                std::fs::write(path, bytes).map_err(|cause| fs::unwritable(path, cause))?
+            }
             InputFileKind::File(from) => copy(from, path)?,
         }
     }
@@ -81,8 +100,15 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn pack_fails_when_a_file_becomes_shorter() {
         let from = Path::new("/sys/devices/system/cpu/online").to_owned();
-        let entry = InputFile { path: "/input".to_owned(), mode: 0o644, what: InputFileKind::File(from) };
+        let entry = InputFile {
+            path: "/input".to_owned(),
+            mode: 0o644,
+            what: InputFileKind::File(from),
+        };
         let error = pack(&[entry], io::sink()).unwrap_err();
-        assert!(error.to_string().contains("/sys/devices/system/cpu/online"), "{error}");
+        assert!(
+            error.to_string().contains("/sys/devices/system/cpu/online"),
+            "{error}"
+        );
     }
 }

@@ -49,11 +49,16 @@ impl InputLiteral {
         Ok(match (ty, value) {
             (Type::Optional(_), InputValue::Nothing) => Self::Nothing,
             (Type::Optional(inner), _) => Self::of(inner, value)?,
-            (Type::List(inner), InputValue::List(values)) => {
-                Self::List(values.iter().map(|element| Self::of(inner, element)).collect::<Result<_, _>>()?)
-            }
+            (Type::List(inner), InputValue::List(values)) => Self::List(
+                values
+                    .iter()
+                    .map(|element| Self::of(inner, element))
+                    .collect::<Result<_, _>>()?,
+            ),
             (Type::Map(inner), InputValue::Map(values)) => {
-                let entry = |(name, element): (&String, &InputValue)| Ok((file_name(name)?, Self::of(inner, element)?));
+                let entry = |(name, element): (&String, &InputValue)| {
+                    Ok((file_name(name)?, Self::of(inner, element)?))
+                };
                 Self::Map(values.iter().map(entry).collect::<Result<_, String>>()?)
             }
             _ => match ty.misfit(value) {
@@ -72,7 +77,9 @@ impl InputLiteral {
                 let (seconds, nanoseconds) = time::parse_datetime(text).ok_or_else(misfit)?;
                 Self::Datetime(seconds, nanoseconds)
             }
-            (Type::Duration, InputValue::Text(text)) => Self::Span(time::parse_duration(text).ok_or_else(misfit)?),
+            (Type::Duration, InputValue::Text(text)) => {
+                Self::Span(time::parse_duration(text).ok_or_else(misfit)?)
+            }
             (Type::Struct, _) => Self::Struct(as_json(value)),
             (Type::Float, InputValue::Integer(number)) => Self::Float(*number as f64),
             (_, InputValue::Float(number)) => Self::Float(*number),
@@ -106,7 +113,8 @@ impl InputLiteral {
             Self::Integer(number) => json!(number),
             Self::Float(number) => float(*number),
             // Go encodes a `time.Duration` as nanoseconds.
-            Self::Span(span) => u64::try_from(span.as_nanos()).map_or(serde_json::Value::Null, |nanoseconds| json!(nanoseconds)),
+            Self::Span(span) => u64::try_from(span.as_nanos())
+                .map_or(serde_json::Value::Null, |nanoseconds| json!(nanoseconds)),
             Self::Struct(value) => value.clone(),
             _ => json!(self.text()?),
         })
@@ -116,14 +124,19 @@ impl InputLiteral {
 /// The key of a map, which is used as a file name.
 fn file_name(name: &str) -> Result<String, String> {
     let fitting = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
-    fitting.then(|| name.to_owned()).ok_or_else(|| format!("the name `{name}` cannot be a file name"))
+    fitting
+        .then(|| name.to_owned())
+        .ok_or_else(|| format!("the name `{name}` cannot be a file name"))
 }
 
 fn path_of(ty: &Type, path: &str) -> Result<InputLiteral, String> {
     if path.contains("://") {
-        return Err(format!("`{path}` is an address, but a run on this machine takes local paths"));
+        return Err(format!(
+            "`{path}` is an address, but a run on this machine takes local paths"
+        ));
     }
-    let metadata = std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
+    let metadata =
+        std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
     match (ty, metadata.is_dir()) {
         (Type::File, false) => Ok(InputLiteral::File(path.into())),
         (Type::Directory, true) => Ok(InputLiteral::Folder(path.into())),
@@ -141,7 +154,10 @@ fn as_json(value: &InputValue) -> serde_json::Value {
         InputValue::Integer(number) => json!(number),
         InputValue::Float(number) => float(*number),
         InputValue::List(values) => values.iter().map(as_json).collect(),
-        InputValue::Map(values) => values.iter().map(|(name, value)| (name.clone(), as_json(value))).collect(),
+        InputValue::Map(values) => values
+            .iter()
+            .map(|(name, value)| (name.clone(), as_json(value)))
+            .collect(),
     }
 }
 
@@ -170,7 +186,11 @@ mod tests {
     #[test]
     fn input_literal_has_a_text_and_an_entry_in_the_list() {
         let fields = InputValue::Map(
-            [("b".to_owned(), InputValue::Float(2.0)), ("a".to_owned(), InputValue::List(vec![InputValue::Nothing]))].into(),
+            [
+                ("b".to_owned(), InputValue::Float(2.0)),
+                ("a".to_owned(), InputValue::List(vec![InputValue::Nothing])),
+            ]
+            .into(),
         );
         for (ty, given, file, listed) in [
             ("string", text(" a\n"), " a\n", r#"" a\n""#),
@@ -178,9 +198,19 @@ mod tests {
             ("integer", InputValue::Integer(-7), "-7", "-7"),
             ("float", InputValue::Integer(3), "3", "3"),
             ("float", InputValue::Float(0.25), "0.25", "0.25"),
-            ("datetime", text("2030-01-31T12:00:00.50+02:00"), "2030-01-31T10:00:00.5Z", r#""2030-01-31T10:00:00.5Z""#),
+            (
+                "datetime",
+                text("2030-01-31T12:00:00.50+02:00"),
+                "2030-01-31T10:00:00.5Z",
+                r#""2030-01-31T10:00:00.5Z""#,
+            ),
             ("duration", text("90m"), "1h30m0s", "5400000000000"),
-            ("struct", fields, r#"{"a":[null],"b":2}"#, r#"{"a":[null],"b":2}"#),
+            (
+                "struct",
+                fields,
+                r#"{"a":[null],"b":2}"#,
+                r#"{"a":[null],"b":2}"#,
+            ),
             ("optional[integer]", InputValue::Nothing, "null", "null"),
             ("optional[integer]", InputValue::Integer(1), "1", "1"),
         ] {
@@ -195,11 +225,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().to_str().unwrap();
         for (ty, given, why) in [
-            ("integer", text("abc"), "`\"abc\"` is not a whole number".to_owned()),
-            ("list[integer]", InputValue::List(vec![InputValue::Bool(true)]), "`true` is not a whole number".to_owned()),
-            ("file", text(here), format!("`{here}` is a directory, not a file")),
-            ("file", text("/no/such/file"), "`/no/such/file` cannot be read: No such file or directory (os error 2)".to_owned()),
-            ("directory", text("s3://a/b"), "`s3://a/b` is an address, but a run on this machine takes local paths".to_owned()),
+            (
+                "integer",
+                text("abc"),
+                "`\"abc\"` is not a whole number".to_owned(),
+            ),
+            (
+                "list[integer]",
+                InputValue::List(vec![InputValue::Bool(true)]),
+                "`true` is not a whole number".to_owned(),
+            ),
+            (
+                "file",
+                text(here),
+                format!("`{here}` is a directory, not a file"),
+            ),
+            (
+                "file",
+                text("/no/such/file"),
+                "`/no/such/file` cannot be read: No such file or directory (os error 2)".to_owned(),
+            ),
+            (
+                "directory",
+                text("s3://a/b"),
+                "`s3://a/b` is an address, but a run on this machine takes local paths".to_owned(),
+            ),
             (
                 "map[integer]",
                 InputValue::Map([("../x".to_owned(), InputValue::Integer(1))].into()),
@@ -208,6 +258,9 @@ mod tests {
         ] {
             assert_eq!(value(ty, &given).unwrap_err(), why);
         }
-        assert_eq!(value("directory", &text(here)).unwrap(), InputLiteral::Folder(here.into()));
+        assert_eq!(
+            value("directory", &text(here)).unwrap(),
+            InputLiteral::Folder(here.into())
+        );
     }
 }

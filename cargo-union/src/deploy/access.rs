@@ -21,29 +21,48 @@ const NEEDS: &str = "Make the repository public, or give the cluster a pull secr
 ///
 /// # Errors
 /// With `--require-public`: `ImagePrivate`, and the error of a registry that cannot be queried.
-pub(crate) async fn check(register: &RegisterOptions, spec: &Spec, images: BTreeSet<PinnedRef>, reporter: &dyn Reporter) -> Result<()> {
+pub(crate) async fn check(
+    register: &RegisterOptions,
+    spec: &Spec,
+    images: BTreeSet<PinnedRef>,
+    reporter: &dyn Reporter,
+) -> Result<()> {
     if images.is_empty() {
         return Ok(());
     }
-    let anonymous = &clients::anonymous_registry(&register.options.scope, spec, register.options.jobs);
-    let queries = stream::iter(&images).map(|image| async move { (image, anonymous.can_pull(image).await) });
+    let anonymous =
+        &clients::anonymous_registry(&register.options.scope, spec, register.options.jobs);
+    let queries =
+        stream::iter(&images).map(|image| async move { (image, anonymous.can_pull(image).await) });
     let mut private = Vec::new();
-    for (image, can_pull) in queries.buffered(register.options.jobs).collect::<Vec<_>>().await {
+    for (image, can_pull) in queries
+        .buffered(register.options.jobs)
+        .collect::<Vec<_>>()
+        .await
+    {
         match can_pull {
             Ok(true) => {}
             Ok(false) => private.push(image.to_string()),
             Err(error) if register.require_public => return Err(error.into()),
-            Err(error) => reporter.warning(&format!("{}\n  = help: {NEEDS}", error.chain().join(": "))),
+            Err(error) => {
+                reporter.warning(&format!("{}\n  = help: {NEEDS}", error.chain().join(": ")))
+            }
         }
     }
     if private.is_empty() {
         return Ok(());
     }
     let verb = if private.len() == 1 { "is" } else { "are" };
-    let what = format!("{} {verb} private: a cluster without a login cannot pull", words::list(&private));
+    let what = format!(
+        "{} {verb} private: a cluster without a login cannot pull",
+        words::list(&private)
+    );
     if register.require_public {
         return Err(Error::new(Code::ImagePrivate, what).help(NEEDS).into());
     }
-    reporter.warning(&format!("[{}] {what}\n  = help: {NEEDS}", Code::ImagePrivate));
+    reporter.warning(&format!(
+        "[{}] {what}\n  = help: {NEEDS}",
+        Code::ImagePrivate
+    ));
     Ok(())
 }

@@ -37,19 +37,33 @@ pub(crate) struct TaskRegistration<'a> {
 impl TaskRegistration<'_> {
     /// The identity of the task at the backend.
     pub(crate) fn named(&self) -> TaskIdent<'_> {
-        TaskIdent { package: self.package, task: self.source.task, scope: &self.scope, name: &self.source.name }
+        TaskIdent {
+            package: self.package,
+            task: self.source.task,
+            scope: &self.scope,
+            name: &self.source.name,
+        }
     }
 }
 
 /// Combines a task with its resolved image; `image` is the reference that a node pulls.
-fn task_source<'a>(task: &'a Task, name: String, interface: Interface, image: String, resolved: &ResolvedImage) -> TaskSource<'a> {
+fn task_source<'a>(
+    task: &'a Task,
+    name: String,
+    interface: Interface,
+    image: String,
+    resolved: &ResolvedImage,
+) -> TaskSource<'a> {
     TaskSource {
         task,
         name,
         interface,
         image,
         image_key: resolved.key.to_string(),
-        entrypoint: EffectiveConfig::of(&resolved.chain).entrypoint.unwrap_or_default().to_vec(),
+        entrypoint: EffectiveConfig::of(&resolved.chain)
+            .entrypoint
+            .unwrap_or_default()
+            .to_vec(),
         program: program(task),
         launcher: resolved.launcher,
         over_entrypoint: resolved.is_remote(),
@@ -70,9 +84,16 @@ pub(crate) fn check_registries(package: &UnionPackage, selected: &[String]) -> R
     if without_registry.is_empty() {
         return Ok(());
     }
-    let noun = if without_registry.len() == 1 { "image" } else { "images" };
+    let noun = if without_registry.len() == 1 {
+        "image"
+    } else {
+        "images"
+    };
     let names = words::list(&without_registry);
-    let what = format!("no registry is set for {noun} {names} of package `{}`, and a cluster has to pull from one", package.name());
+    let what = format!(
+        "no registry is set for {noun} {names} of package `{}`, and a cluster has to pull from one",
+        package.name()
+    );
     Err(Error::new(Code::RegistryMissing, what).into())
 }
 
@@ -89,7 +110,11 @@ pub(crate) struct TaskIdent<'a> {
 impl std::fmt::Display for TaskIdent<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "task `{}` of package `{}`", self.task.key, self.package)?;
-        if self.task.origin == Origin::Default { Ok(()) } else { write!(f, " ({})", self.task.origin) }
+        if self.task.origin == Origin::Default {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.task.origin)
+        }
     }
 }
 
@@ -101,8 +126,13 @@ pub(crate) fn check_collisions<'a>(tasks: impl IntoIterator<Item = TaskIdent<'a>
     let mut known: BTreeMap<(&ProjectDomain, &str), TaskIdent<'_>> = BTreeMap::new();
     for task in tasks {
         if let Some(first) = known.insert((task.scope, task.name), task) {
-            let what = format!("two tasks would be `{}` in {}/{}", task.name, task.scope.project, task.scope.domain);
-            return Err(Error::new(Code::TasksCollide, what).because(format!("{first} and {task}")).into());
+            let what = format!(
+                "two tasks would be `{}` in {}/{}",
+                task.name, task.scope.project, task.scope.domain
+            );
+            return Err(Error::new(Code::TasksCollide, what)
+                .because(format!("{first} and {task}"))
+                .into());
         }
     }
     Ok(())
@@ -119,8 +149,15 @@ pub(crate) fn declared_name(task: &Task) -> Option<&str> {
 }
 
 /// The selected tasks of a package; all of them if `selected` is empty.
-pub(crate) fn tasks<'a>(package: &'a UnionPackage, selected: &'a [String]) -> impl Iterator<Item = &'a Task> {
-    package.spec.tasks.values().filter(|task| selected.is_empty() || selected.contains(&task.key))
+pub(crate) fn tasks<'a>(
+    package: &'a UnionPackage,
+    selected: &'a [String],
+) -> impl Iterator<Item = &'a Task> {
+    package
+        .spec
+        .tasks
+        .values()
+        .filter(|task| selected.is_empty() || selected.contains(&task.key))
 }
 
 /// The registrations of the selected tasks of a package. Without a `version` it is derived from all tasks of the package.
@@ -134,8 +171,12 @@ pub(crate) fn registrables<'a>(
     version: Option<&TaskVersionHash>,
     selected: &'a [String],
 ) -> Result<Vec<TaskRegistration<'a>>> {
-    let version = version.cloned().unwrap_or_else(|| derive_version(package, &built.plan.resolved));
-    tasks(package, selected).map(|task| task_registration(package, built, task, scope, &version)).collect()
+    let version = version
+        .cloned()
+        .unwrap_or_else(|| derive_version(package, &built.plan.resolved));
+    tasks(package, selected)
+        .map(|task| task_registration(package, built, task, scope, &version))
+        .collect()
 }
 
 fn task_registration<'a>(
@@ -146,8 +187,18 @@ fn task_registration<'a>(
     version: &TaskVersionHash,
 ) -> Result<TaskRegistration<'a>> {
     let resolved = resolved_image(&built.plan.resolved, task);
-    let image = built.images.iter().find(|image| image.planned.image == resolved.name).expect("the images of chosen tasks are chosen");
-    let description = task.bin.as_ref().and_then(|bin| image.record.interfaces.get(&bin.value).map(|line| Description::read(bin, line)));
+    let image = built
+        .images
+        .iter()
+        .find(|image| image.planned.image == resolved.name)
+        .expect("the images of chosen tasks are chosen");
+    let description = task.bin.as_ref().and_then(|bin| {
+        image
+            .record
+            .interfaces
+            .get(&bin.value)
+            .map(|line| Description::read(bin, line))
+    });
     let (described_name, interface) = match (task.kind.value, description.transpose()?) {
         (TaskKind::Container, _) => (None, Interface::of_manifest(task)),
         (TaskKind::Rust, Some(description)) => (Some(description.task), description.interface),
@@ -155,12 +206,22 @@ fn task_registration<'a>(
     };
     let problems = validate_triggers(task, &interface);
     if !problems.is_empty() {
-        let error = Error::new(Code::TriggerUnfit, format!("could not take over the triggers of task `{}`", task.key));
+        let error = Error::new(
+            Code::TriggerUnfit,
+            format!("could not take over the triggers of task `{}`", task.key),
+        );
         return Err(error.because(problems.join("; ")).into());
     }
-    let name = declared_name(task).map(str::to_owned).or(described_name).expect("a binary that described itself has named its task");
+    let name = declared_name(task)
+        .map(str::to_owned)
+        .or(described_name)
+        .expect("a binary that described itself has named its task");
     // An image without a digest is allowed only with `--allow-unpinned`.
-    let reference = image.record.pinned.clone().unwrap_or_else(|| image.record.location.clone());
+    let reference = image
+        .record
+        .pinned
+        .clone()
+        .unwrap_or_else(|| image.record.location.clone());
     Ok(TaskRegistration {
         package: package.name(),
         scope: scope.clone(),
@@ -170,9 +231,14 @@ fn task_registration<'a>(
 }
 
 fn missing_interface(task: &Task, image: &str) -> Error {
-    Error::new(Code::DescriptionInvalid, format!("the interface of task `{}` is not known", task.key))
-        .because(format!("its binary cannot run on this host, and image `{image}` has no interface label"))
-        .help("Build the image once on a machine that its binaries run on.")
+    Error::new(
+        Code::DescriptionInvalid,
+        format!("the interface of task `{}` is not known", task.key),
+    )
+    .because(format!(
+        "its binary cannot run on this host, and image `{image}` has no interface label"
+    ))
+    .help("Build the image once on a machine that its binaries run on.")
 }
 
 /// The version of all tasks of a package, independent of the selection. It does not depend on the result of a compile: the
@@ -181,7 +247,9 @@ fn derive_version(package: &UnionPackage, images: &[ResolvedImage]) -> TaskVersi
     let source = |task| {
         let resolved = resolved_image(images, task);
         let name = declared_name(task).unwrap_or(&task.key).to_owned();
-        let image = resolved.reference().map_or_else(|| resolved.tag.clone(), |reference| reference.to_string());
+        let image = resolved
+            .reference()
+            .map_or_else(|| resolved.tag.clone(), |reference| reference.to_string());
         task_source(task, name, Interface::of_manifest(task), image, resolved)
     };
     let sources: Vec<TaskSource<'_>> = package.spec.tasks.values().map(source).collect();
@@ -189,10 +257,16 @@ fn derive_version(package: &UnionPackage, images: &[ResolvedImage]) -> TaskVersi
 }
 
 fn resolved_image<'a>(images: &'a [ResolvedImage], task: &Task) -> &'a ResolvedImage {
-    images.iter().find(|resolved| resolved.name == task.image.value).expect("a valid task names an image of its package")
+    images
+        .iter()
+        .find(|resolved| resolved.name == task.image.value)
+        .expect("a valid task names an image of its package")
 }
 
 /// The path of a task's binary in its image; empty for a task without one.
 pub(crate) fn program(task: &Task) -> String {
-    task.bin.as_ref().map(|bin| format!("{BINARIES}/{}", bin.value)).unwrap_or_default()
+    task.bin
+        .as_ref()
+        .map(|bin| format!("{BINARIES}/{}", bin.value))
+        .unwrap_or_default()
 }

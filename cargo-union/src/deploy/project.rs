@@ -22,7 +22,10 @@ use crate::sys::words;
 ///
 /// # Errors
 /// `ProjectMissing`, `BackendMissing`, `UsageInvalid` for packages of several projects; problems of the manifests.
-pub(crate) async fn open_project(options: &WorkspaceOptions, reporter: &Arc<dyn Reporter>) -> Result<(Client, ProjectDomain)> {
+pub(crate) async fn open_project(
+    options: &WorkspaceOptions,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(Client, ProjectDomain)> {
     let (config, project) = match LoadedWorkspace::open(options, &**reporter).await {
         Ok(session) => {
             let project = shared_project(&session)?;
@@ -35,7 +38,10 @@ pub(crate) async fn open_project(options: &WorkspaceOptions, reporter: &Arc<dyn 
         }
         Err(error) => return Err(error),
     };
-    Ok((backend::client(&options.backend, &config, false, reporter)?, project))
+    Ok((
+        backend::client(&options.backend, &config, false, reporter)?,
+        project,
+    ))
 }
 
 fn has_no_package(error: &PipelineError) -> bool {
@@ -43,15 +49,30 @@ fn has_no_package(error: &PipelineError) -> bool {
 }
 
 fn shared_project(session: &LoadedWorkspace) -> Result<ProjectDomain> {
-    let projects = session.packages.iter().map(|declared| context::project_domain(declared, &session.backend));
+    let projects = session
+        .packages
+        .iter()
+        .map(|declared| context::project_domain(declared, &session.backend));
     let mut projects = projects.collect::<Result<BTreeSet<ProjectDomain>, Error>>()?;
-    let first = projects.pop_first().expect("a loaded workspace has a package");
+    let first = projects
+        .pop_first()
+        .expect("a loaded workspace has a package");
     if projects.is_empty() {
         return Ok(first);
     }
-    let names = std::iter::once(&first).chain(&projects).map(|project| format!("{}/{}", project.project, project.domain));
-    let error = Error::new(Code::UsageInvalid, format!("the chosen packages are of several projects: {}", words::list(names)));
-    Err(error.help("Choose one with `-p`, or with `--project` and `--domain`.").into())
+    let names = std::iter::once(&first)
+        .chain(&projects)
+        .map(|project| format!("{}/{}", project.project, project.domain));
+    let error = Error::new(
+        Code::UsageInvalid,
+        format!(
+            "the chosen packages are of several projects: {}",
+            words::list(names)
+        ),
+    );
+    Err(error
+        .help("Choose one with `-p`, or with `--project` and `--domain`.")
+        .into())
 }
 
 /// The project and domain of flags, variables and the Flyte config; `None` when they lack one of the two.
@@ -59,5 +80,13 @@ fn configured_project(options: &WorkspaceOptions, config: &FlyteConfig) -> Optio
     let overrides = backend::last_resorts(config, options.overrides.clone());
     let project = overrides.said("project")?.to_owned();
     let domain = overrides.said("domain")?.to_owned();
-    Some(ProjectDomain { org: config.org.as_ref().map(|org| org.value.clone()).unwrap_or_default(), project, domain })
+    Some(ProjectDomain {
+        org: config
+            .org
+            .as_ref()
+            .map(|org| org.value.clone())
+            .unwrap_or_default(),
+        project,
+        domain,
+    })
 }

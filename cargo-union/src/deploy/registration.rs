@@ -10,7 +10,9 @@ use super::options::RegisterOptions;
 use super::{TaskIdent, TaskRegistration, access, requests, working_tree};
 use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
-use crate::flyte::register::{RegistrationAction, RegistrationPlan, apply_registration, plan_registration, unseen};
+use crate::flyte::register::{
+    RegistrationAction, RegistrationPlan, apply_registration, plan_registration, unseen,
+};
 use crate::flyte::version::TaskVersionHash;
 use crate::flyte::{console, project};
 use crate::image::plan::ImageAction;
@@ -62,31 +64,55 @@ pub(crate) struct PreparedTasks<'a> {
 ///
 /// # Errors
 /// Those of [`prepare_tasks`]; `VersionInvalid`, `TreeDirty`, `BackendMissing`; problems of the manifests.
-pub(crate) async fn register_tasks(options: &RegisterOptions, reporter: &Arc<dyn Reporter>) -> Result<RegistrationOutcome> {
-    let version = options.version.as_deref().map(TaskVersionHash::chosen).transpose()?;
+pub(crate) async fn register_tasks(
+    options: &RegisterOptions,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RegistrationOutcome> {
+    let version = options
+        .version
+        .as_deref()
+        .map(TaskVersionHash::chosen)
+        .transpose()?;
     let workspace_options = &options.options.scope;
     let session = LoadedWorkspace::open_with_cache(workspace_options, &**reporter).await?;
     if options.require_clean {
-        working_tree::check_clean(&session.workspace.root, &workspace_options.cargo.environment).await?;
+        working_tree::check_clean(
+            &session.workspace.root,
+            &workspace_options.cargo.environment,
+        )
+        .await?;
     }
     let client = create_client(options, &session, reporter)?;
     let client = client.as_ref();
-    let PreparedTasks { packages, tasks } = prepare_tasks(options, &session, version.as_ref(), client, reporter).await?;
+    let PreparedTasks { packages, tasks } =
+        prepare_tasks(options, &session, version.as_ref(), client, reporter).await?;
     let registrations = tasks.iter().map(|task| async {
         let result = register_task(options, client, task, &**reporter).await;
         task_outcome(client, task, result)
     });
-    let tasks = stream::iter(registrations).buffered(options.options.jobs).collect().await;
+    let tasks = stream::iter(registrations)
+        .buffered(options.options.jobs)
+        .collect()
+        .await;
     Ok(RegistrationOutcome { packages, tasks })
 }
 
 /// A client of the backend; `None` in a dry run without a configured backend.
-fn create_client(options: &RegisterOptions, session: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<Option<Client>> {
+fn create_client(
+    options: &RegisterOptions,
+    session: &LoadedWorkspace,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Option<Client>> {
     if options.options.dry && session.backend.endpoint.is_none() {
         reporter.note("no backend is configured, so the requests are those for one that has none of the tasks");
         return Ok(None);
     }
-    Ok(Some(backend::client(&options.options.scope.backend, &session.backend, false, reporter)?))
+    Ok(Some(backend::client(
+        &options.options.scope.backend,
+        &session.backend,
+        false,
+        reporter,
+    )?))
 }
 
 /// Builds and publishes the images of the chosen tasks, and checks everything that can be checked before the first
@@ -104,38 +130,74 @@ pub(crate) async fn prepare_tasks<'a>(
 ) -> Result<PreparedTasks<'a>> {
     let build = &options.options;
     let scopes = check_declarations(options, session)?;
-    let snapshot = Snapshot::take(&build.scope.cargo, &session.workspace, &build.scope.cache, &**reporter).await?;
+    let snapshot = Snapshot::take(
+        &build.scope.cargo,
+        &session.workspace,
+        &build.scope.cache,
+        &**reporter,
+    )
+    .await?;
     // A missing project is reported before the compile, not after it.
     let check_projects = async {
         let projects: BTreeSet<&ProjectDomain> = scopes.iter().collect();
-        let checks = projects.into_iter().filter_map(|scope| client.map(|client| project::check(client, scope)));
+        let checks = projects
+            .into_iter()
+            .filter_map(|scope| client.map(|client| project::check(client, scope)));
         Ok(try_join_all(checks).await?)
     };
-    let (plan, _) = try_join(BuildPlan::compute(build, session, &snapshot, reporter), check_projects).await?;
+    let (plan, _) = try_join(
+        BuildPlan::compute(build, session, &snapshot, reporter),
+        check_projects,
+    )
+    .await?;
     let packages = execute(build, session, &snapshot, plan, reporter).await?;
     let mut tasks = Vec::new();
     for ((declared, package), scope) in session.packages.iter().zip(&packages).zip(&scopes) {
-        tasks.extend(super::registrables(declared, package, scope, version, &build.tasks)?);
-        access::check(options, &declared.spec, published_images(package), &**reporter).await?;
+        tasks.extend(super::registrables(
+            declared,
+            package,
+            scope,
+            version,
+            &build.tasks,
+        )?);
+        access::check(
+            options,
+            &declared.spec,
+            published_images(package),
+            &**reporter,
+        )
+        .await?;
     }
     super::check_collisions(tasks.iter().map(TaskRegistration::named))?;
     Ok(PreparedTasks { packages, tasks })
 }
 
 /// Checks what the manifests alone say of the chosen tasks, and returns the project and domain of each package.
-fn check_declarations(options: &RegisterOptions, session: &LoadedWorkspace) -> Result<Vec<ProjectDomain>> {
+fn check_declarations(
+    options: &RegisterOptions,
+    session: &LoadedWorkspace,
+) -> Result<Vec<ProjectDomain>> {
     let chosen = &options.options.tasks;
     let mut scopes = Vec::new();
     for declared in &session.packages {
         super::check_registries(declared, chosen)?;
         scopes.push(project_domain(declared, &session.backend)?);
     }
-    let idents = session.packages.iter().zip(&scopes).flat_map(|(declared, scope)| {
-        super::tasks(declared, chosen).filter_map(move |task| {
-            let name = super::declared_name(task)?;
-            Some(TaskIdent { package: &declared.package.name, task, scope, name })
-        })
-    });
+    let idents = session
+        .packages
+        .iter()
+        .zip(&scopes)
+        .flat_map(|(declared, scope)| {
+            super::tasks(declared, chosen).filter_map(move |task| {
+                let name = super::declared_name(task)?;
+                Some(TaskIdent {
+                    package: &declared.package.name,
+                    task,
+                    scope,
+                    name,
+                })
+            })
+        });
     super::check_collisions(idents)?;
     Ok(scopes)
 }
@@ -143,13 +205,24 @@ fn check_declarations(options: &RegisterOptions, session: &LoadedWorkspace) -> R
 /// The images of a package that its registry has, which in a dry run are those of earlier builds. Images of the remote
 /// builder are left out: its clusters can pull them.
 fn published_images(package: &PackageOutcome) -> BTreeSet<PinnedRef> {
-    let is_published = |image: &&ImageOutcome| image.sent > 0 || image.adopted || image.planned.action == ImageAction::Reuse;
+    let is_published = |image: &&ImageOutcome| {
+        image.sent > 0 || image.adopted || image.planned.action == ImageAction::Reuse
+    };
     let reference = |image: &ImageOutcome| {
-        let resolved = package.plan.resolved.iter().find(|resolved| resolved.name == image.planned.image)?;
+        let resolved = package
+            .plan
+            .resolved
+            .iter()
+            .find(|resolved| resolved.name == image.planned.image)?;
         let reference = resolved.reference().filter(|_| !resolved.is_remote())?;
         Some(reference.repository.pinned(image.record.digest?))
     };
-    package.images.iter().filter(is_published).filter_map(reference).collect()
+    package
+        .images
+        .iter()
+        .filter(is_published)
+        .filter_map(reference)
+        .collect()
 }
 
 /// Plans and sends one task, and writes its request with `--output`. A dry run sends nothing; without a client, the plan
@@ -165,7 +238,16 @@ pub(crate) async fn register_task(
 ) -> Result<RegistrationPlan, Error> {
     let dry_run = options.options.dry;
     let plan = match client {
-        Some(client) => plan_registration(client, &task.source, &task.scope, &task.version, options.replace).await?,
+        Some(client) => {
+            plan_registration(
+                client,
+                &task.source,
+                &task.scope,
+                &task.version,
+                options.replace,
+            )
+            .await?
+        }
         None => unseen(&task.source, &task.scope, &task.version),
     };
     if let Some(client) = client.filter(|_| !dry_run) {
@@ -174,23 +256,42 @@ pub(crate) async fn register_task(
     if let Some(directory) = &options.requests {
         requests::write_request(directory, task, &plan)?;
     }
-    report_task(&plan, &task.source.name, task_page(client, task), dry_run, reporter);
+    report_task(
+        &plan,
+        &task.source.name,
+        task_page(client, task),
+        dry_run,
+        reporter,
+    );
     Ok(plan)
 }
 
-fn report_task(plan: &RegistrationPlan, name: &str, page: Option<String>, dry_run: bool, reporter: &dyn Reporter) {
+fn report_task(
+    plan: &RegistrationPlan,
+    name: &str,
+    page: Option<String>,
+    dry_run: bool,
+    reporter: &dyn Reporter,
+) {
     let verb = match (plan.state, dry_run) {
         (RegistrationAction::Unchanged, _) => "Unchanged",
         (_, true) => "Would send",
         (RegistrationAction::Replaced, false) => "Replaced",
         (_, false) => "Registered",
     };
-    let suffix = page.as_ref().map(|page| format!(" {page}")).unwrap_or_default();
+    let suffix = page
+        .as_ref()
+        .map(|page| format!(" {page}"))
+        .unwrap_or_default();
     reporter.status(verb, &format!("{name} {}{suffix}", plan.version));
-    if let (RegistrationAction::Unchanged | RegistrationAction::Replaced, Some(latest)) = (plan.state, plan.latest.as_ref())
+    if let (RegistrationAction::Unchanged | RegistrationAction::Replaced, Some(latest)) =
+        (plan.state, plan.latest.as_ref())
         && *latest != plan.version
     {
-        reporter.note(&format!("version {} of `{name}` is not its latest, which is {latest}", plan.version));
+        reporter.note(&format!(
+            "version {} of `{name}` is not its latest, which is {latest}",
+            plan.version
+        ));
     }
     if let Some(page) = page.filter(|_| plan.leaves_triggers) {
         reporter.warning(&format!(
@@ -204,7 +305,11 @@ fn task_page(client: Option<&Client>, task: &TaskRegistration<'_>) -> Option<Str
     client.map(|client| console::task(&client.endpoint(), &task.scope, &task.source.name))
 }
 
-fn task_outcome(client: Option<&Client>, task: &TaskRegistration<'_>, result: Result<RegistrationPlan, Error>) -> TaskOutcome {
+fn task_outcome(
+    client: Option<&Client>,
+    task: &TaskRegistration<'_>,
+    result: Result<RegistrationPlan, Error>,
+) -> TaskOutcome {
     TaskOutcome {
         package: task.package.to_owned(),
         task: task.source.task.key.clone(),

@@ -12,7 +12,11 @@ use crate::sys::fs;
 ///
 /// # Errors
 /// `FileUnwritable`, `DiskFull`.
-pub(super) fn write_request(directory: &Path, task: &TaskRegistration<'_>, plan: &RegistrationPlan) -> Result<()> {
+pub(super) fn write_request(
+    directory: &Path,
+    task: &TaskRegistration<'_>,
+    plan: &RegistrationPlan,
+) -> Result<()> {
     let directory = directory.join(&task.scope.project).join(&task.scope.domain);
     let (protobuf, json) = plan.files();
     for (extension, content) in [("pb", protobuf), ("json", json.into_bytes())] {

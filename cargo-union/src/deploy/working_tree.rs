@@ -15,10 +15,15 @@ const SHOWN: usize = 10;
 /// # Errors
 /// `TreeDirty`, also when git cannot read the working tree; `ToolMissing`.
 pub(super) async fn check_clean(directory: &Path, environment: &Environment) -> Result<()> {
-    let dirty = |what: &str| Error::new(Code::TreeDirty, format!("`{}` {what}", directory.display()));
+    let dirty =
+        |what: &str| Error::new(Code::TreeDirty, format!("`{}` {what}", directory.display()));
     let mut git = ProcessCommand::new("git", directory, environment);
     git.args(["status", "--porcelain", "--", "."]);
-    let status = git.output().await?.success().map_err(|cause| dirty("is not a git working tree that can be read").because(cause))?;
+    let status = git
+        .output()
+        .await?
+        .success()
+        .map_err(|cause| dirty("is not a git working tree that can be read").because(cause))?;
     let status = String::from_utf8_lossy(&status);
     if status.trim().is_empty() {
         return Ok(());

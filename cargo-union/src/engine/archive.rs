@@ -13,7 +13,12 @@ use crate::image::layer::{BlobLocation, Descriptor, LocalBlob};
 use crate::sys::digest::Digest;
 
 /// Writes an image for one platform. Layers that are not in `blobs` are listed, but not included.
-pub(super) fn write(to: impl Write, platform: &PlatformImage, name: &str, blobs: &[LocalBlob]) -> io::Result<()> {
+pub(super) fn write(
+    to: impl Write,
+    platform: &PlatformImage,
+    name: &str,
+    blobs: &[LocalBlob],
+) -> io::Result<()> {
     let mut archive = ImageArchive::new(to);
     archive.bytes("manifest.json", &list(platform, name))?;
     blobs.iter().try_for_each(|blob| archive.blob(blob))?;
@@ -22,7 +27,11 @@ pub(super) fn write(to: impl Write, platform: &PlatformImage, name: &str, blobs:
 
 /// The text of `manifest.json`: config and layers of an image, and its name.
 pub fn list(platform: &PlatformImage, name: &str) -> Vec<u8> {
-    let layers: Vec<String> = platform.layers.iter().map(|layer| blob_path(&layer.blob.descriptor)).collect();
+    let layers: Vec<String> = platform
+        .layers
+        .iter()
+        .map(|layer| blob_path(&layer.blob.descriptor))
+        .collect();
     json!([{ "Config": blob_path(&platform.config.descriptor), "RepoTags": [name], "Layers": layers }]).to_string().into_bytes()
 }
 
@@ -50,17 +59,29 @@ impl<W: Write> ImageArchive<W> {
             BlobLocation::Memory(bytes) => self.bytes(&path, bytes),
             BlobLocation::File(file) => {
                 let file = File::open(file)?;
-                let damaged =
-                    || io::Error::new(io::ErrorKind::InvalidData, format!("blob {} does not match its digest", blob.descriptor.digest));
+                let damaged = || {
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("blob {} does not match its digest", blob.descriptor.digest),
+                    )
+                };
                 // The header contains the size, so content of another size would corrupt the archive.
                 if file.metadata()?.len() != blob.descriptor.size {
                     return Err(damaged());
                 }
-                let mut content = VerifyingReader { file: file.take(blob.descriptor.size), hash: Sha256::new() };
+                let mut content = VerifyingReader {
+                    file: file.take(blob.descriptor.size),
+                    hash: Sha256::new(),
+                };
                 let buffered = io::BufReader::with_capacity(1 << 18, &mut content);
-                self.0.append_data(&mut header(blob.descriptor.size), path, buffered)?;
+                self.0
+                    .append_data(&mut header(blob.descriptor.size), path, buffered)?;
                 // After an error the end of the archive is missing, so readers reject it.
-                if Digest::from_hasher(content.hash) == blob.descriptor.digest { Ok(()) } else { Err(damaged()) }
+                if Digest::from_hasher(content.hash) == blob.descriptor.digest {
+                    Ok(())
+                } else {
+                    Err(damaged())
+                }
             }
         }
     }
@@ -70,7 +91,8 @@ impl<W: Write> ImageArchive<W> {
     /// # Errors
     /// When the archive cannot be written.
     pub fn bytes(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.0.append_data(&mut header(bytes.len() as u64), path, bytes)
+        self.0
+            .append_data(&mut header(bytes.len() as u64), path, bytes)
     }
 
     /// Writes the end of the archive.
@@ -115,11 +137,27 @@ mod tests {
     fn blob_with_another_size_or_digest_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("blob");
-        let descriptor = Descriptor { media_type: String::new(), digest: Digest::of("layer"), size: 5 };
-        let blob = LocalBlob { descriptor, bytes: BlobLocation::File(path.clone()) };
-        for (content, is_valid) in [("layer", true), ("later", false), ("lay", false), ("layers", false)] {
+        let descriptor = Descriptor {
+            media_type: String::new(),
+            digest: Digest::of("layer"),
+            size: 5,
+        };
+        let blob = LocalBlob {
+            descriptor,
+            bytes: BlobLocation::File(path.clone()),
+        };
+        for (content, is_valid) in [
+            ("layer", true),
+            ("later", false),
+            ("lay", false),
+            ("layers", false),
+        ] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(ImageArchive::new(Vec::new()).blob(&blob).is_ok(), is_valid, "{content}");
+            assert_eq!(
+                ImageArchive::new(Vec::new()).blob(&blob).is_ok(),
+                is_valid,
+                "{content}"
+            );
         }
     }
 }

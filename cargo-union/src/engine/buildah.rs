@@ -19,7 +19,9 @@ use url::form_urlencoded::Serializer;
 
 use super::http_client::{self, Body};
 use super::lines::{EngineMessage, Lines, for_each_line};
-use super::solve::{DockerfileLocation, DockerfileRequest, PullCredentials, SolveError, SolveListener};
+use super::solve::{
+    DockerfileLocation, DockerfileRequest, PullCredentials, SolveError, SolveListener,
+};
 use super::{Engine, innermost};
 use crate::image::RegistryLogin;
 use crate::sys::digest::Digest;
@@ -28,10 +30,16 @@ use crate::sys::fs;
 use crate::sys::secret::Secret;
 
 impl Engine {
-    pub(super) async fn build_with_buildah(&self, request: &DockerfileRequest, listener: &dyn SolveListener) -> Result<Digest, SolveError> {
+    pub(super) async fn build_with_buildah(
+        &self,
+        request: &DockerfileRequest,
+        listener: &dyn SolveListener,
+    ) -> Result<Digest, SolveError> {
         let failed = || self.failed(&format!("build `{}`", request.name));
         let logins = logins(&request.pulls).await.map_err(SolveError::Engine)?;
-        let body = body(&request.context, &request.secrets).await.map_err(SolveError::Engine)?;
+        let body = body(&request.context, &request.secrets)
+            .await
+            .map_err(SolveError::Engine)?;
         let call = hyper::Request::builder()
             .method(Method::POST)
             .uri(format!("{}/build?{}", http_client::HOST, query(request)))
@@ -41,21 +49,43 @@ impl Engine {
             Some(logins) => call.header("X-Registry-Config", logins),
             None => call,
         };
-        let call = call.body(body).map_err(|cause| SolveError::Engine(failed().because(cause)))?;
-        let response = self.wire.send(call).await.map_err(|cause| SolveError::Engine(failed().because(innermost(&cause))))?;
+        let call = call
+            .body(body)
+            .map_err(|cause| SolveError::Engine(failed().because(cause)))?;
+        let response = self
+            .wire
+            .send(call)
+            .await
+            .map_err(|cause| SolveError::Engine(failed().because(innermost(&cause))))?;
         let status = response.status();
-        let mut progress = BuildahProgress { listener, step: None, lines: Lines::default(), error: None };
+        let mut progress = BuildahProgress {
+            listener,
+            step: None,
+            lines: Lines::default(),
+            error: None,
+        };
         let read = for_each_line(response.into_body(), |line| progress.handle(line)).await;
         read.map_err(|cause| SolveError::Engine(failed().because(cause)))?;
         if let Some(why) = progress.error {
-            return Err(SolveError::Step { step: progress.step, why });
+            return Err(SolveError::Step {
+                step: progress.step,
+                why,
+            });
         }
         if status != StatusCode::OK {
-            return Err(SolveError::Engine(failed().because(format!("unexpected status {status}"))));
+            return Err(SolveError::Engine(
+                failed().because(format!("unexpected status {status}")),
+            ));
         }
-        match self.inspect(&request.name).await.map_err(SolveError::Engine)? {
+        match self
+            .inspect(&request.name)
+            .await
+            .map_err(SolveError::Engine)?
+        {
             Some(image) => Ok(image.digest),
-            None => Err(SolveError::Engine(failed().because("the engine reported success, but the image is not present"))),
+            None => Err(SolveError::Engine(failed().because(
+                "the engine reported success, but the image is not present",
+            ))),
         }
     }
 }
@@ -66,7 +96,10 @@ fn query(request: &DockerfileRequest) -> String {
         .append_pair("dockerfile", request.dockerfile.file())
         .append_pair("t", &request.name)
         .append_pair("platform", &request.platform.to_string());
-    query.append_pair("layers", "true").append_pair("rm", "true").append_pair("forcerm", "true");
+    query
+        .append_pair("layers", "true")
+        .append_pair("rm", "true")
+        .append_pair("forcerm", "true");
     if let DockerfileLocation::Hidden(file) = &request.dockerfile {
         query.append_pair("excludes", &to_json(&[file]));
     }
@@ -75,18 +108,26 @@ fn query(request: &DockerfileRequest) -> String {
     }
     // By default every step has a network. These parameters are podman's, not Docker's.
     if request.network.as_deref() == Some("none") {
-        query.append_pair("networkmode", "NetworkDisabled").append_pair("nsoptions", r#"[{"Name":"network","Host":false}]"#);
+        query
+            .append_pair("networkmode", "NetworkDisabled")
+            .append_pair("nsoptions", r#"[{"Name":"network","Host":false}]"#);
     }
     if !request.arguments.is_empty() {
         query.append_pair("buildargs", &to_json(&request.arguments));
     }
     // Docker does not verify loopback registries either. For other registries podman reads registries.conf.
-    if !request.pulls.repositories.is_empty() && request.pulls.registries().into_iter().all(is_loopback) {
+    if !request.pulls.repositories.is_empty()
+        && request.pulls.registries().into_iter().all(is_loopback)
+    {
         query.append_pair("tlsVerify", "false");
     }
     if !request.secrets.is_empty() {
-        let sources: Vec<String> =
-            request.secrets.keys().enumerate().map(|(position, id)| format!("id={id},src={}", secret_path(position))).collect();
+        let sources: Vec<String> = request
+            .secrets
+            .keys()
+            .enumerate()
+            .map(|(position, id)| format!("id={id},src={}", secret_path(position)))
+            .collect();
         query.append_pair("secrets", &to_json(&sources));
     }
     query.finish()
@@ -97,9 +138,15 @@ async fn logins(pulls: &PullCredentials) -> Result<Option<HeaderValue>> {
     let mut logins = serde_json::Map::new();
     for registry in pulls.registries() {
         let login = match pulls.login(registry).await? {
-            Some(RegistryLogin::Password { user, password }) => serde_json::json!({ "username": user, "password": password.reveal() }),
-            Some(RegistryLogin::Identity(token)) => serde_json::json!({ "identitytoken": token.reveal() }),
-            Some(RegistryLogin::Bearer(token)) => serde_json::json!({ "registrytoken": token.reveal() }),
+            Some(RegistryLogin::Password { user, password }) => {
+                serde_json::json!({ "username": user, "password": password.reveal() })
+            }
+            Some(RegistryLogin::Identity(token)) => {
+                serde_json::json!({ "identitytoken": token.reveal() })
+            }
+            Some(RegistryLogin::Bearer(token)) => {
+                serde_json::json!({ "registrytoken": token.reveal() })
+            }
             None => continue,
         };
         logins.insert(registry.to_owned(), login);
@@ -107,7 +154,8 @@ async fn logins(pulls: &PullCredentials) -> Result<Option<HeaderValue>> {
     if logins.is_empty() {
         return Ok(None);
     }
-    let header = HeaderValue::from_str(&URL_SAFE.encode(serde_json::Value::from(logins).to_string()));
+    let header =
+        HeaderValue::from_str(&URL_SAFE.encode(serde_json::Value::from(logins).to_string()));
     Ok(header.ok().map(|mut header| {
         header.set_sensitive(true);
         header
@@ -125,7 +173,10 @@ fn is_loopback(registry: &str) -> bool {
         _ => registry,
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The path of a secret in the archive.
@@ -135,9 +186,14 @@ fn secret_path(position: usize) -> String {
 
 /// The secrets, then the context, which contains the end of the archive.
 async fn body(context: &Path, secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Result<Body> {
-    let file = tokio::fs::File::open(context).await.map_err(|cause| fs::unreadable(context, cause))?;
+    let file = tokio::fs::File::open(context)
+        .await
+        .map_err(|cause| fs::unreadable(context, cause))?;
     let secrets = stream::iter([Ok(Bytes::from(secret_entries(secrets)))]);
-    let pieces = secrets.chain(ReaderStream::with_capacity(file, 1 << 18)).map_ok(Frame::data).map_err(Into::into);
+    let pieces = secrets
+        .chain(ReaderStream::with_capacity(file, 1 << 18))
+        .map_ok(Frame::data)
+        .map_err(Into::into);
     Ok(StreamBody::new(pieces).boxed_unsync())
 }
 
@@ -145,7 +201,9 @@ fn secret_entries(secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (position, secret) in secrets.values().enumerate() {
         let mut header = tar::Header::new_ustar();
-        header.set_path(secret_path(position)).expect("the name is short");
+        header
+            .set_path(secret_path(position))
+            .expect("the name is short");
         header.set_mode(0o600);
         header.set_size(secret.reveal().len() as u64);
         header.set_cksum();
@@ -166,15 +224,24 @@ struct BuildahProgress<'a> {
 
 impl BuildahProgress<'_> {
     fn handle(&mut self, line: &str) {
-        let Some(mut message) = EngineMessage::parse(line) else { return };
+        let Some(mut message) = EngineMessage::parse(line) else {
+            return;
+        };
         if let Some(text) = message.stream.take() {
-            let Self { listener, step, lines, .. } = self;
+            let Self {
+                listener,
+                step,
+                lines,
+                ..
+            } = self;
             lines.push(text.as_bytes(), |line| match step_name(line) {
                 Some(name) => {
                     listener.step(name);
                     *step = Some(name.to_owned());
                 }
-                None if line.starts_with("--> Using cache") => step.iter().for_each(|name| listener.remembered(name)),
+                None if line.starts_with("--> Using cache") => {
+                    step.iter().for_each(|name| listener.remembered(name))
+                }
                 None => listener.line(line),
             });
         }
@@ -186,8 +253,17 @@ impl BuildahProgress<'_> {
 
 /// The name of a step that a line starts: `STEP 2/4: RUN …`, after `[2/3] ` when there are several stages.
 fn step_name(line: &str) -> Option<&str> {
-    let line = match line.strip_prefix('[').and_then(|stage| stage.split_once("] ")) {
-        Some((stage, rest)) if stage.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/') => rest,
+    let line = match line
+        .strip_prefix('[')
+        .and_then(|stage| stage.split_once("] "))
+    {
+        Some((stage, rest))
+            if stage
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'/') =>
+        {
+            rest
+        }
         _ => line,
     };
     line.strip_prefix("STEP ")
@@ -210,11 +286,17 @@ mod tests {
 
     #[test]
     fn secrets_and_context_are_one_archive() {
-        let secrets = [("a".to_owned(), Secret::new(b"one".to_vec())), ("b".to_owned(), Secret::new(vec![b'x'; 512]))].into();
+        let secrets = [
+            ("a".to_owned(), Secret::new(b"one".to_vec())),
+            ("b".to_owned(), Secret::new(vec![b'x'; 512])),
+        ]
+        .into();
         let mut context = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(2);
-        context.append_data(&mut header, "file", &b"hi"[..]).unwrap();
+        context
+            .append_data(&mut header, "file", &b"hi"[..])
+            .unwrap();
         let archive = [secret_entries(&secrets), context.into_inner().unwrap()].concat();
         let mut seen = Vec::new();
         for entry in tar::Archive::new(&archive[..]).entries().unwrap() {
@@ -223,7 +305,14 @@ mod tests {
             entry.read_to_string(&mut text).unwrap();
             seen.push((entry.path().unwrap().display().to_string(), text.len()));
         }
-        assert_eq!(seen, [(".union.secret.0".to_owned(), 3), (".union.secret.1".to_owned(), 512), ("file".to_owned(), 2)]);
+        assert_eq!(
+            seen,
+            [
+                (".union.secret.0".to_owned(), 3),
+                (".union.secret.1".to_owned(), 512),
+                ("file".to_owned(), 2)
+            ]
+        );
     }
 
     struct IgnoringListener;

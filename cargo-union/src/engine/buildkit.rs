@@ -10,7 +10,9 @@ use std::time::Duration;
 use bollard_buildkit_proto::health::health_server::HealthServer;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
-use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, SolveRequest, StatusRequest, StatusResponse, Vertex};
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    CacheOptions, SolveRequest, StatusRequest, StatusResponse, Vertex,
+};
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
 use bollard_buildkit_proto::moby::upload::v1::upload_server::UploadServer;
 use futures_util::StreamExt as _;
@@ -35,7 +37,9 @@ impl Engine {
         request: &DockerfileRequest,
         listener: &dyn SolveListener,
     ) -> Result<Digest, SolveError> {
-        let session = BuildkitSession::open(self, request).await.map_err(SolveError::Engine)?;
+        let session = BuildkitSession::open(self, request)
+            .await
+            .map_err(SolveError::Engine)?;
         let channel = self.control().await.map_err(SolveError::Engine)?;
         let reference = random_id();
         let mut solve_client = ControlClient::new(channel.clone());
@@ -44,7 +48,14 @@ impl Engine {
         let solved = {
             let solve = solve_client.solve(solve_request(request, &session, &reference));
             let report = async {
-                let Ok(stream) = status_client.status(StatusRequest { r#ref: reference.clone() }).await else { return };
+                let Ok(stream) = status_client
+                    .status(StatusRequest {
+                        r#ref: reference.clone(),
+                    })
+                    .await
+                else {
+                    return;
+                };
                 let mut stream = stream.into_inner();
                 while let Ok(Some(response)) = stream.message().await {
                     progress.handle(response);
@@ -61,50 +72,98 @@ impl Engine {
             }
         };
         let failed_step = progress.finish();
-        let response = solved.map_err(|status| self.solve_error(&status, failed_step))?.into_inner();
-        let id = response.exporter_response.get("containerimage.digest").cloned().unwrap_or_default();
-        id.parse().map_err(|cause| SolveError::Engine(self.failed(&format!("build `{}`", request.name)).because(cause)))
+        let response = solved
+            .map_err(|status| self.solve_error(&status, failed_step))?
+            .into_inner();
+        let id = response
+            .exporter_response
+            .get("containerimage.digest")
+            .cloned()
+            .unwrap_or_default();
+        id.parse().map_err(|cause| {
+            SolveError::Engine(
+                self.failed(&format!("build `{}`", request.name))
+                    .because(cause),
+            )
+        })
     }
 
     fn solve_error(&self, status: &tonic::Status, step: Option<String>) -> SolveError {
         // Only a lost connection has a source; an error that BuildKit returns has none.
         if let Some(cause) = std::error::Error::source(status) {
-            return SolveError::Engine(self.failed("build").because(format!("connection lost: {}", innermost(cause))));
+            return SolveError::Engine(
+                self.failed("build")
+                    .because(format!("connection lost: {}", innermost(cause))),
+            );
         }
-        SolveError::Step { step, why: status.message().trim_start_matches("failed to solve: ").to_owned() }
+        SolveError::Step {
+            step,
+            why: status
+                .message()
+                .trim_start_matches("failed to solve: ")
+                .to_owned(),
+        }
     }
 
     async fn control(&self) -> Result<Channel> {
-        let connected = Endpoint::from_static(http_client::HOST).connect_with_connector(Upgrade(self.clone())).await;
-        connected.map_err(|cause| self.failed("connect to BuildKit").because(innermost(&cause)))
+        let connected = Endpoint::from_static(http_client::HOST)
+            .connect_with_connector(Upgrade(self.clone()))
+            .await;
+        connected.map_err(|cause| {
+            self.failed("connect to BuildKit")
+                .because(innermost(&cause))
+        })
     }
 
     /// Opens a connection and upgrades it to HTTP/2.
     async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Result<EngineStream> {
         let failed = || self.failed("connect to BuildKit");
         let version = self.docker.client_version();
-        let uri = format!("{}/v{}.{}{path}", http_client::HOST, version.major_version, version.minor_version);
-        let mut request = hyper::Request::builder().method(Method::POST).uri(uri).header(HOST, "engine");
+        let uri = format!(
+            "{}/v{}.{}{path}",
+            http_client::HOST,
+            version.major_version,
+            version.minor_version
+        );
+        let mut request = hyper::Request::builder()
+            .method(Method::POST)
+            .uri(uri)
+            .header(HOST, "engine");
         request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "h2c");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(http_client::body("")).map_err(|cause| failed().because(cause))?;
-        let response = self.wire.send(request).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        let request = request
+            .body(http_client::body(""))
+            .map_err(|cause| failed().because(cause))?;
+        let response = self
+            .wire
+            .send(request)
+            .await
+            .map_err(|cause| failed().because(innermost(&cause)))?;
         match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             StatusCode::NOT_FOUND => {
-                let error = Error::new(Code::EngineFailed, format!("the engine at {} has no BuildKit", self.address()));
+                let error = Error::new(
+                    Code::EngineFailed,
+                    format!("the engine at {} has no BuildKit", self.address()),
+                );
                 return Err(error.help("Use Docker 18.09 or newer, or podman."));
             }
             status => return Err(failed().because(format!("unexpected status {status}"))),
         }
-        let upgraded = hyper::upgrade::on(response).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        let upgraded = hyper::upgrade::on(response)
+            .await
+            .map_err(|cause| failed().because(innermost(&cause)))?;
         Ok(EngineStream::upgraded(upgraded))
     }
 }
 
-fn solve_request(request: &DockerfileRequest, session: &BuildkitSession, reference: &str) -> SolveRequest {
+fn solve_request(
+    request: &DockerfileRequest,
+    session: &BuildkitSession,
+    reference: &str,
+) -> SolveRequest {
     let mut attributes = HashMap::from([
         ("filename".to_owned(), request.dockerfile.file().to_owned()),
         ("context".to_owned(), session.context.clone()),
@@ -112,7 +171,9 @@ fn solve_request(request: &DockerfileRequest, session: &BuildkitSession, referen
         // Local images are used first; the engine pulls only images of the user's own Dockerfile.
         ("image-resolve-mode".to_owned(), "default".to_owned()),
     ]);
-    let mut set = |name: &str, value: Option<&str>| attributes.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    let mut set = |name: &str, value: Option<&str>| {
+        attributes.extend(value.map(|value| (name.to_owned(), value.to_owned())))
+    };
     if let DockerfileLocation::Beside { context, .. } = &request.dockerfile {
         set("contextsubdir", Some(context));
     }
@@ -122,7 +183,11 @@ fn solve_request(request: &DockerfileRequest, session: &BuildkitSession, referen
         set(&format!("build-arg:{name}"), Some(value));
     }
     // Only what the manifest sets is granted.
-    let granted = request.network.iter().filter(|network| *network == "host").map(|_| "network.host".to_owned());
+    let granted = request
+        .network
+        .iter()
+        .filter(|network| *network == "host")
+        .map(|_| "network.host".to_owned());
     SolveRequest {
         r#ref: reference.to_owned(),
         entitlements: granted.collect(),
@@ -153,7 +218,10 @@ impl BuildkitSession {
             "/moby.buildkit.secrets.v1.Secrets/GetSecret",
             "/moby.filesync.v1.Auth/Credentials",
         ];
-        let mut headers = vec![("X-Docker-Expose-Session-Uuid", id.as_str()), ("X-Docker-Expose-Session-Name", "cargo-union")];
+        let mut headers = vec![
+            ("X-Docker-Expose-Session-Uuid", id.as_str()),
+            ("X-Docker-Expose-Session-Name", "cargo-union"),
+        ];
         headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", method)));
         let connection = engine.upgrade("/session", &headers).await?;
         let server = Server::builder()
@@ -162,9 +230,14 @@ impl BuildkitSession {
             .add_service(SecretsServer::new(SessionSecrets(request.secrets.clone())))
             .add_service(AuthServer::new(RegistryLogins(request.pulls.clone())));
         let (closes, closed) = oneshot::channel();
-        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(connection)]).chain(futures_util::stream::pending());
+        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(connection)])
+            .chain(futures_util::stream::pending());
         tokio::spawn(server.serve_with_incoming_shutdown(incoming, async { drop(closed.await) }));
-        Ok(Self { id, context: format!("http://buildkit-session/{key}"), _closes: closes })
+        Ok(Self {
+            id,
+            context: format!("http://buildkit-session/{key}"),
+            _closes: closes,
+        })
     }
 }
 
@@ -183,7 +256,11 @@ impl tower_service::Service<hyper::Uri> for Upgrade {
 
     fn call(&mut self, _: hyper::Uri) -> Self::Future {
         let engine = self.0.clone();
-        Box::pin(async move { Ok(hyper_util::rt::TokioIo::new(engine.upgrade("/grpc", &[]).await?)) })
+        Box::pin(async move {
+            Ok(hyper_util::rt::TokioIo::new(
+                engine.upgrade("/grpc", &[]).await?,
+            ))
+        })
     }
 }
 
@@ -203,14 +280,19 @@ struct BuildkitStep {
 
 impl<'a> BuildkitProgress<'a> {
     fn new(listener: &'a dyn SolveListener) -> Self {
-        Self { listener, steps: HashMap::new(), failed: None }
+        Self {
+            listener,
+            steps: HashMap::new(),
+            failed: None,
+        }
     }
 
     fn handle(&mut self, status: StatusResponse) {
         for mut vertex in status.vertexes {
             vertex.name = without_stage(&vertex.name);
             let step = self.steps.entry(vertex.digest.clone()).or_default();
-            let is_user_step = vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]");
+            let is_user_step =
+                vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]");
             if is_user_step && !step.is_reported && vertex.cached {
                 step.is_reported = true;
                 self.listener.remembered(&vertex.name);
@@ -244,21 +326,32 @@ impl<'a> BuildkitProgress<'a> {
 
 /// A step as `[2/4]`, else by its digest. What it runs or fetches may hold secrets, and only `build` knows them.
 fn position(step: &Vertex) -> &str {
-    let end = if step.name.starts_with('[') { step.name.find(']') } else { None };
+    let end = if step.name.starts_with('[') {
+        step.name.find(']')
+    } else {
+        None
+    };
     end.map_or(&step.digest, |end| &step.name[..=end])
 }
 
 /// How long a step took; `None` when it has not ended.
 fn seconds(step: &Vertex) -> Option<f64> {
     let (started, completed) = (step.started.as_ref()?, step.completed.as_ref()?);
-    Some((completed.seconds - started.seconds) as f64 + f64::from(completed.nanos - started.nanos) / 1e9)
+    Some(
+        (completed.seconds - started.seconds) as f64
+            + f64::from(completed.nanos - started.nanos) / 1e9,
+    )
 }
 
 /// `[stage-0 2/5] RUN …` without the number of a stage that has no name.
 fn without_stage(name: &str) -> String {
-    let named = name.strip_prefix("[stage-").and_then(|rest| rest.split_once(' '));
+    let named = name
+        .strip_prefix("[stage-")
+        .and_then(|rest| rest.split_once(' '));
     match named {
-        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => format!("[{rest}"),
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("[{rest}")
+        }
         _ => name.to_owned(),
     }
 }
@@ -266,7 +359,11 @@ fn without_stage(name: &str) -> String {
 /// A random id of 32 hexadecimal digits. It is unique, but not secret.
 pub(super) fn random_id() -> String {
     use std::hash::{BuildHasher as _, RandomState};
-    format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
+    format!(
+        "{:016x}{:016x}",
+        RandomState::new().hash_one(0),
+        RandomState::new().hash_one(1)
+    )
 }
 
 #[cfg(test)]
@@ -275,9 +372,19 @@ mod tests {
 
     #[test]
     fn traced_step_shows_neither_command_nor_address() {
-        let step = |name: &str| Vertex { name: name.to_owned(), digest: "sha256:1".to_owned(), ..Vertex::default() };
-        assert_eq!(position(&step("[base 2/4] RUN login --password secret")), "[base 2/4]");
-        assert_eq!(position(&step("https://me:secret@files.test/a")), "sha256:1");
+        let step = |name: &str| Vertex {
+            name: name.to_owned(),
+            digest: "sha256:1".to_owned(),
+            ..Vertex::default()
+        };
+        assert_eq!(
+            position(&step("[base 2/4] RUN login --password secret")),
+            "[base 2/4]"
+        );
+        assert_eq!(
+            position(&step("https://me:secret@files.test/a")),
+            "sha256:1"
+        );
         assert_eq!(position(&step("[broken")), "sha256:1");
     }
 }

@@ -13,7 +13,8 @@ use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error as EngineError;
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder,
+    DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
     UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use bytes::Bytes;
@@ -82,10 +83,20 @@ impl Engine {
         // The name is chosen here, so that the container can be removed even if this future is dropped.
         let name = format!("{}-{}", run.name, &random_id()[..12]);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let mut container = Container { engine: self.clone(), name, exists: true };
-        let created = self.docker.create_container(Some(options), create_body(run)).await;
+        let mut container = Container {
+            engine: self.clone(),
+            name,
+            exists: true,
+        };
+        let created = self
+            .docker
+            .create_container(Some(options), create_body(run))
+            .await;
         container.exists = created.is_ok();
-        created.map_err(|cause| self.failed(&format!("create a container of `{}`", run.image)).because(engine_message(&cause)))?;
+        created.map_err(|cause| {
+            self.failed(&format!("create a container of `{}`", run.image))
+                .because(engine_message(&cause))
+        })?;
         Ok(container)
     }
 }
@@ -100,11 +111,21 @@ impl Container {
     ///
     /// # Errors
     /// `EngineFailed`, also when the archive could not be written.
-    pub async fn upload(&self, directory: &str, pack: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> Result<()> {
+    pub async fn upload(
+        &self,
+        directory: &str,
+        pack: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Result<()> {
         let failed = || self.failed(&format!("upload files into `{directory}` of"));
         let (archive, packing) = pipe_to_stream(move |pipe| pack(pipe));
-        let options = UploadToContainerOptionsBuilder::new().path(directory).build();
-        let uploaded = self.engine.docker.upload_to_container(&self.name, Some(options), bollard::body_try_stream(archive)).await;
+        let options = UploadToContainerOptionsBuilder::new()
+            .path(directory)
+            .build();
+        let uploaded = self
+            .engine
+            .docker
+            .upload_to_container(&self.name, Some(options), bollard::body_try_stream(archive))
+            .await;
         let packed = packing.await.expect("packing does not panic");
         match packed {
             // A broken pipe means that the engine has closed the connection: its error counts.
@@ -120,15 +141,32 @@ impl Container {
     pub async fn run(&self, on_output: impl Fn(process::OutputStream, &[u8])) -> Result<i64> {
         let docker = &self.engine.docker;
         // Attached before the start, so that no output is lost.
-        let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
+        let options = AttachContainerOptionsBuilder::new()
+            .stream(true)
+            .stdout(true)
+            .stderr(true)
+            .build();
         let attached = docker.attach_container(&self.name, Some(options)).await;
-        let AttachContainerResults { mut output, input: _input } =
-            attached.map_err(|cause| self.failed("read the output of").because(engine_message(&cause)))?;
-        docker.start_container(&self.name, None).await.map_err(|cause| self.failed("start").because(engine_message(&cause)))?;
+        let AttachContainerResults {
+            mut output,
+            input: _input,
+        } = attached.map_err(|cause| {
+            self.failed("read the output of")
+                .because(engine_message(&cause))
+        })?;
+        docker
+            .start_container(&self.name, None)
+            .await
+            .map_err(|cause| self.failed("start").because(engine_message(&cause)))?;
         while let Some(piece) = output.next().await {
-            match piece.map_err(|cause| self.failed("read the output of").because(engine_message(&cause)))? {
+            match piece.map_err(|cause| {
+                self.failed("read the output of")
+                    .because(engine_message(&cause))
+            })? {
                 LogOutput::StdErr { message } => on_output(process::OutputStream::Stderr, &message),
-                LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
+                LogOutput::StdOut { message }
+                | LogOutput::StdIn { message }
+                | LogOutput::Console { message } => {
                     on_output(process::OutputStream::Stdout, &message);
                 }
             }
@@ -137,9 +175,17 @@ impl Container {
     }
 
     /// The archive of a directory. Its entries start with the directory's name.
-    pub fn download(&self, directory: &str) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-        let options = DownloadFromContainerOptionsBuilder::new().path(directory).build();
-        let archive = self.engine.docker.download_from_container(&self.name, Some(options));
+    pub fn download(
+        &self,
+        directory: &str,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+        let options = DownloadFromContainerOptionsBuilder::new()
+            .path(directory)
+            .build();
+        let archive = self
+            .engine
+            .docker
+            .download_from_container(&self.name, Some(options));
         archive.map_err(|cause| io::Error::other(engine_message(&cause)))
     }
 
@@ -148,26 +194,33 @@ impl Container {
     /// # Errors
     /// `EngineFailed`.
     pub async fn remove(mut self) -> Result<()> {
-        remove(&self.engine.docker, &self.name).await.map_err(|cause| self.failed("remove").because(engine_message(&cause)))?;
+        remove(&self.engine.docker, &self.name)
+            .await
+            .map_err(|cause| self.failed("remove").because(engine_message(&cause)))?;
         self.exists = false;
         Ok(())
     }
 
     /// Waits until the container has exited.
     async fn wait(&self) -> Result<i64> {
-        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let options = WaitContainerOptionsBuilder::new()
+            .condition("not-running")
+            .build();
         let mut waiting = Box::pin(self.engine.docker.wait_container(&self.name, Some(options)));
         match waiting.next().await {
             Some(Ok(response)) => Ok(response.status_code),
             // bollard returns every code but 0 as an error.
             Some(Err(EngineError::DockerContainerWaitError { code, .. })) => Ok(code),
             Some(Err(cause)) => Err(self.failed("wait for").because(engine_message(&cause))),
-            None => Err(self.failed("wait for").because("the engine closed the connection")),
+            None => Err(self
+                .failed("wait for")
+                .because("the engine closed the connection")),
         }
     }
 
     fn failed(&self, action: &str) -> Error {
-        self.engine.failed(&format!("{action} container `{}`", self.name))
+        self.engine
+            .failed(&format!("{action} container `{}`", self.name))
     }
 }
 
@@ -180,9 +233,16 @@ impl Drop for Container {
         let name = std::mem::take(&mut self.name);
         // The current runtime may be shutting down, so the removal gets its own.
         let removal = std::thread::Builder::new().spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            else {
+                return;
+            };
             // A failure cannot be reported from here.
-            let _ = runtime.block_on(async { tokio::time::timeout(REMOVAL_TIMEOUT, remove(&docker, &name)).await });
+            let _ = runtime.block_on(async {
+                tokio::time::timeout(REMOVAL_TIMEOUT, remove(&docker, &name)).await
+            });
         });
         let _ = removal.map(std::thread::JoinHandle::join);
     }
@@ -190,9 +250,14 @@ impl Drop for Container {
 
 /// Stops a container and removes it with its anonymous volumes.
 async fn remove(docker: &Docker, name: &str) -> Result<(), EngineError> {
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
     match docker.remove_container(name, Some(options)).await {
-        Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        Err(EngineError::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(()),
         removed => removed,
     }
 }
@@ -209,7 +274,12 @@ fn create_body(run: &ContainerOptions) -> ContainerCreateBody {
         image: Some(run.image.clone()),
         entrypoint: run.entrypoint.clone(),
         cmd: run.command.clone(),
-        env: Some(run.env.iter().map(|(name, value)| format!("{name}={}", value.reveal())).collect()),
+        env: Some(
+            run.env
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.reveal()))
+                .collect(),
+        ),
         user: run.user.clone(),
         working_dir: run.workdir.clone(),
         attach_stdout: Some(true),

@@ -44,9 +44,16 @@ pub(super) enum EngineEndpoint {
     /// `host:port`, without encryption.
     Tcp(String),
     /// `host:port`, with the name and the trusted certificate authorities for the engine's certificate.
-    Tls { address: String, name: ServerName<'static>, config: Arc<ClientConfig> },
+    Tls {
+        address: String,
+        name: ServerName<'static>,
+        config: Arc<ClientConfig>,
+    },
     /// A program whose stdin and stdout are the connection: `ssh … docker system dial-stdio`.
-    Program { words: Vec<String>, environment: Environment },
+    Program {
+        words: Vec<String>,
+        environment: Environment,
+    },
 }
 
 /// The client of one engine.
@@ -57,14 +64,21 @@ impl EngineHttpClient {
     /// Creates a client. It connects on the first request.
     pub(super) fn new(endpoint: EngineEndpoint) -> Self {
         // No idle connections: an engine that restarts closes them, and connecting is cheap.
-        Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(Connector(Arc::new(endpoint))))
+        Self(
+            Client::builder(TokioExecutor::new())
+                .pool_max_idle_per_host(0)
+                .build(Connector(Arc::new(endpoint))),
+        )
     }
 
     /// Sends a request.
     ///
     /// # Errors
     /// When the engine cannot be reached or the connection is lost.
-    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, ClientError> {
         let (method, path) = (request.method().as_str(), request.uri().path());
         let span = debug_span!("engine", method, path, status = Empty, error = Empty);
         let response = self.0.request(request).instrument(span.clone()).await;
@@ -78,7 +92,9 @@ impl EngineHttpClient {
 
 /// A body with all of its bytes in memory.
 pub(super) fn body(bytes: impl Into<Bytes>) -> Body {
-    http_body_util::Full::new(bytes.into()).map_err(Into::into).boxed_unsync()
+    http_body_util::Full::new(bytes.into())
+        .map_err(Into::into)
+        .boxed_unsync()
 }
 
 #[derive(Clone)]
@@ -97,7 +113,9 @@ impl tower_service::Service<Uri> for Connector {
         let endpoint = self.0.clone();
         Box::pin(async move {
             let connected = tokio::time::timeout(CONNECT, connect(&endpoint)).await;
-            connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(TokioIo::new)
+            connected
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                .map(TokioIo::new)
         })
     }
 }
@@ -106,15 +124,27 @@ async fn connect(endpoint: &EngineEndpoint) -> io::Result<EngineStream> {
     Ok(EngineStream(match endpoint {
         EngineEndpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
         EngineEndpoint::Tcp(address) => Box::new(TcpStream::connect(address).await?),
-        EngineEndpoint::Tls { address, name, config } => {
+        EngineEndpoint::Tls {
+            address,
+            name,
+            config,
+        } => {
             let stream = TcpStream::connect(address).await?;
-            Box::new(tokio_rustls::TlsConnector::from(config.clone()).connect(name.clone(), stream).await?)
+            Box::new(
+                tokio_rustls::TlsConnector::from(config.clone())
+                    .connect(name.clone(), stream)
+                    .await?,
+            )
         }
         EngineEndpoint::Program { words, environment } => {
             let (program, arguments) = words.split_first().expect("the first word is the program");
             let mut command = ProcessCommand::new(program, std::path::Path::new("/"), environment);
             command.args(arguments);
-            Box::new(command.connect().map_err(|error| io::Error::other(error.chain().join(": ")))?)
+            Box::new(
+                command
+                    .connect()
+                    .map_err(|error| io::Error::other(error.chain().join(": ")))?,
+            )
         }
     }))
 }
@@ -145,13 +175,21 @@ impl Connection for EngineStream {
 }
 
 impl AsyncRead for EngineStream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for EngineStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }
 

@@ -54,20 +54,33 @@ impl Engine {
         let failed = || self.failed(&format!("inspect `{name}`"));
         let image = match self.docker.inspect_image(name).await {
             Ok(image) => image,
-            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+            Err(EngineError::DockerResponseServerError {
+                status_code: 404, ..
+            }) => return Ok(None),
             Err(cause) => return Err(failed().because(cause)),
         };
         let id = image.id.unwrap_or_default();
         // podman returns the id without `sha256:`.
-        let id = if id.contains(':') { id } else { format!("sha256:{id}") };
-        let layers = image.root_fs.and_then(|files| files.layers).unwrap_or_default();
+        let id = if id.contains(':') {
+            id
+        } else {
+            format!("sha256:{id}")
+        };
+        let layers = image
+            .root_fs
+            .and_then(|files| files.layers)
+            .unwrap_or_default();
         let config = image.config.unwrap_or_default();
         Ok(Some(EngineImage {
             digest: id.parse().map_err(|cause| failed().because(cause))?,
             key: config.labels.and_then(|mut labels| labels.remove(KEY)),
             user: config.user.filter(|user| !user.is_empty()),
             env: config.env.unwrap_or_default(),
-            layers: layers.iter().map(|layer| layer.parse()).collect::<Result<_, _>>().map_err(|cause| failed().because(cause))?,
+            layers: layers
+                .iter()
+                .map(|layer| layer.parse())
+                .collect::<Result<_, _>>()
+                .map_err(|cause| failed().because(cause))?,
         }))
     }
 
@@ -75,11 +88,18 @@ impl Engine {
     ///
     /// # Errors
     /// `EngineFailed`, and the errors of the source.
-    pub async fn load(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource) -> Result<LoadReport> {
+    pub async fn load(
+        &self,
+        image: &PlatformImage,
+        name: &str,
+        source: &dyn BaseSource,
+    ) -> Result<LoadReport> {
         let had = self.count_known_layers(image).await;
         match self.load_without(image, name, source, had).await {
             // The image stores of some newer engines require every layer.
-            Err(error) if had > 0 && error.code() == Code::EngineFailed => self.load_without(image, name, source, 0).await,
+            Err(error) if had > 0 && error.code() == Code::EngineFailed => {
+                self.load_without(image, name, source, 0).await
+            }
             loaded => loaded,
         }
     }
@@ -94,41 +114,81 @@ impl Engine {
     /// # Errors
     /// `EngineFailed`.
     pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
-        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        let options = TagImageOptionsBuilder::new()
+            .repo(repository)
+            .tag(tag)
+            .build();
         let tagged = self.docker.tag_image(image, Some(options)).await;
-        tagged.map_err(|cause| self.failed(&format!("tag `{image}` as `{repository}:{tag}`")).because(cause))
+        tagged.map_err(|cause| {
+            self.failed(&format!("tag `{image}` as `{repository}:{tag}`"))
+                .because(cause)
+        })
     }
 
     /// How many of an image's lowest layers the engine has, in that order, since an engine identifies a layer together
     /// with those below it. Errors count as 0, which only costs time.
     async fn count_known_layers(&self, image: &PlatformImage) -> usize {
-        let diff_ids: Vec<String> = image.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
-        let images = self.docker.list_images(Some(ListImagesOptionsBuilder::new().build())).await.unwrap_or_default();
+        let diff_ids: Vec<String> = image
+            .layers
+            .iter()
+            .map(|layer| layer.diff_id.to_string())
+            .collect();
+        let images = self
+            .docker
+            .list_images(Some(ListImagesOptionsBuilder::new().build()))
+            .await
+            .unwrap_or_default();
         let mut most = 0;
         for image in images {
-            let Ok(image) = self.docker.inspect_image(&image.id).await else { continue };
-            let layers = image.root_fs.and_then(|files| files.layers).unwrap_or_default();
-            most = most.max(diff_ids.iter().zip(&layers).take_while(|(diff_id, layer)| diff_id == layer).count());
+            let Ok(image) = self.docker.inspect_image(&image.id).await else {
+                continue;
+            };
+            let layers = image
+                .root_fs
+                .and_then(|files| files.layers)
+                .unwrap_or_default();
+            most = most.max(
+                diff_ids
+                    .iter()
+                    .zip(&layers)
+                    .take_while(|(diff_id, layer)| diff_id == layer)
+                    .count(),
+            );
         }
         most
     }
 
-    async fn load_without(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource, had: usize) -> Result<LoadReport> {
+    async fn load_without(
+        &self,
+        image: &PlatformImage,
+        name: &str,
+        source: &dyn BaseSource,
+        had: usize,
+    ) -> Result<LoadReport> {
         let mut blobs = vec![source.local(&image.config).await?];
         for layer in &image.layers[had..] {
             blobs.push(source.local(&layer.blob).await?);
         }
-        let descriptors = |blobs: &[LocalBlob]| blobs.iter().map(|blob| blob.descriptor.clone()).collect();
-        let report =
-            LoadReport { sent: descriptors(&blobs), had: image.layers[..had].iter().map(|layer| layer.blob.descriptor.clone()).collect() };
+        let descriptors =
+            |blobs: &[LocalBlob]| blobs.iter().map(|blob| blob.descriptor.clone()).collect();
+        let report = LoadReport {
+            sent: descriptors(&blobs),
+            had: image.layers[..had]
+                .iter()
+                .map(|layer| layer.blob.descriptor.clone())
+                .collect(),
+        };
         let platform_image = image.clone();
         let image_name = name.to_owned();
-        let (archive, writer) = pipe_to_stream(move |pipe| archive::write(pipe, &platform_image, &image_name, &blobs));
+        let (archive, writer) =
+            pipe_to_stream(move |pipe| archive::write(pipe, &platform_image, &image_name, &blobs));
         let imported = self.import(archive, name).await;
         let written = writer.await.expect("writing an archive does not panic");
         // A broken pipe means that the engine has closed the connection: its error counts.
         match written {
-            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(self.failed(&format!("load `{name}`")).because(cause)),
+            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+                Err(self.failed(&format!("load `{name}`")).because(cause))
+            }
             _ => imported.map(|()| report),
         }
     }
@@ -144,15 +204,25 @@ impl Engine {
             .header(header::CONTENT_TYPE, "application/x-tar")
             .body(StreamBody::new(archive.map_ok(Frame::data).map_err(Into::into)).boxed_unsync())
             .map_err(|cause| failed().because(cause))?;
-        let response = self.wire.send(call).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        let response = self
+            .wire
+            .send(call)
+            .await
+            .map_err(|cause| failed().because(innermost(&cause)))?;
         let status = response.status();
         // Errors are messages in the body, after a status of 200: read it to its end.
         let mut error = None;
-        let read =
-            for_each_line(response.into_body(), |line| error = error.take().or_else(|| EngineMessage::parse(line)?.error_text())).await;
+        let read = for_each_line(response.into_body(), |line| {
+            error = error
+                .take()
+                .or_else(|| EngineMessage::parse(line)?.error_text())
+        })
+        .await;
         match error {
             Some(error) => Err(failed().because(error)),
-            None if !status.is_success() => Err(failed().because(format!("unexpected status {status}"))),
+            None if !status.is_success() => {
+                Err(failed().because(format!("unexpected status {status}")))
+            }
             None => read.map_err(|cause| failed().because(cause)),
         }
     }
@@ -164,18 +234,28 @@ const CHUNK: usize = 1 << 18;
 /// Runs a writer on a separate thread and returns what it writes as a stream of chunks.
 pub(super) fn pipe_to_stream<T: Send + 'static>(
     write: impl FnOnce(&mut BodyWriter) -> io::Result<T> + Send + 'static,
-) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, tokio::task::JoinHandle<io::Result<T>>) {
+) -> (
+    impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    tokio::task::JoinHandle<io::Result<T>>,
+) {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
     let writer = tokio::task::spawn_blocking(move || {
-        let mut pipe = BodyWriter { sender, buffer: Vec::with_capacity(CHUNK) };
+        let mut pipe = BodyWriter {
+            sender,
+            buffer: Vec::with_capacity(CHUNK),
+        };
         let written = write(&mut pipe).and_then(|value| pipe.flush().map(|()| value));
         if let Err(cause) = &written {
             // Makes the request fail instead of ending with an incomplete body.
-            let _ = pipe.sender.blocking_send(Err(io::Error::new(cause.kind(), cause.to_string())));
+            let _ = pipe
+                .sender
+                .blocking_send(Err(io::Error::new(cause.kind(), cause.to_string())));
         }
         written
     });
-    let stream = futures_util::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|chunk| (chunk, receiver)) });
+    let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    });
     (stream, writer)
 }
 
@@ -197,7 +277,9 @@ impl Write for BodyWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
-        self.sender.blocking_send(Ok(chunk.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.sender
+            .blocking_send(Ok(chunk.into()))
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -223,12 +305,16 @@ mod tests {
                         let count = stream.read(&mut buffer).await.unwrap();
                         read.push_str(&String::from_utf8_lossy(&buffer[..count]));
                     }
-                    let version = [r#"{"Version":"29","ApiVersion":"1.52","Os":"linux","Arch":"amd64"}"#];
+                    let version =
+                        [r#"{"Version":"29","ApiVersion":"1.52","Os":"linux","Arch":"amd64"}"#];
                     let is_load = read.contains("/images/load");
                     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
                     stream.write_all(head.as_bytes()).await.unwrap();
                     for chunk in if is_load { chunks } else { &version } {
-                        stream.write_all(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes()).await.unwrap();
+                        stream
+                            .write_all(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes())
+                            .await
+                            .unwrap();
                         stream.flush().await.unwrap();
                         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                     }
@@ -247,8 +333,12 @@ mod tests {
 
     #[tokio::test]
     async fn line_end_may_arrive_in_a_separate_chunk() {
-        load(&[r#"{"stream":"Loaded image: hello"}"#, "\r\n"]).await.unwrap();
-        load(&[r#"{"stream":"Loaded "#, r#"image: hello"}"#, "\r", "\n"]).await.unwrap();
+        load(&[r#"{"stream":"Loaded image: hello"}"#, "\r\n"])
+            .await
+            .unwrap();
+        load(&[r#"{"stream":"Loaded "#, r#"image: hello"}"#, "\r", "\n"])
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
@@ -262,6 +352,9 @@ mod tests {
         .await;
         let error = error.unwrap_err();
         assert_eq!(error.code(), Code::EngineFailed);
-        assert!(error.chain().join(": ").contains("no space left"), "{error:?}");
+        assert!(
+            error.chain().join(": ").contains("no space left"),
+            "{error:?}"
+        );
     }
 }

@@ -10,7 +10,10 @@ use super::innermost;
 ///
 /// # Errors
 /// Why the connection to the engine was lost.
-pub(super) async fn for_each_line(mut body: Incoming, mut line: impl FnMut(&str)) -> Result<(), String> {
+pub(super) async fn for_each_line(
+    mut body: Incoming,
+    mut line: impl FnMut(&str),
+) -> Result<(), String> {
     let mut lines = Lines::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|cause| format!("connection lost: {}", innermost(&cause)))?;

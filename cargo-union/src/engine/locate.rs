@@ -27,30 +27,52 @@ pub(super) struct EngineCandidate {
 pub(super) fn candidates(environment: &Environment) -> Vec<EngineCandidate> {
     let variable = |name| environment.get(name).filter(|value| !value.is_empty());
     if let Some(host) = variable("DOCKER_HOST") {
-        let certificates = variable("DOCKER_TLS_VERIFY")
-            .map(|_| variable("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| docker_config_directory(environment)));
+        let certificates = variable("DOCKER_TLS_VERIFY").map(|_| {
+            variable("DOCKER_CERT_PATH")
+                .map(PathBuf::from)
+                .or_else(|| docker_config_directory(environment))
+        });
         let endpoint = endpoint(host, certificates.flatten().as_deref(), environment);
-        return vec![EngineCandidate { address: host.to_owned(), source: Some("DOCKER_HOST".to_owned()), endpoint }];
+        return vec![EngineCandidate {
+            address: host.to_owned(),
+            source: Some("DOCKER_HOST".to_owned()),
+            endpoint,
+        }];
     }
     let directory = docker_config_directory(environment);
-    let context = variable("DOCKER_CONTEXT").map(str::to_owned).or_else(|| current_context(directory.as_deref()?));
+    let context = variable("DOCKER_CONTEXT")
+        .map(str::to_owned)
+        .or_else(|| current_context(directory.as_deref()?));
     match (context.filter(|name| name != "default"), directory) {
         (Some(name), Some(directory)) => vec![context_candidate(&name, &directory, environment)],
-        _ => default_sockets(environment).into_iter().map(|address| candidate_at(address, environment)).collect(),
+        _ => default_sockets(environment)
+            .into_iter()
+            .map(|address| candidate_at(address, environment))
+            .collect(),
     }
 }
 
 /// The candidate at an address.
 pub(super) fn candidate_at(address: String, environment: &Environment) -> EngineCandidate {
     let endpoint = endpoint(&address, None, environment);
-    EngineCandidate { address, source: None, endpoint }
+    EngineCandidate {
+        address,
+        source: None,
+        endpoint,
+    }
 }
 
 fn default_sockets(environment: &Environment) -> Vec<String> {
-    let directory = |name| environment.get(name).filter(|value| !value.is_empty()).map(Path::new);
+    let directory = |name| {
+        environment
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(Path::new)
+    };
     let runtime = directory("XDG_RUNTIME_DIR");
     let home = directory("HOME");
-    let socket_in = |directory: Option<&Path>, socket: &str| directory.map(|directory| directory.join(socket));
+    let socket_in =
+        |directory: Option<&Path>, socket: &str| directory.map(|directory| directory.join(socket));
     let sockets = [
         Some(PathBuf::from("/var/run/docker.sock")),
         socket_in(runtime, "docker.sock"),
@@ -58,11 +80,20 @@ fn default_sockets(environment: &Environment) -> Vec<String> {
         socket_in(runtime, "podman/podman.sock"),
         Some(PathBuf::from("/run/podman/podman.sock")),
     ];
-    sockets.into_iter().flatten().map(|socket| format!("unix://{}", socket.display())).collect()
+    sockets
+        .into_iter()
+        .flatten()
+        .map(|socket| format!("unix://{}", socket.display()))
+        .collect()
 }
 
 fn docker_config_directory(environment: &Environment) -> Option<PathBuf> {
-    let variable = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable = |name| {
+        environment
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     variable("DOCKER_CONFIG").or_else(|| Some(variable("HOME")?.join(".docker")))
 }
 
@@ -72,7 +103,8 @@ fn current_context(directory: &Path) -> Option<String> {
         #[serde(rename = "currentContext")]
         current_context: Option<String>,
     }
-    let config: DockerCliConfig = serde_json::from_slice(&std::fs::read(directory.join("config.json")).ok()?).ok()?;
+    let config: DockerCliConfig =
+        serde_json::from_slice(&std::fs::read(directory.join("config.json")).ok()?).ok()?;
     config.current_context.filter(|name| !name.is_empty())
 }
 
@@ -96,63 +128,109 @@ fn context_candidate(name: &str, directory: &Path, environment: &Environment) ->
     let meta = directory.join("contexts/meta").join(&id).join("meta.json");
     let read = || -> Result<ContextEndpoint, String> {
         let bytes = std::fs::read(&meta).map_err(|cause| match cause.kind() {
-            ErrorKind::NotFound => format!("`{}` not found; `docker context ls` lists the existing contexts", meta.display()),
+            ErrorKind::NotFound => format!(
+                "`{}` not found; `docker context ls` lists the existing contexts",
+                meta.display()
+            ),
             _ => format!("`{}`: {cause}", meta.display()),
         })?;
-        let context: ContextMeta = serde_json::from_slice(&bytes).map_err(|cause| format!("`{}`: {cause}", meta.display()))?;
+        let context: ContextMeta = serde_json::from_slice(&bytes)
+            .map_err(|cause| format!("`{}`: {cause}", meta.display()))?;
         context
             .endpoints
             .into_iter()
             .find_map(|(name, endpoint)| (name == "docker").then_some(endpoint))
             .ok_or("it has no `docker` endpoint".to_owned())
     };
-    let certificates = Some(directory.join("contexts/tls").join(id).join("docker")).filter(|directory| directory.is_dir());
+    let certificates = Some(directory.join("contexts/tls").join(id).join("docker"))
+        .filter(|directory| directory.is_dir());
     let source = Some(format!("Docker's context `{name}`"));
     match read() {
         Ok(endpoint) if endpoint.skip_tls_verify => {
-            let reason = "it does not verify the engine's certificate, which is not supported".to_owned();
-            EngineCandidate { address: endpoint.host, source, endpoint: Err(reason) }
+            let reason =
+                "it does not verify the engine's certificate, which is not supported".to_owned();
+            EngineCandidate {
+                address: endpoint.host,
+                source,
+                endpoint: Err(reason),
+            }
         }
         Ok(context) => {
             let endpoint = endpoint(&context.host, certificates.as_deref(), environment);
-            EngineCandidate { address: context.host, source, endpoint }
+            EngineCandidate {
+                address: context.host,
+                source,
+                endpoint,
+            }
         }
-        Err(reason) => EngineCandidate { address: "an engine".to_owned(), source, endpoint: Err(reason) },
+        Err(reason) => EngineCandidate {
+            address: "an engine".to_owned(),
+            source,
+            endpoint: Err(reason),
+        },
     }
 }
 
 /// How to connect to an address: with TLS when there is a directory of certificates.
-fn endpoint(address: &str, certificates: Option<&Path>, environment: &Environment) -> Result<EngineEndpoint, String> {
+fn endpoint(
+    address: &str,
+    certificates: Option<&Path>,
+    environment: &Environment,
+) -> Result<EngineEndpoint, String> {
     match address.split_once("://") {
         Some(("unix", path)) => Ok(EngineEndpoint::Unix(path.into())),
-        Some(("tcp" | "http", host)) if certificates.is_none() => Ok(EngineEndpoint::Tcp(with_port(host, 2375))),
+        Some(("tcp" | "http", host)) if certificates.is_none() => {
+            Ok(EngineEndpoint::Tcp(with_port(host, 2375)))
+        }
         Some(("tcp" | "https", host)) => tls::endpoint(&with_port(host, 2376), certificates),
-        Some(("ssh", host)) => Ok(EngineEndpoint::Program { words: ssh_command(host)?, environment: environment.clone() }),
+        Some(("ssh", host)) => Ok(EngineEndpoint::Program {
+            words: ssh_command(host)?,
+            environment: environment.clone(),
+        }),
         _ => Err("expected a scheme of unix, tcp, http, https or ssh".to_owned()),
     }
 }
 
 fn with_port(host: &str, port: u16) -> String {
     let host = host.trim_end_matches('/');
-    let has_port =
-        host.rsplit_once(':').is_some_and(|(before, port)| !port.contains(']') && (before.ends_with(']') || !before.contains(':')));
-    if has_port { host.to_owned() } else { format!("{host}:{port}") }
+    let has_port = host.rsplit_once(':').is_some_and(|(before, port)| {
+        !port.contains(']') && (before.ends_with(']') || !before.contains(':'))
+    });
+    if has_port {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 /// The command that connects to the engine of another machine through the docker CLI there.
 fn ssh_command(host: &str) -> Result<Vec<String>, String> {
-    let (host, socket) = host.split_once('/').map_or((host, None), |(host, path)| (host, Some(path).filter(|path| !path.is_empty())));
-    let (user, host) = host.rsplit_once('@').map_or((None, host), |(user, host)| (Some(user), host));
-    let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
-    let is_word = |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace);
+    let (host, socket) = host.split_once('/').map_or((host, None), |(host, path)| {
+        (host, Some(path).filter(|path| !path.is_empty()))
+    });
+    let (user, host) = host
+        .rsplit_once('@')
+        .map_or((None, host), |(user, host)| (Some(user), host));
+    let (host, port) = host
+        .split_once(':')
+        .map_or((host, None), |(host, port)| (host, Some(port)));
+    let is_word = |text: &str| {
+        !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace)
+    };
     if !is_word(host) || user.is_some_and(|user| !is_word(user) || user.contains(':')) {
         return Err("write `ssh://[user@]host[:port]`; passwords are not supported".to_owned());
     }
-    let mut words: Vec<String> = ["ssh", "-o", "ConnectTimeout=20", "-T"].map(str::to_owned).to_vec();
+    let mut words: Vec<String> = ["ssh", "-o", "ConnectTimeout=20", "-T"]
+        .map(str::to_owned)
+        .to_vec();
     words.extend(user.iter().flat_map(|user| ["-l", user]).map(str::to_owned));
     words.extend(port.iter().flat_map(|port| ["-p", port]).map(str::to_owned));
     words.extend(["--", host, "docker"].map(str::to_owned));
-    words.extend(socket.iter().flat_map(|path| ["--host".to_owned(), format!("unix:///{path}")]));
+    words.extend(
+        socket
+            .iter()
+            .flat_map(|path| ["--host".to_owned(), format!("unix:///{path}")]),
+    );
     words.extend(["system", "dial-stdio"].map(str::to_owned));
     Ok(words)
 }
@@ -163,11 +241,17 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect()
     }
 
     fn addresses(variables: &[(&str, &str)]) -> Vec<String> {
-        candidates(&environment(variables)).into_iter().map(|candidate| candidate.address).collect()
+        candidates(&environment(variables))
+            .into_iter()
+            .map(|candidate| candidate.address)
+            .collect()
     }
 
     fn words(address: &str) -> Result<String, String> {
@@ -180,7 +264,13 @@ mod tests {
 
     #[test]
     fn docker_host_is_the_only_candidate() {
-        assert_eq!(addresses(&[("DOCKER_HOST", "tcp://127.0.0.1:2375"), ("HOME", "/home/me")]), ["tcp://127.0.0.1:2375"]);
+        assert_eq!(
+            addresses(&[
+                ("DOCKER_HOST", "tcp://127.0.0.1:2375"),
+                ("HOME", "/home/me")
+            ]),
+            ["tcp://127.0.0.1:2375"]
+        );
     }
 
     #[test]
@@ -202,35 +292,72 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let docker = directory.path().to_str().unwrap();
         for (name, host) in [("work", "tcp://work:2375"), ("home", "unix:///home.sock")] {
-            let meta = directory.path().join("contexts/meta").join(hex(&Sha256::digest(name)));
+            let meta = directory
+                .path()
+                .join("contexts/meta")
+                .join(hex(&Sha256::digest(name)));
             std::fs::create_dir_all(&meta).unwrap();
-            let text = format!(r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#);
+            let text = format!(
+                r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#
+            );
             std::fs::write(meta.join("meta.json"), text).unwrap();
         }
-        std::fs::write(directory.path().join("config.json"), r#"{"auths":{},"currentContext":"work"}"#).unwrap();
+        std::fs::write(
+            directory.path().join("config.json"),
+            r#"{"auths":{},"currentContext":"work"}"#,
+        )
+        .unwrap();
         assert_eq!(addresses(&[("DOCKER_CONFIG", docker)]), ["tcp://work:2375"]);
-        assert_eq!(addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "home")]), ["unix:///home.sock"]);
-        assert_eq!(addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_HOST", "unix:///a")]), ["unix:///a"]);
-        assert_eq!(addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "default")]).len(), 2);
-        let gone = candidates(&environment(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "gone")]));
-        assert!(gone[0].endpoint.as_ref().unwrap_err().contains("meta.json"), "{gone:?}");
+        assert_eq!(
+            addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "home")]),
+            ["unix:///home.sock"]
+        );
+        assert_eq!(
+            addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_HOST", "unix:///a")]),
+            ["unix:///a"]
+        );
+        assert_eq!(
+            addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "default")]).len(),
+            2
+        );
+        let gone = candidates(&environment(&[
+            ("DOCKER_CONFIG", docker),
+            ("DOCKER_CONTEXT", "gone"),
+        ]));
+        assert!(
+            gone[0].endpoint.as_ref().unwrap_err().contains("meta.json"),
+            "{gone:?}"
+        );
     }
 
     #[test]
     fn ssh_command_runs_dial_stdio_on_the_host() {
-        assert_eq!(words("ssh://host").unwrap(), "ssh -o ConnectTimeout=20 -T -- host docker system dial-stdio");
+        assert_eq!(
+            words("ssh://host").unwrap(),
+            "ssh -o ConnectTimeout=20 -T -- host docker system dial-stdio"
+        );
         assert_eq!(
             words("ssh://me@host:22/run/a.sock").unwrap(),
             "ssh -o ConnectTimeout=20 -T -l me -p 22 -- host docker --host unix:///run/a.sock system dial-stdio"
         );
-        for invalid in ["ssh://-oProxyCommand=x", "ssh://me:secret@host", "ssh://", "ssh://a b"] {
+        for invalid in [
+            "ssh://-oProxyCommand=x",
+            "ssh://me:secret@host",
+            "ssh://",
+            "ssh://a b",
+        ] {
             assert!(words(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
     fn default_port_is_added_only_when_missing() {
-        for (address, expected) in [("host", "host:2375"), ("host:1/", "host:1"), ("[::1]", "[::1]:2375"), ("[::1]:7", "[::1]:7")] {
+        for (address, expected) in [
+            ("host", "host:2375"),
+            ("host:1/", "host:1"),
+            ("[::1]", "[::1]:2375"),
+            ("[::1]:7", "[::1]:7"),
+        ] {
             assert_eq!(with_port(address, 2375), expected);
         }
     }

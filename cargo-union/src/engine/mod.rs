@@ -34,7 +34,9 @@ mod tls;
 
 pub use container::{BindMount, Container, ContainerOptions};
 pub use images::{EngineImage, LoadReport};
-pub use solve::{DockerfileLocation, DockerfileRequest, PullCredentials, SolveError, SolveListener};
+pub use solve::{
+    DockerfileLocation, DockerfileRequest, PullCredentials, SolveError, SolveListener,
+};
 
 /// Finds the user's engine and connects to it when it is first needed.
 #[derive(Debug)]
@@ -46,13 +48,22 @@ pub struct EngineLocator {
 impl EngineLocator {
     /// The engine that the docker CLI would use, or else podman.
     pub fn of(environment: &Environment) -> Self {
-        Self { candidates: candidates(environment), connected: OnceCell::new() }
+        Self {
+            candidates: candidates(environment),
+            connected: OnceCell::new(),
+        }
     }
 
     /// The engine at the first of these addresses that answers: `unix:///path`, `tcp://host:port`.
     pub fn at(addresses: impl IntoIterator<Item = String>) -> Self {
-        let candidates = addresses.into_iter().map(|address| candidate_at(address, &Environment::default())).collect();
-        Self { candidates, connected: OnceCell::new() }
+        let candidates = addresses
+            .into_iter()
+            .map(|address| candidate_at(address, &Environment::default()))
+            .collect();
+        Self {
+            candidates,
+            connected: OnceCell::new(),
+        }
     }
 
     /// The first engine that answers.
@@ -65,10 +76,16 @@ impl EngineLocator {
 
     async fn connect(&self) -> Result<Engine> {
         let mut tried = Vec::new();
-        for EngineCandidate { address, source, endpoint } in &self.candidates {
+        for EngineCandidate {
+            address,
+            source,
+            endpoint,
+        } in &self.candidates
+        {
             let connected = match endpoint {
                 Ok(endpoint) => {
-                    let connected = Engine::connect(address, EngineHttpClient::new(endpoint.clone())).await;
+                    let connected =
+                        Engine::connect(address, EngineHttpClient::new(endpoint.clone())).await;
                     connected.map_err(|cause| tls::with_advice(endpoint, cause))
                 }
                 Err(reason) => Err(reason.clone()),
@@ -81,7 +98,11 @@ impl EngineLocator {
                 }),
             }
         }
-        Err(Error::new(Code::EngineUnreachable, "could not reach a container engine").because(format!("tried {}", tried.join("; "))))
+        Err(Error::new(
+            Code::EngineUnreachable,
+            "could not reach a container engine",
+        )
+        .because(format!("tried {}", tried.join("; "))))
     }
 }
 
@@ -108,7 +129,9 @@ impl Engine {
     async fn connect(address: &str, wire: EngineHttpClient) -> Result<Self, String> {
         const PATIENCE: Duration = Duration::from_secs(30);
         let connected = tokio::time::timeout(PATIENCE, Self::negotiate(address, wire)).await;
-        connected.map_err(|_| "timed out".to_owned())?.map_err(|cause| innermost(&cause))
+        connected
+            .map_err(|_| "timed out".to_owned())?
+            .map_err(|cause| innermost(&cause))
     }
 
     async fn negotiate(address: &str, wire: EngineHttpClient) -> Result<Self, EngineError> {
@@ -117,15 +140,42 @@ impl Engine {
         let client = wire.clone();
         let transport = move |request: bollard::BollardRequest| {
             let client = client.clone();
-            async move { Ok(client.send(request.map(http_body_util::BodyExt::boxed_unsync)).await?) }
+            async move {
+                Ok(client
+                    .send(request.map(http_body_util::BodyExt::boxed_unsync))
+                    .await?)
+            }
         };
-        let docker = Docker::connect_with_custom_transport(transport, Some(HOST), SECONDS, API_DEFAULT_VERSION)?;
+        let docker = Docker::connect_with_custom_transport(
+            transport,
+            Some(HOST),
+            SECONDS,
+            API_DEFAULT_VERSION,
+        )?;
         let docker = docker.negotiate_version().await?;
         let version = docker.version().await?;
-        let platform = Platform::new(version.os.as_deref().unwrap_or("linux"), version.arch.as_deref().unwrap_or_default(), None);
-        let is_podman = version.components.iter().flatten().any(|component| component.name.contains("Podman"));
-        let kind = if is_podman { EngineKind::Podman } else { EngineKind::Docker };
-        Ok(Self { docker, wire, address: address.to_owned(), kind, platform })
+        let platform = Platform::new(
+            version.os.as_deref().unwrap_or("linux"),
+            version.arch.as_deref().unwrap_or_default(),
+            None,
+        );
+        let is_podman = version
+            .components
+            .iter()
+            .flatten()
+            .any(|component| component.name.contains("Podman"));
+        let kind = if is_podman {
+            EngineKind::Podman
+        } else {
+            EngineKind::Docker
+        };
+        Ok(Self {
+            docker,
+            wire,
+            address: address.to_owned(),
+            kind,
+            platform,
+        })
     }
 
     /// Its address, in the form of `DOCKER_HOST`.
@@ -148,18 +198,32 @@ impl Engine {
     /// # Errors
     /// `EngineFailed`.
     pub async fn is_rootless(&self) -> Result<bool> {
-        let info = self.docker.info().await.map_err(|cause| self.failed("query security options").because(cause))?;
-        Ok(info.security_options.into_iter().flatten().any(|option| option.contains("rootless")))
+        let info = self
+            .docker
+            .info()
+            .await
+            .map_err(|cause| self.failed("query security options").because(cause))?;
+        Ok(info
+            .security_options
+            .into_iter()
+            .flatten()
+            .any(|option| option.contains("rootless")))
     }
 
     fn failed(&self, action: &str) -> Error {
-        Error::new(Code::EngineFailed, format!("could not {action} in the engine at {}", self.address))
+        Error::new(
+            Code::EngineFailed,
+            format!("could not {action} in the engine at {}", self.address),
+        )
     }
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("address", &self.address).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("address", &self.address)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

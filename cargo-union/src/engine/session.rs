@@ -6,13 +6,16 @@ use std::pin::Pin;
 
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
 use bollard_buildkit_proto::health::health_server::Health;
-use bollard_buildkit_proto::health::{HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse};
+use bollard_buildkit_proto::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+};
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::Auth;
 use bollard_buildkit_proto::moby::filesync::v1::{
-    CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest, GetTokenAuthorityResponse,
-    VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
+    CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse,
+    GetTokenAuthorityRequest, GetTokenAuthorityResponse, VerifyTokenAuthorityRequest,
+    VerifyTokenAuthorityResponse,
 };
 use bollard_buildkit_proto::moby::upload::v1::{BytesMessage, upload_server};
 use futures_util::{Stream, StreamExt as _};
@@ -33,7 +36,9 @@ pub(super) struct Alive;
 #[tonic::async_trait]
 impl Health for Alive {
     async fn check(&self, _: Request<HealthCheckRequest>) -> SessionResult<HealthCheckResponse> {
-        Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
+        Ok(Response::new(HealthCheckResponse {
+            status: ServingStatus::Serving.into(),
+        }))
     }
 
     async fn list(&self, _: Request<HealthListRequest>) -> SessionResult<HealthListResponse> {
@@ -55,7 +60,10 @@ pub(super) struct Upload {
 
 impl Upload {
     pub(super) fn new(key: &str, context: &Path) -> Self {
-        Self { path: format!("/{key}"), context: context.to_owned() }
+        Self {
+            path: format!("/{key}"),
+            context: context.to_owned(),
+        }
     }
 }
 
@@ -63,14 +71,24 @@ impl Upload {
 impl upload_server::Upload for Upload {
     type PullStream = SessionStream<BytesMessage>;
 
-    async fn pull(&self, request: Request<Streaming<BytesMessage>>) -> SessionResult<Self::PullStream> {
+    async fn pull(
+        &self,
+        request: Request<Streaming<BytesMessage>>,
+    ) -> SessionResult<Self::PullStream> {
         // Messages may have up to 16 MiB, but larger ones are not faster.
         const CHUNK: usize = 1 << 18;
-        if request.metadata().get("urlpath").and_then(|path| path.to_str().ok()) != Some(&self.path) {
+        if request
+            .metadata()
+            .get("urlpath")
+            .and_then(|path| path.to_str().ok())
+            != Some(&self.path)
+        {
             return Err(Status::not_found("unknown build context"));
         }
         debug!(name: "session", call = "Upload/Pull");
-        let file = tokio::fs::File::open(&self.context).await.map_err(|cause| Status::internal(cause.to_string()))?;
+        let file = tokio::fs::File::open(&self.context)
+            .await
+            .map_err(|cause| Status::internal(cause.to_string()))?;
         let chunks = ReaderStream::with_capacity(file, CHUNK).map(|chunk| match chunk {
             Ok(bytes) => Ok(BytesMessage { data: bytes.into() }),
             Err(cause) => Err(Status::internal(cause.to_string())),
@@ -84,11 +102,16 @@ pub(super) struct SessionSecrets(pub(super) BTreeMap<String, Secret<Vec<u8>>>);
 
 #[tonic::async_trait]
 impl secrets_server::Secrets for SessionSecrets {
-    async fn get_secret(&self, request: Request<GetSecretRequest>) -> SessionResult<GetSecretResponse> {
+    async fn get_secret(
+        &self,
+        request: Request<GetSecretRequest>,
+    ) -> SessionResult<GetSecretResponse> {
         let id = &request.get_ref().id;
         debug!(name: "session", call = "Secrets/GetSecret", id, found = self.0.contains_key(id));
         match self.0.get(id) {
-            Some(secret) => Ok(Response::new(GetSecretResponse { data: secret.reveal().clone() })),
+            Some(secret) => Ok(Response::new(GetSecretResponse {
+                data: secret.reveal().clone(),
+            })),
             None => Err(Status::not_found(format!("secret {id} is not declared"))),
         }
     }
@@ -99,28 +122,50 @@ pub(super) struct RegistryLogins(pub(super) PullCredentials);
 
 #[tonic::async_trait]
 impl Auth for RegistryLogins {
-    async fn credentials(&self, request: Request<CredentialsRequest>) -> SessionResult<CredentialsResponse> {
+    async fn credentials(
+        &self,
+        request: Request<CredentialsRequest>,
+    ) -> SessionResult<CredentialsResponse> {
         let host = &request.get_ref().host;
-        let login = self.0.login(host).await.map_err(|error| Status::unauthenticated(error.chain().join(": ")))?;
+        let login = self
+            .0
+            .login(host)
+            .await
+            .map_err(|error| Status::unauthenticated(error.chain().join(": ")))?;
         debug!(name: "session", call = "Auth/Credentials", host, found = login.is_some());
         // Without a user, the secret is a refresh token; without both, the pull is anonymous.
         Ok(Response::new(match login {
-            Some(RegistryLogin::Password { user, password }) => CredentialsResponse { username: user, secret: password.reveal().clone() },
-            Some(RegistryLogin::Identity(token)) => CredentialsResponse { username: String::new(), secret: token.reveal().clone() },
+            Some(RegistryLogin::Password { user, password }) => CredentialsResponse {
+                username: user,
+                secret: password.reveal().clone(),
+            },
+            Some(RegistryLogin::Identity(token)) => CredentialsResponse {
+                username: String::new(),
+                secret: token.reveal().clone(),
+            },
             // The protocol does not support registry tokens.
             Some(RegistryLogin::Bearer(_)) | None => CredentialsResponse::default(),
         }))
     }
 
-    async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> SessionResult<FetchTokenResponse> {
+    async fn fetch_token(
+        &self,
+        _: Request<FetchTokenRequest>,
+    ) -> SessionResult<FetchTokenResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 
-    async fn get_token_authority(&self, _: Request<GetTokenAuthorityRequest>) -> SessionResult<GetTokenAuthorityResponse> {
+    async fn get_token_authority(
+        &self,
+        _: Request<GetTokenAuthorityRequest>,
+    ) -> SessionResult<GetTokenAuthorityResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 
-    async fn verify_token_authority(&self, _: Request<VerifyTokenAuthorityRequest>) -> SessionResult<VerifyTokenAuthorityResponse> {
+    async fn verify_token_authority(
+        &self,
+        _: Request<VerifyTokenAuthorityRequest>,
+    ) -> SessionResult<VerifyTokenAuthorityResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 }

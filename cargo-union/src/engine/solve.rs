@@ -74,29 +74,47 @@ pub struct PullCredentials {
 impl PullCredentials {
     /// The login for a registry, by the host name that Docker uses.
     pub(super) async fn login(&self, host: &str) -> Result<Option<RegistryLogin>> {
-        let Some(logins) = &self.logins else { return Ok(None) };
+        let Some(logins) = &self.logins else {
+            return Ok(None);
+        };
         let registry = match host {
-            "registry-1.docker.io" | "index.docker.io" | "https://index.docker.io/v1/" => "docker.io",
+            "registry-1.docker.io" | "index.docker.io" | "https://index.docker.io/v1/" => {
+                "docker.io"
+            }
             host => host,
         };
         // Logins may be configured for a repository path, but the request contains only the host.
-        for repository in self.repositories.iter().filter(|repository| repository.registry == registry) {
+        for repository in self
+            .repositories
+            .iter()
+            .filter(|repository| repository.registry == registry)
+        {
             if let Some(login) = logins.login(repository).await? {
                 return Ok(Some(login));
             }
         }
-        logins.login(&Repository { registry: registry.to_owned(), path: String::new() }).await
+        logins
+            .login(&Repository {
+                registry: registry.to_owned(),
+                path: String::new(),
+            })
+            .await
     }
 
     /// The registries of the images, without duplicates.
     pub(super) fn registries(&self) -> BTreeSet<&str> {
-        self.repositories.iter().map(|repository| repository.registry.as_str()).collect()
+        self.repositories
+            .iter()
+            .map(|repository| repository.registry.as_str())
+            .collect()
     }
 }
 
 impl std::fmt::Debug for PullCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pulls").field("repositories", &self.repositories).finish_non_exhaustive()
+        f.debug_struct("Pulls")
+            .field("repositories", &self.repositories)
+            .finish_non_exhaustive()
     }
 }
 
@@ -131,7 +149,11 @@ impl Engine {
     ///
     /// # Errors
     /// `SolveError::Step` for a step that failed; `SolveError::Engine` with `EngineFailed` otherwise.
-    pub async fn build(&self, request: &DockerfileRequest, listener: &dyn SolveListener) -> Result<Digest, SolveError> {
+    pub async fn build(
+        &self,
+        request: &DockerfileRequest,
+        listener: &dyn SolveListener,
+    ) -> Result<Digest, SolveError> {
         match self.kind {
             EngineKind::Docker => self.build_with_buildkit(request, listener).await,
             EngineKind::Podman => self.build_with_buildah(request, listener).await,

@@ -24,12 +24,18 @@ impl Interface {
     /// The interface of a container task, which its manifest declares.
     pub fn of_manifest(task: &spec::Task) -> Self {
         let typed = |(name, ty): (&String, &spec::Sourced<Type>)| (name.clone(), ty.value.clone());
-        Self { inputs: task.inputs.iter().map(typed).collect(), outputs: task.outputs.iter().map(typed).collect() }
+        Self {
+            inputs: task.inputs.iter().map(typed).collect(),
+            outputs: task.outputs.iter().map(typed).collect(),
+        }
     }
 
     /// The type of an input.
     pub fn input(&self, name: &str) -> Option<&Type> {
-        self.inputs.iter().find(|(input, _)| input == name).map(|(_, ty)| ty)
+        self.inputs
+            .iter()
+            .find(|(input, _)| input == name)
+            .map(|(_, ty)| ty)
     }
 }
 
@@ -52,20 +58,44 @@ impl Description {
     /// U0706 (`InterfaceUnsupported`) for types and defaults that cannot be registered.
     pub fn read(binary: &str, printed: &str) -> Result<Self> {
         let line = printed.trim();
-        let invalid = || Error::new(Code::DescriptionInvalid, format!("could not read how `{binary}` describes itself"));
-        let version: DescriptionHeader = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
+        let invalid = || {
+            Error::new(
+                Code::DescriptionInvalid,
+                format!("could not read how `{binary}` describes itself"),
+            )
+        };
+        let version: DescriptionHeader =
+            serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
         let found = version.flyte_interface_version;
         if found != VERSION {
-            return Err(Error::new(Code::DescriptionVersion, format!("could not read how `{binary}` describes itself"))
-                .because(format!("interface description version {found} is not supported (expected {VERSION})")));
+            return Err(Error::new(
+                Code::DescriptionVersion,
+                format!("could not read how `{binary}` describes itself"),
+            )
+            .because(format!(
+                "interface description version {found} is not supported (expected {VERSION})"
+            )));
         }
-        let raw: RawDescription = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
+        let raw: RawDescription =
+            serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
         if !is_task_name(&raw.task) {
-            let why = format!("`{}` is not a task name: it needs letters, digits, `-`, `_` or `.`", raw.task.escape_debug());
-            return Err(invalid().because(why).help("Correct the name that the binary gives its task."));
+            let why = format!(
+                "`{}` is not a task name: it needs letters, digits, `-`, `_` or `.`",
+                raw.task.escape_debug()
+            );
+            return Err(invalid()
+                .because(why)
+                .help("Correct the name that the binary gives its task."));
         }
-        let interface = Interface { inputs: variables(binary, &raw.inputs)?, outputs: variables(binary, &raw.outputs)? };
-        Ok(Self { line: line.to_owned(), task: raw.task, interface })
+        let interface = Interface {
+            inputs: variables(binary, &raw.inputs)?,
+            outputs: variables(binary, &raw.outputs)?,
+        };
+        Ok(Self {
+            line: line.to_owned(),
+            task: raw.task,
+            interface,
+        })
     }
 }
 
@@ -75,12 +105,17 @@ fn variables(binary: &str, described: &[Variable]) -> Result<Vec<(String, Type)>
             Some(ty) if variable.required => return Ok((variable.name.clone(), ty)),
             Some(_) => "has a default, which its description does not contain".to_owned(),
             None => match &variable.detail {
-                Some(detail) => format!("has a type that is not supported outside of Rust: {detail}"),
+                Some(detail) => {
+                    format!("has a type that is not supported outside of Rust: {detail}")
+                }
                 None => format!("has the type `{}`, which is not supported", variable.r#type),
             },
         };
-        Err(Error::new(Code::InterfaceUnsupported, format!("could not take over the interface of `{binary}`"))
-            .because(format!("`{}` {why}", variable.name)))
+        Err(Error::new(
+            Code::InterfaceUnsupported,
+            format!("could not take over the interface of `{binary}`"),
+        )
+        .because(format!("`{}` {why}", variable.name)))
     };
     described.iter().map(variable_type).collect()
 }
@@ -133,28 +168,50 @@ mod tests {
     fn description_has_name_and_types() {
         let read = Description::read("hello", &format!("{HELLO}\n")).unwrap();
         assert_eq!((read.task.as_str(), read.line.as_str()), ("my_task", HELLO));
-        assert_eq!(read.interface.inputs, [("x".to_owned(), Type::Integer), ("label".to_owned(), Type::String)]);
+        assert_eq!(
+            read.interface.inputs,
+            [
+                ("x".to_owned(), Type::Integer),
+                ("label".to_owned(), Type::String)
+            ]
+        );
         assert_eq!(read.interface.outputs, [("o0".to_owned(), Type::String)]);
         assert_eq!(read.interface.input("label"), Some(&Type::String));
     }
 
     #[test]
     fn unknown_description_version_names_both_versions() {
-        let error = Description::read("hello", r#"{"flyte_interface_version":2,"tasks":[]}"#).unwrap_err();
+        let error =
+            Description::read("hello", r#"{"flyte_interface_version":2,"tasks":[]}"#).unwrap_err();
         assert_eq!(error.code(), Code::DescriptionVersion);
-        assert!(error.chain()[1].contains("interface description version 2 is not supported (expected 1)"), "{:?}", error.chain());
+        assert!(
+            error.chain()[1]
+                .contains("interface description version 2 is not supported (expected 1)"),
+            "{:?}",
+            error.chain()
+        );
     }
 
     #[test]
     fn unsupported_variable_is_refused_by_name() {
-        let with = |variable: &str| format!(r#"{{"flyte_interface_version":1,"task":"t","inputs":[{variable}],"outputs":[]}}"#);
+        let with = |variable: &str| {
+            format!(
+                r#"{{"flyte_interface_version":1,"task":"t","inputs":[{variable}],"outputs":[]}}"#
+            )
+        };
         for (variable, why) in [
             (
                 r#"{"name":"b","type":"unsupported","detail":"LiteralType { blob }","required":true}"#,
                 "`b` has a type that is not supported outside of Rust",
             ),
-            (r#"{"name":"b","type":"tensor","required":true}"#, "`b` has the type `tensor`, which is not supported"),
-            (r#"{"name":"b","type":"integer","required":false}"#, "`b` has a default"),
+            (
+                r#"{"name":"b","type":"tensor","required":true}"#,
+                "`b` has the type `tensor`, which is not supported",
+            ),
+            (
+                r#"{"name":"b","type":"integer","required":false}"#,
+                "`b` has a default",
+            ),
         ] {
             let error = Description::read("hello", &with(variable)).unwrap_err();
             assert_eq!(error.code(), Code::InterfaceUnsupported);
@@ -165,17 +222,34 @@ mod tests {
     #[test]
     fn invalid_task_name_is_refused() {
         for name in ["", "..", "../../../tmp/x", "a/b", "a b", "a\\u0000", "é"] {
-            let printed = format!(r#"{{"flyte_interface_version":1,"task":"{name}","inputs":[],"outputs":[]}}"#);
+            let printed = format!(
+                r#"{{"flyte_interface_version":1,"task":"{name}","inputs":[],"outputs":[]}}"#
+            );
             let error = Description::read("hello", &printed).unwrap_err();
             assert_eq!(error.code(), Code::DescriptionInvalid, "{name}");
-            assert!(error.chain()[1].contains("is not a task name"), "{:?}", error.chain());
+            assert!(
+                error.chain()[1].contains("is not a task name"),
+                "{:?}",
+                error.chain()
+            );
         }
     }
 
     #[test]
     fn other_output_is_not_a_description() {
-        for printed in ["", "hello", "{}", "[1]", r#"{"flyte_interface_version":1}"#, &format!("log line\n{HELLO}")] {
-            assert_eq!(Description::read("hello", printed).unwrap_err().code(), Code::DescriptionInvalid, "{printed}");
+        for printed in [
+            "",
+            "hello",
+            "{}",
+            "[1]",
+            r#"{"flyte_interface_version":1}"#,
+            &format!("log line\n{HELLO}"),
+        ] {
+            assert_eq!(
+                Description::read("hello", printed).unwrap_err().code(),
+                Code::DescriptionInvalid,
+                "{printed}"
+            );
         }
     }
 }

@@ -33,7 +33,10 @@ impl TaskVersionHash {
         for subject in tasks {
             inputs.insert(subject.task.key.clone(), content_value(subject));
         }
-        Self { text: inputs.key("tasks").spec_hash(), derived: true }
+        Self {
+            text: inputs.key("tasks").spec_hash(),
+            derived: true,
+        }
     }
 
     /// A version that the user chose.
@@ -41,16 +44,27 @@ impl TaskVersionHash {
     /// # Errors
     /// U0709 (`VersionInvalid`) when it is empty, too long or has other characters.
     pub fn chosen(text: &str) -> Result<Self> {
-        let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '+' | '-');
+        let letters = |letter: char| {
+            letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '+' | '-')
+        };
         let reason = match text.chars().count() {
             0 => Some("it is empty".to_owned()),
             _ if !text.chars().all(letters) => Some("it has other characters".to_owned()),
-            count if count > LONGEST => Some(format!("it has {count} characters, and the backend takes at most {LONGEST}")),
+            count if count > LONGEST => Some(format!(
+                "it has {count} characters, and the backend takes at most {LONGEST}"
+            )),
             _ => None,
         };
         match reason {
-            None => Ok(Self { text: text.to_owned(), derived: false }),
-            Some(reason) => Err(Error::new(Code::VersionInvalid, format!("`{text}` cannot be a version")).because(reason)),
+            None => Ok(Self {
+                text: text.to_owned(),
+                derived: false,
+            }),
+            Some(reason) => Err(Error::new(
+                Code::VersionInvalid,
+                format!("`{text}` cannot be a version"),
+            )
+            .because(reason)),
         }
     }
 }
@@ -59,10 +73,22 @@ fn content_value(subject: &TaskSource<'_>) -> Value {
     let request = deploy_task(subject, &ProjectDomain::default(), "");
     // The types of a `rust` task's inputs are not known here, so the values of triggers are hashed separately.
     let values = |values: &BTreeMap<String, union_build::spec::Sourced<InputValue>>| {
-        Value::hash_of(msgpack::encode(&InputValue::Map(values.iter().map(|(name, given)| (name.clone(), given.value.clone())).collect())))
+        Value::hash_of(msgpack::encode(&InputValue::Map(
+            values
+                .iter()
+                .map(|(name, given)| (name.clone(), given.value.clone()))
+                .collect(),
+        )))
     };
-    let triggers = subject.task.triggers.iter().map(|(name, trigger)| (name.clone(), values(&trigger.inputs)));
-    Value::List(vec![Value::hash_of(request.encode_to_vec()), Value::Map(triggers.collect())])
+    let triggers = subject
+        .task
+        .triggers
+        .iter()
+        .map(|(name, trigger)| (name.clone(), values(&trigger.inputs)));
+    Value::List(vec![
+        Value::hash_of(request.encode_to_vec()),
+        Value::Map(triggers.collect()),
+    ])
 }
 
 #[cfg(test)]
@@ -74,12 +100,20 @@ mod tests {
     fn chosen_version_is_validated() {
         assert_eq!(
             TaskVersionHash::chosen("v1.2.0-rc.1+x_y").unwrap(),
-            TaskVersionHash { text: "v1.2.0-rc.1+x_y".to_owned(), derived: false }
+            TaskVersionHash {
+                text: "v1.2.0-rc.1+x_y".to_owned(),
+                derived: false
+            }
         );
         assert!(TaskVersionHash::chosen(&"a".repeat(63)).is_ok());
-        for (text, why) in
-            [("", "it is empty"), ("a b", "other characters"), (&"a".repeat(64), "64 characters, and the backend takes at most 63")]
-        {
+        for (text, why) in [
+            ("", "it is empty"),
+            ("a b", "other characters"),
+            (
+                &"a".repeat(64),
+                "64 characters, and the backend takes at most 63",
+            ),
+        ] {
             let error = TaskVersionHash::chosen(text).unwrap_err();
             assert_eq!(error.code(), Code::VersionInvalid);
             assert!(error.chain()[1].contains(why), "{:?}", error.chain());

@@ -54,8 +54,15 @@ pub const ELSEWHERE: [&str; 2] = ["EAGER_API_KEY", "_UNION_EAGER_API_KEY"];
 
 /// Encodes inputs as the content of [`INPUTS`].
 pub fn inputs(values: BTreeMap<String, Literal>) -> Vec<u8> {
-    let to_literal = |(name, value)| NamedLiteral { name, value: Some(value) };
-    Inputs { literals: values.into_iter().map(to_literal).collect(), context: Vec::new() }.encode_to_vec()
+    let to_literal = |(name, value)| NamedLiteral {
+        name,
+        value: Some(value),
+    };
+    Inputs {
+        literals: values.into_iter().map(to_literal).collect(),
+        context: Vec::new(),
+    }
+    .encode_to_vec()
 }
 
 /// The result of a worker.
@@ -73,18 +80,36 @@ pub enum WorkerOutcome {
 /// U0805 (`OutputsInvalid`) when it left neither outputs nor an error, or not the outputs of its interface.
 pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<WorkerOutcome> {
     let directory = base.join(ACTION);
-    let invalid =
-        |why: String| Error::new(Code::OutputsInvalid, format!("task `{task}` did not give the outputs that it declares")).because(why);
+    let invalid = |why: String| {
+        Error::new(
+            Code::OutputsInvalid,
+            format!("task `{task}` did not give the outputs that it declares"),
+        )
+        .because(why)
+    };
     if let Some(bytes) = read(&directory.join("error.pb"))? {
-        let document = ErrorDocument::decode(&*bytes).map_err(|cause| invalid(format!("its `error.pb` cannot be read: {cause}")))?;
+        let document = ErrorDocument::decode(&*bytes)
+            .map_err(|cause| invalid(format!("its `error.pb` cannot be read: {cause}")))?;
         let error = document.error.unwrap_or_default();
-        return Ok(WorkerOutcome::Badly(if error.message.is_empty() { error.code } else { error.message }));
+        return Ok(WorkerOutcome::Badly(if error.message.is_empty() {
+            error.code
+        } else {
+            error.message
+        }));
     }
-    let bytes = read(&directory.join("outputs.pb"))?.ok_or_else(|| invalid("it wrote neither `outputs.pb` nor `error.pb`".to_owned()))?;
-    let outputs = Outputs::decode(&*bytes).map_err(|cause| invalid(format!("its `outputs.pb` cannot be read: {cause}")))?;
-    let literals: BTreeMap<String, Literal> = outputs.literals.into_iter().filter_map(|named| Some((named.name, named.value?))).collect();
+    let bytes = read(&directory.join("outputs.pb"))?
+        .ok_or_else(|| invalid("it wrote neither `outputs.pb` nor `error.pb`".to_owned()))?;
+    let outputs = Outputs::decode(&*bytes)
+        .map_err(|cause| invalid(format!("its `outputs.pb` cannot be read: {cause}")))?;
+    let literals: BTreeMap<String, Literal> = outputs
+        .literals
+        .into_iter()
+        .filter_map(|named| Some((named.name, named.value?)))
+        .collect();
     let value = |(name, _): &(String, _)| {
-        let value = literals.get(name).ok_or_else(|| format!("`{name}` is missing"))?;
+        let value = literals
+            .get(name)
+            .ok_or_else(|| format!("`{name}` is missing"))?;
         Ok((name.clone(), json(value)))
     };
     let values: Result<_, String> = interface.outputs.iter().map(value).collect();

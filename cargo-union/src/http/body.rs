@@ -69,12 +69,19 @@ impl RequestBody {
         match self {
             Self::Empty => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Stream(stream) => stream.done.load(Ordering::Relaxed).saturating_sub(stream.start),
+            Self::Stream(stream) => stream
+                .done
+                .load(Ordering::Relaxed)
+                .saturating_sub(stream.start),
         }
     }
 
     /// Sends a request with this body and waits for the response's head. `silence` is the timeout, except for streams.
-    pub(super) async fn send(&self, request: RequestBuilder, silence: Option<Duration>) -> Result<Response, SendError> {
+    pub(super) async fn send(
+        &self,
+        request: RequestBuilder,
+        silence: Option<Duration>,
+    ) -> Result<Response, SendError> {
         match self {
             Self::Empty => answer(request, silence).await,
             Self::Bytes(bytes) => answer(request.body(bytes.clone()), silence).await,
@@ -82,7 +89,11 @@ impl RequestBody {
                 stream.done.store(stream.start, Ordering::Relaxed);
                 let length = stream.end.saturating_sub(stream.start);
                 // For an empty body the caller has set Content-Length.
-                let request = if length == 0 { request } else { request.header(CONTENT_LENGTH, length).body(stream.body()) };
+                let request = if length == 0 {
+                    request
+                } else {
+                    request.header(CONTENT_LENGTH, length).body(stream.body())
+                };
                 stream.watched(request).await
             }
         }
@@ -109,9 +120,16 @@ impl BodyStream {
         };
         match &self.from {
             BodySource::Bytes(bytes) => {
-                let rest = bytes.slice(usize::try_from(self.start).unwrap_or(usize::MAX).min(bytes.len())..);
-                let chunks = futures_util::stream::once(async move { Ok::<_, std::io::Error>(rest) });
-                reqwest::Body::wrap_stream(chunks.inspect(move |chunk| chunk.iter().for_each(&count)))
+                let rest = bytes.slice(
+                    usize::try_from(self.start)
+                        .unwrap_or(usize::MAX)
+                        .min(bytes.len())..,
+                );
+                let chunks =
+                    futures_util::stream::once(async move { Ok::<_, std::io::Error>(rest) });
+                reqwest::Body::wrap_stream(
+                    chunks.inspect(move |chunk| chunk.iter().for_each(&count)),
+                )
             }
             BodySource::File(path) => {
                 let (path, start, length) = (path.clone(), self.start, self.end - self.start);
@@ -124,7 +142,9 @@ impl BodyStream {
                     Ok(chunks) => chunks.boxed(),
                     Err(error) => futures_util::stream::iter([Err(error)]).boxed(),
                 });
-                reqwest::Body::wrap_stream(chunks.inspect(move |chunk| chunk.iter().for_each(&count)))
+                reqwest::Body::wrap_stream(
+                    chunks.inspect(move |chunk| chunk.iter().for_each(&count)),
+                )
             }
         }
     }
@@ -148,12 +168,18 @@ impl BodyStream {
 
 impl fmt::Debug for BodyStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("from", &self.from).field("start", &self.start).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("from", &self.from)
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }
 
 async fn answer(request: RequestBuilder, silence: Option<Duration>) -> Result<Response, SendError> {
-    let Some(silence) = silence else { return request.send().await.map_err(SendError::Http) };
+    let Some(silence) = silence else {
+        return request.send().await.map_err(SendError::Http);
+    };
     match tokio::time::timeout(silence, request.send()).await {
         Ok(response) => response.map_err(SendError::Http),
         Err(_) => Err(SendError::Silent(silence)),

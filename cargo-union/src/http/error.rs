@@ -44,7 +44,11 @@ pub(crate) enum TransportErrorKind {
 
 impl TransportError {
     pub(crate) fn new(kind: TransportErrorKind, cause: impl Into<String>) -> Self {
-        Self { kind, cause: cause.into(), help: None }
+        Self {
+            kind,
+            cause: cause.into(),
+            help: None,
+        }
     }
 
     pub(crate) fn unreachable(cause: impl Into<String>) -> Self {
@@ -58,13 +62,22 @@ impl TransportError {
 
 impl From<Error> for TransportError {
     fn from(error: Error) -> Self {
-        Self { help: Some(error.advice().to_owned()), ..Self::new(TransportErrorKind::Machine(error.code()), error.chain().join(": ")) }
+        Self {
+            help: Some(error.advice().to_owned()),
+            ..Self::new(
+                TransportErrorKind::Machine(error.code()),
+                error.chain().join(": "),
+            )
+        }
     }
 }
 
 /// Sanitizes a server's text: one line of limited length without control characters.
 pub(crate) fn clean(text: &str) -> String {
-    let words: Vec<&str> = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect();
     let line = words.join(" ");
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -73,17 +86,30 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// The next error of the chain. [`StdError::source`] of an I/O error skips the error that it wraps.
-pub(super) fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    wrapped.map(|wrapped| wrapped as _).or_else(|| error.source())
+pub(super) fn below<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a (dyn StdError + 'static)> {
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    wrapped
+        .map(|wrapped| wrapped as _)
+        .or_else(|| error.source())
 }
 
 /// The causes of an error without repetitions, and without those that the HTTP client adds.
 pub(super) fn causes(error: &(dyn StdError + 'static)) -> String {
     let chain = std::iter::successors(below(error), |error| below(*error));
-    let mut texts: Vec<String> = chain.map(ToString::to_string).filter(|text| !text.starts_with("client error (")).collect();
+    let mut texts: Vec<String> = chain
+        .map(ToString::to_string)
+        .filter(|text| !text.starts_with("client error ("))
+        .collect();
     texts.dedup();
-    clean(&if texts.is_empty() { error.to_string() } else { texts.join(": ") })
+    clean(&if texts.is_empty() {
+        error.to_string()
+    } else {
+        texts.join(": ")
+    })
 }
 
 #[cfg(test)]

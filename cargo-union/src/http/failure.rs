@@ -55,12 +55,27 @@ pub(crate) enum Retryable {
 impl<D: FailureDomain> RemoteFailure<D> {
     /// A failure that a retry does not change.
     pub(crate) fn new(code: Code, cause: impl Into<String>) -> Self {
-        Self { domain: D::default(), code, cause: cause.into(), help: None, retryable: Retryable::Never, retry_after: None }
+        Self {
+            domain: D::default(),
+            code,
+            cause: cause.into(),
+            help: None,
+            retryable: Retryable::Never,
+            retry_after: None,
+        }
     }
 
     /// A failure that may be gone after a pause.
-    pub(crate) fn transient(code: Code, cause: impl Into<String>, retry_after: Option<Duration>) -> Self {
-        Self { retryable: Retryable::MaybeExecuted, retry_after, ..Self::new(code, cause) }
+    pub(crate) fn transient(
+        code: Code,
+        cause: impl Into<String>,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        Self {
+            retryable: Retryable::MaybeExecuted,
+            retry_after,
+            ..Self::new(code, cause)
+        }
     }
 }
 
@@ -100,12 +115,20 @@ impl<D: FailureDomain> From<TransportError> for RemoteFailure<D> {
             TransportErrorKind::NoConnection => (D::UNREACHABLE, Retryable::NotExecuted, None),
             TransportErrorKind::Unreachable => (D::UNREACHABLE, Retryable::MaybeExecuted, None),
             TransportErrorKind::Refused => (D::UNREACHABLE, Retryable::Never, None),
-            TransportErrorKind::Plain(host) => (D::UNTRUSTED, Retryable::Never, Some(D::plaintext_help(&host))),
+            TransportErrorKind::Plain(host) => (
+                D::UNTRUSTED,
+                Retryable::Never,
+                Some(D::plaintext_help(&host)),
+            ),
             TransportErrorKind::Untrusted => (D::UNTRUSTED, Retryable::Never, None),
             TransportErrorKind::Misleading => (D::INVALID, Retryable::Never, None),
             TransportErrorKind::Machine(code) => (code, Retryable::Never, None),
         };
-        Self { retryable, help: error.help.or(help), ..Self::new(code, error.cause) }
+        Self {
+            retryable,
+            help: error.help.or(help),
+            ..Self::new(code, error.cause)
+        }
     }
 }
 
@@ -136,24 +159,59 @@ mod tests {
     #[test]
     fn transport_error_decides_code_and_retry() {
         for (kind, code, retryable) in [
-            (TransportErrorKind::NoConnection, Code::RegistryUnreachable, Retryable::NotExecuted),
-            (TransportErrorKind::Unreachable, Code::RegistryUnreachable, Retryable::MaybeExecuted),
-            (TransportErrorKind::Refused, Code::RegistryUnreachable, Retryable::Never),
-            (TransportErrorKind::Untrusted, Code::TlsFailed, Retryable::Never),
-            (TransportErrorKind::Misleading, Code::RegistryInvalid, Retryable::Never),
-            (TransportErrorKind::Machine(Code::DiskFull), Code::DiskFull, Retryable::Never),
+            (
+                TransportErrorKind::NoConnection,
+                Code::RegistryUnreachable,
+                Retryable::NotExecuted,
+            ),
+            (
+                TransportErrorKind::Unreachable,
+                Code::RegistryUnreachable,
+                Retryable::MaybeExecuted,
+            ),
+            (
+                TransportErrorKind::Refused,
+                Code::RegistryUnreachable,
+                Retryable::Never,
+            ),
+            (
+                TransportErrorKind::Untrusted,
+                Code::TlsFailed,
+                Retryable::Never,
+            ),
+            (
+                TransportErrorKind::Misleading,
+                Code::RegistryInvalid,
+                Retryable::Never,
+            ),
+            (
+                TransportErrorKind::Machine(Code::DiskFull),
+                Code::DiskFull,
+                Retryable::Never,
+            ),
         ] {
             let failure = RemoteFailure::<TestDomain>::from(TransportError::new(kind, "x"));
-            assert_eq!((failure.code, failure.retryable, failure.help), (code, retryable, None));
+            assert_eq!(
+                (failure.code, failure.retryable, failure.help),
+                (code, retryable, None)
+            );
         }
-        let plain = RemoteFailure::<TestDomain>::from(TransportError::new(TransportErrorKind::Plain("lan:80".to_owned()), "x"));
+        let plain = RemoteFailure::<TestDomain>::from(TransportError::new(
+            TransportErrorKind::Plain("lan:80".to_owned()),
+            "x",
+        ));
         assert_eq!(plain.help.as_deref(), Some("allow lan:80"));
     }
 
     #[test]
     fn error_of_this_machine_keeps_code_and_advice() {
-        let failure = RemoteFailure::<TestDomain>::from(Error::new(Code::DiskFull, "could not write").because("no space"));
-        assert_eq!((failure.code, failure.cause.as_str()), (Code::DiskFull, "could not write: no space"));
+        let failure = RemoteFailure::<TestDomain>::from(
+            Error::new(Code::DiskFull, "could not write").because("no space"),
+        );
+        assert_eq!(
+            (failure.code, failure.cause.as_str()),
+            (Code::DiskFull, "could not write: no space")
+        );
         assert_eq!(failure.help.as_deref(), Some(Code::DiskFull.cure()));
     }
 }

@@ -34,11 +34,18 @@ impl Identities {
                 match file.extension().and_then(|extension| extension.to_str()) {
                     Some("cert") if !key.exists() => {
                         let cause = "Certificates of authorities have the ending `.crt`, those of clients a key beside them.";
-                        return Err(invalid(&certificate, &format!("its key `{}` does not exist", key.display())).help(cause));
+                        return Err(invalid(
+                            &certificate,
+                            &format!("its key `{}` does not exist", key.display()),
+                        )
+                        .help(cause));
                     }
                     Some("cert") => pairs.push(Arc::new(pair(&certificate, &key)?)),
                     Some("key") if !certificate.exists() => {
-                        return Err(invalid(&key, &format!("its certificate `{}` does not exist", certificate.display())));
+                        return Err(invalid(
+                            &key,
+                            &format!("its certificate `{}` does not exist", certificate.display()),
+                        ));
                     }
                     _ => {}
                 }
@@ -50,13 +57,25 @@ impl Identities {
 
 impl ResolvesClientCert for Identities {
     /// The first pair that one of the server's accepted authorities has signed. An empty list accepts any authority.
-    fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+    fn resolve(
+        &self,
+        authorities: &[&[u8]],
+        schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
         let is_signed_by = |pair: &CertifiedKey, authority: &[u8]| {
             // A certificate contains its issuer's name in the DER encoding that the server sends.
-            !authority.is_empty() && pair.cert.iter().any(|certificate| certificate.windows(authority.len()).any(|part| part == authority))
+            !authority.is_empty()
+                && pair.cert.iter().any(|certificate| {
+                    certificate
+                        .windows(authority.len())
+                        .any(|part| part == authority)
+                })
         };
         let fits = |pair: &&Arc<CertifiedKey>| {
-            let known = authorities.is_empty() || authorities.iter().any(|authority| is_signed_by(pair, authority));
+            let known = authorities.is_empty()
+                || authorities
+                    .iter()
+                    .any(|authority| is_signed_by(pair, authority));
             known && pair.key.choose_scheme(schemes).is_some()
         };
         self.0.iter().find(fits).cloned()
@@ -71,16 +90,26 @@ impl ResolvesClientCert for Identities {
 pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => return Ok(Vec::new()),
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
         Err(cause) => return Err(unreadable(folder, cause)),
     };
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     files.sort();
     Ok(files)
 }
 
 fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey> {
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(|chain| chain.collect::<Result<Vec<_>, _>>());
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(|chain| chain.collect::<Result<Vec<_>, _>>());
     let chain = chain.map_err(|cause| unusable(certificate, cause))?;
     if chain.is_empty() {
         return Err(invalid(certificate, "it holds no certificate"));
@@ -89,11 +118,15 @@ fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey> {
         PemError::NoItemsFound => invalid(key, "it holds no key that is not encrypted"),
         cause => unusable(key, cause),
     })?;
-    let secret = ring::sign::any_supported_type(&secret).map_err(|_| invalid(key, "it is of a kind that is not supported"))?;
+    let secret = ring::sign::any_supported_type(&secret)
+        .map_err(|_| invalid(key, "it is of a kind that is not supported"))?;
     let pair = CertifiedKey::new(chain, secret);
     match pair.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(pair),
-        Err(_) => Err(invalid(key, &format!("it does not belong to `{}`", certificate.display()))),
+        Err(_) => Err(invalid(
+            key,
+            &format!("it does not belong to `{}`", certificate.display()),
+        )),
     }
 }
 
@@ -116,6 +149,12 @@ fn kind(error: &PemError) -> &'static str {
 }
 
 fn invalid(file: &Path, cause: &str) -> Error {
-    Error::new(Code::CredentialsInvalid, format!("could not use the client's certificate of `{}`", file.display()))
-        .because(cause.to_owned())
+    Error::new(
+        Code::CredentialsInvalid,
+        format!(
+            "could not use the client's certificate of `{}`",
+            file.display()
+        ),
+    )
+    .because(cause.to_owned())
 }

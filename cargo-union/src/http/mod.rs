@@ -66,9 +66,18 @@ struct ClientKind {
 }
 
 impl Transport {
-    pub(crate) fn new(insecure: BTreeSet<String>, authorities: Authorities, proxies: Proxies) -> Self {
+    pub(crate) fn new(
+        insecure: BTreeSet<String>,
+        authorities: Authorities,
+        proxies: Proxies,
+    ) -> Self {
         let insecure = insecure.iter().map(|host| canonical(host)).collect();
-        Self { insecure, trust: TlsConfig::new(authorities), proxies, clients: Mutex::default() }
+        Self {
+            insecure,
+            trust: TlsConfig::new(authorities),
+            proxies,
+            clients: Mutex::default(),
+        }
     }
 
     /// Whether plain HTTP is allowed for a host.
@@ -77,18 +86,29 @@ impl Transport {
     }
 
     /// Sends a request and follows redirects. Private headers are sent only to the origin of the request's URL.
-    pub(crate) async fn send(&self, outgoing: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    pub(crate) async fn send(
+        &self,
+        outgoing: &HttpRequest,
+    ) -> Result<HttpResponse, TransportError> {
         let mut url = outgoing.url.clone();
         for _ in 0..=REDIRECTS {
             let answer = self.send_to(outgoing, &url).await?;
-            let Some(next) = self.redirected(outgoing, &url, &answer)? else { return Ok(answer) };
+            let Some(next) = self.redirected(outgoing, &url, &answer)? else {
+                return Ok(answer);
+            };
             url = next;
         }
-        Err(TransportError::misleading(format!("{} redirects without end", authority(&outgoing.url))))
+        Err(TransportError::misleading(format!(
+            "{} redirects without end",
+            authority(&outgoing.url)
+        )))
     }
 
     /// Sends a request without following redirects.
-    pub(crate) async fn send_once(&self, outgoing: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    pub(crate) async fn send_once(
+        &self,
+        outgoing: &HttpRequest,
+    ) -> Result<HttpResponse, TransportError> {
         self.send_to(outgoing, &outgoing.url).await
     }
 
@@ -96,36 +116,59 @@ impl Transport {
     pub(crate) fn checked(&self, from: &Url, named: Url) -> Result<Url, TransportError> {
         match named.scheme() {
             "https" => Ok(named),
-            "http" if self.may_be_plain(&authority(&named)) && (!is_loopback(&authority(&named)) || is_loopback(&authority(from))) => {
+            "http"
+                if self.may_be_plain(&authority(&named))
+                    && (!is_loopback(&authority(&named)) || is_loopback(&authority(from))) =>
+            {
                 Ok(named)
             }
             // A server behind a reverse proxy that terminates TLS often returns `http` URLs.
             "http" if from.scheme() == "https" && from.host() == named.host() => {
                 let mut secure = named;
-                let port = secure.port().filter(|port| Some(*port) == from.port()).or(from.port());
-                let changed = secure.set_scheme("https").and_then(|()| secure.set_port(port));
-                changed
-                    .map(|()| secure)
-                    .map_err(|()| TransportError::misleading(format!("{} names an address that is none", authority(from))))
+                let port = secure
+                    .port()
+                    .filter(|port| Some(*port) == from.port())
+                    .or(from.port());
+                let changed = secure
+                    .set_scheme("https")
+                    .and_then(|()| secure.set_port(port));
+                changed.map(|()| secure).map_err(|()| {
+                    TransportError::misleading(format!(
+                        "{} names an address that is none",
+                        authority(from)
+                    ))
+                })
             }
             _ => {
                 let (from, named) = (authority(from), authority(&named));
-                Err(TransportError::misleading(format!("{from} sends on to {named}, where nothing would be encrypted")))
+                Err(TransportError::misleading(format!(
+                    "{from} sends on to {named}, where nothing would be encrypted"
+                )))
             }
         }
     }
 
-    async fn send_to(&self, outgoing: &HttpRequest, url: &Url) -> Result<HttpResponse, TransportError> {
+    async fn send_to(
+        &self,
+        outgoing: &HttpRequest,
+        url: &Url,
+    ) -> Result<HttpResponse, TransportError> {
         let mut span = RequestSpan::begin(outgoing, url);
         let response = self.exchange(outgoing, url).await;
         span.answered(outgoing, response.as_ref().map(HttpResponse::status));
         response.map(|response| response.traced_by(span))
     }
 
-    async fn exchange(&self, outgoing: &HttpRequest, url: &Url) -> Result<HttpResponse, TransportError> {
+    async fn exchange(
+        &self,
+        outgoing: &HttpRequest,
+        url: &Url,
+    ) -> Result<HttpResponse, TransportError> {
         let proxy = self.proxies.for_url(url);
         let client = self.client(url, proxy)?;
-        let mut request = client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());
+        let mut request = client
+            .request(outgoing.method.clone(), url.clone())
+            .headers(outgoing.headers.clone());
         if same_origin(&outgoing.url, url) {
             request = request.headers(outgoing.private.clone());
         }
@@ -134,28 +177,52 @@ impl Transport {
         if outgoing.body.is_empty() && !matches!(outgoing.method, Method::GET | Method::HEAD) {
             request = request.header(CONTENT_LENGTH, 0);
         }
-        let silence = if outgoing.patient { None } else { Some(SILENCE) };
+        let silence = if outgoing.patient {
+            None
+        } else {
+            Some(SILENCE)
+        };
         let response = outgoing.body.send(request, silence).await;
         let response = response.map_err(|error| {
-            let help = tls_cause_of(&error).and_then(|cause| self.trust.advice(&authority(url), cause));
+            let help =
+                tls_cause_of(&error).and_then(|cause| self.trust.advice(&authority(url), cause));
             let fault = failed(&authority(url), proxy, error);
-            TransportError { help: fault.help.or(help), ..fault }
+            TransportError {
+                help: fault.help.or(help),
+                ..fault
+            }
         })?;
         match proxy {
             // For plain HTTP the proxy itself sends this response.
-            Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(login_wanted(&authority(url), proxy)),
-            Some(proxy) if url.scheme() == "http" => Ok(HttpResponse::new(response, proxy.hint(&authority(url)))),
+            Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(login_wanted(&authority(url), proxy))
+            }
+            Some(proxy) if url.scheme() == "http" => {
+                Ok(HttpResponse::new(response, proxy.hint(&authority(url))))
+            }
             // What comes through a tunnel is the server's.
             _ => Ok(HttpResponse::new(response, None)),
         }
     }
 
-    fn redirected(&self, outgoing: &HttpRequest, url: &Url, answer: &HttpResponse) -> Result<Option<Url>, TransportError> {
+    fn redirected(
+        &self,
+        outgoing: &HttpRequest,
+        url: &Url,
+        answer: &HttpResponse,
+    ) -> Result<Option<Url>, TransportError> {
         if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Ok(None);
         }
-        let Some(location) = answer.header(LOCATION) else { return Ok(None) };
-        let invalid = |_| TransportError::misleading(format!("{} redirects to an address that is none", authority(url)));
+        let Some(location) = answer.header(LOCATION) else {
+            return Ok(None);
+        };
+        let invalid = |_| {
+            TransportError::misleading(format!(
+                "{} redirects to an address that is none",
+                authority(url)
+            ))
+        };
         let next = self.checked(url, url.join(location).map_err(invalid)?)?;
         // The body of a POST may contain a token, and registries do not redirect the start of an upload.
         let follow = outgoing.method != Method::POST || same_origin(url, &next);
@@ -164,15 +231,29 @@ impl Transport {
 
     fn client(&self, url: &Url, proxy: Option<&Proxy>) -> Result<Client, TransportError> {
         let secure = url.scheme() == "https";
-        let certificates = if secure { self.trust.folders_of(url) } else { Vec::new() };
-        let kind = ClientKind { secure, proxy: proxy.cloned(), certificates };
+        let certificates = if secure {
+            self.trust.folders_of(url)
+        } else {
+            Vec::new()
+        };
+        let kind = ClientKind {
+            secure,
+            proxy: proxy.cloned(),
+            certificates,
+        };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
         }
-        let tls = if secure { self.trust.config(&kind.certificates)? } else { tls::trusting_nobody() };
-        let unusable =
-            |cause: reqwest::Error| Error::new(Code::SettingInvalid, "could not make an HTTP client").because(causes(&cause.without_url()));
+        let tls = if secure {
+            self.trust.config(&kind.certificates)?
+        } else {
+            tls::trusting_nobody()
+        };
+        let unusable = |cause: reqwest::Error| {
+            Error::new(Code::SettingInvalid, "could not make an HTTP client")
+                .because(causes(&cause.without_url()))
+        };
         let mut builder = Client::builder()
             .user_agent(concat!("cargo-union/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -184,7 +265,8 @@ impl Transport {
             // The proxy is chosen by `Proxies`.
             .no_proxy();
         if let Some(proxy) = &kind.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.address()?.clone()).map_err(unusable)?);
+            builder =
+                builder.proxy(reqwest::Proxy::all(proxy.address()?.clone()).map_err(unusable)?);
         }
         let client = builder.build().map_err(unusable)?;
         clients.insert(kind, client.clone());
@@ -195,14 +277,18 @@ impl Transport {
 impl fmt::Debug for Transport {
     /// Leaves out the clients, whose Debug shows the credentials of proxies.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport").field("insecure", &self.insecure).field("proxies", &self.proxies).finish_non_exhaustive()
+        f.debug_struct("Transport")
+            .field("insecure", &self.insecure)
+            .field("proxies", &self.proxies)
+            .finish_non_exhaustive()
     }
 }
 
 /// `host[:port]` of a URL, without a default port.
 pub(crate) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// `host[:port]` in canonical form: lower case, IP addresses in their shortest form, no default port. An invalid host is
@@ -217,12 +303,15 @@ fn canonical(host: &str) -> String {
 
 /// Whether the host of a URL is that of `host[:port]`, regardless of the port.
 pub(crate) fn is_of_host(url: &Url, host: &str) -> bool {
-    Url::parse(&format!("https://{host}/")).is_ok_and(|named| named.host().is_some() && named.host() == url.host())
+    Url::parse(&format!("https://{host}/"))
+        .is_ok_and(|named| named.host().is_some() && named.host() == url.host())
 }
 
 /// Whether two URLs have the same scheme, host and port.
 pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme() && one.host() == other.host() && one.port_or_known_default() == other.port_or_known_default()
+    one.scheme() == other.scheme()
+        && one.host() == other.host()
+        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 /// Whether `host[:port]` is `localhost` or a loopback address.
@@ -231,15 +320,23 @@ pub(crate) fn is_loopback(host: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    name == "localhost"
+        || name
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Converts the error of a request without a response.
 fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> TransportError {
-    let through = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+    let through = proxy
+        .map(|proxy| format!(" through the proxy {proxy}"))
+        .unwrap_or_default();
     let error = match error {
         body::SendError::Silent(silence) => {
-            return TransportError::unreachable(format!("{host} said nothing{through} for {} seconds", silence.as_secs()));
+            return TransportError::unreachable(format!(
+                "{host} said nothing{through} for {} seconds",
+                silence.as_secs()
+            ));
         }
         body::SendError::Http(error) => error.without_url(),
     };
@@ -248,21 +345,35 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Transpor
         return fault;
     }
     match tls_cause(&error) {
-        Some(rustls::Error::InvalidMessage(_)) => {
-            TransportError::new(TransportErrorKind::Plain(host.to_owned()), format!("{host} does not speak TLS{through}: {why}"))
+        Some(rustls::Error::InvalidMessage(_)) => TransportError::new(
+            TransportErrorKind::Plain(host.to_owned()),
+            format!("{host} does not speak TLS{through}: {why}"),
+        ),
+        Some(_) => TransportError::new(
+            TransportErrorKind::Untrusted,
+            format!("{host}{through}: {why}"),
+        ),
+        None if error.is_connect() && error.is_timeout() => TransportError::new(
+            TransportErrorKind::NoConnection,
+            format!("no connection to {host} in {} seconds", CONNECT.as_secs()),
+        ),
+        None if error.is_connect() => {
+            TransportError::new(TransportErrorKind::NoConnection, format!("{host}: {why}"))
         }
-        Some(_) => TransportError::new(TransportErrorKind::Untrusted, format!("{host}{through}: {why}")),
-        None if error.is_connect() && error.is_timeout() => {
-            TransportError::new(TransportErrorKind::NoConnection, format!("no connection to {host} in {} seconds", CONNECT.as_secs()))
+        None if error.is_timeout() => {
+            TransportError::unreachable(format!("{host} did not answer{through} in time"))
         }
-        None if error.is_connect() => TransportError::new(TransportErrorKind::NoConnection, format!("{host}: {why}")),
-        None if error.is_timeout() => TransportError::unreachable(format!("{host} did not answer{through} in time")),
         None => TransportError::unreachable(format!("{host}{through}: {why}")),
     }
 }
 
 /// The error of a failed connection to or through a proxy; `None` when the host behind it caused the failure.
-fn failed_at(proxy: &Proxy, host: &str, error: &reqwest::Error, why: &str) -> Option<TransportError> {
+fn failed_at(
+    proxy: &Proxy,
+    host: &str,
+    error: &reqwest::Error,
+    why: &str,
+) -> Option<TransportError> {
     if !error.is_connect() {
         return None;
     }
@@ -278,18 +389,27 @@ fn failed_at(proxy: &Proxy, host: &str, error: &reqwest::Error, why: &str) -> Op
         _ if error.is_timeout() => format!("no connection in {} seconds", CONNECT.as_secs()),
         "tunnel error: unsuccessful" => "it refuses to connect".to_owned(),
         // The library does not give the cause.
-        why if why.contains("SOCKS error: failed to create underlying connection") => "the proxy does not answer".to_owned(),
+        why if why.contains("SOCKS error: failed to create underlying connection") => {
+            "the proxy does not answer".to_owned()
+        }
         why => why.replace("tunnel error: failed to create underlying connection: ", ""),
     };
     Some(TransportError {
         help: Some(proxy.cure(host)),
-        ..TransportError::new(TransportErrorKind::NoConnection, format!("{host} through the proxy {proxy}: {why}"))
+        ..TransportError::new(
+            TransportErrorKind::NoConnection,
+            format!("{host} through the proxy {proxy}: {why}"),
+        )
     })
 }
 
 fn login_wanted(host: &str, proxy: &Proxy) -> TransportError {
-    let cause = format!("{host} through the proxy {proxy}: the proxy wants a login, or another one (407)");
-    TransportError { help: Some(proxy.cure(host)), ..TransportError::new(TransportErrorKind::Refused, cause) }
+    let cause =
+        format!("{host} through the proxy {proxy}: the proxy wants a login, or another one (407)");
+    TransportError {
+        help: Some(proxy.cure(host)),
+        ..TransportError::new(TransportErrorKind::Refused, cause)
+    }
 }
 
 fn tls_cause_of(error: &body::SendError) -> Option<&rustls::Error> {
@@ -314,10 +434,22 @@ mod tests {
 
     #[test]
     fn loopback_is_told_from_the_rest() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:80", "127.3.2.1", "[::1]:5000"] {
+        for host in [
+            "localhost",
+            "localhost:5000",
+            "127.0.0.1:80",
+            "127.3.2.1",
+            "[::1]:5000",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["localhost.example.com", "example.com:5000", "10.0.0.1", "[2001:db8::1]:5000", "127.0.0.1.example.com"] {
+        for host in [
+            "localhost.example.com",
+            "example.com:5000",
+            "10.0.0.1",
+            "[2001:db8::1]:5000",
+            "127.0.0.1.example.com",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }
@@ -325,13 +457,30 @@ mod tests {
     #[test]
     fn a_host_without_encryption_is_known_however_it_is_written() {
         let hosts = ["lan:80", "[2001:DB8:0::1]:5000", "Registry.lan:5000"].map(str::to_owned);
-        let transport = Transport::new(BTreeSet::from(hosts), Authorities::default(), Proxies::default());
+        let transport = Transport::new(
+            BTreeSet::from(hosts),
+            Authorities::default(),
+            Proxies::default(),
+        );
         for host in ["lan", "lan:80", "[2001:db8::1]:5000", "registry.lan:5000"] {
             assert!(transport.may_be_plain(host), "{host}");
             let named = url(&format!("http://{host}/x"));
-            assert_eq!(transport.checked(&url("https://ghcr.io/"), named.clone()).unwrap(), named);
+            assert_eq!(
+                transport
+                    .checked(&url("https://ghcr.io/"), named.clone())
+                    .unwrap(),
+                named
+            );
         }
-        for host in ["lan:5000", "[2001:db8::1]", "[2001:db8::2]:5000", "registry.lan", "", "[", "a b"] {
+        for host in [
+            "lan:5000",
+            "[2001:db8::1]",
+            "[2001:db8::2]:5000",
+            "registry.lan",
+            "",
+            "[",
+            "a b",
+        ] {
             assert!(!transport.may_be_plain(host), "{host}");
         }
     }
@@ -358,20 +507,43 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_on_to_a_host_without_encryption() {
-        let transport = Transport::new(BTreeSet::from(["lan:5000".to_owned()]), Authorities::default(), Proxies::default());
+        let transport = Transport::new(
+            BTreeSet::from(["lan:5000".to_owned()]),
+            Authorities::default(),
+            Proxies::default(),
+        );
         let from = url("https://ghcr.io/v2/");
         for (named, becomes) in [
-            ("https://cdn.example.com/x", Some("https://cdn.example.com/x")),
+            (
+                "https://cdn.example.com/x",
+                Some("https://cdn.example.com/x"),
+            ),
             ("http://ghcr.io/x", Some("https://ghcr.io/x")),
             ("http://lan:5000/x", Some("http://lan:5000/x")),
             ("http://cdn.example.com/x", None),
             ("http://127.0.0.1:9/x", None),
             ("file:///etc/passwd", None),
         ] {
-            assert_eq!(transport.checked(&from, url(named)).ok().map(|url| url.to_string()).as_deref(), becomes, "{named}");
+            assert_eq!(
+                transport
+                    .checked(&from, url(named))
+                    .ok()
+                    .map(|url| url.to_string())
+                    .as_deref(),
+                becomes,
+                "{named}"
+            );
         }
         let loopback = url("http://127.0.0.1:5000/");
-        assert!(transport.checked(&loopback, url("http://localhost:5001/x")).is_ok());
-        assert!(transport.checked(&loopback, url("http://example.com/x")).is_err());
+        assert!(
+            transport
+                .checked(&loopback, url("http://localhost:5001/x"))
+                .is_ok()
+        );
+        assert!(
+            transport
+                .checked(&loopback, url("http://example.com/x"))
+                .is_err()
+        );
     }
 }

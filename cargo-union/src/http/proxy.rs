@@ -41,7 +41,10 @@ impl ProxyHint {
         cause.push_str(&self.cause);
         *help = Some(match help.take() {
             Some(help) => format!("{help} {}", self.help),
-            None => format!("{} Else try again later, or ask who runs the server.", self.help),
+            None => format!(
+                "{} Else try again later, or ask who runs the server.",
+                self.help
+            ),
         });
     }
 }
@@ -72,41 +75,86 @@ impl Proxies {
         // In CGI programs HTTP_PROXY is the `Proxy` header of the request.
         let is_cgi = variable("REQUEST_METHOD").is_some();
         let is_taken = |name: &str| is_cgi && name == "HTTP_PROXY";
-        let set = |name: &str| variable(name).map(str::trim).filter(|value| !value.is_empty() && !is_taken(name));
-        let first = |names: [&str; 4]| names.into_iter().find_map(|name| Some(Proxy::read(name, set(name)?)));
-        let exceptions = set("NO_PROXY").or_else(|| set("no_proxy")).unwrap_or_default();
+        let set = |name: &str| {
+            variable(name)
+                .map(str::trim)
+                .filter(|value| !value.is_empty() && !is_taken(name))
+        };
+        let first = |names: [&str; 4]| {
+            names
+                .into_iter()
+                .find_map(|name| Some(Proxy::read(name, set(name)?)))
+        };
+        let exceptions = set("NO_PROXY")
+            .or_else(|| set("no_proxy"))
+            .unwrap_or_default();
         Self {
             http: first(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
             https: first(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
-            exceptions: exceptions.split([',', ' ', '\t', '\n']).filter_map(|entry| Exception::read(entry.trim())).collect(),
+            exceptions: exceptions
+                .split([',', ' ', '\t', '\n'])
+                .filter_map(|entry| Exception::read(entry.trim()))
+                .collect(),
         }
     }
 
     /// The proxy for a URL, unless its host is this machine or an exception.
     pub(super) fn for_url(&self, url: &Url) -> Option<&Proxy> {
-        let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
+        let proxy = if url.scheme() == "https" {
+            &self.https
+        } else {
+            &self.http
+        };
         let proxy = proxy.as_ref()?;
-        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        let address = host.parse().ok().map(|address: IpAddr| address.to_canonical());
-        let port = url.port_or_known_default().map(|port| port.to_string()).unwrap_or_default();
+        let host = url
+            .host_str()?
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_ascii_lowercase();
+        let address = host
+            .parse()
+            .ok()
+            .map(|address: IpAddr| address.to_canonical());
+        let port = url
+            .port_or_known_default()
+            .map(|port| port.to_string())
+            .unwrap_or_default();
         let direct = host == "localhost"
             || address.is_some_and(|address| address.is_loopback())
-            || self.exceptions.iter().any(|exception| exception.holds_for(&host, address, &port));
+            || self
+                .exceptions
+                .iter()
+                .any(|exception| exception.holds_for(&host, address, &port));
         (!direct).then_some(proxy)
     }
 }
 
 impl Proxy {
     fn read(variable: &str, text: &str) -> Self {
-        let with_host = |text: &str| Url::parse(text).ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
+        let with_host = |text: &str| {
+            Url::parse(text)
+                .ok()
+                .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()))
+        };
         // In `proxy.corp:3128`, `proxy.corp` would be parsed as the scheme.
-        let url = if text.contains("://") { with_host(text) } else { with_host(&format!("http://{text}")) };
+        let url = if text.contains("://") {
+            with_host(text)
+        } else {
+            with_host(&format!("http://{text}"))
+        };
         let address = match url {
             Some(url) if SCHEMES.contains(&url.scheme()) => Ok(url),
-            Some(url) => Err(format!("`{}` is none of the kinds {}", url.scheme(), SCHEMES.join(", "))),
+            Some(url) => Err(format!(
+                "`{}` is none of the kinds {}",
+                url.scheme(),
+                SCHEMES.join(", ")
+            )),
             None => Err("it is not an address".to_owned()),
         };
-        Self { variable: variable.to_owned(), address }
+        Self {
+            variable: variable.to_owned(),
+            address,
+        }
     }
 
     /// The URL, including credentials.
@@ -115,16 +163,25 @@ impl Proxy {
     /// `SettingInvalid`. The value is not repeated, since it may contain a password.
     pub(super) fn address(&self) -> Result<&Url, Error> {
         self.address.as_ref().map_err(|why| {
-            Error::new(Code::SettingInvalid, format!("{} does not name a proxy that can be used", self.variable))
-                .because(why.clone())
-                .help(format!("Set {} to `http://host:port` or `socks5h://host:port`, or unset it.", self.variable))
+            Error::new(
+                Code::SettingInvalid,
+                format!("{} does not name a proxy that can be used", self.variable),
+            )
+            .because(why.clone())
+            .help(format!(
+                "Set {} to `http://host:port` or `socks5h://host:port`, or unset it.",
+                self.variable
+            ))
         })
     }
 
     /// What to say of a response to a request without encryption: `None` where the proxy only passes on bytes, so that
     /// the response is the server's.
     pub(super) fn hint(&self, host: &str) -> Option<ProxyHint> {
-        self.address.as_ref().ok().filter(|address| address.scheme().starts_with("http"))?;
+        self.address
+            .as_ref()
+            .ok()
+            .filter(|address| address.scheme().starts_with("http"))?;
         let cause = format!(" through the proxy {self}, and the response may be the proxy's own");
         let help = format!(
             "If the proxy in {} has answered, correct it, or list `{host}` in NO_PROXY if it is reached without one.",
@@ -135,7 +192,10 @@ impl Proxy {
 
     /// Advice for a failure on the way to a host.
     pub(super) fn cure(&self, host: &str) -> String {
-        format!("Correct the proxy in {}, or list `{host}` in NO_PROXY if it is reached without one.", self.variable)
+        format!(
+            "Correct the proxy in {}, or list `{host}` in NO_PROXY if it is reached without one.",
+            self.variable
+        )
     }
 }
 
@@ -144,7 +204,12 @@ impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Ok(url) => {
-                write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())?;
+                write!(
+                    f,
+                    "{}://{}",
+                    url.scheme(),
+                    url.host_str().unwrap_or_default()
+                )?;
                 url.port().map_or(Ok(()), |port| write!(f, ":{port}"))?;
                 write!(f, " of {}", self.variable)
             }
@@ -173,10 +238,18 @@ impl Exception {
             None => (entry.trim_start_matches('[').trim_end_matches(']'), None),
         };
         if let Ok(address) = host.parse::<IpAddr>() {
-            return Some(Self::Address { address: address.to_canonical(), port });
+            return Some(Self::Address {
+                address: address.to_canonical(),
+                port,
+            });
         }
-        let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
-        let (name, itself) = host.strip_prefix('.').map_or((host, true), |name| (name, false));
+        let host = host
+            .strip_prefix('*')
+            .filter(|rest| rest.starts_with('.'))
+            .unwrap_or(host);
+        let (name, itself) = host
+            .strip_prefix('.')
+            .map_or((host, true), |name| (name, false));
         if name.is_empty() {
             return None;
         }
@@ -184,17 +257,42 @@ impl Exception {
             Ok(url::Host::Domain(ascii)) => ascii,
             _ => name.to_owned(),
         };
-        Some(Self::Domain { suffix: format!(".{ascii}"), itself, port })
+        Some(Self::Domain {
+            suffix: format!(".{ascii}"),
+            itself,
+            port,
+        })
     }
 
     fn holds_for(&self, host: &str, address: Option<IpAddr>, port: &str) -> bool {
         let any_or = |wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| wanted == port);
         match (self, address) {
             (Self::Everybody, _) => true,
-            (Self::Network { address: network, bits }, Some(address)) => is_in(address, *network, *bits),
-            (Self::Address { address: meant, port }, Some(address)) => *meant == address && any_or(port),
-            (Self::Domain { suffix, itself, port }, None) => {
-                (host.ends_with(suffix.as_str()) || (*itself && suffix.strip_prefix('.') == Some(host))) && any_or(port)
+            (
+                Self::Network {
+                    address: network,
+                    bits,
+                },
+                Some(address),
+            ) => is_in(address, *network, *bits),
+            (
+                Self::Address {
+                    address: meant,
+                    port,
+                },
+                Some(address),
+            ) => *meant == address && any_or(port),
+            (
+                Self::Domain {
+                    suffix,
+                    itself,
+                    port,
+                },
+                None,
+            ) => {
+                (host.ends_with(suffix.as_str())
+                    || (*itself && suffix.strip_prefix('.') == Some(host)))
+                    && any_or(port)
             }
             _ => false,
         }
@@ -215,17 +313,25 @@ fn split(entry: &str) -> Option<(&str, &str)> {
         let (address, port) = rest.split_once(']')?;
         return Some((address, port.strip_prefix(':')?));
     }
-    entry.split_once(':').filter(|(_, port)| !port.contains(':'))
+    entry
+        .split_once(':')
+        .filter(|(_, port)| !port.contains(':'))
 }
 
 fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     let bits = u32::from(bits);
     match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
-            (address.to_bits() ^ network.to_bits()).checked_shr(32 - bits.min(32)).unwrap_or(0) == 0
+            (address.to_bits() ^ network.to_bits())
+                .checked_shr(32 - bits.min(32))
+                .unwrap_or(0)
+                == 0
         }
         (IpAddr::V6(address), IpAddr::V6(network)) => {
-            (address.to_bits() ^ network.to_bits()).checked_shr(128 - bits.min(128)).unwrap_or(0) == 0
+            (address.to_bits() ^ network.to_bits())
+                .checked_shr(128 - bits.min(128))
+                .unwrap_or(0)
+                == 0
         }
         _ => false,
     }
@@ -241,62 +347,151 @@ mod tests {
     use super::*;
 
     fn proxies(variables: &[(&str, &str)]) -> Proxies {
-        let variables: BTreeMap<String, String> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables: BTreeMap<String, String> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Proxies::of(|name| variables.get(name).map(String::as_str))
     }
 
     fn proxy(variables: &[(&str, &str)], url: &str) -> Option<String> {
-        proxies(variables).for_url(&Url::parse(url).unwrap()).map(ToString::to_string)
+        proxies(variables)
+            .for_url(&Url::parse(url).unwrap())
+            .map(ToString::to_string)
     }
 
     fn is_proxied(exceptions: &str, host: &str) -> bool {
-        proxy(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", exceptions)], &format!("https://{host}/v2/")).is_some()
+        proxy(
+            &[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", exceptions)],
+            &format!("https://{host}/v2/"),
+        )
+        .is_some()
     }
 
     /// The cases of Go's tests of `httpproxy` and of its documentation.
     #[test]
     fn exceptions_are_those_of_go() {
         for (exceptions, direct, proxied) in [
-            ("", &[][..], &["reg.corp.test", "10.0.0.1", "example.com:8443"][..]),
-            ("*", &["reg.corp.test", "10.0.0.1", "[2001:db8::1]:5000"], &[]),
+            (
+                "",
+                &[][..],
+                &["reg.corp.test", "10.0.0.1", "example.com:8443"][..],
+            ),
+            (
+                "*",
+                &["reg.corp.test", "10.0.0.1", "[2001:db8::1]:5000"],
+                &[],
+            ),
             ("other.test, *", &["reg.corp.test"], &[]),
             (
                 "corp.test",
-                &["corp.test", "reg.corp.test", "a.b.corp.test", "reg.corp.test:5000", "CORP.test"],
+                &[
+                    "corp.test",
+                    "reg.corp.test",
+                    "a.b.corp.test",
+                    "reg.corp.test:5000",
+                    "CORP.test",
+                ],
                 &["notcorp.test", "corp.test.io"],
             ),
-            (".corp.test", &["reg.corp.test", "a.b.corp.test"], &["corp.test", "notcorp.test"]),
-            ("*.corp.test", &["reg.corp.test", "reg.corp.test:5000"], &["corp.test", "notcorp.test"]),
-            ("reg.corp.test:5000", &["reg.corp.test:5000", "a.reg.corp.test:5000"], &["reg.corp.test", "reg.corp.test:5001"]),
-            ("reg.corp.test:443", &["reg.corp.test"], &["reg.corp.test:5000"]),
-            ("*.corp.test:5000", &["reg.corp.test:5000"], &["reg.corp.test", "corp.test:5000"]),
-            ("10.1.2.3", &["10.1.2.3", "10.1.2.3:5000"], &["10.1.2.4", "reg.10.1.2.3.test"]),
+            (
+                ".corp.test",
+                &["reg.corp.test", "a.b.corp.test"],
+                &["corp.test", "notcorp.test"],
+            ),
+            (
+                "*.corp.test",
+                &["reg.corp.test", "reg.corp.test:5000"],
+                &["corp.test", "notcorp.test"],
+            ),
+            (
+                "reg.corp.test:5000",
+                &["reg.corp.test:5000", "a.reg.corp.test:5000"],
+                &["reg.corp.test", "reg.corp.test:5001"],
+            ),
+            (
+                "reg.corp.test:443",
+                &["reg.corp.test"],
+                &["reg.corp.test:5000"],
+            ),
+            (
+                "*.corp.test:5000",
+                &["reg.corp.test:5000"],
+                &["reg.corp.test", "corp.test:5000"],
+            ),
+            (
+                "10.1.2.3",
+                &["10.1.2.3", "10.1.2.3:5000"],
+                &["10.1.2.4", "reg.10.1.2.3.test"],
+            ),
             ("10.1.2.3:5000", &["10.1.2.3:5000"], &["10.1.2.3"]),
-            ("10.0.0.0/8", &["10.1.2.3", "10.255.0.1:5000"], &["11.0.0.1", "ten.test"]),
+            (
+                "10.0.0.0/8",
+                &["10.1.2.3", "10.255.0.1:5000"],
+                &["11.0.0.1", "ten.test"],
+            ),
             ("10.1.2.3/0", &["11.0.0.1"], &["[2001:db8::1]", "reg.test"]),
             ("192.168.1.128/25", &["192.168.1.200"], &["192.168.1.100"]),
-            ("2001:db8::/32", &["[2001:db8::1]", "[2001:db8:1::1]:5000"], &["[2001:db9::1]", "10.0.0.1"]),
-            ("2001:db8::1", &["[2001:db8::1]:5000"], &["[2001:db8::2]:5000"]),
-            ("[2001:db8::1]:5000", &["[2001:db8::1]:5000"], &["[2001:db8::1]:5001"]),
+            (
+                "2001:db8::/32",
+                &["[2001:db8::1]", "[2001:db8:1::1]:5000"],
+                &["[2001:db9::1]", "10.0.0.1"],
+            ),
+            (
+                "2001:db8::1",
+                &["[2001:db8::1]:5000"],
+                &["[2001:db8::2]:5000"],
+            ),
+            (
+                "[2001:db8::1]:5000",
+                &["[2001:db8::1]:5000"],
+                &["[2001:db8::1]:5001"],
+            ),
             ("[2001:db8::1]", &["[2001:db8::1]:5000"], &[]),
             ("::ffff:10.1.2.3", &["10.1.2.3"], &[]),
-            (" a.test ,B.test,, c.test", &["a.test", "b.test", "c.test"], &["d.test"]),
+            (
+                " a.test ,B.test,, c.test",
+                &["a.test", "b.test", "c.test"],
+                &["d.test"],
+            ),
             ("a.test b.test", &["a.test", "b.test"], &["c.test"]),
-            ("bücher.test", &["xn--bcher-kva.test", "reg.xn--bcher-kva.test"], &["bucher.test"]),
-            (":80,.,*.,10.0.0.0/33,a.test:b", &[], &["reg.test", "a.test", "10.0.0.1"]),
+            (
+                "bücher.test",
+                &["xn--bcher-kva.test", "reg.xn--bcher-kva.test"],
+                &["bucher.test"],
+            ),
+            (
+                ":80,.,*.,10.0.0.0/33,a.test:b",
+                &[],
+                &["reg.test", "a.test", "10.0.0.1"],
+            ),
         ] {
             for host in direct {
-                assert!(!is_proxied(exceptions, host), "`{exceptions}` leaves out {host}");
+                assert!(
+                    !is_proxied(exceptions, host),
+                    "`{exceptions}` leaves out {host}"
+                );
             }
             for host in proxied {
-                assert!(is_proxied(exceptions, host), "`{exceptions}` does not leave out {host}");
+                assert!(
+                    is_proxied(exceptions, host),
+                    "`{exceptions}` does not leave out {host}"
+                );
             }
         }
     }
 
     #[test]
     fn this_machine_is_never_asked_for_through_a_proxy() {
-        for host in ["localhost", "localhost:5000", "LOCALHOST", "127.0.0.1", "127.3.2.1:80", "[::1]:5000", "[::ffff:127.0.0.1]"] {
+        for host in [
+            "localhost",
+            "localhost:5000",
+            "LOCALHOST",
+            "127.0.0.1",
+            "127.3.2.1:80",
+            "[::1]:5000",
+            "[::ffff:127.0.0.1]",
+        ] {
             assert!(!is_proxied("", host), "{host}");
         }
         for host in ["localhost.test", "my-localhost", "128.0.0.1"] {
@@ -307,34 +502,98 @@ mod tests {
     #[test]
     fn the_variable_of_the_scheme_counts_and_the_one_for_all_comes_last() {
         for (variables, http, https) in [
-            (&[("HTTPS_PROXY", "http://a:1")][..], None, Some("http://a:1 of HTTPS_PROXY")),
-            (&[("http_proxy", "http://a:1")], Some("http://a:1 of http_proxy"), None),
-            (&[("ALL_PROXY", "socks5h://a")], Some("socks5h://a of ALL_PROXY"), Some("socks5h://a of ALL_PROXY")),
+            (
+                &[("HTTPS_PROXY", "http://a:1")][..],
+                None,
+                Some("http://a:1 of HTTPS_PROXY"),
+            ),
+            (
+                &[("http_proxy", "http://a:1")],
+                Some("http://a:1 of http_proxy"),
+                None,
+            ),
+            (
+                &[("ALL_PROXY", "socks5h://a")],
+                Some("socks5h://a of ALL_PROXY"),
+                Some("socks5h://a of ALL_PROXY"),
+            ),
             (
                 &[("all_proxy", "http://a:1"), ("HTTPS_PROXY", "https://b:2")],
                 Some("http://a:1 of all_proxy"),
                 Some("https://b:2 of HTTPS_PROXY"),
             ),
-            (&[("HTTPS_PROXY", ""), ("https_proxy", "b:2")], None, Some("http://b:2 of https_proxy")),
-            (&[("HTTP_PROXY", "a:1"), ("REQUEST_METHOD", "GET")], None, None),
-            (&[("HTTPS_PROXY", "a:1"), ("NO_PROXY", ""), ("no_proxy", "reg.test")], None, None),
-            (&[("HTTPS_PROXY", "a:1"), ("NO_PROXY", "reg.test"), ("no_proxy", "x")], None, None),
+            (
+                &[("HTTPS_PROXY", ""), ("https_proxy", "b:2")],
+                None,
+                Some("http://b:2 of https_proxy"),
+            ),
+            (
+                &[("HTTP_PROXY", "a:1"), ("REQUEST_METHOD", "GET")],
+                None,
+                None,
+            ),
+            (
+                &[
+                    ("HTTPS_PROXY", "a:1"),
+                    ("NO_PROXY", ""),
+                    ("no_proxy", "reg.test"),
+                ],
+                None,
+                None,
+            ),
+            (
+                &[
+                    ("HTTPS_PROXY", "a:1"),
+                    ("NO_PROXY", "reg.test"),
+                    ("no_proxy", "x"),
+                ],
+                None,
+                None,
+            ),
         ] {
-            assert_eq!(proxy(variables, "http://reg.test/").as_deref(), http, "{variables:?}");
-            assert_eq!(proxy(variables, "https://reg.test/").as_deref(), https, "{variables:?}");
+            assert_eq!(
+                proxy(variables, "http://reg.test/").as_deref(),
+                http,
+                "{variables:?}"
+            );
+            assert_eq!(
+                proxy(variables, "https://reg.test/").as_deref(),
+                https,
+                "{variables:?}"
+            );
         }
     }
 
     #[test]
     fn a_value_that_is_no_proxy_is_refused_without_being_repeated() {
-        for text in ["ftp://me:hunter2@proxy", "socks://hunter2", "http://:hunter2@", "http://hunter2:x:y"] {
+        for text in [
+            "ftp://me:hunter2@proxy",
+            "socks://hunter2",
+            "http://:hunter2@",
+            "http://hunter2:x:y",
+        ] {
             let proxies = proxies(&[("ALL_PROXY", text)]);
-            let error = proxies.for_url(&Url::parse("https://reg.test").unwrap()).unwrap().address().unwrap_err();
+            let error = proxies
+                .for_url(&Url::parse("https://reg.test").unwrap())
+                .unwrap()
+                .address()
+                .unwrap_err();
             assert_eq!(error.code(), Code::SettingInvalid);
-            let printed = format!("{proxies:?} {error:?} {} {}", error.chain().join(": "), error.advice());
-            assert!(printed.contains("ALL_PROXY") && !printed.contains("hunter2"), "{printed}");
+            let printed = format!(
+                "{proxies:?} {error:?} {} {}",
+                error.chain().join(": "),
+                error.advice()
+            );
+            assert!(
+                printed.contains("ALL_PROXY") && !printed.contains("hunter2"),
+                "{printed}"
+            );
         }
-        let shown = proxy(&[("HTTPS_PROXY", "http://me:hunter2@proxy:3128")], "https://reg.test").unwrap();
+        let shown = proxy(
+            &[("HTTPS_PROXY", "http://me:hunter2@proxy:3128")],
+            "https://reg.test",
+        )
+        .unwrap();
         assert_eq!(shown, "http://proxy:3128 of HTTPS_PROXY");
     }
 

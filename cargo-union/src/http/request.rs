@@ -21,7 +21,14 @@ pub(crate) struct HttpRequest {
 impl HttpRequest {
     /// A request without headers and body.
     pub(crate) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), private: HeaderMap::new(), body: RequestBody::Empty, patient: false }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            private: HeaderMap::new(),
+            body: RequestBody::Empty,
+            patient: false,
+        }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {

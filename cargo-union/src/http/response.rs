@@ -21,18 +21,27 @@ pub(crate) struct HttpResponse {
 
 impl HttpResponse {
     pub(super) fn new(inner: Response, proxy: Option<ProxyHint>) -> Self {
-        Self { inner, proxy, span: None }
+        Self {
+            inner,
+            proxy,
+            span: None,
+        }
     }
 
     /// The same response, whose body counts for a span.
     pub(super) fn traced_by(self, span: RequestSpan) -> Self {
-        Self { span: Some(span), ..self }
+        Self {
+            span: Some(span),
+            ..self
+        }
     }
 
     /// The proxy on the way, when one may have made this response in place of the server: as a gateway, or because it
     /// forbids the request.
     pub(crate) fn proxy_hint(&self) -> Option<&ProxyHint> {
-        self.proxy.as_ref().filter(|_| matches!(self.status().as_u16(), 403 | 502..=504))
+        self.proxy
+            .as_ref()
+            .filter(|_| matches!(self.status().as_u16(), 403 | 502..=504))
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -60,7 +69,11 @@ impl HttpResponse {
 
     /// Whether the body is an HTML page.
     pub(crate) fn is_web_page(&self) -> bool {
-        self.header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+        self.header(CONTENT_TYPE).is_some_and(|kind| {
+            kind.trim_start()
+                .to_ascii_lowercase()
+                .starts_with("text/html")
+        })
     }
 
     /// The next bytes of the body; `None` at its end.
@@ -68,15 +81,21 @@ impl HttpResponse {
         let host = authority(self.inner.url());
         match tokio::time::timeout(SILENCE, self.chunk_some_day()).await {
             Ok(chunk) => chunk,
-            Err(_) => Err(TransportError::unreachable(format!("{host}: timed out while reading the response"))),
+            Err(_) => Err(TransportError::unreachable(format!(
+                "{host}: timed out while reading the response"
+            ))),
         }
     }
 
     /// The next bytes of the body, without a timeout; `None` at its end.
     pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, TransportError> {
         let host = authority(self.inner.url());
-        let cut =
-            |error: reqwest::Error| TransportError::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())));
+        let cut = |error: reqwest::Error| {
+            TransportError::unreachable(format!(
+                "{host} cut the connection: {}",
+                causes(&error.without_url())
+            ))
+        };
         let chunk = self.inner.chunk().await.map_err(cut)?;
         if let (Some(span), Some(chunk)) = (&mut self.span, &chunk) {
             span.received(chunk.len());
@@ -90,7 +109,9 @@ impl HttpResponse {
         while let Some(chunk) = self.chunk().await? {
             if bytes.len() + chunk.len() > most {
                 let host = authority(self.inner.url());
-                return Err(TransportError::misleading(format!("{host} answers with more than {most} bytes, where fewer were expected")));
+                return Err(TransportError::misleading(format!(
+                    "{host} answers with more than {most} bytes, where fewer were expected"
+                )));
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -26,7 +26,12 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 4, first_pause: Duration::from_millis(300), longest_pause: Duration::from_secs(60), jitter: true }
+        Self {
+            attempts: 4,
+            first_pause: Duration::from_millis(300),
+            longest_pause: Duration::from_secs(60),
+            jitter: true,
+        }
     }
 }
 
@@ -36,7 +41,11 @@ impl RetryPolicy {
         if failed >= self.attempts {
             return None;
         }
-        let doubled = || self.first_pause.saturating_mul(1 << (failed.clamp(1, 16) - 1)).min(self.longest_pause);
+        let doubled = || {
+            self.first_pause
+                .saturating_mul(1 << (failed.clamp(1, 16) - 1))
+                .min(self.longest_pause)
+        };
         Some(match retry_after {
             Some(asked) => asked.min(self.longest_pause),
             None if self.jitter => doubled().mul_f64(0.5 + chance() / 2.0),
@@ -97,7 +106,11 @@ impl Attempts {
         report: impl Fn(&RemoteFailure<D>, Duration),
     ) -> Result<(), RemoteFailure<D>> {
         self.failed += 1;
-        let Some(pause) = self.policy.pause(self.failed, failure.retry_after).filter(|_| may_retry(&failure)) else {
+        let Some(pause) = self
+            .policy
+            .pause(self.failed, failure.retry_after)
+            .filter(|_| may_retry(&failure))
+        else {
             return Err(failure);
         };
         report(&failure, pause);
@@ -134,12 +147,23 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest_and_then_end() {
         let seconds = Duration::from_secs;
-        let retry = RetryPolicy { attempts: 5, first_pause: seconds(1), longest_pause: seconds(3), jitter: true };
+        let retry = RetryPolicy {
+            attempts: 5,
+            first_pause: seconds(1),
+            longest_pause: seconds(3),
+            jitter: true,
+        };
         for (failed, full) in [(1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)] {
             let pause = retry.pause(failed, None).unwrap().as_secs_f64();
             assert!((full / 2.0..=full).contains(&pause), "{failed}: {pause}");
-            let steady = RetryPolicy { jitter: false, ..retry };
-            assert_eq!(steady.pause(failed, None), Some(Duration::from_secs_f64(full)));
+            let steady = RetryPolicy {
+                jitter: false,
+                ..retry
+            };
+            assert_eq!(
+                steady.pause(failed, None),
+                Some(Duration::from_secs_f64(full))
+            );
         }
         assert_eq!(retry.pause(5, None), None);
         assert_eq!(retry.pause(5, Some(Duration::ZERO)), None);
@@ -148,26 +172,51 @@ mod tests {
     #[test]
     fn a_server_may_ask_for_a_pause_but_not_for_a_long_one() {
         let retry = RetryPolicy::default();
-        assert_eq!(retry.pause(1, Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
-        assert_eq!(retry.pause(1, Some(Duration::from_secs(86_400))), Some(retry.longest_pause));
+        assert_eq!(
+            retry.pause(1, Some(Duration::from_secs(7))),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            retry.pause(1, Some(Duration::from_secs(86_400))),
+            Some(retry.longest_pause)
+        );
     }
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        let asked = |value: &str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]), now);
+        let asked = |value: &str| {
+            retry_after(
+                &HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]),
+                now,
+            )
+        };
         assert_eq!(asked("120"), Some(Duration::from_secs(120)));
-        assert_eq!(asked("Sun, 09 Sep 2001 01:47:10 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(
+            asked("Sun, 09 Sep 2001 01:47:10 GMT"),
+            Some(Duration::from_secs(30))
+        );
         assert_eq!(asked("Sun, 09 Sep 2001 01:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(asked("soon"), None);
     }
 
     #[test]
     fn refusals_are_not_transient() {
-        for (status, transient) in
-            [(400, false), (401, false), (404, false), (408, true), (429, true), (500, true), (501, false), (503, true)]
-        {
-            assert_eq!(is_transient(StatusCode::from_u16(status).unwrap()), transient, "{status}");
+        for (status, transient) in [
+            (400, false),
+            (401, false),
+            (404, false),
+            (408, true),
+            (429, true),
+            (500, true),
+            (501, false),
+            (503, true),
+        ] {
+            assert_eq!(
+                is_transient(StatusCode::from_u16(status).unwrap()),
+                transient,
+                "{status}"
+            );
         }
     }
 }

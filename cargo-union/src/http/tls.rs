@@ -18,8 +18,12 @@ use crate::sys::error::Error;
 use crate::sys::fs;
 
 /// Bundles of the machine's certificate authorities on Linux distributions and macOS.
-const BUNDLES: [&str; 4] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 
 /// Where certificate authorities are configured.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +50,10 @@ pub(super) struct TlsConfig {
 
 impl TlsConfig {
     pub(super) fn new(named: Authorities) -> Self {
-        Self { named, common: OnceLock::new() }
+        Self {
+            named,
+            common: OnceLock::new(),
+        }
     }
 
     /// The existing `certs.d` directories of a registry.
@@ -57,7 +64,11 @@ impl TlsConfig {
             None => vec![host.to_owned(), format!("{host}:443")],
         };
         let is_name = |name: &&String| !name.starts_with('.') && !name.contains('/');
-        let folders = self.named.registries.iter().flat_map(|folder| names.iter().filter(is_name).map(|name| folder.join(name)));
+        let folders = self
+            .named
+            .registries
+            .iter()
+            .flat_map(|folder| names.iter().filter(is_name).map(|name| folder.join(name)));
         folders.filter(|folder| folder.is_dir()).collect()
     }
 
@@ -65,23 +76,31 @@ impl TlsConfig {
     pub(super) fn advice(&self, host: &str, error: &rustls::Error) -> Option<String> {
         match error {
             // Another authority of the same name, as after its key was renewed, has a bad signature.
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) => {
                 let directory = self.named.registries.first()?.join(host);
                 let place = directory.display();
-                Some(format!("Trust its authority: name a PEM file in SSL_CERT_FILE, or put it into `{place}` as `ca.crt`."))
+                Some(format!(
+                    "Trust its authority: name a PEM file in SSL_CERT_FILE, or put it into `{place}` as `ca.crt`."
+                ))
             }
             rustls::Error::InvalidCertificate(error) => Some(certificate_advice(host, error)),
-            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
-            | rustls::Error::PeerIncompatible(_) => {
-                Some(format!("Let {host} offer TLS 1.2 or 1.3 with a cipher that is taken for secure: ask who runs it."))
-            }
-            rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => {
-                Some(format!("Check the name: the server does not serve `{host}`."))
-            }
+            rustls::Error::AlertReceived(
+                AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity,
+            )
+            | rustls::Error::PeerIncompatible(_) => Some(format!(
+                "Let {host} offer TLS 1.2 or 1.3 with a cipher that is taken for secure: ask who runs it."
+            )),
+            rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => Some(format!(
+                "Check the name: the server does not serve `{host}`."
+            )),
             rustls::Error::AlertReceived(_) => {
                 let directory = self.named.registries.first()?.join(host);
                 let place = directory.display();
-                Some(format!("If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{place}`."))
+                Some(format!(
+                    "If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{place}`."
+                ))
             }
             _ => None,
         }
@@ -95,10 +114,16 @@ impl TlsConfig {
         let mut roots = self.common()?;
         for folder in folders {
             let files = identity::files(folder)?;
-            for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "crt")) {
+            for file in files
+                .iter()
+                .filter(|file| file.extension().is_some_and(|extension| extension == "crt"))
+            {
                 // Like Docker, ignores a file without certificates.
                 let text = fs::read(file)?;
-                add(Arc::make_mut(&mut roots), CertificateDer::pem_slice_iter(&text));
+                add(
+                    Arc::make_mut(&mut roots),
+                    CertificateDer::pem_slice_iter(&text),
+                );
             }
         }
         Ok(config(roots, Identities::of(folders)?))
@@ -110,20 +135,37 @@ impl TlsConfig {
         }
         let mut roots = RootCertStore::empty();
         if let Some(only) = &self.named.only {
-            add_file(&mut roots, only).map_err(|cause| unusable(only).because(cause).help("Name a file of PEM certificates."))?;
+            add_file(&mut roots, only).map_err(|cause| {
+                unusable(only)
+                    .because(cause)
+                    .help("Name a file of PEM certificates.")
+            })?;
             return Ok(self.common.get_or_init(|| Arc::new(roots)).clone());
         }
         roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
         match &self.named.file {
             Some(file) => add_file(&mut roots, file).map_err(|cause| {
-                Error::new(Code::FileUnreadable, format!("could not read `{}`, which SSL_CERT_FILE names", file.display()))
-                    .because(cause)
-                    .help("Let SSL_CERT_FILE name a file of PEM certificates, or unset it.")
+                Error::new(
+                    Code::FileUnreadable,
+                    format!(
+                        "could not read `{}`, which SSL_CERT_FILE names",
+                        file.display()
+                    ),
+                )
+                .because(cause)
+                .help("Let SSL_CERT_FILE name a file of PEM certificates, or unset it.")
             })?,
             // Without a bundle, Mozilla's authorities remain.
-            None => drop(BUNDLES.iter().find(|bundle| add_file(&mut roots, Path::new(bundle)).is_ok())),
+            None => drop(
+                BUNDLES
+                    .iter()
+                    .find(|bundle| add_file(&mut roots, Path::new(bundle)).is_ok()),
+            ),
         }
-        self.named.folders.iter().for_each(|folder| add_folder(&mut roots, folder));
+        self.named
+            .folders
+            .iter()
+            .for_each(|folder| add_folder(&mut roots, folder));
         Ok(self.common.get_or_init(|| Arc::new(roots)).clone())
     }
 }
@@ -136,27 +178,40 @@ pub(super) fn trusting_nobody() -> ClientConfig {
 fn certificate_advice(host: &str, error: &CertificateError) -> String {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("The certificate of {host} has expired: ask who runs it to renew it, or correct this machine's clock.")
+            format!(
+                "The certificate of {host} has expired: ask who runs it to renew it, or correct this machine's clock."
+            )
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            format!("The certificate of {host} is not valid yet: correct this machine's clock, or ask who runs it for another one.")
+            format!(
+                "The certificate of {host} is not valid yet: correct this machine's clock, or ask who runs it for another one."
+            )
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("Use a name that is in the certificate, or ask who runs {host} for one with this name.")
+            format!(
+                "Use a name that is in the certificate, or ask who runs {host} for one with this name."
+            )
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            format!("Ask who runs {host} for a certificate for servers (`extendedKeyUsage = serverAuth`).")
+            format!(
+                "Ask who runs {host} for a certificate for servers (`extendedKeyUsage = serverAuth`)."
+            )
         }
         // webpki's own word, which has no variant here.
         CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
-            format!("{host} shows the certificate of an authority, which is not accepted for a server: ask for one with `CA:FALSE`.")
+            format!(
+                "{host} shows the certificate of an authority, which is not accepted for a server: ask for one with `CA:FALSE`."
+            )
         }
         _ => format!("The certificate of {host} cannot be used: ask who runs it for another one."),
     }
 }
 
 fn unusable(file: &Path) -> Error {
-    Error::new(Code::FileUnreadable, format!("could not read the authorities in `{}`", file.display()))
+    Error::new(
+        Code::FileUnreadable,
+        format!("could not read the authorities in `{}`", file.display()),
+    )
 }
 
 fn config(roots: Arc<RootCertStore>, identities: Option<Arc<Identities>>) -> ClientConfig {
@@ -173,19 +228,34 @@ fn config(roots: Arc<RootCertStore>, identities: Option<Arc<Identities>>) -> Cli
 }
 
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|cause| clean(&cause.to_string()))?;
-    if add(roots, certificates) == 0 { Err("it holds no certificate".to_owned()) } else { Ok(()) }
+    let certificates =
+        CertificateDer::pem_file_iter(file).map_err(|cause| clean(&cause.to_string()))?;
+    if add(roots, certificates) == 0 {
+        Err("it holds no certificate".to_owned())
+    } else {
+        Ok(())
+    }
 }
 
 /// Adds the valid certificates, and returns their number.
-fn add<E>(roots: &mut RootCertStore, certificates: impl Iterator<Item = Result<CertificateDer<'static>, E>>) -> usize {
-    roots.add_parsable_certificates(certificates.filter_map(Result::ok)).0
+fn add<E>(
+    roots: &mut RootCertStore,
+    certificates: impl Iterator<Item = Result<CertificateDer<'static>, E>>,
+) -> usize {
+    roots
+        .add_parsable_certificates(certificates.filter_map(Result::ok))
+        .0
 }
 
 /// Adds the certificates of a directory. Other files, and those that cannot be read, are ignored.
 fn add_folder(roots: &mut RootCertStore, folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_certificate(path)).collect();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| is_certificate(path))
+        .collect();
     files.sort();
     // Names such as `4a6481c9.0` are symbolic links to another file in the directory, or the only name of a file.
     files.dedup_by_key(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
@@ -195,8 +265,11 @@ fn add_folder(roots: &mut RootCertStore, folder: &Path) {
 }
 
 fn is_certificate(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "crt" || extension == "pem" || extension.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+    path.extension().is_some_and(|extension| {
+        extension == "crt"
+            || extension == "pem"
+            || extension.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+    })
 }
 
 #[cfg(test)]
@@ -208,38 +281,82 @@ mod tests {
     fn a_registry_has_folders_by_host_and_port() {
         let root = tempfile::tempdir().unwrap();
         let (docker, podman) = (root.path().join("docker"), root.path().join("podman"));
-        for folder in ["docker/reg.test", "docker/reg.test:443", "podman/reg.test", "podman/reg.test:5000", "docker/[2001:db8::1]:5000"] {
+        for folder in [
+            "docker/reg.test",
+            "docker/reg.test:443",
+            "podman/reg.test",
+            "podman/reg.test:5000",
+            "docker/[2001:db8::1]:5000",
+        ] {
             std::fs::create_dir_all(root.path().join(folder)).unwrap();
         }
-        let trust = TlsConfig::new(Authorities { registries: vec![podman, docker], ..Authorities::default() });
+        let trust = TlsConfig::new(Authorities {
+            registries: vec![podman, docker],
+            ..Authorities::default()
+        });
         for (url, expected) in [
-            ("https://reg.test/v2/", &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"][..]),
-            ("https://REG.test:443", &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"]),
+            (
+                "https://reg.test/v2/",
+                &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"][..],
+            ),
+            (
+                "https://REG.test:443",
+                &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"],
+            ),
             ("https://reg.test:5000", &["podman/reg.test:5000"]),
             ("https://[2001:db8::1]:5000", &["docker/[2001:db8::1]:5000"]),
             ("https://other.test", &[]),
             ("https://../", &[]),
         ] {
             let Ok(url) = Url::parse(url) else { continue };
-            assert_eq!(trust.folders_of(&url), expected.iter().map(|folder| root.path().join(folder)).collect::<Vec<_>>(), "{url}");
+            assert_eq!(
+                trust.folders_of(&url),
+                expected
+                    .iter()
+                    .map(|folder| root.path().join(folder))
+                    .collect::<Vec<_>>(),
+                "{url}"
+            );
         }
     }
     #[test]
     fn advice_fits_the_alert_that_a_server_sends() {
-        let trust = TlsConfig::new(Authorities { registries: vec!["/certs.d".into()], ..Authorities::default() });
+        let trust = TlsConfig::new(Authorities {
+            registries: vec!["/certs.d".into()],
+            ..Authorities::default()
+        });
         let flyte = TlsConfig::new(Authorities::default());
         for (alert, words) in [
             (AlertDescription::ProtocolVersion, "TLS 1.2 or 1.3"),
-            (AlertDescription::UnrecognisedName, "does not serve `reg.test:5000`"),
-            (AlertDescription::CertificateRequired, "`/certs.d/reg.test:5000`"),
+            (
+                AlertDescription::UnrecognisedName,
+                "does not serve `reg.test:5000`",
+            ),
+            (
+                AlertDescription::CertificateRequired,
+                "`/certs.d/reg.test:5000`",
+            ),
             (AlertDescription::HandshakeFailure, "`client.cert`"),
         ] {
-            let advice = trust.advice("reg.test:5000", &rustls::Error::AlertReceived(alert)).unwrap();
+            let advice = trust
+                .advice("reg.test:5000", &rustls::Error::AlertReceived(alert))
+                .unwrap();
             assert!(advice.contains(words), "{alert:?}: {advice}");
         }
         let bad_signature = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
-        assert!(trust.advice("reg.test", &bad_signature).unwrap().contains("`/certs.d/reg.test` as `ca.crt`"));
+        assert!(
+            trust
+                .advice("reg.test", &bad_signature)
+                .unwrap()
+                .contains("`/certs.d/reg.test` as `ca.crt`")
+        );
         assert_eq!(flyte.advice("reg.test", &bad_signature), None);
-        assert_eq!(flyte.advice("reg.test", &rustls::Error::AlertReceived(AlertDescription::CertificateRequired)), None);
+        assert_eq!(
+            flyte.advice(
+                "reg.test",
+                &rustls::Error::AlertReceived(AlertDescription::CertificateRequired)
+            ),
+            None
+        );
     }
 }

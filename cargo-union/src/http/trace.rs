@@ -18,12 +18,27 @@ impl RequestSpan {
     /// Begins with the request.
     pub(super) fn begin(request: &HttpRequest, url: &Url) -> Self {
         let method = request.method.as_str();
-        let span = debug_span!("http", method, url = shown(url), status = Empty, sent = Empty, received = Empty, error = Empty);
-        Self { span, received: None }
+        let span = debug_span!(
+            "http",
+            method,
+            url = shown(url),
+            status = Empty,
+            sent = Empty,
+            received = Empty,
+            error = Empty
+        );
+        Self {
+            span,
+            received: None,
+        }
     }
 
     /// Notes the head of the response, or why there is none.
-    pub(super) fn answered(&mut self, request: &HttpRequest, status: Result<StatusCode, &TransportError>) {
+    pub(super) fn answered(
+        &mut self,
+        request: &HttpRequest,
+        status: Result<StatusCode, &TransportError>,
+    ) {
         match status {
             Ok(status) => {
                 self.span.record("sent", request.body.sent());
@@ -54,7 +69,9 @@ impl Drop for RequestSpan {
 fn shown(url: &Url) -> String {
     let mut shown = url.clone();
     // Only a URL that cannot have a login refuses to be without one.
-    let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+    let _ = shown
+        .set_username("")
+        .and_then(|()| shown.set_password(None));
     shown.set_query(None);
     shown.set_fragment(None);
     let query = if url.query().is_some() { "?…" } else { "" };
@@ -69,8 +86,14 @@ mod tests {
     #[test]
     fn shown_url_has_no_login_query_or_fragment() {
         for (url, expected) in [
-            ("https://reg.lan/v2/app/blobs/uploads/1?_state=secret", "https://reg.lan/v2/app/blobs/uploads/1?…"),
-            ("http://me:secret@reg.lan:5000/v2/#secret", "http://reg.lan:5000/v2/"),
+            (
+                "https://reg.lan/v2/app/blobs/uploads/1?_state=secret",
+                "https://reg.lan/v2/app/blobs/uploads/1?…",
+            ),
+            (
+                "http://me:secret@reg.lan:5000/v2/#secret",
+                "http://reg.lan:5000/v2/",
+            ),
             ("https://secret@store.test/a", "https://store.test/a"),
             ("https://store.test/a", "https://store.test/a"),
         ] {

@@ -36,12 +36,21 @@ impl BaseConfig {
     /// # Errors
     /// `BaseCorrupt` when it is not valid, or has a different number of layers.
     pub fn read(name: &str, bytes: &[u8], layers: usize) -> Result<Self> {
-        let corrupt = || Error::new(Code::BaseCorrupt, format!("could not read the config of base image `{name}`"));
-        let value: Value = serde_json::from_slice(bytes).map_err(|cause| corrupt().because(cause))?;
-        let diff_ids: Vec<DiffId> =
-            serde_json::from_value(value["rootfs"]["diff_ids"].clone()).map_err(|cause| corrupt().because(cause))?;
+        let corrupt = || {
+            Error::new(
+                Code::BaseCorrupt,
+                format!("could not read the config of base image `{name}`"),
+            )
+        };
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|cause| corrupt().because(cause))?;
+        let diff_ids: Vec<DiffId> = serde_json::from_value(value["rootfs"]["diff_ids"].clone())
+            .map_err(|cause| corrupt().because(cause))?;
         if diff_ids.len() != layers {
-            return Err(corrupt().because(format!("it lists {} layers and the manifest {layers}", diff_ids.len())));
+            return Err(corrupt().because(format!(
+                "it lists {} layers and the manifest {layers}",
+                diff_ids.len()
+            )));
         }
         Ok(Self { value, diff_ids })
     }
@@ -54,7 +63,11 @@ impl BaseConfig {
     /// The platform; operating system and architecture are empty if the config does not have them.
     pub fn platform(&self) -> Platform {
         let text = |field: &str| self.value[field].as_str().unwrap_or_default();
-        Platform::new(text("os"), text("architecture"), self.value["variant"].as_str())
+        Platform::new(
+            text("os"),
+            text("architecture"),
+            self.value["variant"].as_str(),
+        )
     }
 
     /// The config with another platform, as a blob: container runtimes check the platform of the config.
@@ -71,24 +84,36 @@ impl BaseConfig {
 
     /// `config.User`; `None` if it is missing or empty.
     pub fn user(&self) -> Option<&str> {
-        self.value["config"]["User"].as_str().filter(|user| !user.is_empty())
+        self.value["config"]["User"]
+            .as_str()
+            .filter(|user| !user.is_empty())
     }
 
     /// `config.Env` as names and values.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        let variables = self.value["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let variables = self.value["config"]["Env"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
         variables.filter_map(|variable| variable.split_once('='))
     }
 
     /// The value of a variable of `config.Env`.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.variables().find(|(key, _)| *key == name).map(|(_, value)| value)
+        self.variables()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
     }
 
     /// `config.WorkingDir`, normalized, without a leading slash; empty is the root.
     pub fn workdir(&self) -> String {
         let mut parts: Vec<&str> = Vec::new();
-        for part in self.value["config"]["WorkingDir"].as_str().unwrap_or_default().split('/') {
+        for part in self.value["config"]["WorkingDir"]
+            .as_str()
+            .unwrap_or_default()
+            .split('/')
+        {
             match part {
                 "" | "." => {}
                 ".." => drop(parts.pop()),
@@ -101,7 +126,10 @@ impl BaseConfig {
     /// The history, if it is consistent with the layers; builders may omit it.
     fn history(&self) -> Option<Vec<Value>> {
         let history = self.value["history"].as_array()?;
-        let layers = history.iter().filter(|entry| entry["empty_layer"] != json!(true)).count();
+        let layers = history
+            .iter()
+            .filter(|entry| entry["empty_layer"] != json!(true))
+            .count();
         (layers == self.diff_ids.len()).then(|| history.clone())
     }
 }
@@ -110,10 +138,20 @@ impl BaseConfig {
 pub fn labels_of(config: &[u8]) -> BTreeMap<String, String> {
     let value: Value = serde_json::from_slice(config).unwrap_or_default();
     let labels = value["config"]["Labels"].as_object().into_iter().flatten();
-    let mut labels: BTreeMap<_, _> = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
-    let variables = value["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let encoded = variables.filter_map(|variable| variable.strip_prefix(TASK_INTERFACES)?.strip_prefix('=')).next_back();
-    let decoded = encoded.and_then(|encoded| serde_json::from_slice::<BTreeMap<_, _>>(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok());
+    let mut labels: BTreeMap<_, _> = labels
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect();
+    let variables = value["config"]["Env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    let encoded = variables
+        .filter_map(|variable| variable.strip_prefix(TASK_INTERFACES)?.strip_prefix('='))
+        .next_back();
+    let decoded = encoded.and_then(|encoded| {
+        serde_json::from_slice::<BTreeMap<_, _>>(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
+    });
     labels.extend(decoded.unwrap_or_default());
     labels
 }
@@ -146,7 +184,10 @@ pub struct ConfigOptions<'a> {
 /// The config of an image on a base, or from scratch.
 pub fn config(base: Option<&BaseConfig>, options: &ConfigOptions<'_>) -> Blob {
     let created = rfc3339(options.epoch);
-    let diff_ids = base.map_or(&[][..], BaseConfig::diff_ids).iter().chain(options.layers.iter().map(|(diff_id, _)| diff_id));
+    let diff_ids = base
+        .map_or(&[][..], BaseConfig::diff_ids)
+        .iter()
+        .chain(options.layers.iter().map(|(diff_id, _)| diff_id));
     let mut config = json!({
         "architecture": options.platform.architecture,
         "config": run_config(base, options),
@@ -166,7 +207,10 @@ pub fn config(base: Option<&BaseConfig>, options: &ConfigOptions<'_>) -> Blob {
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let fields: BTreeMap<_, _> = fields.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            let fields: BTreeMap<_, _> = fields
+                .into_iter()
+                .map(|(name, value)| (name, sorted(value)))
+                .collect();
             Value::Object(fields.into_iter().collect())
         }
         Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
@@ -180,17 +224,28 @@ fn run_config(base: Option<&BaseConfig>, options: &ConfigOptions<'_>) -> Value {
     let from_base = base.map_or(&nothing, |base| &base.value["config"]);
     let mut config = Map::new();
     for field in INHERITED {
-        if let Some(value) = from_base.get(field).filter(|value| !value.is_null() && **value != json!("")) {
+        if let Some(value) = from_base
+            .get(field)
+            .filter(|value| !value.is_null() && **value != json!(""))
+        {
             config.insert(field.to_owned(), value.clone());
         }
     }
     config.insert("Env".to_owned(), json!(env(from_base, options)));
     config.insert("Labels".to_owned(), labels(from_base, options));
-    let mut set = |field: &str, value: Option<Value>| drop(value.map(|value| config.insert(field.to_owned(), value)));
+    let mut set = |field: &str, value: Option<Value>| {
+        drop(value.map(|value| config.insert(field.to_owned(), value)))
+    };
     set("WorkingDir", options.workdir.map(|workdir| json!(workdir)));
     set("User", options.user.as_ref().map(|user| json!(user)));
-    set("Entrypoint", options.entrypoint.map(|entrypoint| json!(entrypoint)));
-    set("Cmd", options.command.as_ref().map(|command| json!([command])));
+    set(
+        "Entrypoint",
+        options.entrypoint.map(|entrypoint| json!(entrypoint)),
+    );
+    set(
+        "Cmd",
+        options.command.as_ref().map(|command| json!([command])),
+    );
     Value::Object(config)
 }
 
@@ -199,7 +254,12 @@ fn env(base: &Value, options: &ConfigOptions<'_>) -> Vec<String> {
     let mut added: BTreeMap<&str, &str> = options.env.clone();
     added.remove(IMAGE_ID);
     let mut env = Vec::new();
-    for variable in base["Env"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for variable in base["Env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         let name = variable.split_once('=').map_or(variable, |(name, _)| name);
         match added.remove(name) {
             Some(value) => env.push(format!("{name}={value}")),
@@ -207,7 +267,11 @@ fn env(base: &Value, options: &ConfigOptions<'_>) -> Vec<String> {
             None => env.push(variable.to_owned()),
         }
     }
-    env.extend(added.into_iter().map(|(name, value)| format!("{name}={value}")));
+    env.extend(
+        added
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
     env.push(format!("{IMAGE_ID}={}", options.key));
     env
 }
@@ -216,16 +280,33 @@ fn labels(base: &Value, options: &ConfigOptions<'_>) -> Value {
     let mut labels = base["Labels"].as_object().cloned().unwrap_or_default();
     // The label of the base does not apply to this image.
     labels.remove(START_CHECK);
-    labels.extend(options.labels.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    labels.extend(
+        options
+            .labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!(value))),
+    );
     labels.insert(KEY.to_owned(), json!(options.key));
     Value::Object(labels)
 }
 
 /// One entry per layer, which engines verify. The added entries have no paths of the host.
 fn history(base: Option<&BaseConfig>, options: &ConfigOptions<'_>, created: &str) -> Vec<Value> {
-    let unknown = |base: &BaseConfig| base.diff_ids.iter().map(|_| json!({ "created": created, "created_by": "base image" })).collect();
-    let mut history = base.map_or_else(Vec::new, |base| base.history().unwrap_or_else(|| unknown(base)));
-    history.extend(options.layers.iter().map(|(_, created_by)| json!({ "created": created, "created_by": created_by })));
+    let unknown = |base: &BaseConfig| {
+        base.diff_ids
+            .iter()
+            .map(|_| json!({ "created": created, "created_by": "base image" }))
+            .collect()
+    };
+    let mut history = base.map_or_else(Vec::new, |base| {
+        base.history().unwrap_or_else(|| unknown(base))
+    });
+    history.extend(
+        options
+            .layers
+            .iter()
+            .map(|(_, created_by)| json!({ "created": created, "created_by": created_by })),
+    );
     history
 }
 
@@ -237,13 +318,23 @@ fn rfc3339(seconds: u64) -> String {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 #[cfg(test)]
@@ -278,14 +369,18 @@ mod tests {
     }
 
     fn written(base: Option<&BaseConfig>, options: &ConfigOptions<'_>) -> Value {
-        let BlobSource::Bytes(bytes) = config(base, options).content else { panic!() };
+        let BlobSource::Bytes(bytes) = config(base, options).content else {
+            panic!()
+        };
         serde_json::from_slice(&bytes).unwrap()
     }
 
     #[test]
     fn entrypoint_and_command_of_the_base_are_not_inherited() {
         let platform = "linux/amd64".parse().unwrap();
-        let base = base(json!({ "Entrypoint": ["/opt/nvidia/entrypoint.sh"], "Cmd": ["bash"], "OnBuild": ["RUN x"] }));
+        let base = base(
+            json!({ "Entrypoint": ["/opt/nvidia/entrypoint.sh"], "Cmd": ["bash"], "OnBuild": ["RUN x"] }),
+        );
         let config = written(Some(&base), &default_options(&platform));
         for field in ["Entrypoint", "Cmd", "OnBuild"] {
             assert_eq!(config["config"].get(field), None, "{field}");
@@ -296,26 +391,48 @@ mod tests {
     fn the_only_binary_is_the_command_and_the_spec_sets_the_entrypoint() {
         let platform = "linux/amd64".parse().unwrap();
         let entrypoint = ["/usr/bin/tini".to_owned(), "--".to_owned()];
-        let options =
-            ConfigOptions { command: Some("/union/bin/train".to_owned()), entrypoint: Some(&entrypoint), ..default_options(&platform) };
+        let options = ConfigOptions {
+            command: Some("/union/bin/train".to_owned()),
+            entrypoint: Some(&entrypoint),
+            ..default_options(&platform)
+        };
         let config = written(None, &options);
         assert_eq!(config["config"]["Cmd"], json!(["/union/bin/train"]));
-        assert_eq!(config["config"]["Entrypoint"], json!(["/usr/bin/tini", "--"]));
+        assert_eq!(
+            config["config"]["Entrypoint"],
+            json!(["/usr/bin/tini", "--"])
+        );
     }
 
     #[test]
     fn variables_of_the_base_are_inherited_unless_the_spec_sets_them() {
         let platform = "linux/amd64".parse().unwrap();
         let base = base(json!({ "Env": ["PATH=/usr/bin", "LANG=C", "UNION_IMAGE_ID=old"] }));
-        let options = ConfigOptions { env: BTreeMap::from([("LANG", "C.UTF-8"), ("A", "=b=")]), ..default_options(&platform) };
+        let options = ConfigOptions {
+            env: BTreeMap::from([("LANG", "C.UTF-8"), ("A", "=b=")]),
+            ..default_options(&platform)
+        };
         let env = written(Some(&base), &options)["config"]["Env"].clone();
-        assert_eq!(env, json!(["PATH=/usr/bin", "LANG=C.UTF-8", "A==b=", "UNION_IMAGE_ID=k"]));
+        assert_eq!(
+            env,
+            json!(["PATH=/usr/bin", "LANG=C.UTF-8", "A==b=", "UNION_IMAGE_ID=k"])
+        );
     }
 
     #[test]
     fn working_directory_of_the_base_is_normalized() {
-        for (written, read) in [("", ""), ("/", ""), ("/app", "app"), ("app/./x/", "app/x"), ("/a/../../b", "b")] {
-            assert_eq!(base(json!({ "WorkingDir": written })).workdir(), read, "{written}");
+        for (written, read) in [
+            ("", ""),
+            ("/", ""),
+            ("/app", "app"),
+            ("app/./x/", "app/x"),
+            ("/a/../../b", "b"),
+        ] {
+            assert_eq!(
+                base(json!({ "WorkingDir": written })).workdir(),
+                read,
+                "{written}"
+            );
         }
         assert_eq!(base(json!({})).workdir(), "");
     }
@@ -327,22 +444,35 @@ mod tests {
             "ExposedPorts": { "80/tcp": {} }, "Volumes": { "/data": {} }, "StopSignal": "SIGINT",
             "WorkingDir": "/srv", "Labels": { "a": "1", "b": "1", "union.start-check": "skipped" },
         });
-        let options = ConfigOptions { labels: BTreeMap::from([("b", "2")]), ..default_options(&platform) };
+        let options = ConfigOptions {
+            labels: BTreeMap::from([("b", "2")]),
+            ..default_options(&platform)
+        };
         let config = written(Some(&base(inherited.clone())), &options)["config"].clone();
         for field in ["ExposedPorts", "Volumes", "StopSignal", "WorkingDir"] {
             assert_eq!(config[field], inherited[field]);
         }
-        assert_eq!(config["Labels"], json!({ "a": "1", "b": "2", "union.key": "k" }));
+        assert_eq!(
+            config["Labels"],
+            json!({ "a": "1", "b": "2", "union.key": "k" })
+        );
     }
 
     #[test]
     fn history_has_an_entry_per_layer_even_if_the_base_has_no_history() {
         let platform = "linux/amd64".parse().unwrap();
         let mut bare = base(json!({}));
-        let own = json!({ "created": "1970-01-01T00:00:00Z", "created_by": "cargo union: binaries" });
+        let own =
+            json!({ "created": "1970-01-01T00:00:00Z", "created_by": "cargo union: binaries" });
         let config = written(Some(&bare), &default_options(&platform));
-        assert_eq!(config["history"], json!([{ "created_by": "ADD rootfs" }, { "created_by": "CMD", "empty_layer": true }, own]));
-        assert_eq!(config["rootfs"]["diff_ids"], json!([DiffId::of("layer"), DiffId::of("ours")]));
+        assert_eq!(
+            config["history"],
+            json!([{ "created_by": "ADD rootfs" }, { "created_by": "CMD", "empty_layer": true }, own])
+        );
+        assert_eq!(
+            config["rootfs"]["diff_ids"],
+            json!([DiffId::of("layer"), DiffId::of("ours")])
+        );
         bare.value["history"] = json!([]);
         let config = written(Some(&bare), &default_options(&platform));
         assert_eq!(config["history"].as_array().map(Vec::len), Some(2));
@@ -408,10 +538,16 @@ mod tests {
         let mut base = base(json!({ "Env": ["A=b"] }));
         base.value["variant"] = json!("v8");
         let written = base.with_platform(&"linux/s390x".parse().unwrap());
-        let BlobSource::Bytes(bytes) = &written.content else { panic!() };
+        let BlobSource::Bytes(bytes) = &written.content else {
+            panic!()
+        };
         let parsed = BaseConfig::read("base", bytes, 1).unwrap();
         assert_eq!(
-            (parsed.platform().to_string(), parsed.variable("A"), parsed.diff_ids()),
+            (
+                parsed.platform().to_string(),
+                parsed.variable("A"),
+                parsed.diff_ids()
+            ),
             ("linux/s390x".to_owned(), Some("b"), base.diff_ids())
         );
     }

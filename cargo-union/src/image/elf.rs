@@ -74,16 +74,24 @@ impl Elf {
         let ident = data.read_bytes_at(0, 5).map_err(|()| ElfError::NotElf)?;
         let class = ident.strip_prefix(&raw::ELFMAG).ok_or(ElfError::NotElf)?;
         match raw::FileClass(class[0]) {
-            raw::ELFCLASS32 => ElfReader::<raw::FileHeader32<object::Endianness>, _>::new(data)?.parse(),
-            raw::ELFCLASS64 => ElfReader::<raw::FileHeader64<object::Endianness>, _>::new(data)?.parse(),
+            raw::ELFCLASS32 => {
+                ElfReader::<raw::FileHeader32<object::Endianness>, _>::new(data)?.parse()
+            }
+            raw::ELFCLASS64 => {
+                ElfReader::<raw::FileHeader64<object::Endianness>, _>::new(data)?.parse()
+            }
             _ => Err(ElfError::Damaged),
         }
     }
 
     /// Whether a file could be a shared library, by its first 18 bytes.
     pub fn may_be_a_library(start: &[u8]) -> bool {
-        let kind = start.get(16..18).filter(|_| start.starts_with(&raw::ELFMAG));
-        kind.is_some_and(|kind| kind == raw::ET_DYN.0.to_le_bytes() || kind == raw::ET_DYN.0.to_be_bytes())
+        let kind = start
+            .get(16..18)
+            .filter(|_| start.starts_with(&raw::ELFMAG));
+        kind.is_some_and(|kind| {
+            kind == raw::ET_DYN.0.to_le_bytes() || kind == raw::ET_DYN.0.to_be_bytes()
+        })
     }
 
     /// Whether it needs neither a loader nor libraries.
@@ -127,8 +135,17 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
         if header.e_phnum(endian) > SEGMENTS {
             return Err(ElfError::Damaged);
         }
-        let segments = header.program_headers(endian, data).map_err(|_| ElfError::Damaged)?;
-        Ok(Self { data, header, endian, segments, names: (0, 0), remaining: NAMES })
+        let segments = header
+            .program_headers(endian, data)
+            .map_err(|_| ElfError::Damaged)?;
+        Ok(Self {
+            data,
+            header,
+            endian,
+            segments,
+            names: (0, 0),
+            remaining: NAMES,
+        })
     }
 
     fn parse(mut self) -> Result<Elf, ElfError> {
@@ -148,31 +165,57 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
             machine,
             interpreter,
             soname: self.optional(dynamic.soname)?,
-            needed: dynamic.needed.iter().map(|name| self.name(*name)).collect::<Result<_, _>>()?,
-            rpath: if runpath.is_some() { None } else { self.optional(dynamic.rpath)? },
+            needed: dynamic
+                .needed
+                .iter()
+                .map(|name| self.name(*name))
+                .collect::<Result<_, _>>()?,
+            rpath: if runpath.is_some() {
+                None
+            } else {
+                self.optional(dynamic.rpath)?
+            },
             runpath,
             versions_needed: self.versions_needed(dynamic.versions_needed)?,
             versions: self.versions(dynamic.versions)?,
         })
     }
 
-    fn segment(&self, kind: raw::ProgramType, max_size: u64) -> Result<Option<&'data H::ProgramHeader>, ElfError> {
-        match self.segments.iter().find(|segment| segment.p_type(self.endian) == kind) {
-            Some(segment) if segment.p_filesz(self.endian).into() > max_size => Err(ElfError::Damaged),
+    fn segment(
+        &self,
+        kind: raw::ProgramType,
+        max_size: u64,
+    ) -> Result<Option<&'data H::ProgramHeader>, ElfError> {
+        match self
+            .segments
+            .iter()
+            .find(|segment| segment.p_type(self.endian) == kind)
+        {
+            Some(segment) if segment.p_filesz(self.endian).into() > max_size => {
+                Err(ElfError::Damaged)
+            }
             segment => Ok(segment),
         }
     }
 
     fn interpreter(&self) -> Result<Option<String>, ElfError> {
-        let Some(segment) = self.segment(raw::PT_INTERP, LENGTH)? else { return Ok(None) };
-        let path = segment.interpreter(self.endian, self.data).map_err(|_| ElfError::Damaged)?;
+        let Some(segment) = self.segment(raw::PT_INTERP, LENGTH)? else {
+            return Ok(None);
+        };
+        let path = segment
+            .interpreter(self.endian, self.data)
+            .map_err(|_| ElfError::Damaged)?;
         Ok(path.map(|path| String::from_utf8_lossy(path).into_owned()))
     }
 
     fn dynamic(&self) -> Result<Dynamic, ElfError> {
         let mut dynamic = Dynamic::default();
-        let Some(segment) = self.segment(raw::PT_DYNAMIC, DYNAMIC)? else { return Ok(dynamic) };
-        let entries = segment.data_as_array::<H::Dyn, _>(self.endian, self.data).map_err(|()| ElfError::Damaged)?;
+        let Some(segment) = self.segment(raw::PT_DYNAMIC, DYNAMIC)? else {
+            return Ok(dynamic);
+        };
+        let entries = segment
+            .data_as_array::<H::Dyn, _>(self.endian, self.data)
+            .map_err(|()| ElfError::Damaged)?;
         for entry in entries {
             let value = entry.val(self.endian);
             match entry.tag(self.endian) {
@@ -193,7 +236,10 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
         Ok(dynamic)
     }
 
-    fn versions_needed(&mut self, (address, count): (u64, u64)) -> Result<BTreeMap<String, Vec<String>>, ElfError> {
+    fn versions_needed(
+        &mut self,
+        (address, count): (u64, u64),
+    ) -> Result<BTreeMap<String, Vec<String>>, ElfError> {
         let mut versions = BTreeMap::<String, Vec<String>>::new();
         let mut at = if count > 0 { self.offset(address)? } else { 0 };
         for _ in 0..count {
@@ -204,7 +250,11 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
                 let version: &raw::Vernaux<H::Endian> = self.at(below)?;
                 // Read even if it is weak, because the limit of strings bounds these loops.
                 let name = self.name(version.vna_name.get(self.endian).into())?;
-                if !version.vna_flags.get(self.endian).contains(raw::VER_FLG_WEAK) {
+                if !version
+                    .vna_flags
+                    .get(self.endian)
+                    .contains(raw::VER_FLG_WEAK)
+                {
                     names.push(name);
                 }
                 below = step(below, version.vna_next.get(self.endian))?;
@@ -224,10 +274,15 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
         for _ in 0..count {
             let version: &raw::Verdef<H::Endian> = self.at(at)?;
             // The first name is that of the version, the others are its predecessors.
-            let name: &raw::Verdaux<H::Endian> = self.at(step(at, version.vd_aux.get(self.endian))?)?;
+            let name: &raw::Verdaux<H::Endian> =
+                self.at(step(at, version.vd_aux.get(self.endian))?)?;
             let name = self.name(name.vda_name.get(self.endian).into())?;
             // One entry is not a version, but the name of the library.
-            if !version.vd_flags.get(self.endian).contains(raw::VER_FLG_BASE) {
+            if !version
+                .vd_flags
+                .get(self.endian)
+                .contains(raw::VER_FLG_BASE)
+            {
                 versions.push(name);
             }
             at = step(at, version.vd_next.get(self.endian))?;
@@ -244,7 +299,10 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
         let start = self.names.0.saturating_add(index);
         let end = self.names.1.min(start.saturating_add(LENGTH));
         let end = end.min(self.data.len().map_err(|()| ElfError::Damaged)?);
-        let name = self.data.read_bytes_at_until(start..end.max(start), 0).map_err(|()| ElfError::Damaged)?;
+        let name = self
+            .data
+            .read_bytes_at_until(start..end.max(start), 0)
+            .map_err(|()| ElfError::Damaged)?;
         Ok(String::from_utf8_lossy(name).into_owned())
     }
 
@@ -254,11 +312,16 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
 
     /// The offset in the file of a virtual address.
     fn offset(&self, address: u64) -> Result<u64, ElfError> {
-        let loaded = self.segments.iter().filter(|segment| segment.p_type(self.endian) == raw::PT_LOAD);
+        let loaded = self
+            .segments
+            .iter()
+            .filter(|segment| segment.p_type(self.endian) == raw::PT_LOAD);
         let mut offsets = loaded.filter_map(|segment| {
             let start: u64 = segment.p_vaddr(self.endian).into();
             let size: u64 = segment.p_filesz(self.endian).into();
-            let relative = address.checked_sub(start).filter(|relative| *relative < size)?;
+            let relative = address
+                .checked_sub(start)
+                .filter(|relative| *relative < size)?;
             segment.p_offset(self.endian).into().checked_add(relative)
         });
         offsets.next().ok_or(ElfError::Damaged)

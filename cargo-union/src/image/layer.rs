@@ -70,8 +70,15 @@ impl Blob {
     /// A blob with its content in memory; computes the digest.
     pub fn of_bytes(media_type: &str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        let descriptor = Descriptor { media_type: media_type.to_owned(), digest: Digest::of(&bytes), size: bytes.len() as u64 };
-        Self { descriptor, content: BlobSource::Bytes(bytes) }
+        let descriptor = Descriptor {
+            media_type: media_type.to_owned(),
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+        };
+        Self {
+            descriptor,
+            content: BlobSource::Bytes(bytes),
+        }
     }
 }
 

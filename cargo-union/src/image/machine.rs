@@ -21,30 +21,72 @@ pub struct MachineType {
 
 /// OCI architecture, machine type, and Debian multiarch tuple.
 const KNOWN: [(&str, MachineType, &str); 9] = [
-    ("amd64", machine(elf::EM_X86_64, true, true), "x86_64-linux-gnu"),
-    ("arm64", machine(elf::EM_AARCH64, true, true), "aarch64-linux-gnu"),
-    ("arm", machine(elf::EM_ARM, false, true), "arm-linux-gnueabihf"),
+    (
+        "amd64",
+        machine(elf::EM_X86_64, true, true),
+        "x86_64-linux-gnu",
+    ),
+    (
+        "arm64",
+        machine(elf::EM_AARCH64, true, true),
+        "aarch64-linux-gnu",
+    ),
+    (
+        "arm",
+        machine(elf::EM_ARM, false, true),
+        "arm-linux-gnueabihf",
+    ),
     ("386", machine(elf::EM_386, false, true), "i386-linux-gnu"),
-    ("riscv64", machine(elf::EM_RISCV, true, true), "riscv64-linux-gnu"),
-    ("ppc64le", machine(elf::EM_PPC64, true, true), "powerpc64le-linux-gnu"),
-    ("s390x", machine(elf::EM_S390, true, false), "s390x-linux-gnu"),
-    ("loong64", machine(elf::EM_LOONGARCH, true, true), "loongarch64-linux-gnu"),
-    ("mips64le", machine(elf::EM_MIPS, true, true), "mips64el-linux-gnuabi64"),
+    (
+        "riscv64",
+        machine(elf::EM_RISCV, true, true),
+        "riscv64-linux-gnu",
+    ),
+    (
+        "ppc64le",
+        machine(elf::EM_PPC64, true, true),
+        "powerpc64le-linux-gnu",
+    ),
+    (
+        "s390x",
+        machine(elf::EM_S390, true, false),
+        "s390x-linux-gnu",
+    ),
+    (
+        "loong64",
+        machine(elf::EM_LOONGARCH, true, true),
+        "loongarch64-linux-gnu",
+    ),
+    (
+        "mips64le",
+        machine(elf::EM_MIPS, true, true),
+        "mips64el-linux-gnuabi64",
+    ),
 ];
 
 const fn machine(number: elf::Machine, is_64: bool, is_little: bool) -> MachineType {
-    MachineType { number: number.0, is_64, is_little }
+    MachineType {
+        number: number.0,
+        is_64,
+        is_little,
+    }
 }
 
 impl MachineType {
     /// The machine type of a platform; `None` for an unknown architecture.
     pub fn of(platform: &Platform) -> Option<Self> {
-        KNOWN.iter().find(|(architecture, ..)| *architecture == platform.architecture).map(|(_, machine, _)| *machine)
+        KNOWN
+            .iter()
+            .find(|(architecture, ..)| *architecture == platform.architecture)
+            .map(|(_, machine, _)| *machine)
     }
 
     /// Debian's directory name for libraries of this machine below `/lib` and `/usr/lib`, `x86_64-linux-gnu`.
     pub fn multiarch(self) -> Option<&'static str> {
-        KNOWN.iter().find(|(_, machine, _)| *machine == self).map(|(.., directory)| *directory)
+        KNOWN
+            .iter()
+            .find(|(_, machine, _)| *machine == self)
+            .map(|(.., directory)| *directory)
     }
 }
 
@@ -53,14 +95,23 @@ impl fmt::Display for MachineType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match KNOWN.iter().find(|(_, machine, _)| machine == self) {
             Some((architecture, ..)) => f.write_str(architecture),
-            None => write!(f, "machine {} of {} bits", self.number, if self.is_64 { 64 } else { 32 }),
+            None => write!(
+                f,
+                "machine {} of {} bits",
+                self.number,
+                if self.is_64 { 64 } else { 32 }
+            ),
         }
     }
 }
 
 impl From<(u16, bool, bool)> for MachineType {
     fn from((number, is_64, is_little): (u16, bool, bool)) -> Self {
-        Self { number, is_64, is_little }
+        Self {
+            number,
+            is_64,
+            is_little,
+        }
     }
 }
 
@@ -78,9 +129,18 @@ mod tests {
     #[test]
     fn platforms_have_machine_types_with_names() {
         let machine = MachineType::of(&"linux/arm64/v8".parse().unwrap()).unwrap();
-        assert_eq!((machine.to_string().as_str(), machine.multiarch()), ("arm64", Some("aarch64-linux-gnu")));
+        assert_eq!(
+            (machine.to_string().as_str(), machine.multiarch()),
+            ("arm64", Some("aarch64-linux-gnu"))
+        );
         assert_eq!(MachineType::of(&"linux/vax".parse().unwrap()), None);
-        let x32 = MachineType { is_64: false, ..MachineType::of(&"linux/amd64".parse().unwrap()).unwrap() };
-        assert_eq!((x32.to_string().as_str(), x32.multiarch()), ("machine 62 of 32 bits", None));
+        let x32 = MachineType {
+            is_64: false,
+            ..MachineType::of(&"linux/amd64".parse().unwrap()).unwrap()
+        };
+        assert_eq!(
+            (x32.to_string().as_str(), x32.multiarch()),
+            ("machine 62 of 32 bits", None)
+        );
     }
 }

@@ -54,55 +54,128 @@ pub struct BaseImageManifest {
 /// # Errors
 /// `BaseUnsupported` for schema version 1, artifacts and unsupported layers, `BaseCorrupt` for invalid JSON.
 pub fn read(name: &str, raw: &RawManifest) -> Result<BaseManifest> {
-    let wire: WireManifest = serde_json::from_slice(&raw.bytes)
-        .map_err(|cause| Error::new(Code::BaseCorrupt, format!("could not read the manifest of base image `{name}`")).because(cause))?;
+    let wire: WireManifest = serde_json::from_slice(&raw.bytes).map_err(|cause| {
+        Error::new(
+            Code::BaseCorrupt,
+            format!("could not read the manifest of base image `{name}`"),
+        )
+        .because(cause)
+    })?;
     if wire.schema_version != 2 {
-        return Err(unsupported(name, &format!("its manifest has schema version {}, only 2 is supported", wire.schema_version)));
+        return Err(unsupported(
+            name,
+            &format!(
+                "its manifest has schema version {}, only 2 is supported",
+                wire.schema_version
+            ),
+        ));
     }
     match (wire.manifests, wire.config, wire.layers) {
-        (Some(manifests), None, None) => Ok(BaseManifest::Index(manifests.into_iter().filter_map(WireVariant::into_variant).collect())),
+        (Some(manifests), None, None) => Ok(BaseManifest::Index(
+            manifests
+                .into_iter()
+                .filter_map(WireVariant::into_variant)
+                .collect(),
+        )),
         // Tools in Go write `null` for an empty list.
-        (None, Some(config), layers) => read_image(name, config, layers.unwrap_or_default()).map(BaseManifest::Image),
-        _ => Err(unsupported(name, "its manifest is neither an image nor an index")),
+        (None, Some(config), layers) => {
+            read_image(name, config, layers.unwrap_or_default()).map(BaseManifest::Image)
+        }
+        _ => Err(unsupported(
+            name,
+            "its manifest is neither an image nor an index",
+        )),
     }
 }
 
-fn read_image(name: &str, config: Descriptor, layers: Vec<Descriptor>) -> Result<BaseImageManifest> {
+fn read_image(
+    name: &str,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+) -> Result<BaseImageManifest> {
     if !CONFIGS.contains(&config.media_type.as_str()) {
-        return Err(unsupported(name, &format!("it is an artifact (`{}`), not a container image", config.media_type)));
+        return Err(unsupported(
+            name,
+            &format!(
+                "it is an artifact (`{}`), not a container image",
+                config.media_type
+            ),
+        ));
     }
     let layers = layers.into_iter().map(|layer| {
         let media_type = to_oci_layer(&layer.media_type).ok_or_else(|| {
-            let foreign = layer.media_type.contains("foreign") || layer.media_type.contains("nondistributable");
-            let why = if foreign { "may not be copied to another registry" } else { "has an unsupported media type" };
-            unsupported(name, &format!("its layer {} {why} (`{}`)", layer.digest, layer.media_type))
+            let foreign = layer.media_type.contains("foreign")
+                || layer.media_type.contains("nondistributable");
+            let why = if foreign {
+                "may not be copied to another registry"
+            } else {
+                "has an unsupported media type"
+            };
+            unsupported(
+                name,
+                &format!("its layer {} {why} (`{}`)", layer.digest, layer.media_type),
+            )
         })?;
-        Ok(Descriptor { media_type: media_type.to_owned(), ..layer })
+        Ok(Descriptor {
+            media_type: media_type.to_owned(),
+            ..layer
+        })
     });
-    Ok(BaseImageManifest { layers: layers.collect::<Result<_>>()?, config })
+    Ok(BaseImageManifest {
+        layers: layers.collect::<Result<_>>()?,
+        config,
+    })
 }
 
 /// The entries of an index that may match a platform, best first: the same platform, older variants, and entries
 /// without a platform.
 pub fn candidates<'a>(variants: &'a [Variant], platform: &Platform) -> Vec<&'a Variant> {
-    let rank = |variant: &Variant| variant.platform.as_ref().map_or(Some(u32::MAX), |other| platform.distance(other));
-    let mut candidates: Vec<_> = variants.iter().filter_map(|variant| Some((rank(variant)?, variant))).collect();
+    let rank = |variant: &Variant| {
+        variant
+            .platform
+            .as_ref()
+            .map_or(Some(u32::MAX), |other| platform.distance(other))
+    };
+    let mut candidates: Vec<_> = variants
+        .iter()
+        .filter_map(|variant| Some((rank(variant)?, variant)))
+        .collect();
     candidates.sort_by_key(|(rank, _)| *rank);
     candidates.into_iter().map(|(_, variant)| variant).collect()
 }
 
 /// The error for a base that is not available for `platform`, but for the `available` ones.
 pub fn without_platform(name: &str, platform: &Platform, available: &[&Platform]) -> Error {
-    let available: Vec<_> = available.iter().map(|platform| format!("`{platform}`")).collect();
-    let available = if available.is_empty() { "none".to_owned() } else { available.join(", ") };
-    Error::new(Code::BaseWithoutPlatform, format!("base image `{name}` has no variant for `{platform}`"))
-        .because(format!("its platforms: {available}"))
+    let available: Vec<_> = available
+        .iter()
+        .map(|platform| format!("`{platform}`"))
+        .collect();
+    let available = if available.is_empty() {
+        "none".to_owned()
+    } else {
+        available.join(", ")
+    };
+    Error::new(
+        Code::BaseWithoutPlatform,
+        format!("base image `{name}` has no variant for `{platform}`"),
+    )
+    .because(format!("its platforms: {available}"))
 }
 
 /// Creates the manifest of one platform.
-pub fn manifest(config: &Descriptor, layers: &[Layer], annotations: &BTreeMap<String, String>) -> Blob {
+pub fn manifest(
+    config: &Descriptor,
+    layers: &[Layer],
+    annotations: &BTreeMap<String, String>,
+) -> Blob {
     let layers = layers.iter().map(|layer| &layer.blob.descriptor).collect();
-    let manifest = Manifest { schema_version: 2, media_type: media_type::OCI_MANIFEST, config, layers, annotations };
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: media_type::OCI_MANIFEST,
+        config,
+        layers,
+        annotations,
+    };
     Blob::of_bytes(media_type::OCI_MANIFEST, json(&manifest))
 }
 
@@ -110,9 +183,20 @@ pub fn manifest(config: &Descriptor, layers: &[Layer], annotations: &BTreeMap<St
 pub fn index(platforms: &[PlatformImage], annotations: &BTreeMap<String, String>) -> Blob {
     let manifests = platforms
         .iter()
-        .map(|image| IndexEntry { descriptor: image.manifest.descriptor.clone(), platform: image.platform.clone() })
+        .map(|image| IndexEntry {
+            descriptor: image.manifest.descriptor.clone(),
+            platform: image.platform.clone(),
+        })
         .collect();
-    Blob::of_bytes(media_type::OCI_INDEX, json(&Index { schema_version: 2, media_type: media_type::OCI_INDEX, manifests, annotations }))
+    Blob::of_bytes(
+        media_type::OCI_INDEX,
+        json(&Index {
+            schema_version: 2,
+            media_type: media_type::OCI_INDEX,
+            manifests,
+            annotations,
+        }),
+    )
 }
 
 /// The relevant content of an existing manifest or index.
@@ -129,29 +213,54 @@ pub struct Summary {
 /// Parses an existing manifest or index; `None` if it is neither.
 pub fn summary(bytes: &[u8]) -> Option<Summary> {
     let wire: WireManifest = serde_json::from_slice(bytes).ok()?;
-    let key = wire.annotations.and_then(|annotations| annotations.get(KEY)?.as_str().map(str::to_owned));
-    let manifests = wire.manifests.into_iter().flatten().filter_map(WireVariant::into_variant);
+    let key = wire
+        .annotations
+        .and_then(|annotations| annotations.get(KEY)?.as_str().map(str::to_owned));
+    let manifests = wire
+        .manifests
+        .into_iter()
+        .flatten()
+        .filter_map(WireVariant::into_variant);
     Some(Summary {
         key,
-        manifests: manifests.filter_map(|variant| Some((variant.descriptor, variant.platform?))).collect(),
-        blobs: wire.config.into_iter().chain(wire.layers.into_iter().flatten()).collect(),
+        manifests: manifests
+            .filter_map(|variant| Some((variant.descriptor, variant.platform?)))
+            .collect(),
+        blobs: wire
+            .config
+            .into_iter()
+            .chain(wire.layers.into_iter().flatten())
+            .collect(),
     })
 }
 
-const CONFIGS: [&str; 2] = [media_type::OCI_CONFIG, "application/vnd.docker.container.image.v1+json"];
+const CONFIGS: [&str; 2] = [
+    media_type::OCI_CONFIG,
+    "application/vnd.docker.container.image.v1+json",
+];
 
 /// The OCI media type of a layer, if it is supported.
 fn to_oci_layer(layer: &str) -> Option<&'static str> {
     match layer {
-        media_type::OCI_LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => Some(media_type::OCI_LAYER_GZIP),
-        media_type::OCI_LAYER_ZSTD | media_type::DOCKER_LAYER_ZSTD => Some(media_type::OCI_LAYER_ZSTD),
-        media_type::OCI_LAYER | "application/vnd.docker.image.rootfs.diff.tar" => Some(media_type::OCI_LAYER),
+        media_type::OCI_LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
+            Some(media_type::OCI_LAYER_GZIP)
+        }
+        media_type::OCI_LAYER_ZSTD | media_type::DOCKER_LAYER_ZSTD => {
+            Some(media_type::OCI_LAYER_ZSTD)
+        }
+        media_type::OCI_LAYER | "application/vnd.docker.image.rootfs.diff.tar" => {
+            Some(media_type::OCI_LAYER)
+        }
         _ => None,
     }
 }
 
 fn unsupported(name: &str, why: &str) -> Error {
-    Error::new(Code::BaseUnsupported, format!("cannot build on base image `{name}`")).because(why)
+    Error::new(
+        Code::BaseUnsupported,
+        format!("cannot build on base image `{name}`"),
+    )
+    .because(why)
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -216,12 +325,22 @@ impl WireVariant {
     fn into_variant(self) -> Option<Variant> {
         let platform = self.platform.map(|platform| {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
-            Platform::new(&text(&platform.os), &text(&platform.architecture), platform.variant.as_deref())
+            Platform::new(
+                &text(&platform.os),
+                &text(&platform.architecture),
+                platform.variant.as_deref(),
+            )
         });
-        if platform.as_ref().is_some_and(|platform| platform.os == "unknown" || platform.architecture == "unknown") {
+        if platform
+            .as_ref()
+            .is_some_and(|platform| platform.os == "unknown" || platform.architecture == "unknown")
+        {
             return None;
         }
-        Some(Variant { platform: platform.filter(Platform::is_complete), descriptor: self.descriptor })
+        Some(Variant {
+            platform: platform.filter(Platform::is_complete),
+            descriptor: self.descriptor,
+        })
     }
 }
 
@@ -232,35 +351,64 @@ mod tests {
 
     fn raw(json: &str) -> RawManifest {
         let blob = Blob::of_bytes("application/json", json.to_owned());
-        RawManifest { descriptor: blob.descriptor, bytes: json.to_owned().into() }
+        RawManifest {
+            descriptor: blob.descriptor,
+            bytes: json.to_owned().into(),
+        }
     }
 
     fn descriptor(media_type: &str) -> String {
-        format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":5}}"#, crate::sys::digest::Digest::of("hello"))
+        format!(
+            r#"{{"mediaType":"{media_type}","digest":"{}","size":5}}"#,
+            crate::sys::digest::Digest::of("hello")
+        )
     }
 
     fn image_with_layer(layer: &str) -> RawManifest {
         let config = descriptor("application/vnd.docker.container.image.v1+json");
-        raw(&format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, descriptor(layer)))
+        raw(&format!(
+            r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#,
+            descriptor(layer)
+        ))
     }
 
     #[test]
     fn docker_layers_get_oci_media_types_and_keep_their_digest() {
-        let BaseManifest::Image(image) = read("debian", &image_with_layer(media_type::DOCKER_LAYER_GZIP)).unwrap() else { panic!() };
+        let BaseManifest::Image(image) =
+            read("debian", &image_with_layer(media_type::DOCKER_LAYER_GZIP)).unwrap()
+        else {
+            panic!()
+        };
         assert_eq!(image.layers[0].media_type, media_type::OCI_LAYER_GZIP);
-        assert_eq!(image.layers[0].digest, crate::sys::digest::Digest::of("hello"));
+        assert_eq!(
+            image.layers[0].digest,
+            crate::sys::digest::Digest::of("hello")
+        );
     }
 
     #[test]
     fn foreign_and_unknown_layers_are_refused() {
         for (layer, why) in [
-            ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "may not be copied"),
-            ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "may not be copied"),
-            ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "unsupported media type"),
+            (
+                "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                "may not be copied",
+            ),
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+                "may not be copied",
+            ),
+            (
+                "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
+                "unsupported media type",
+            ),
         ] {
             let error = read("windows", &image_with_layer(layer)).unwrap_err();
             assert_eq!(error.code(), Code::BaseUnsupported);
-            assert!(error.chain().join(": ").contains(why), "{layer}: {:?}", error.chain());
+            assert!(
+                error.chain().join(": ").contains(why),
+                "{layer}: {:?}",
+                error.chain()
+            );
         }
     }
 
@@ -271,17 +419,30 @@ mod tests {
             descriptor("application/vnd.cncf.helm.config.v1+json"),
             descriptor(media_type::OCI_LAYER)
         );
-        for json in [r#"{"schemaVersion":1,"fsLayers":[],"history":[]}"#, &artifact] {
-            assert_eq!(read("old", &raw(json)).unwrap_err().code(), Code::BaseUnsupported, "{json}");
+        for json in [
+            r#"{"schemaVersion":1,"fsLayers":[],"history":[]}"#,
+            &artifact,
+        ] {
+            assert_eq!(
+                read("old", &raw(json)).unwrap_err().code(),
+                Code::BaseUnsupported,
+                "{json}"
+            );
         }
-        assert_eq!(read("html", &raw("<html>")).unwrap_err().code(), Code::BaseCorrupt);
+        assert_eq!(
+            read("html", &raw("<html>")).unwrap_err().code(),
+            Code::BaseCorrupt
+        );
     }
 
     #[test]
     fn attestations_of_an_index_are_skipped() {
         let entry = |platform: &str| {
             let descriptor = descriptor(media_type::OCI_MANIFEST);
-            format!(r#"{},"platform":{platform}}}"#, descriptor.trim_end_matches('}'))
+            format!(
+                r#"{},"platform":{platform}}}"#,
+                descriptor.trim_end_matches('}')
+            )
         };
         let index = format!(
             r#"{{"schemaVersion":2,"manifests":[{},{},{}]}}"#,
@@ -289,18 +450,31 @@ mod tests {
             entry(r#"{"os":"linux","architecture":"arm64","variant":"v8"}"#),
             entry(r#"{"os":"unknown","architecture":"unknown"}"#)
         );
-        let BaseManifest::Index(variants) = read("debian", &raw(&index)).unwrap() else { panic!() };
-        let platforms: Vec<_> = variants.iter().map(|variant| variant.platform.as_ref().unwrap().to_string()).collect();
+        let BaseManifest::Index(variants) = read("debian", &raw(&index)).unwrap() else {
+            panic!()
+        };
+        let platforms: Vec<_> = variants
+            .iter()
+            .map(|variant| variant.platform.as_ref().unwrap().to_string())
+            .collect();
         assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
-        assert_eq!(candidates(&variants, &"linux/arm64".parse().unwrap()), [&variants[1]]);
-        assert_eq!(candidates(&variants, &"linux/s390x".parse().unwrap()), [&variants[0]; 0]);
+        assert_eq!(
+            candidates(&variants, &"linux/arm64".parse().unwrap()),
+            [&variants[1]]
+        );
+        assert_eq!(
+            candidates(&variants, &"linux/s390x".parse().unwrap()),
+            [&variants[0]; 0]
+        );
     }
 
     #[test]
     fn candidates_of_an_index_are_sorted_by_distance() {
         let entry = |platform: &str| {
             let descriptor = descriptor(media_type::OCI_MANIFEST);
-            let Some(open) = descriptor.strip_suffix('}') else { panic!() };
+            let Some(open) = descriptor.strip_suffix('}') else {
+                panic!()
+            };
             format!(r#"{open},"platform":{platform}}}"#)
         };
         let index = format!(
@@ -311,10 +485,20 @@ mod tests {
             entry(r#"{"os":"linux","architecture":"arm"}"#),
             entry(r#"{"os":null,"architecture":""}"#)
         );
-        let BaseManifest::Index(variants) = read("debian", &raw(&index)).unwrap() else { panic!() };
+        let BaseManifest::Index(variants) = read("debian", &raw(&index)).unwrap() else {
+            panic!()
+        };
         let positions = |platform: &str| {
             let candidates = candidates(&variants, &platform.parse().unwrap());
-            candidates.iter().map(|variant| variants.iter().position(|other| std::ptr::eq(other, *variant)).unwrap()).collect::<Vec<_>>()
+            candidates
+                .iter()
+                .map(|variant| {
+                    variants
+                        .iter()
+                        .position(|other| std::ptr::eq(other, *variant))
+                        .unwrap()
+                })
+                .collect::<Vec<_>>()
         };
         assert_eq!(positions("linux/arm/v7"), [3, 2, 1, 0, 4]);
         assert_eq!(positions("linux/arm/v6"), [2, 1, 0, 4]);
@@ -325,8 +509,13 @@ mod tests {
     fn layers_of_a_manifest_may_be_null() {
         let config = descriptor(media_type::OCI_CONFIG);
         for layers in ["null", "[]"] {
-            let json = format!(r#"{{"schemaVersion":2,"config":{config},"layers":{layers},"annotations":{{"a":null}}}}"#);
-            assert!(matches!(read("empty", &raw(&json)).unwrap(), BaseManifest::Image(image) if image.layers.is_empty()), "{layers}");
+            let json = format!(
+                r#"{{"schemaVersion":2,"config":{config},"layers":{layers},"annotations":{{"a":null}}}}"#
+            );
+            assert!(
+                matches!(read("empty", &raw(&json)).unwrap(), BaseManifest::Image(image) if image.layers.is_empty()),
+                "{layers}"
+            );
         }
     }
 
@@ -370,8 +559,13 @@ mod tests {
         let config = Blob::of_bytes(media_type::OCI_CONFIG, "{}");
         let annotations = BTreeMap::from([(KEY.to_owned(), "abc".to_owned())]);
         let manifest = manifest(&config.descriptor, &[], &annotations);
-        let super::super::layer::BlobSource::Bytes(bytes) = &manifest.content else { panic!() };
+        let super::super::layer::BlobSource::Bytes(bytes) = &manifest.content else {
+            panic!()
+        };
         let summary = summary(bytes).unwrap();
-        assert_eq!((summary.key.as_deref(), &summary.blobs[..]), (Some("abc"), &[config.descriptor][..]));
+        assert_eq!(
+            (summary.key.as_deref(), &summary.blobs[..]),
+            (Some("abc"), &[config.descriptor][..])
+        );
     }
 }

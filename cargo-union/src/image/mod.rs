@@ -57,10 +57,20 @@ impl Image {
 
     /// Every distinct blob, the small ones first: index, manifests and configs, then layers.
     pub fn blobs(&self) -> Vec<&Blob> {
-        let metadata = self.index.iter().chain(self.platforms.iter().flat_map(|platform| [&platform.manifest, &platform.config]));
-        let layers = self.platforms.iter().flat_map(|platform| platform.layers.iter().map(|layer| &layer.blob));
+        let metadata = self.index.iter().chain(
+            self.platforms
+                .iter()
+                .flat_map(|platform| [&platform.manifest, &platform.config]),
+        );
+        let layers = self
+            .platforms
+            .iter()
+            .flat_map(|platform| platform.layers.iter().map(|layer| &layer.blob));
         let mut seen = std::collections::BTreeSet::new();
-        metadata.chain(layers).filter(|blob| seen.insert(blob.descriptor.digest)).collect()
+        metadata
+            .chain(layers)
+            .filter(|blob| seen.insert(blob.descriptor.digest))
+            .collect()
     }
 }
 
@@ -113,7 +123,11 @@ pub trait BaseSource: Send + Sync {
     ///
     /// # Errors
     /// `BaseMissing`, `BaseDenied`, `BaseUnreachable`, `BaseCorrupt`, `DiskFull`.
-    async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<std::path::PathBuf>;
+    async fn blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<std::path::PathBuf>;
 
     /// Warns the user about an irregularity of a base that is used nevertheless.
     fn warn(&self, warning: &str) {
@@ -128,8 +142,13 @@ pub trait BaseSource: Send + Sync {
         let bytes = match &blob.content {
             BlobSource::Bytes(bytes) => BlobLocation::Memory(bytes.clone()),
             BlobSource::File(path) => BlobLocation::File(path.clone()),
-            BlobSource::Remote(repository) => BlobLocation::File(self.blob(repository, &blob.descriptor).await?),
+            BlobSource::Remote(repository) => {
+                BlobLocation::File(self.blob(repository, &blob.descriptor).await?)
+            }
         };
-        Ok(LocalBlob { descriptor: blob.descriptor.clone(), bytes })
+        Ok(LocalBlob {
+            descriptor: blob.descriptor.clone(),
+            bytes,
+        })
     }
 }

@@ -9,7 +9,9 @@ pub struct PerPlatform<T>(Vec<(Platform, T)>);
 impl<T> PerPlatform<T> {
     /// The value for a platform.
     pub fn get(&self, platform: &Platform) -> Option<&T> {
-        self.iter().find(|(other, _)| *other == platform).map(|(_, value)| value)
+        self.iter()
+            .find(|(other, _)| *other == platform)
+            .map(|(_, value)| value)
     }
 
     /// Platforms and values, in declaration order.
@@ -29,15 +31,22 @@ impl<T> PerPlatform<T> {
 
     /// Converts the value of each platform.
     pub fn map<U>(&self, mut convert: impl FnMut(&Platform, &T) -> U) -> PerPlatform<U> {
-        self.iter().map(|(platform, value)| (platform.clone(), convert(platform, value))).collect()
+        self.iter()
+            .map(|(platform, value)| (platform.clone(), convert(platform, value)))
+            .collect()
     }
 
     /// Converts the value of each platform, and stops at the first error.
     ///
     /// # Errors
     /// Those of `convert`.
-    pub fn try_map<U, E>(&self, mut convert: impl FnMut(&Platform, &T) -> Result<U, E>) -> Result<PerPlatform<U>, E> {
-        self.iter().map(|(platform, value)| Ok((platform.clone(), convert(platform, value)?))).collect()
+    pub fn try_map<U, E>(
+        &self,
+        mut convert: impl FnMut(&Platform, &T) -> Result<U, E>,
+    ) -> Result<PerPlatform<U>, E> {
+        self.iter()
+            .map(|(platform, value)| Ok((platform.clone(), convert(platform, value)?)))
+            .collect()
     }
 }
 

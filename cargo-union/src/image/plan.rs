@@ -73,8 +73,16 @@ pub struct TransferEstimate {
 /// The differences between two sets of inputs, by name.
 pub fn changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<InputChange> {
     let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let changed = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
-    changed.map(|name| InputChange { input: name.clone(), old: old.get(name).cloned(), new: new.get(name).cloned() }).collect()
+    let changed = names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name));
+    changed
+        .map(|name| InputChange {
+            input: name.clone(),
+            old: old.get(name).cloned(),
+            new: new.get(name).cloned(),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -83,7 +91,12 @@ mod tests {
 
     #[test]
     fn changes_are_added_removed_and_changed_inputs() {
-        let inputs = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let inputs = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
         let old = inputs(&[("same", "1"), ("differs", "1"), ("gone", "1")]);
         let new = inputs(&[("same", "1"), ("differs", "2"), ("came", "3")]);
         let change = |input: &str, old: Option<&str>, new: Option<&str>| InputChange {
@@ -91,7 +104,11 @@ mod tests {
             old: old.map(str::to_owned),
             new: new.map(str::to_owned),
         };
-        let expected = [change("came", None, Some("3")), change("differs", Some("1"), Some("2")), change("gone", Some("1"), None)];
+        let expected = [
+            change("came", None, Some("3")),
+            change("differs", Some("1"), Some("2")),
+            change("gone", Some("1"), None),
+        ];
         assert_eq!(changes(&old, &new), expected);
     }
 }

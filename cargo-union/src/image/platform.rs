@@ -42,7 +42,11 @@ impl Platform {
             other => other,
         };
         let variant = Some(variant.to_owned()).filter(|variant| !variant.is_empty());
-        Self { os: lower(os), architecture: architecture.to_owned(), variant }
+        Self {
+            os: lower(os),
+            architecture: architecture.to_owned(),
+            variant,
+        }
     }
 
     /// Whether operating system and architecture are not empty.
@@ -57,7 +61,8 @@ impl Platform {
             return None;
         }
         // amd64 without a variant is v1.
-        let version = |platform: &Self| match (&*platform.architecture, platform.variant.as_deref()) {
+        let version = |platform: &Self| match (&*platform.architecture, platform.variant.as_deref())
+        {
             ("amd64", None) => Some(1),
             ("amd64" | "arm", Some(variant)) => variant.strip_prefix('v')?.parse::<u32>().ok(),
             _ => None,
@@ -73,7 +78,9 @@ impl Platform {
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+        self.variant
+            .as_ref()
+            .map_or(Ok(()), |variant| write!(f, "/{variant}"))
     }
 }
 
@@ -83,8 +90,12 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Self, InvalidPlatform> {
         let parts: Vec<&str> = text.split('/').collect();
         match parts[..] {
-            [os, architecture] if !os.is_empty() && !architecture.is_empty() => Ok(Self::new(os, architecture, None)),
-            [os, architecture, variant] if !variant.is_empty() => Ok(Self::new(os, architecture, Some(variant))),
+            [os, architecture] if !os.is_empty() && !architecture.is_empty() => {
+                Ok(Self::new(os, architecture, None))
+            }
+            [os, architecture, variant] if !variant.is_empty() => {
+                Ok(Self::new(os, architecture, Some(variant)))
+            }
             _ => Err(InvalidPlatform(text.to_owned())),
         }
     }
@@ -114,7 +125,11 @@ mod tests {
             ("linux/i386", "linux/386"),
             ("linux/riscv64", "linux/riscv64"),
         ] {
-            assert_eq!(text.parse::<Platform>().unwrap().to_string(), normalized, "{text}");
+            assert_eq!(
+                text.parse::<Platform>().unwrap().to_string(),
+                normalized,
+                "{text}"
+            );
         }
     }
 

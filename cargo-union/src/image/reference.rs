@@ -57,35 +57,54 @@ impl Repository {
     /// Joins `host[:port][/path]` and a name.
     pub fn below(registry: &str, name: &str) -> Self {
         match registry.split_once('/') {
-            Some((host, path)) => Self { registry: host.to_owned(), path: format!("{path}/{name}") },
-            None => Self { registry: registry.to_owned(), path: name.to_owned() },
+            Some((host, path)) => Self {
+                registry: host.to_owned(),
+                path: format!("{path}/{name}"),
+            },
+            None => Self {
+                registry: registry.to_owned(),
+                path: name.to_owned(),
+            },
         }
     }
 
     /// A reference to an image of this repository by tag.
     pub fn tagged(&self, tag: impl Into<String>) -> ImageRef {
-        ImageRef { repository: self.clone(), tag: tag.into() }
+        ImageRef {
+            repository: self.clone(),
+            tag: tag.into(),
+        }
     }
 
     /// A reference to an image of this repository by digest.
     pub fn pinned(&self, digest: Digest) -> PinnedRef {
-        PinnedRef { repository: self.clone(), digest }
+        PinnedRef {
+            repository: self.clone(),
+            digest,
+        }
     }
 }
 
 /// Whether a text is `host[:port]`, with an IPv6 address in brackets.
 fn is_host(text: &str) -> bool {
     let (is_valid_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) => {
-            (address.parse::<std::net::Ipv6Addr>().is_ok(), port.strip_prefix(':').or((!port.is_empty()).then_some("x")))
-        }
+        Some((address, port)) => (
+            address.parse::<std::net::Ipv6Addr>().is_ok(),
+            port.strip_prefix(':').or((!port.is_empty()).then_some("x")),
+        ),
         None => {
-            let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
-            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            let (name, port) = text
+                .split_once(':')
+                .map_or((text, None), |(name, port)| (name, Some(port)));
+            let is_allowed =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
             (!name.is_empty() && name.bytes().all(is_allowed), port)
         }
     };
-    is_valid_host && port.is_none_or(|port| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    is_valid_host
+        && port.is_none_or(|port| {
+            port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit())
+        })
 }
 
 impl fmt::Display for Repository {
@@ -121,32 +140,63 @@ impl FromStr for BaseRef {
 
     /// Parses a reference like Docker: the default registry is Docker Hub, whose default path is `library/`.
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        let invalid = |why| InvalidReference { text: text.to_owned(), why };
+        let invalid = |why| InvalidReference {
+            text: text.to_owned(),
+            why,
+        };
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest.parse().map_err(|_| invalid("the digest is not `sha256:` and 64 digits"))?)),
+            Some((rest, digest)) => (
+                rest,
+                Some(
+                    digest
+                        .parse()
+                        .map_err(|_| invalid("the digest is not `sha256:` and 64 digits"))?,
+                ),
+            ),
             None => (text, None),
         };
         let (name, tag) = match rest.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag.to_owned())),
             _ => (rest, None),
         };
-        if tag.as_deref().is_some_and(|tag| !union_build::spec::validate::is_tag(tag)) {
+        if tag
+            .as_deref()
+            .is_some_and(|tag| !union_build::spec::validate::is_tag(tag))
+        {
             return Err(invalid("the tag has characters that no tag may have"));
         }
         let (registry, path) = match name.split_once('/') {
-            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path.to_owned()),
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => {
+                (host, path.to_owned())
+            }
             Some(_) => ("docker.io", name.to_owned()),
             None => ("docker.io", format!("library/{name}")),
         };
         if !is_host(registry) {
             return Err(invalid("the registry is not `host[:port]`"));
         }
-        let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
-        if !path.split('/').all(union_build::spec::validate::is_path_component) {
-            return Err(invalid("a name has lower-case letters, digits, and single `.`, `_` or `-` between them"));
+        let registry = if registry == "index.docker.io" {
+            "docker.io"
+        } else {
+            registry
+        };
+        if !path
+            .split('/')
+            .all(union_build::spec::validate::is_path_component)
+        {
+            return Err(invalid(
+                "a name has lower-case letters, digits, and single `.`, `_` or `-` between them",
+            ));
         }
         let tag = tag.or_else(|| digest.is_none().then(|| "latest".to_owned()));
-        Ok(Self { repository: Repository { registry: registry.to_owned(), path }, tag, digest })
+        Ok(Self {
+            repository: Repository {
+                registry: registry.to_owned(),
+                path,
+            },
+            tag,
+            digest,
+        })
     }
 }
 
@@ -158,14 +208,26 @@ mod tests {
     fn short_references_are_expanded_to_docker_hub() {
         for (text, expected) in [
             ("debian", "docker.io/library/debian:latest"),
-            ("nvidia/cuda:12.6.1-runtime", "docker.io/nvidia/cuda:12.6.1-runtime"),
-            ("gcr.io/distroless/cc-debian13", "gcr.io/distroless/cc-debian13:latest"),
+            (
+                "nvidia/cuda:12.6.1-runtime",
+                "docker.io/nvidia/cuda:12.6.1-runtime",
+            ),
+            (
+                "gcr.io/distroless/cc-debian13",
+                "gcr.io/distroless/cc-debian13:latest",
+            ),
             ("localhost:5000/base:v1", "localhost:5000/base:v1"),
             ("localhost/base", "localhost/base:latest"),
             ("[2001:db8::1]:5000/base", "[2001:db8::1]:5000/base:latest"),
             ("[::1]/team/base:v1", "[::1]/team/base:v1"),
         ] {
-            assert_eq!(text.parse::<BaseRef>().map(|reference| reference.to_string()).ok().as_deref(), Some(expected));
+            assert_eq!(
+                text.parse::<BaseRef>()
+                    .map(|reference| reference.to_string())
+                    .ok()
+                    .as_deref(),
+                Some(expected)
+            );
         }
     }
 

@@ -22,21 +22,36 @@ pub struct Release {
 impl Release {
     /// The release of an image with these files; `None` without `os-release`, as on scratch.
     pub fn of(files: &FileIndex) -> Option<Self> {
-        files.text("etc/os-release").or_else(|| files.text("usr/lib/os-release")).and_then(Self::read)
+        files
+            .text("etc/os-release")
+            .or_else(|| files.text("usr/lib/os-release"))
+            .and_then(Self::read)
     }
 
     fn read(text: &str) -> Option<Self> {
         let value = |key: &str| {
             let mut lines = text.lines().filter_map(|line| line.trim().split_once('='));
-            let value = lines.find(|(name, _)| *name == key)?.1.trim_matches(['"', '\'']);
+            let value = lines
+                .find(|(name, _)| *name == key)?
+                .1
+                .trim_matches(['"', '\'']);
             (!value.is_empty()).then(|| value.to_owned())
         };
         // The PRETTY_NAME of distroless images is "Distroless"; their VERSION has the name of the distribution.
-        let name = value("PRETTY_NAME").filter(|name| name != "Distroless").or_else(|| value("VERSION")).or_else(|| value("NAME"))?;
+        let name = value("PRETTY_NAME")
+            .filter(|name| name != "Distroless")
+            .or_else(|| value("VERSION"))
+            .or_else(|| value("NAME"))?;
         let in_parentheses = || Some(name.split_once('(')?.1.split_once(')')?.0.to_lowercase());
         Some(Self {
-            id: value("ID").unwrap_or_else(|| "linux".to_owned()).to_lowercase(),
-            id_like: value("ID_LIKE").unwrap_or_default().split_whitespace().map(str::to_lowercase).collect(),
+            id: value("ID")
+                .unwrap_or_else(|| "linux".to_owned())
+                .to_lowercase(),
+            id_like: value("ID_LIKE")
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_lowercase)
+                .collect(),
             version: value("VERSION_ID"),
             codename: value("VERSION_CODENAME").or_else(in_parentheses),
             name: name.replace(" GNU/Linux", ""),
@@ -82,10 +97,18 @@ mod tests {
                 Some("noble"),
                 true,
             ),
-            ("NAME=\"Alpine Linux\"\nID=alpine\nPRETTY_NAME=\"Alpine Linux v3.20\"\n", "Alpine Linux v3.20", None, false),
+            (
+                "NAME=\"Alpine Linux\"\nID=alpine\nPRETTY_NAME=\"Alpine Linux v3.20\"\n",
+                "Alpine Linux v3.20",
+                None,
+                false,
+            ),
         ] {
             let release = Release::read(text).unwrap();
-            assert_eq!((release.to_string().as_str(), release.codename.as_deref()), (shown, codename));
+            assert_eq!(
+                (release.to_string().as_str(), release.codename.as_deref()),
+                (shown, codename)
+            );
             assert_eq!(release.is_like_debian(), like_debian, "{shown}");
         }
         assert_eq!(Release::read("ID=\n"), None);
@@ -95,8 +118,14 @@ mod tests {
     fn os_release_is_found_through_a_link() {
         let mut files = FileIndex::default();
         assert_eq!(Release::of(&files), None);
-        files.put("usr/lib/os-release", FsEntry::File(Some(IndexedFile::Text("NAME=Arch\nID=arch".to_owned()))));
-        files.put("etc/os-release", FsEntry::Link("../usr/lib/os-release".to_owned()));
+        files.put(
+            "usr/lib/os-release",
+            FsEntry::File(Some(IndexedFile::Text("NAME=Arch\nID=arch".to_owned()))),
+        );
+        files.put(
+            "etc/os-release",
+            FsEntry::Link("../usr/lib/os-release".to_owned()),
+        );
         assert_eq!(Release::of(&files).unwrap().id, "arch");
     }
 }

@@ -21,7 +21,11 @@ pub fn has_names(user: &str) -> bool {
 ///
 /// # Errors
 /// When a name is not in the files. `root` is 0 even without files.
-pub fn numeric(user: &str, passwd: Option<&str>, group: Option<&str>) -> Result<String, UnknownName> {
+pub fn numeric(
+    user: &str,
+    passwd: Option<&str>,
+    group: Option<&str>,
+) -> Result<String, UnknownName> {
     let (user, group_name) = match user.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (user, None),
@@ -29,13 +33,18 @@ pub fn numeric(user: &str, passwd: Option<&str>, group: Option<&str>) -> Result<
     let (uid, primary) = if is_number(user) {
         (user.to_owned(), None)
     } else {
-        let entry = passwd.and_then(|passwd| entry(passwd, user)).or((user == "root").then(|| ("0".to_owned(), "0".to_owned())));
+        let entry = passwd
+            .and_then(|passwd| entry(passwd, user))
+            .or((user == "root").then(|| ("0".to_owned(), "0".to_owned())));
         let (uid, gid) = entry.ok_or_else(|| UnknownName::User(user.to_owned()))?;
         (uid, Some(gid).filter(|gid| is_number(gid)))
     };
     let gid = match group_name {
         Some(name) if !is_number(name) => {
-            let gid = group.and_then(|group| entry(group, name)).map(|(gid, _)| gid).or((name == "root").then(|| "0".to_owned()));
+            let gid = group
+                .and_then(|group| entry(group, name))
+                .map(|(gid, _)| gid)
+                .or((name == "root").then(|| "0".to_owned()));
             Some(gid.ok_or_else(|| UnknownName::Group(name.to_owned()))?)
         }
         Some(number) => Some(number.to_owned()),
@@ -48,8 +57,13 @@ pub fn numeric(user: &str, passwd: Option<&str>, group: Option<&str>) -> Result<
 fn entry(file: &str, name: &str) -> Option<(String, String)> {
     file.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        let number = fields.get(2).filter(|field| fields[0] == name && is_number(field))?;
-        Some(((*number).to_owned(), fields.get(3).copied().unwrap_or_default().to_owned()))
+        let number = fields
+            .get(2)
+            .filter(|field| fields[0] == name && is_number(field))?;
+        Some((
+            (*number).to_owned(),
+            fields.get(3).copied().unwrap_or_default().to_owned(),
+        ))
     })
 }
 
@@ -75,15 +89,28 @@ mod tests {
             ("1000:staff", "1000:50"),
             ("0:0", "0:0"),
         ] {
-            assert_eq!(numeric(user, Some(PASSWD), Some(GROUP)).unwrap(), expected, "{user}");
+            assert_eq!(
+                numeric(user, Some(PASSWD), Some(GROUP)).unwrap(),
+                expected,
+                "{user}"
+            );
         }
     }
 
     #[test]
     fn unknown_users_and_groups_are_errors() {
-        assert_eq!(numeric("nobody", Some(PASSWD), Some(GROUP)), Err(UnknownName::User("nobody".to_owned())));
-        assert_eq!(numeric("33:wheel", Some(PASSWD), Some(GROUP)), Err(UnknownName::Group("wheel".to_owned())));
-        assert_eq!(numeric("www", Some(PASSWD), None), Err(UnknownName::User("www".to_owned())));
+        assert_eq!(
+            numeric("nobody", Some(PASSWD), Some(GROUP)),
+            Err(UnknownName::User("nobody".to_owned()))
+        );
+        assert_eq!(
+            numeric("33:wheel", Some(PASSWD), Some(GROUP)),
+            Err(UnknownName::Group("wheel".to_owned()))
+        );
+        assert_eq!(
+            numeric("www", Some(PASSWD), None),
+            Err(UnknownName::User("www".to_owned()))
+        );
     }
 
     #[test]

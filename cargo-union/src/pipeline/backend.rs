@@ -28,19 +28,31 @@ pub(crate) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagn
 
 /// Adds `project`, `domain` and `registry` of the config as values of lowest precedence, below the manifest.
 pub(crate) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overrides {
-    [("project", &config.project), ("domain", &config.domain), ("registry", &config.registry)]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value.clone()?)))
-        .fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value))
+    [
+        ("project", &config.project),
+        ("domain", &config.domain),
+        ("registry", &config.registry),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key, value.clone()?)))
+    .fold(overrides, |overrides, (key, value)| {
+        overrides.last_resort(key, value)
+    })
 }
 
 /// Reads the config for a command that needs no workspace, and shows its warnings.
 ///
 /// # Errors
 /// [`ManifestProblems`] with all problems of the config, or an explicitly named file that cannot be read.
-pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> problems::Result<FlyteConfig> {
+pub(crate) fn valid(
+    backend: &BackendOptions,
+    reporter: &dyn Reporter,
+) -> problems::Result<FlyteConfig> {
     let (config, problems) = config(backend)?;
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+    if problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error)
+    {
         return Err(ManifestProblems(problems).into());
     }
     reporter.diagnostics(&problems);
@@ -51,7 +63,17 @@ pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> proble
 ///
 /// # Errors
 /// `BackendMissing`.
-pub(crate) fn client(backend: &BackendOptions, config: &FlyteConfig, attended: bool, reporter: &Arc<dyn Reporter>) -> Result<Client> {
-    let client_options = ClientOptions::new(backend.environment.clone(), backend.folder.clone(), attended, reporter.clone());
+pub(crate) fn client(
+    backend: &BackendOptions,
+    config: &FlyteConfig,
+    attended: bool,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Client> {
+    let client_options = ClientOptions::new(
+        backend.environment.clone(),
+        backend.folder.clone(),
+        attended,
+        reporter.clone(),
+    );
     Client::new(config, client_options)
 }

@@ -20,7 +20,13 @@ pub(crate) async fn build_images(
     session: &LoadedWorkspace,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<PackageOutcome>> {
-    let snapshot = Snapshot::take(&options.scope.cargo, &session.workspace, &options.scope.cache, &**reporter).await?;
+    let snapshot = Snapshot::take(
+        &options.scope.cargo,
+        &session.workspace,
+        &options.scope.cache,
+        &**reporter,
+    )
+    .await?;
     let plan = BuildPlan::compute(options, session, &snapshot, reporter).await?;
     execute(options, session, &snapshot, plan, reporter).await
 }

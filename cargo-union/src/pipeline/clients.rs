@@ -21,24 +21,48 @@ type RegistryConfig = (BTreeSet<String>, BTreeMap<String, String>, Option<PathBu
 
 impl RegistryClients {
     /// Returns the client for the registry settings of a manifest; `transfers` limits its concurrent transfers.
-    pub(crate) fn get(&self, scope: &WorkspaceOptions, spec: &Spec, transfers: usize, reporter: &Arc<dyn Reporter>) -> Arc<Registry> {
-        let config = (spec.insecure_registries.clone(), spec.mirrors.clone(), spec.registry_config.as_ref().map(|path| path.value.clone()));
+    pub(crate) fn get(
+        &self,
+        scope: &WorkspaceOptions,
+        spec: &Spec,
+        transfers: usize,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Arc<Registry> {
+        let config = (
+            spec.insecure_registries.clone(),
+            spec.mirrors.clone(),
+            spec.registry_config.as_ref().map(|path| path.value.clone()),
+        );
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.iter().find(|(other, _)| *other == config) {
             return client.clone();
         }
         let (insecure, mirrors, registry_config) = config.clone();
         let surroundings = RegistryOptions::of_process();
-        let settings =
-            RegistrySettings { insecure, mirrors, registry_config, max_parallel: transfers, surroundings, ..RegistrySettings::default() };
-        let client = Arc::new(Registry::new(settings, scope.cache.clone(), reporter.clone()));
+        let settings = RegistrySettings {
+            insecure,
+            mirrors,
+            registry_config,
+            max_parallel: transfers,
+            surroundings,
+            ..RegistrySettings::default()
+        };
+        let client = Arc::new(Registry::new(
+            settings,
+            scope.cache.clone(),
+            reporter.clone(),
+        ));
         clients.push((config, client.clone()));
         client
     }
 }
 
 /// Creates a client without credentials: what it can pull, a cluster without a pull secret can pull as well.
-pub(crate) fn anonymous_registry(scope: &WorkspaceOptions, spec: &Spec, transfers: usize) -> Registry {
+pub(crate) fn anonymous_registry(
+    scope: &WorkspaceOptions,
+    spec: &Spec,
+    transfers: usize,
+) -> Registry {
     let settings = RegistrySettings {
         insecure: spec.insecure_registries.clone(),
         max_parallel: transfers,

@@ -70,9 +70,15 @@ impl LoadedWorkspace {
     ///
     /// # Errors
     /// The errors of [`open`](Self::open).
-    pub(crate) async fn open_with_cache(scope: &WorkspaceOptions, reporter: &dyn Reporter) -> Result<Self> {
+    pub(crate) async fn open_with_cache(
+        scope: &WorkspaceOptions,
+        reporter: &dyn Reporter,
+    ) -> Result<Self> {
         let loaded = Self::open(scope, reporter).await?;
-        if let Some(warning) = scope.cache.settle(&loaded.workspace.target_directory.join("union/cache")) {
+        if let Some(warning) = scope
+            .cache
+            .settle(&loaded.workspace.target_directory.join("union/cache"))
+        {
             reporter.warning(&warning);
         }
         Ok(loaded)
@@ -84,7 +90,10 @@ impl LoadedWorkspace {
     /// [`ManifestProblems`] with the problems of all manifests; `NothingDeclared`; failures of `cargo metadata`.
     pub(crate) async fn open(scope: &WorkspaceOptions, reporter: &dyn Reporter) -> Result<Self> {
         let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
-        let selected: Vec<WorkspacePackage> = select_packages(&workspace, scope)?.into_iter().cloned().collect();
+        let selected: Vec<WorkspacePackage> = select_packages(&workspace, scope)?
+            .into_iter()
+            .cloned()
+            .collect();
         let (backend, mut problems) = backend::config(&scope.backend)?;
         let overrides = backend::last_resorts(&backend, scope.overrides.clone());
         let mut packages = Vec::new();
@@ -96,27 +105,54 @@ impl LoadedWorkspace {
                     problems.push(problem);
                 }
             }
-            packages.extend(spec.map(|spec| UnionPackage { package, spec, settings }));
+            packages.extend(spec.map(|spec| UnionPackage {
+                package,
+                spec,
+                settings,
+            }));
         }
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        if problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
+        {
             return Err(ManifestProblems(problems).into());
         }
         reporter.diagnostics(&problems);
         let engines = Arc::new(EngineLocator::of(&scope.cargo.environment));
-        Ok(Self { workspace, packages, backend, warnings: problems, clients: RegistryClients::default(), engines })
+        Ok(Self {
+            workspace,
+            packages,
+            backend,
+            warnings: problems,
+            clients: RegistryClients::default(),
+            engines,
+        })
     }
 }
 
-fn load_spec(workspace: &Workspace, package: &WorkspacePackage, overrides: &Overrides) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
+fn load_spec(
+    workspace: &Workspace,
+    package: &WorkspacePackage,
+    overrides: &Overrides,
+) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
     let package_info = PackageInfo {
         package: package.name.clone(),
         folder: package.folder.clone(),
         workspace_root: workspace.root.clone(),
-        binaries: package.binaries.iter().map(|binary| binary.name.clone()).collect(),
+        binaries: package
+            .binaries
+            .iter()
+            .map(|binary| binary.name.clone())
+            .collect(),
         default_run: package.default_run.clone(),
         depends_on_flyte: package.depends_on_flyte(),
     };
-    let (spec, mut problems, settings) = spec::load(Some(&workspace.root_manifest), &package.manifest, overrides, &package_info);
+    let (spec, mut problems, settings) = spec::load(
+        Some(&workspace.root_manifest),
+        &package.manifest,
+        overrides,
+        &package_info,
+    );
     if let Some(spec) = &spec {
         let roots = source_roots(workspace, package);
         problems.extend(copy_problems(spec.images.values(), &roots));
@@ -126,41 +162,78 @@ fn load_spec(workspace: &Workspace, package: &WorkspacePackage, overrides: &Over
 }
 
 fn source_roots(workspace: &Workspace, package: &WorkspacePackage) -> SourceRoots {
-    SourceRoots { workspace: workspace.root.clone(), package: package.folder.clone(), outputs: workspace.output_directories.clone() }
+    SourceRoots {
+        workspace: workspace.root.clone(),
+        package: package.folder.clone(),
+        outputs: workspace.output_directories.clone(),
+    }
 }
 
 /// Selects packages as cargo does, without those that have no `[package.metadata.union]`. It is an error if `-p` names
 /// one of the latter.
-fn select_packages<'a>(workspace: &'a Workspace, scope: &WorkspaceOptions) -> Result<Vec<&'a WorkspacePackage>> {
+fn select_packages<'a>(
+    workspace: &'a Workspace,
+    scope: &WorkspaceOptions,
+) -> Result<Vec<&'a WorkspacePackage>> {
     let selected = workspace.select(&scope.selection)?;
-    let named_without_union = selected.iter().find(|package| !package.declares_union && scope.selection.packages.contains(&package.name));
-    let with_union: Vec<&WorkspacePackage> = selected.iter().copied().filter(|package| package.declares_union).collect();
+    let named_without_union = selected.iter().find(|package| {
+        !package.declares_union && scope.selection.packages.contains(&package.name)
+    });
+    let with_union: Vec<&WorkspacePackage> = selected
+        .iter()
+        .copied()
+        .filter(|package| package.declares_union)
+        .collect();
     let what = match named_without_union {
-        Some(package) => format!("package `{}` has no `[package.metadata.union]`", package.name),
+        Some(package) => format!(
+            "package `{}` has no `[package.metadata.union]`",
+            package.name
+        ),
         None if with_union.is_empty() => {
-            format!("no package chosen from `{}` has `[package.metadata.union]`", workspace.root_manifest.path.display())
+            format!(
+                "no package chosen from `{}` has `[package.metadata.union]`",
+                workspace.root_manifest.path.display()
+            )
         }
         None => return Ok(with_union),
     };
-    let declaring: Vec<&String> = workspace.packages.iter().filter(|package| package.declares_union).map(|package| &package.name).collect();
+    let declaring: Vec<&String> = workspace
+        .packages
+        .iter()
+        .filter(|package| package.declares_union)
+        .map(|package| &package.name)
+        .collect();
     let help = if declaring.is_empty() {
         "Run `cargo union init` in the package whose tasks shall run on Flyte.".to_owned()
     } else {
-        format!("Choose with `-p` or `--workspace` among {}.", words::list(declaring))
+        format!(
+            "Choose with `-p` or `--workspace` among {}.",
+            words::list(declaring)
+        )
     };
     Err(Error::new(Code::NothingDeclared, what).help(help).into())
 }
 
 /// Whether one of the given tasks runs in an image; always true if `tasks` is empty.
 pub(crate) fn is_chosen(package: &UnionPackage, image: &str, tasks: &[String]) -> bool {
-    tasks.is_empty() || tasks.iter().any(|name| package.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
+    tasks.is_empty()
+        || tasks.iter().any(|name| {
+            package
+                .spec
+                .tasks
+                .get(name)
+                .is_some_and(|task| task.image.value == image)
+        })
 }
 
 /// The organization, project and domain in which the tasks of a package are registered.
 ///
 /// # Errors
 /// `ProjectMissing` if no manifest, variable, flag or config sets the project or the domain.
-pub(crate) fn project_domain(package: &UnionPackage, config: &FlyteConfig) -> Result<ProjectDomain, Error> {
+pub(crate) fn project_domain(
+    package: &UnionPackage,
+    config: &FlyteConfig,
+) -> Result<ProjectDomain, Error> {
     let spec = &package.spec;
     let org = config.org.as_ref().map(|org| org.value.clone());
     let missing: Vec<&str> = [("project", &spec.project), ("domain", &spec.domain)]
@@ -169,8 +242,16 @@ pub(crate) fn project_domain(package: &UnionPackage, config: &FlyteConfig) -> Re
         .map(|(key, _)| key)
         .collect();
     let (Some(project), Some(domain)) = (&spec.project, &spec.domain) else {
-        let what = format!("no {} is set for the tasks of package `{}`", missing.join(" and no "), package.name());
+        let what = format!(
+            "no {} is set for the tasks of package `{}`",
+            missing.join(" and no "),
+            package.name()
+        );
         return Err(Error::new(Code::ProjectMissing, what));
     };
-    Ok(ProjectDomain { org: org.unwrap_or_default(), project: project.value.clone(), domain: domain.value.clone() })
+    Ok(ProjectDomain {
+        org: org.unwrap_or_default(),
+        project: project.value.clone(),
+        domain: domain.value.clone(),
+    })
 }

@@ -12,7 +12,10 @@ use tokio::sync::OnceCell;
 use union_build::key::Key;
 
 use crate::build::docker::{DockerBuilder, check_secrets};
-use crate::build::{BaseImage, BuildRequest, Builder as _, CachingBuilder, ImageChain, LockedBase, PlatformBuildRequest, is_remembered};
+use crate::build::{
+    BaseImage, BuildRequest, Builder as _, CachingBuilder, ImageChain, LockedBase,
+    PlatformBuildRequest, is_remembered,
+};
 use crate::image::Image;
 use crate::image::per_platform::PerPlatform;
 use crate::pipeline::Reporter;
@@ -38,7 +41,15 @@ pub(crate) fn docker_builder(
     let environment = options.scope.cargo.environment.clone();
     let logs = workspace.logs(package);
     let credentials = destinations.registry.clone();
-    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), credentials, environment, logs, reporter.clone())
+    DockerBuilder::new(
+        cache,
+        destinations.source.clone(),
+        destinations.engines.clone(),
+        credentials,
+        environment,
+        logs,
+        reporter.clone(),
+    )
 }
 
 /// The environments of one package.
@@ -67,8 +78,18 @@ impl<'a> EnvironmentStore<'a> {
         resolved: &'a [ResolvedImage],
         reporter: &'a Arc<dyn Reporter>,
     ) -> Self {
-        let builder = CachingBuilder::new(docker_builder(options, workspace, package, destinations, reporter), options.scope.cache.clone());
-        Self { options, destinations, resolved, builder, reporter: &**reporter, prepared: Mutex::default() }
+        let builder = CachingBuilder::new(
+            docker_builder(options, workspace, package, destinations, reporter),
+            options.scope.cache.clone(),
+        );
+        Self {
+            options,
+            destinations,
+            resolved,
+            builder,
+            reporter: &**reporter,
+            prepared: Mutex::default(),
+        }
     }
 
     /// Whether the environment of an image is in the local cache or its registry; true if it needs none.
@@ -76,8 +97,13 @@ impl<'a> EnvironmentStore<'a> {
     /// # Errors
     /// If its registry cannot be queried.
     pub(crate) async fn exists_for(&self, resolved: &ResolvedImage) -> Result<bool> {
-        let Some(environment_plan) = &resolved.environment_plan else { return Ok(true) };
-        Ok(is_remembered(&self.options.scope.cache, environment_plan.key) || self.find(environment_plan, resolved).await?.is_some())
+        let Some(environment_plan) = &resolved.environment_plan else {
+            return Ok(true);
+        };
+        Ok(
+            is_remembered(&self.options.scope.cache, environment_plan.key)
+                || self.find(environment_plan, resolved).await?.is_some(),
+        )
     }
 
     /// Checks, before anything is compiled, whether the environment of an image can be built.
@@ -87,7 +113,10 @@ impl<'a> EnvironmentStore<'a> {
     pub(crate) async fn preflight(&self, resolved: &ResolvedImage) -> Result<()> {
         let mut next = resolved.environment_plan.as_ref();
         while let Some(environment_plan) = next {
-            check_secrets(&environment_plan.steps.to_vec(), &self.options.scope.cargo.environment)?;
+            check_secrets(
+                &environment_plan.steps.to_vec(),
+                &self.options.scope.cargo.environment,
+            )?;
             next = environment_plan.start.as_deref();
         }
         let engine = self.destinations.engines.engine().await;
@@ -101,9 +130,14 @@ impl<'a> EnvironmentStore<'a> {
     ///
     /// # Errors
     /// The errors of the engine, of the registry and of the checks of its steps.
-    pub(crate) async fn get_or_build(&self, resolved: &ResolvedImage) -> Result<Option<PlatformBases>> {
+    pub(crate) async fn get_or_build(
+        &self,
+        resolved: &ResolvedImage,
+    ) -> Result<Option<PlatformBases>> {
         match &resolved.environment_plan {
-            Some(environment_plan) => Ok(Some(self.prepare_once(environment_plan, resolved).await?)),
+            Some(environment_plan) => {
+                Ok(Some(self.prepare_once(environment_plan, resolved).await?))
+            }
             None => Ok(None),
         }
     }
@@ -113,23 +147,60 @@ impl<'a> EnvironmentStore<'a> {
         environment_plan: &'b EnvironmentPlan,
         resolved: &'b ResolvedImage,
     ) -> Pin<Box<dyn Future<Output = Result<PlatformBases>> + Send + 'b>> {
-        let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).entry(environment_plan.key).or_default().clone();
-        Box::pin(async move { Ok(prepared.get_or_try_init(|| self.find_or_build(environment_plan, resolved)).await?.clone()) })
+        let prepared = self
+            .prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(environment_plan.key)
+            .or_default()
+            .clone();
+        Box::pin(async move {
+            Ok(prepared
+                .get_or_try_init(|| self.find_or_build(environment_plan, resolved))
+                .await?
+                .clone())
+        })
     }
 
-    async fn find_or_build(&self, environment_plan: &EnvironmentPlan, resolved: &ResolvedImage) -> Result<PlatformBases> {
+    async fn find_or_build(
+        &self,
+        environment_plan: &EnvironmentPlan,
+        resolved: &ResolvedImage,
+    ) -> Result<PlatformBases> {
         if let Some((digest, target)) = self.find(environment_plan, resolved).await? {
-            let reference = target.reference.expect("an environment is found in a registry only");
-            let environment = BaseImage::Locked(LockedBase { repository: reference.repository, digest });
+            let reference = target
+                .reference
+                .expect("an environment is found in a registry only");
+            let environment = BaseImage::Locked(LockedBase {
+                repository: reference.repository,
+                digest,
+            });
             return Ok(resolved.bases.map(|_, _| environment.clone()));
         }
         let bases = match &environment_plan.start {
-            Some(start) => self.prepare_once(start, resolved).await?.map(|_, base| Some(base.clone())),
-            None => resolved.bases.map(|_, base| base.clone().map(BaseImage::Locked)),
+            Some(start) => self
+                .prepare_once(start, resolved)
+                .await?
+                .map(|_, base| Some(base.clone())),
+            None => resolved
+                .bases
+                .map(|_, base| base.clone().map(BaseImage::Locked)),
         };
-        let image = self.builder.build(&self.build_request(environment_plan, resolved, bases)).await?;
+        let image = self
+            .builder
+            .build(&self.build_request(environment_plan, resolved, bases))
+            .await?;
         self.publish(environment_plan, resolved, &image).await?;
-        Ok(image.platforms.into_iter().map(|platform| (platform.platform.clone(), BaseImage::Made(Box::new(platform)))).collect())
+        Ok(image
+            .platforms
+            .into_iter()
+            .map(|platform| {
+                (
+                    platform.platform.clone(),
+                    BaseImage::Made(Box::new(platform)),
+                )
+            })
+            .collect())
     }
 
     fn build_request(
@@ -138,10 +209,16 @@ impl<'a> EnvironmentStore<'a> {
         resolved: &ResolvedImage,
         bases: PerPlatform<Option<BaseImage>>,
     ) -> BuildRequest {
-        let platforms = bases.into_iter().map(|(platform, base)| PlatformBuildRequest {
-            tools: environment_plan.tools.get(&platform).cloned().unwrap_or_default(),
-            ..PlatformBuildRequest::without_binaries(platform, base)
-        });
+        let platforms = bases
+            .into_iter()
+            .map(|(platform, base)| PlatformBuildRequest {
+                tools: environment_plan
+                    .tools
+                    .get(&platform)
+                    .cloned()
+                    .unwrap_or_default(),
+                ..PlatformBuildRequest::without_binaries(platform, base)
+            });
         BuildRequest {
             chain: ImageChain::new(Vec::new(), environment_plan.spec().clone()),
             steps: environment_plan.steps.to_vec(),
@@ -156,29 +233,60 @@ impl<'a> EnvironmentStore<'a> {
         }
     }
 
-    async fn find(&self, environment_plan: &EnvironmentPlan, resolved: &ResolvedImage) -> Result<Option<(Digest, ImageTarget)>> {
-        let Some((publisher, target)) = self.publish_target(environment_plan, resolved) else { return Ok(None) };
+    async fn find(
+        &self,
+        environment_plan: &EnvironmentPlan,
+        resolved: &ResolvedImage,
+    ) -> Result<Option<(Digest, ImageTarget)>> {
+        let Some((publisher, target)) = self.publish_target(environment_plan, resolved) else {
+            return Ok(None);
+        };
         Ok(match publisher.existence(&target).await? {
             Existence::Found(digest) => Some((digest, target)),
             Existence::Missing => None,
         })
     }
 
-    async fn publish(&self, environment_plan: &EnvironmentPlan, resolved: &ResolvedImage, image: &Image) -> Result<()> {
-        let Some((publisher, target)) = self.publish_target(environment_plan, resolved).filter(|_| !self.options.dry) else {
+    async fn publish(
+        &self,
+        environment_plan: &EnvironmentPlan,
+        resolved: &ResolvedImage,
+        image: &Image,
+    ) -> Result<()> {
+        let Some((publisher, target)) = self
+            .publish_target(environment_plan, resolved)
+            .filter(|_| !self.options.dry)
+        else {
             return Ok(());
         };
         let published = publisher.publish(&target, image, false).await?;
         let sent = words::bytes(published.sent);
-        self.reporter.status("Published", &format!("environment of {} {} ({sent} sent)", environment_plan.spec().key, published.location));
+        self.reporter.status(
+            "Published",
+            &format!(
+                "environment of {} {} ({sent} sent)",
+                environment_plan.spec().key,
+                published.location
+            ),
+        );
         Ok(())
     }
 
     /// The reference of an environment; `None` if its image is not published to a registry.
-    fn publish_target(&self, environment_plan: &EnvironmentPlan, resolved: &ResolvedImage) -> Option<(Arc<Registry>, ImageTarget)> {
-        let owner = self.resolved.iter().find(|resolved| resolved.name == environment_plan.spec().key)?;
+    fn publish_target(
+        &self,
+        environment_plan: &EnvironmentPlan,
+        resolved: &ResolvedImage,
+    ) -> Option<(Arc<Registry>, ImageTarget)> {
+        let owner = self
+            .resolved
+            .iter()
+            .find(|resolved| resolved.name == environment_plan.spec().key)?;
         let destination = self.destinations.resolve(owner);
-        let repository = owner.reference().filter(|_| destination.in_registry)?.repository;
+        let repository = owner
+            .reference()
+            .filter(|_| destination.in_registry)?
+            .repository;
         let target = ImageTarget {
             name: owner.spec().name.value.clone(),
             tag: environment_plan.tag(),

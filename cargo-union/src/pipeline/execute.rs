@@ -39,9 +39,13 @@ pub(crate) async fn execute(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<PackageOutcome>> {
     remember(&options.scope.cargo, &loaded.workspace);
-    let (mut builds, mut lock) = select_compilers(options, loaded, snapshot, plan, reporter).await?;
+    let (mut builds, mut lock) =
+        select_compilers(options, loaded, snapshot, plan, reporter).await?;
     if !options.dry {
-        lock.save(options.scope.cargo.is_locked(), &loaded.workspace.target_directory)?;
+        lock.save(
+            options.scope.cargo.is_locked(),
+            &loaded.workspace.target_directory,
+        )?;
     }
     let mut handover = lock_target_directory(loaded, reporter).await?;
     let mut compiles = 1;
@@ -56,18 +60,34 @@ pub(crate) async fn execute(
         }
         compiles += 1;
     };
-    let packing = builds.iter().zip(&compiled).map(|(build, compiled)| async move {
-        let interfaces = build.collect_interfaces(compiled).await?;
-        build.pack(compiled, interfaces).await
-    });
-    let packed: Vec<PackedPackage> = stream::iter(packing).buffered(options.jobs).try_collect().await?;
+    let packing = builds
+        .iter()
+        .zip(&compiled)
+        .map(|(build, compiled)| async move {
+            let interfaces = build.collect_interfaces(compiled).await?;
+            build.pack(compiled, interfaces).await
+        });
+    let packed: Vec<PackedPackage> = stream::iter(packing)
+        .buffered(options.jobs)
+        .try_collect()
+        .await?;
     check_inputs_unchanged(&builds, &lock).await?;
-    let publishing = builds.iter().zip(packed).map(|(build, packed)| build.publish(packed));
-    let published: Vec<PublishedPackage> = stream::iter(publishing).buffered(options.jobs).try_collect().await?;
+    let publishing = builds
+        .iter()
+        .zip(packed)
+        .map(|(build, packed)| build.publish(packed));
+    let published: Vec<PublishedPackage> = stream::iter(publishing)
+        .buffered(options.jobs)
+        .try_collect()
+        .await?;
     if !options.dry {
         handover.commit();
     }
-    let outcomes = builds.into_iter().zip(published).map(|(build, published)| build.finish(published)).collect::<Result<_>>()?;
+    let outcomes = builds
+        .into_iter()
+        .zip(published)
+        .map(|(build, published)| build.finish(published))
+        .collect::<Result<_>>()?;
     options.scope.cache.sweep(options.scope.cache_limit)?;
     Ok(outcomes)
 }
@@ -80,11 +100,24 @@ async fn select_compilers<'a>(
     plan: BuildPlan,
     reporter: &'a Arc<dyn Reporter>,
 ) -> Result<(Vec<PackageBuild<'a>>, UnionLock)> {
-    let builds_any = plan.images().any(|image| image.action != ImageAction::Reuse);
-    let revision = if builds_any { snapshot.revision() } else { None };
+    let builds_any = plan
+        .images()
+        .any(|image| image.action != ImageAction::Reuse);
+    let revision = if builds_any {
+        snapshot.revision()
+    } else {
+        None
+    };
     let mut builds = Vec::new();
     for (package, package_plan) in loaded.packages.iter().zip(plan.packages) {
-        let context = PackageContext { options, loaded, snapshot, package, revision: revision.clone(), reporter };
+        let context = PackageContext {
+            options,
+            loaded,
+            snapshot,
+            package,
+            revision: revision.clone(),
+            reporter,
+        };
         builds.push(PackageBuild::new(context, package_plan).await?);
     }
     Ok((builds, plan.lock))
@@ -102,15 +135,31 @@ async fn preflight(builds: &[PackageBuild<'_>], handover: &mut ReferencesFile) -
 
 /// Compiles all packages. Environments are built concurrently with the compile.
 async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
-    let stores: Vec<EnvironmentStore<'_>> = builds.iter().map(|build| build.context.environments(&build.plan)).collect();
-    let environments = builds
+    let stores: Vec<EnvironmentStore<'_>> = builds
         .iter()
-        .zip(&stores)
-        .map(|(build, store)| try_join_all(build.plan.missing().map(|image| store.get_or_build(&image.resolved))));
-    let (compiled, environments, launchers) =
-        try_join3(compile::run(builds), try_join_all(environments), launcher::compile(builds)).await?;
+        .map(|build| build.context.environments(&build.plan))
+        .collect();
+    let environments = builds.iter().zip(&stores).map(|(build, store)| {
+        try_join_all(
+            build
+                .plan
+                .missing()
+                .map(|image| store.get_or_build(&image.resolved)),
+        )
+    });
+    let (compiled, environments, launchers) = try_join3(
+        compile::run(builds),
+        try_join_all(environments),
+        launcher::compile(builds),
+    )
+    .await?;
     let packages = compiled.into_iter().zip(environments).zip(launchers);
-    let package = |(((executables, findings), environments), launchers)| CompiledPackage { executables, findings, environments, launchers };
+    let package = |(((executables, findings), environments), launchers)| CompiledPackage {
+        executables,
+        findings,
+        environments,
+        launchers,
+    };
     Ok(packages.map(package).collect())
 }
 
@@ -119,7 +168,11 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
 ///
 /// # Errors
 /// `UnionLockStale` with `--locked`; the errors of planning.
-async fn learn_inputs(builds: &mut [PackageBuild<'_>], compiled: &[CompiledPackage], lock: &mut UnionLock) -> Result<bool> {
+async fn learn_inputs(
+    builds: &mut [PackageBuild<'_>],
+    compiled: &[CompiledPackage],
+    lock: &mut UnionLock,
+) -> Result<bool> {
     let mut new_inputs = Vec::new();
     for (build, compiled) in builds.iter().zip(compiled) {
         let complete_package = build.is_complete().then_some(build.context.package.name());
@@ -128,16 +181,34 @@ async fn learn_inputs(builds: &mut [PackageBuild<'_>], compiled: &[CompiledPacka
             new_inputs.extend(new);
         }
     }
-    let Some(first) = builds.first().filter(|_| !new_inputs.is_empty()) else { return Ok(false) };
-    let PackageContext { options, loaded, reporter, .. } = first.context;
+    let Some(first) = builds.first().filter(|_| !new_inputs.is_empty()) else {
+        return Ok(false);
+    };
+    let PackageContext {
+        options,
+        loaded,
+        reporter,
+        ..
+    } = first.context;
     if options.scope.cargo.is_locked() {
-        let error = Error::new(Code::UnionLockStale, format!("Union.lock lacks what the compile depends on: {}", new_inputs.join(", ")));
-        return Err(error.help("Run the same command without `--locked`, and commit Union.lock.").into());
+        let error = Error::new(
+            Code::UnionLockStale,
+            format!(
+                "Union.lock lacks what the compile depends on: {}",
+                new_inputs.join(", ")
+            ),
+        );
+        return Err(error
+            .help("Run the same command without `--locked`, and commit Union.lock.")
+            .into());
     }
     if !options.dry {
         lock.save(false, &loaded.workspace.target_directory)?;
     }
-    reporter.status("Learned", &format!("inputs for Union.lock: {}", new_inputs.join(", ")));
+    reporter.status(
+        "Learned",
+        &format!("inputs for Union.lock: {}", new_inputs.join(", ")),
+    );
     for build in builds {
         build.plan_again(lock).await?;
     }
@@ -145,8 +216,11 @@ async fn learn_inputs(builds: &mut [PackageBuild<'_>], compiled: &[CompiledPacka
 }
 
 fn unstable_inputs() -> Error {
-    Error::new(Code::InputNotCovered, format!("each of {MAX_COMPILES} compiles read files that the one before did not"))
-        .help("See the list in Union.lock: something names other files each time.")
+    Error::new(
+        Code::InputNotCovered,
+        format!("each of {MAX_COMPILES} compiles read files that the one before did not"),
+    )
+    .help("See the list in Union.lock: something names other files each time.")
 }
 
 /// Reads everything again from which keys were computed, and compares it.
@@ -154,16 +228,33 @@ fn unstable_inputs() -> Error {
 /// # Errors
 /// `InputsMoved`, with the names of the changed inputs.
 async fn check_inputs_unchanged(builds: &[PackageBuild<'_>], lock: &UnionLock) -> Result<()> {
-    let Some(first) = builds.iter().find(|build| build.needed().next().is_some()) else { return Ok(()) };
-    let PackageContext { options, loaded, reporter, .. } = first.context;
+    let Some(first) = builds.iter().find(|build| build.needed().next().is_some()) else {
+        return Ok(());
+    };
+    let PackageContext {
+        options,
+        loaded,
+        reporter,
+        ..
+    } = first.context;
     // A loaded workspace holds the text of its manifests: they have to be read again too.
     let workspace = loaded.workspace.read_again()?;
-    let snapshot = Snapshot::take(&options.scope.cargo, &workspace, &options.scope.cache, &**reporter).await?;
+    let snapshot = Snapshot::take(
+        &options.scope.cargo,
+        &workspace,
+        &options.scope.cache,
+        &**reporter,
+    )
+    .await?;
     let files = MeasuredFiles::new(&options.scope.cache);
     for build in builds {
         let old_package = &build.context.package.package;
         let package = workspace.package(&old_package.name).unwrap_or(old_package);
-        build.needed().try_for_each(|image| image.resolved.check_unchanged(package, &snapshot, &files, lock.packages()))?;
+        build.needed().try_for_each(|image| {
+            image
+                .resolved
+                .check_unchanged(package, &snapshot, &files, lock.packages())
+        })?;
     }
     options.scope.cache.keep_measured();
     Ok(())
@@ -171,9 +262,13 @@ async fn check_inputs_unchanged(builds: &[PackageBuild<'_>], lock: &UnionLock) -
 
 /// Locks the target directory against other runs. It waits for the lock on a separate thread, so that it can be
 /// interrupted.
-async fn lock_target_directory(loaded: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<ReferencesFile> {
+async fn lock_target_directory(
+    loaded: &LoadedWorkspace,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<ReferencesFile> {
     let workspace = loaded.workspace.clone();
     let reporter = reporter.clone();
-    let locking = tokio::task::spawn_blocking(move || ReferencesFile::begin(&workspace, &*reporter));
+    let locking =
+        tokio::task::spawn_blocking(move || ReferencesFile::begin(&workspace, &*reporter));
     Ok(locking.await.expect("waiting for a lock does not panic")?)
 }

@@ -22,7 +22,12 @@ pub(super) async fn compile(builds: &[PackageBuild<'_>]) -> Result<Vec<Launchers
 
 async fn compile_for_package(build: &PackageBuild<'_>) -> Result<Launchers> {
     let mut launchers = Launchers::new();
-    for image in build.plan.missing().map(|image| &image.resolved).filter(|image| image.launcher) {
+    for image in build
+        .plan
+        .missing()
+        .map(|image| &image.resolved)
+        .filter(|image| image.launcher)
+    {
         let mut programs = Vec::new();
         for (platform, _) in image.bases.iter() {
             let (compiler, target) = compiler(build, image, platform);
@@ -34,11 +39,26 @@ async fn compile_for_package(build: &PackageBuild<'_>) -> Result<Launchers> {
 }
 
 /// What compiles the launcher for a platform, and for which target: that of the image's binaries, if it has some.
-fn compiler<'a>(build: &'a PackageBuild<'_>, image: &ResolvedImage, platform: &Platform) -> (LauncherCompiler<'a>, String) {
+fn compiler<'a>(
+    build: &'a PackageBuild<'_>,
+    image: &ResolvedImage,
+    platform: &Platform,
+) -> (LauncherCompiler<'a>, String) {
     let context = &build.context;
     let toolchain = context.snapshot.toolchain();
-    let host = || (&Host as &dyn CargoRunner, format!("{} {} LLVM {}", toolchain.release, toolchain.commit, toolchain.llvm));
-    let code = image.code.as_ref().and_then(|code| Some((&code.compile, &code.builds.get(platform)?.target)));
+    let host = || {
+        (
+            &Host as &dyn CargoRunner,
+            format!(
+                "{} {} LLVM {}",
+                toolchain.release, toolchain.commit, toolchain.llvm
+            ),
+        )
+    };
+    let code = image
+        .code
+        .as_ref()
+        .and_then(|code| Some((&code.compile, &code.builds.get(platform)?.target)));
     let choice = code.map(|(settings, target)| build.compile_plan.of(settings, target));
     let (runner, identity) = match choice.map(|choice| (&choice.method, &choice.runner)) {
         Some((CompileBackend::Container(toolchain), runner)) => (&**runner, toolchain.clone()),
@@ -52,5 +72,11 @@ fn compiler<'a>(build: &'a PackageBuild<'_>, image: &ResolvedImage, platform: &P
         target_directory: &context.loaded.workspace.target_directory,
         cache: &context.options.scope.cache,
     };
-    (compiler, code.map_or_else(|| usual_target(platform, toolchain), |(_, target)| target.clone()))
+    (
+        compiler,
+        code.map_or_else(
+            || usual_target(platform, toolchain),
+            |(_, target)| target.clone(),
+        ),
+    )
 }

@@ -75,28 +75,52 @@ impl<'a> PackageBuild<'a> {
     pub(super) async fn new(context: PackageContext<'a>, plan: PackagePlan) -> Result<Self> {
         let known_interfaces = context.known_interfaces(&plan).await?;
         let compile_plan = context.select_compilers(&plan, &known_interfaces).await?;
-        Ok(Self { context, plan, known_interfaces, compile_plan })
+        Ok(Self {
+            context,
+            plan,
+            known_interfaces,
+            compile_plan,
+        })
     }
 
     /// Plans again after Union.lock has changed.
     pub(super) async fn plan_again(&mut self, lock: &mut UnionLock) -> Result<()> {
-        let PackageContext { options, loaded, snapshot, package, reporter, .. } = self.context;
+        let PackageContext {
+            options,
+            loaded,
+            snapshot,
+            package,
+            reporter,
+            ..
+        } = self.context;
         let plan = plan::plan(options, loaded, package, snapshot, lock, reporter).await?;
         self.known_interfaces = self.context.known_interfaces(&plan).await?;
-        self.compile_plan = self.context.select_compilers(&plan, &self.known_interfaces).await?;
+        self.compile_plan = self
+            .context
+            .select_compilers(&plan, &self.known_interfaces)
+            .await?;
         self.plan = plan;
         Ok(())
     }
 
     /// Images whose binaries are compiled: the missing ones, and existing ones whose interfaces are not known.
     pub(super) fn needed(&self) -> impl Iterator<Item = &ImagePlan> {
-        self.plan.missing().chain(self.context.images_missing_interfaces(&self.plan, &self.known_interfaces))
+        self.plan.missing().chain(
+            self.context
+                .images_missing_interfaces(&self.plan, &self.known_interfaces),
+        )
     }
 
     /// Whether the binaries of all images of the package are compiled.
     pub(super) fn is_complete(&self) -> bool {
-        let needed: Vec<&str> = self.needed().map(|image| image.resolved.name.as_str()).collect();
-        self.plan.resolved.iter().all(|resolved| resolved.code.is_none() || needed.contains(&resolved.name.as_str()))
+        let needed: Vec<&str> = self
+            .needed()
+            .map(|image| image.resolved.name.as_str())
+            .collect();
+        self.plan
+            .resolved
+            .iter()
+            .all(|resolved| resolved.code.is_none() || needed.contains(&resolved.name.as_str()))
     }
 
     /// Checks, before anything is compiled, whether environments can be built and images can be published.
@@ -105,54 +129,108 @@ impl<'a> PackageBuild<'a> {
     /// `SecretMissing`, `EngineUnreachable`, and the errors of [`ImageBackend::preflight`](super::route::ImageBackend).
     pub(super) async fn preflight(&self) -> Result<()> {
         let environments = self.context.environments(&self.plan);
-        let to_build = self
-            .plan
-            .missing()
-            .filter(|image| image.planned.action == ImageAction::BuildEnvironment && image.resolved.environment_plan.is_some());
+        let to_build = self.plan.missing().filter(|image| {
+            image.planned.action == ImageAction::BuildEnvironment
+                && image.resolved.environment_plan.is_some()
+        });
         try_join_all(to_build.map(|image| environments.preflight(&image.resolved))).await?;
-        try_join_all(self.plan.missing().map(|image| image.destination.backend.preflight(&image.target))).await?;
+        try_join_all(
+            self.plan
+                .missing()
+                .map(|image| image.destination.backend.preflight(&image.target)),
+        )
+        .await?;
         Ok(())
     }
 
     /// Writes the references to the file that the build script of the crate reads.
     pub(super) fn hand_over(&self, handover: &mut ReferencesFile) -> Result<()> {
         let package = &self.context.package.package;
-        let path = union_build::handover::path(&self.context.loaded.workspace.target_directory, &package.name, &package.folder);
+        let path = union_build::handover::path(
+            &self.context.loaded.workspace.target_directory,
+            &package.name,
+            &package.folder,
+        );
         Ok(handover.write(&path, self.plan.references.to_json().as_bytes())?)
     }
 
     /// Runs the compiled binaries of `rust` tasks to get their interfaces, by image.
-    pub(super) async fn collect_interfaces(&self, compiled: &CompiledPackage) -> Result<PrintedInterfaces> {
+    pub(super) async fn collect_interfaces(
+        &self,
+        compiled: &CompiledPackage,
+    ) -> Result<PrintedInterfaces> {
         let mut printed_interfaces = PrintedInterfaces::new();
         for image in self.needed() {
-            let printed = interfaces::describe_binaries(&self.context, &image.resolved, &compiled.executables).await?;
+            let printed = interfaces::describe_binaries(
+                &self.context,
+                &image.resolved,
+                &compiled.executables,
+            )
+            .await?;
             printed_interfaces.insert(image.resolved.name.clone(), printed);
         }
         Ok(printed_interfaces)
     }
 
     /// Packs the missing images.
-    pub(super) async fn pack(&self, compiled: &CompiledPackage, printed_interfaces: PrintedInterfaces) -> Result<PackedPackage> {
+    pub(super) async fn pack(
+        &self,
+        compiled: &CompiledPackage,
+        printed_interfaces: PrintedInterfaces,
+    ) -> Result<PackedPackage> {
         let request = |(image, environment): (&ImagePlan, &Option<PerPlatform<BaseImage>>)| {
             let interfaces = &printed_interfaces[&image.resolved.name];
             let launchers = compiled.launchers.get(&image.resolved.name);
-            self.context.build_request(&image.resolved, environment.as_ref(), &compiled.executables, launchers, interfaces)
+            self.context.build_request(
+                &image.resolved,
+                environment.as_ref(),
+                &compiled.executables,
+                launchers,
+                interfaces,
+            )
         };
-        let requests: Vec<BuildRequest> = self.plan.missing().zip(&compiled.environments).map(request).collect();
-        let packing = self.plan.missing().zip(&requests).map(|(image, request)| image.destination.backend.pack(&image.resolved, request));
-        let images = stream::iter(packing).buffered(self.context.options.jobs).try_collect().await?;
-        Ok(PackedPackage { images, printed_interfaces })
+        let requests: Vec<BuildRequest> = self
+            .plan
+            .missing()
+            .zip(&compiled.environments)
+            .map(request)
+            .collect();
+        let packing = self
+            .plan
+            .missing()
+            .zip(&requests)
+            .map(|(image, request)| image.destination.backend.pack(&image.resolved, request));
+        let images = stream::iter(packing)
+            .buffered(self.context.options.jobs)
+            .try_collect()
+            .await?;
+        Ok(PackedPackage {
+            images,
+            printed_interfaces,
+        })
     }
 
     /// Publishes the packed images.
     pub(super) async fn publish(&self, packed: PackedPackage) -> Result<PublishedPackage> {
-        let publishing = self.plan.missing().zip(packed.images).map(|(image, packed)| async move {
-            let published = packed.publish(&image.target, self.context.options.rebuild).await?;
-            self.context.report(&image.resolved.name, &published);
-            Ok::<_, PipelineError>((image.resolved.name.clone(), published))
-        });
-        let images = stream::iter(publishing).buffer_unordered(self.context.options.jobs).try_collect().await?;
-        Ok(PublishedPackage { images, printed_interfaces: packed.printed_interfaces })
+        let publishing = self
+            .plan
+            .missing()
+            .zip(packed.images)
+            .map(|(image, packed)| async move {
+                let published = packed
+                    .publish(&image.target, self.context.options.rebuild)
+                    .await?;
+                self.context.report(&image.resolved.name, &published);
+                Ok::<_, PipelineError>((image.resolved.name.clone(), published))
+            });
+        let images = stream::iter(publishing)
+            .buffer_unordered(self.context.options.jobs)
+            .try_collect()
+            .await?;
+        Ok(PublishedPackage {
+            images,
+            printed_interfaces: packed.printed_interfaces,
+        })
     }
 
     /// Records the results of published and existing images.
@@ -160,8 +238,16 @@ impl<'a> PackageBuild<'a> {
     /// # Errors
     /// `ImageUnpinned`; `FileUnwritable` for the state file.
     pub(super) fn finish(self, outcome: PublishedPackage) -> Result<PackageOutcome> {
-        let Self { context, plan, known_interfaces, .. } = self;
-        let PublishedPackage { images: published_images, mut printed_interfaces } = outcome;
+        let Self {
+            context,
+            plan,
+            known_interfaces,
+            ..
+        } = self;
+        let PublishedPackage {
+            images: published_images,
+            mut printed_interfaces,
+        } = outcome;
         let mut state = plan.results.clone();
         let mut outcomes = Vec::new();
         let mut without_digest = Vec::new();
@@ -170,21 +256,37 @@ impl<'a> PackageBuild<'a> {
             let previous = plan.results.images.get(name);
             let published = published_images.get(name);
             let mut record = match (published, &image.existing) {
-                (Some(published), _) => from_published(image, published, context.revision.as_deref()),
+                (Some(published), _) => {
+                    from_published(image, published, context.revision.as_deref())
+                }
                 (None, Some(existing)) => {
-                    context.reporter.status("Unchanged", &format!("{name} {}", existing.location));
+                    context
+                        .reporter
+                        .status("Unchanged", &format!("{name} {}", existing.location));
                     from_existing(image, existing, previous)
                 }
                 // Every missing image has been published.
                 (None, None) => continue,
             };
-            let existing = published.map(|published| &published.existing).or(image.existing.as_ref());
+            let existing = published
+                .map(|published| &published.existing)
+                .or(image.existing.as_ref());
             without_digest.extend(existing.and_then(|existing| existing.unpinned_error(name)));
-            let interfaces = [printed_interfaces.remove(name.as_str()), known_interfaces.get(name).cloned()];
-            record.interfaces.extend(interfaces.into_iter().flatten().flatten());
+            let interfaces = [
+                printed_interfaces.remove(name.as_str()),
+                known_interfaces.get(name).cloned(),
+            ];
+            record
+                .interfaces
+                .extend(interfaces.into_iter().flatten().flatten());
             // A copy in a file or an engine does not replace the record of where the image can be pulled.
-            let pullable = previous.filter(|previous| record.pinned.is_none() && previous.pinned.is_some() && previous.key == record.key);
-            state.images.insert(name.clone(), pullable.cloned().unwrap_or_else(|| record.clone()));
+            let pullable = previous.filter(|previous| {
+                record.pinned.is_none() && previous.pinned.is_some() && previous.key == record.key
+            });
+            state.images.insert(
+                name.clone(),
+                pullable.cloned().unwrap_or_else(|| record.clone()),
+            );
             outcomes.push(ImageOutcome {
                 planned: image.planned.clone(),
                 record,
@@ -192,12 +294,17 @@ impl<'a> PackageBuild<'a> {
                 adopted: published.is_some_and(|published| published.delivery == Delivery::Adopted),
             });
         }
-        state.images.retain(|name, _| context.package.spec.images.contains_key(name));
+        state
+            .images
+            .retain(|name, _| context.package.spec.images.contains_key(name));
         if state != plan.results && !context.options.dry {
             state.save()?;
         }
         context.check_pinned(without_digest)?;
-        Ok(PackageOutcome { plan, images: outcomes })
+        Ok(PackageOutcome {
+            plan,
+            images: outcomes,
+        })
     }
 }
 
@@ -206,9 +313,15 @@ impl PackageContext<'_> {
         let location = &published.existing.location;
         let sent = words::bytes(published.sent);
         match published.delivery {
-            Delivery::Published => self.reporter.status("Published", &format!("{image} {location} ({sent} sent)")),
-            Delivery::Adopted => self.reporter.status("Adopted", &format!("{image} {location} ({sent} sent)")),
-            Delivery::Packed => self.reporter.status("Packed", &format!("{image} {location}")),
+            Delivery::Published => self
+                .reporter
+                .status("Published", &format!("{image} {location} ({sent} sent)")),
+            Delivery::Adopted => self
+                .reporter
+                .status("Adopted", &format!("{image} {location} ({sent} sent)")),
+            Delivery::Packed => self
+                .reporter
+                .status("Packed", &format!("{image} {location}")),
         }
     }
 
@@ -218,7 +331,11 @@ impl PackageContext<'_> {
             if !self.options.allow_unpinned {
                 return Err(error.into());
             }
-            self.reporter.warning(&format!("[{}] {}\n  = help: log in to its registry", error.code(), error.chain().join(": ")));
+            self.reporter.warning(&format!(
+                "[{}] {}\n  = help: log in to its registry",
+                error.code(),
+                error.chain().join(": ")
+            ));
         }
         Ok(())
     }
@@ -229,11 +346,23 @@ impl PackageContext<'_> {
         let mut known_interfaces = KnownInterfaces::new();
         for image in plan.existing().filter(|_| self.options.describe) {
             let name = &image.resolved.name;
-            let Some(existing) = &image.existing else { continue };
-            let recorded = plan.results.images.get(name).map(|record| from_existing(image, existing, Some(record)).interfaces);
+            let Some(existing) = &image.existing else {
+                continue;
+            };
+            let recorded = plan
+                .results
+                .images
+                .get(name)
+                .map(|record| from_existing(image, existing, Some(record)).interfaces);
             known_interfaces.insert(name.clone(), recorded.unwrap_or_default());
-            if let (false, Some(pinned)) = (self.is_described(image, &known_interfaces), &existing.pinned) {
-                known_interfaces.insert(name.clone(), interfaces::interfaces_from_labels(&*plan.destinations.source, pinned).await?);
+            if let (false, Some(pinned)) = (
+                self.is_described(image, &known_interfaces),
+                &existing.pinned,
+            ) {
+                known_interfaces.insert(
+                    name.clone(),
+                    interfaces::interfaces_from_labels(&*plan.destinations.source, pinned).await?,
+                );
             }
         }
         Ok(known_interfaces)
@@ -243,7 +372,10 @@ impl PackageContext<'_> {
     fn is_described(&self, image: &ImagePlan, known_interfaces: &KnownInterfaces) -> bool {
         let required = interfaces::required_binaries(&self.package.spec, &image.resolved.name);
         let known = known_interfaces.get(&image.resolved.name);
-        !self.options.describe || required.iter().all(|binary| known.is_some_and(|known| known.contains_key(*binary)))
+        !self.options.describe
+            || required
+                .iter()
+                .all(|binary| known.is_some_and(|known| known.contains_key(*binary)))
     }
 
     /// Existing images whose interfaces are not known, and whose binaries could be compiled and run here to get them.
@@ -252,20 +384,45 @@ impl PackageContext<'_> {
         plan: &'a PackagePlan,
         known_interfaces: &'a KnownInterfaces,
     ) -> impl Iterator<Item = &'a ImagePlan> {
-        plan.existing().filter(|image| !self.is_described(image, known_interfaces) && interfaces::can_run_binaries(&image.resolved))
+        plan.existing().filter(|image| {
+            !self.is_described(image, known_interfaces)
+                && interfaces::can_run_binaries(&image.resolved)
+        })
     }
 
-    async fn select_compilers(&self, plan: &PackagePlan, known_interfaces: &KnownInterfaces) -> Result<CompilePlan> {
-        let needed = plan.missing().chain(self.images_missing_interfaces(plan, known_interfaces));
+    async fn select_compilers(
+        &self,
+        plan: &PackagePlan,
+        known_interfaces: &KnownInterfaces,
+    ) -> Result<CompilePlan> {
+        let needed = plan
+            .missing()
+            .chain(self.images_missing_interfaces(plan, known_interfaces));
         let needed: Vec<&ResolvedImage> = needed.map(|image| &image.resolved).collect();
-        let builder = docker_builder(self.options, &self.loaded.workspace, self.package.name(), &plan.destinations, self.reporter);
-        let selector = CompileSelector { context: self, builder: Arc::new(builder) };
+        let builder = docker_builder(
+            self.options,
+            &self.loaded.workspace,
+            self.package.name(),
+            &plan.destinations,
+            self.reporter,
+        );
+        let selector = CompileSelector {
+            context: self,
+            builder: Arc::new(builder),
+        };
         selector.select(&plan.resolved, &needed).await
     }
 
     pub(super) fn environments<'a>(&'a self, plan: &'a PackagePlan) -> EnvironmentStore<'a> {
         let workspace = &self.loaded.workspace;
-        EnvironmentStore::new(self.options, workspace, self.package.name(), &plan.destinations, &plan.resolved, self.reporter)
+        EnvironmentStore::new(
+            self.options,
+            workspace,
+            self.package.name(),
+            &plan.destinations,
+            &plan.resolved,
+            self.reporter,
+        )
     }
 
     fn build_request(
@@ -276,16 +433,19 @@ impl PackageContext<'_> {
         launchers: Option<&PerPlatform<Bytes>>,
         interfaces: &TaskInterfaces,
     ) -> BuildRequest {
-        let platform_request = |(platform, locked): (&Platform, &Option<LockedBase>)| PlatformBuildRequest {
-            platform: platform.clone(),
-            base: match environment {
-                Some(environment) => environment.get(platform).cloned(),
-                None => locked.clone().map(BaseImage::Locked),
-            },
-            tools: BTreeMap::new(),
-            executables: executables.of(resolved, platform),
-            launcher: launchers.and_then(|launchers| launchers.get(platform)).cloned(),
-        };
+        let platform_request =
+            |(platform, locked): (&Platform, &Option<LockedBase>)| PlatformBuildRequest {
+                platform: platform.clone(),
+                base: match environment {
+                    Some(environment) => environment.get(platform).cloned(),
+                    None => locked.clone().map(BaseImage::Locked),
+                },
+                tools: BTreeMap::new(),
+                executables: executables.of(resolved, platform),
+                launcher: launchers
+                    .and_then(|launchers| launchers.get(platform))
+                    .cloned(),
+            };
         BuildRequest {
             chain: resolved.chain.clone(),
             steps: resolved.native_steps.clone(),

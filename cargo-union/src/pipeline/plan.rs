@@ -51,12 +51,16 @@ pub(crate) struct PackagePlan {
 impl PackagePlan {
     /// The selected images that do not exist at their destination.
     pub(crate) fn missing(&self) -> impl Iterator<Item = &ImagePlan> {
-        self.images.iter().filter(|image| image.planned.action != ImageAction::Reuse)
+        self.images
+            .iter()
+            .filter(|image| image.planned.action != ImageAction::Reuse)
     }
 
     /// The selected images that exist at their destination.
     pub(crate) fn existing(&self) -> impl Iterator<Item = &ImagePlan> {
-        self.images.iter().filter(|image| image.planned.action == ImageAction::Reuse)
+        self.images
+            .iter()
+            .filter(|image| image.planned.action == ImageAction::Reuse)
     }
 }
 
@@ -88,16 +92,26 @@ impl BuildPlan {
         let mut lock = UnionLock::load(&loaded.workspace.root)?;
         let mut resolved = Vec::new();
         for package in &loaded.packages {
-            resolved.push(ResolvedPackage::resolve(options, loaded, package, snapshot, &mut lock, reporter).await?);
+            resolved.push(
+                ResolvedPackage::resolve(options, loaded, package, snapshot, &mut lock, reporter)
+                    .await?,
+            );
         }
-        let packages = try_join_all(resolved.into_iter().map(|package| package.plan_images(options, loaded, reporter))).await?;
+        let packages = try_join_all(
+            resolved
+                .into_iter()
+                .map(|package| package.plan_images(options, loaded, reporter)),
+        )
+        .await?;
         options.scope.cache.keep_measured();
         Ok(Self { lock, packages })
     }
 
     /// The selected images of all packages.
     pub(crate) fn images(&self) -> impl Iterator<Item = &PlannedImage> {
-        self.packages.iter().flat_map(|package| package.images.iter().map(|image| &image.planned))
+        self.packages
+            .iter()
+            .flat_map(|package| package.images.iter().map(|image| &image.planned))
     }
 }
 
@@ -113,7 +127,10 @@ pub(crate) async fn plan(
     lock: &mut UnionLock,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<PackagePlan> {
-    ResolvedPackage::resolve(options, loaded, package, snapshot, lock, reporter).await?.plan_images(options, loaded, reporter).await
+    ResolvedPackage::resolve(options, loaded, package, snapshot, lock, reporter)
+        .await?
+        .plan_images(options, loaded, reporter)
+        .await
 }
 
 /// A package whose images have keys and tags, before it is checked which of them exist.
@@ -135,31 +152,82 @@ impl<'a> ResolvedPackage<'a> {
         let destinations = OutputResolver::new(options, loaded, package, reporter)?;
         let policy = LockMode::from_options(options);
         cuda::check(&package.spec, lock, &destinations.registry, policy).await?;
-        let context = ResolveContext { source: &destinations.source, cache: &options.scope.cache, policy, checks: options.check };
+        let context = ResolveContext {
+            source: &destinations.source,
+            cache: &options.scope.cache,
+            policy,
+            checks: options.check,
+        };
         let hashing = reporter.busy("Hashing", &format!("the inputs of {}", package.name()));
-        let resolved = resolve::compute(package, &loaded.workspace, snapshot, lock, &context).await?;
+        let resolved =
+            resolve::compute(package, &loaded.workspace, snapshot, lock, &context).await?;
         drop(hashing);
-        let unmatched: BTreeSet<&String> =
-            resolved.iter().filter_map(|resolved| resolved.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
+        let unmatched: BTreeSet<&String> = resolved
+            .iter()
+            .filter_map(|resolved| resolved.code.as_ref())
+            .flat_map(|code| &code.inputs.unmatched)
+            .collect();
         for pattern in unmatched {
-            reporter.warning(&format!("{pattern}\n  = help: correct the pattern, or remove it"));
+            reporter.warning(&format!(
+                "{pattern}\n  = help: correct the pattern, or remove it"
+            ));
         }
-        Ok(Self { package, resolved, destinations })
+        Ok(Self {
+            package,
+            resolved,
+            destinations,
+        })
     }
 
-    async fn plan_images(self, options: &BuildOptions, loaded: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<PackagePlan> {
-        let Self { package, resolved, destinations } = self;
+    async fn plan_images(
+        self,
+        options: &BuildOptions,
+        loaded: &LoadedWorkspace,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<PackagePlan> {
+        let Self {
+            package,
+            resolved,
+            destinations,
+        } = self;
         let workspace = &loaded.workspace;
-        let results = BuildState::load(&workspace.target_directory, package.name(), &package.package.folder);
-        let selected: Vec<&ResolvedImage> = resolved.iter().filter(|resolved| is_chosen(package, &resolved.name, &options.tasks)).collect();
+        let results = BuildState::load(
+            &workspace.target_directory,
+            package.name(),
+            &package.package.folder,
+        );
+        let selected: Vec<&ResolvedImage> = resolved
+            .iter()
+            .filter(|resolved| is_chosen(package, &resolved.name, &options.tasks))
+            .collect();
         destinations.check(&selected, options)?;
-        let environments = EnvironmentStore::new(options, workspace, package.name(), &destinations, &resolved, reporter);
-        let planning = selected
-            .into_iter()
-            .map(|resolved| plan_image(package, resolved, &destinations, &environments, results.images.get(&resolved.name), options));
+        let environments = EnvironmentStore::new(
+            options,
+            workspace,
+            package.name(),
+            &destinations,
+            &resolved,
+            reporter,
+        );
+        let planning = selected.into_iter().map(|resolved| {
+            plan_image(
+                package,
+                resolved,
+                &destinations,
+                &environments,
+                results.images.get(&resolved.name),
+                options,
+            )
+        });
         let images = try_join_all(planning).await?;
         let references = references(package, &resolved);
-        Ok(PackagePlan { images, results, references, destinations, resolved })
+        Ok(PackagePlan {
+            images,
+            results,
+            references,
+            destinations,
+            resolved,
+        })
     }
 }
 
@@ -180,9 +248,15 @@ async fn plan_image(
         reference: resolved.reference(),
         key: resolved.key,
         platforms: resolved.bases.platforms().cloned().collect(),
-        known: record_here.filter(|record| record.key == resolved.key.to_string()).and_then(|record| record.digest),
+        known: record_here
+            .filter(|record| record.key == resolved.key.to_string())
+            .and_then(|record| record.digest),
     };
-    let existing = if options.rebuild { None } else { destination.backend.find(&target).await? };
+    let existing = if options.rebuild {
+        None
+    } else {
+        destination.backend.find(&target).await?
+    };
     let is_reused = existing.is_some();
     let action = decide_action(&ActionFacts {
         is_reused,
@@ -191,12 +265,15 @@ async fn plan_image(
         is_same_key: record.is_some_and(|record| record.key == resolved.key.to_string()),
         is_remote: resolved.is_remote(),
         is_environment_known: resolved.environment_plan.is_some()
-            || record.is_some_and(|record| record.environment == resolved.environment_key.to_string()),
+            || record
+                .is_some_and(|record| record.environment == resolved.environment_key.to_string()),
     });
     if action != ImageAction::Reuse {
         variables::check(resolved, &*destinations.source).await?;
     }
-    let location = existing.as_ref().map_or(&destination.location, |existing| &existing.location);
+    let location = existing
+        .as_ref()
+        .map_or(&destination.location, |existing| &existing.location);
     let planned = PlannedImage {
         package: package.name().to_owned(),
         image: resolved.name.clone(),
@@ -213,7 +290,13 @@ async fn plan_image(
         },
         moves: estimate_transfer(resolved, action, record, &*destinations.source).await?,
     };
-    Ok(ImagePlan { resolved: resolved.clone(), target, destination, planned, existing })
+    Ok(ImagePlan {
+        resolved: resolved.clone(),
+        target,
+        destination,
+        planned,
+        existing,
+    })
 }
 
 /// What the action for an image depends on.
@@ -253,31 +336,57 @@ async fn estimate_transfer(
     record: Option<&BuildRecord>,
     source: &dyn BaseSource,
 ) -> Result<TransferEstimate> {
-    let code_about = record.map(|record| record.code_size).filter(|size| *size > 0 && action != ImageAction::Reuse);
+    let code_about = record
+        .map(|record| record.code_size)
+        .filter(|size| *size > 0 && action != ImageAction::Reuse);
     // The backend pulls bases itself.
     if action != ImageAction::BuildEnvironment || resolved.is_remote() {
-        return Ok(TransferEstimate { base_at_most: None, code_about });
+        return Ok(TransferEstimate {
+            base_at_most: None,
+            code_about,
+        });
     }
     let mut base = 0;
     for locked in resolved.bases.values().flatten() {
-        let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
-        if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
-            base = image.layers.iter().fold(base, |base: u64, layer| base.saturating_add(layer.size));
+        let raw = source
+            .manifest(&locked.repository, &locked.digest.to_string())
+            .await?;
+        if let manifest::BaseManifest::Image(image) =
+            manifest::read(&locked.repository.to_string(), &raw)?
+        {
+            base = image
+                .layers
+                .iter()
+                .fold(base, |base: u64, layer| base.saturating_add(layer.size));
         }
     }
-    Ok(TransferEstimate { base_at_most: Some(base), code_about })
+    Ok(TransferEstimate {
+        base_at_most: Some(base),
+        code_about,
+    })
 }
 
 fn references(package: &UnionPackage, resolved: &[ResolvedImage]) -> References {
     let images = resolved.iter().map(|resolved| Reference {
         key: resolved.name.clone(),
         name: resolved.spec().name.value.clone(),
-        repository: resolved.reference().map(|reference| reference.repository.to_string()),
+        repository: resolved
+            .reference()
+            .map(|reference| reference.repository.to_string()),
         tag: Some(resolved.tag.clone()),
         id: Some(resolved.key.to_string()),
     });
-    let tasks: BTreeMap<String, String> = package.spec.tasks.iter().map(|(name, task)| (name.clone(), task.image.value.clone())).collect();
-    References { package: package.name().to_owned(), images: images.collect(), tasks }
+    let tasks: BTreeMap<String, String> = package
+        .spec
+        .tasks
+        .iter()
+        .map(|(name, task)| (name.clone(), task.image.value.clone()))
+        .collect();
+    References {
+        package: package.name().to_owned(),
+        images: images.collect(),
+        tasks,
+    }
 }
 
 /// Checks that every task is declared by a selected package.
@@ -285,12 +394,27 @@ fn references(package: &UnionPackage, resolved: &[ResolvedImage]) -> References 
 /// # Errors
 /// `UnknownTask`, with the nearest name.
 pub(crate) fn check_tasks(loaded: &LoadedWorkspace, tasks: &[String]) -> Result<()> {
-    let names = || loaded.packages.iter().flat_map(|package| package.spec.tasks.keys());
+    let names = || {
+        loaded
+            .packages
+            .iter()
+            .flat_map(|package| package.spec.tasks.keys())
+    };
     for task in tasks {
         if !names().any(|name| name == task) {
-            let error = Error::new(Code::UnknownTask, format!("there is no task `{task}` in the chosen packages"));
-            let suggestion = nearest(task, names().map(String::as_str)).map(|name| format!("Did you mean `{name}`? ")).unwrap_or_default();
-            return Err(error.help(format!("{suggestion}Declared tasks: {}.", words::list(names()))).into());
+            let error = Error::new(
+                Code::UnknownTask,
+                format!("there is no task `{task}` in the chosen packages"),
+            );
+            let suggestion = nearest(task, names().map(String::as_str))
+                .map(|name| format!("Did you mean `{name}`? "))
+                .unwrap_or_default();
+            return Err(error
+                .help(format!(
+                    "{suggestion}Declared tasks: {}.",
+                    words::list(names())
+                ))
+                .into());
         }
     }
     Ok(())
@@ -313,8 +437,18 @@ mod tests {
             (false, true, false, true, true, BuildEnvironment),
             (false, true, false, false, false, BuildEnvironment),
         ] {
-            let facts = ActionFacts { is_reused, environment_exists, is_same_key, is_remote, is_environment_known };
-            assert_eq!(decide_action(&facts), action, "{is_reused} {environment_exists} {is_same_key} {is_remote} {is_environment_known}");
+            let facts = ActionFacts {
+                is_reused,
+                environment_exists,
+                is_same_key,
+                is_remote,
+                is_environment_known,
+            };
+            assert_eq!(
+                decide_action(&facts),
+                action,
+                "{is_reused} {environment_exists} {is_same_key} {is_remote} {is_environment_known}"
+            );
         }
     }
 }

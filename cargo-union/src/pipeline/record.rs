@@ -6,7 +6,11 @@ use crate::pipeline::plan::ImagePlan;
 use crate::pipeline::state::BuildRecord;
 
 /// The record of an image that was just published.
-pub(super) fn from_published(image: &ImagePlan, published: &PublishedImage, revision: Option<&str>) -> BuildRecord {
+pub(super) fn from_published(
+    image: &ImagePlan,
+    published: &PublishedImage,
+    revision: Option<&str>,
+) -> BuildRecord {
     BuildRecord {
         size: published.size,
         code_size: published.code_size,
@@ -17,9 +21,14 @@ pub(super) fn from_published(image: &ImagePlan, published: &PublishedImage, revi
 
 /// The record of an image that existed already. Sizes, revision and interfaces are taken from the previous record if it
 /// has the same digest and key.
-pub(super) fn from_existing(image: &ImagePlan, existing: &ExistingImage, previous: Option<&BuildRecord>) -> BuildRecord {
+pub(super) fn from_existing(
+    image: &ImagePlan,
+    existing: &ExistingImage,
+    previous: Option<&BuildRecord>,
+) -> BuildRecord {
     let record = new_record(image, existing);
-    match previous.filter(|previous| previous.digest == record.digest && previous.key == record.key) {
+    match previous.filter(|previous| previous.digest == record.digest && previous.key == record.key)
+    {
         Some(previous) if previous.location == record.location => previous.clone(),
         Some(previous) => BuildRecord {
             size: previous.size,

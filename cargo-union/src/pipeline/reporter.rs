@@ -7,7 +7,9 @@ use union_build::diag::Diagnostic;
 use crate::{build, flyte, publish, workspace};
 
 /// Receives status lines, diagnostics and logs from the pipeline and from the modules below it.
-pub trait Reporter: workspace::Reporter + build::Reporter + publish::Reporter + flyte::Reporter {
+pub trait Reporter:
+    workspace::Reporter + build::Reporter + publish::Reporter + flyte::Reporter
+{
     /// Prints a status line: a verb such as `Published`, and its subject.
     fn status(&self, verb: &str, about: &dyn Display);
 

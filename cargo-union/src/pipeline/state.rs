@@ -59,10 +59,17 @@ impl BuildState {
     /// Loads the state of a package. A file that cannot be read counts as empty, since it can always be recreated.
     pub(crate) fn load(target_directory: &Path, package: &str, folder: &Path) -> Self {
         let references = union_build::handover::path(target_directory, package, folder);
-        let name = references.file_name().expect("the references have a file name");
+        let name = references
+            .file_name()
+            .expect("the references have a file name");
         let path = target_directory.join("union/results").join(name);
-        let state: Option<Self> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Self { path, ..state.unwrap_or_default() }
+        let state: Option<Self> = std::fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self {
+            path,
+            ..state.unwrap_or_default()
+        }
     }
 
     /// Writes the file if its content has changed.
@@ -70,7 +77,8 @@ impl BuildState {
     /// # Errors
     /// `FileUnwritable`
     pub(crate) fn save(&self) -> Result<()> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("results are plain values, which always serialize");
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .expect("results are plain values, which always serialize");
         bytes.push(b'\n');
         fs::replace_if_different(&self.path, &bytes)?;
         Ok(())

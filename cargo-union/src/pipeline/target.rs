@@ -74,12 +74,24 @@ impl OutputResolver {
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Self> {
         let workspace = &loaded.workspace;
-        let registry = loaded.clients.get(&options.scope, &package.spec, options.jobs, reporter);
-        let has_remote = package.spec.images.values().any(|image| is_remote(image) && is_chosen(package, &image.key, &options.tasks));
-        let remote = has_remote.then(|| remote_backend(options, loaded, package, &registry, reporter)).transpose()?;
+        let registry = loaded
+            .clients
+            .get(&options.scope, &package.spec, options.jobs, reporter);
+        let has_remote = package
+            .spec
+            .images
+            .values()
+            .any(|image| is_remote(image) && is_chosen(package, &image.key, &options.tasks));
+        let remote = has_remote
+            .then(|| remote_backend(options, loaded, package, &registry, reporter))
+            .transpose()?;
         Ok(Self {
             source: registry.clone(),
-            builder: Arc::new(NativeBuilder::new(options.scope.cache.clone(), registry.clone(), reporter.clone())),
+            builder: Arc::new(NativeBuilder::new(
+                options.scope.cache.clone(),
+                registry.clone(),
+                reporter.clone(),
+            )),
             registry,
             remote,
             reporter: reporter.clone(),
@@ -99,14 +111,23 @@ impl OutputResolver {
     pub(crate) fn check(&self, selected: &[&ResolvedImage], options: &BuildOptions) -> Result<()> {
         let remote = selected.iter().find(|resolved| resolved.is_remote());
         if let (Some(resolved), false) = (remote, self.output == Output::Default) {
-            let what = format!("image `{}` is built by the backend, which does not support other outputs than its registry", resolved.name);
+            let what = format!(
+                "image `{}` is built by the backend, which does not support other outputs than its registry",
+                resolved.name
+            );
             let help = "To publish it elsewhere, or to run it on this machine, build it here: `--builder docker`.";
             return Err(Error::new(Code::UsageInvalid, what).help(help).into());
         }
         if let (Output::Tar(file), true) = (&self.output, selected.len() > 1) {
-            let error = Error::new(Code::UsageInvalid, format!("`{}` cannot hold {} images", file.display(), selected.len()));
-            let help =
-                if options.tasks.is_empty() { "Choose one with `--task`, or use `--output oci:DIR`." } else { "Use `--output oci:DIR`." };
+            let error = Error::new(
+                Code::UsageInvalid,
+                format!("`{}` cannot hold {} images", file.display(), selected.len()),
+            );
+            let help = if options.tasks.is_empty() {
+                "Choose one with `--task`, or use `--output oci:DIR`."
+            } else {
+                "Use `--output oci:DIR`."
+            };
             return Err(error.help(help).into());
         }
         Ok(())
@@ -115,40 +136,89 @@ impl OutputResolver {
     /// Returns the destination of an image.
     pub(crate) fn resolve(&self, resolved: &ResolvedImage) -> PublishTarget {
         let target = self.choose_backend(resolved);
-        if self.is_dry_run { PublishTarget { backend: Arc::new(DryRun(target.backend)), ..target } } else { target }
+        if self.is_dry_run {
+            PublishTarget {
+                backend: Arc::new(DryRun(target.backend)),
+                ..target
+            }
+        } else {
+            target
+        }
     }
 
-    fn local_backend(&self, publisher: Arc<dyn Publisher>, location: String, in_registry: bool) -> PublishTarget {
-        let backend = LocalBackend { builder: self.builder.clone(), publisher, location: location.clone(), in_registry };
-        PublishTarget { backend: Arc::new(backend), location, in_registry }
+    fn local_backend(
+        &self,
+        publisher: Arc<dyn Publisher>,
+        location: String,
+        in_registry: bool,
+    ) -> PublishTarget {
+        let backend = LocalBackend {
+            builder: self.builder.clone(),
+            publisher,
+            location: location.clone(),
+            in_registry,
+        };
+        PublishTarget {
+            backend: Arc::new(backend),
+            location,
+            in_registry,
+        }
     }
 
     fn choose_backend(&self, resolved: &ResolvedImage) -> PublishTarget {
         if let (true, Some(remote)) = (resolved.is_remote(), &self.remote) {
-            return PublishTarget { backend: Arc::new(remote.clone()), location: remote::location(resolved), in_registry: false };
+            return PublishTarget {
+                backend: Arc::new(remote.clone()),
+                location: remote::location(resolved),
+                in_registry: false,
+            };
         }
         let name = &resolved.spec().name.value;
-        let subdirectory = if self.shared_names.contains(name) { format!("{name}-{}", resolved.name) } else { name.clone() };
+        let subdirectory = if self.shared_names.contains(name) {
+            format!("{name}-{}", resolved.name)
+        } else {
+            name.clone()
+        };
         let layout = |directory: PathBuf, tags| {
             let location = format!("oci:{}:{}", directory.display(), resolved.tag);
-            let publisher = Layout::new(directory, tags, self.source.clone(), self.reporter.clone());
+            let publisher =
+                Layout::new(directory, tags, self.source.clone(), self.reporter.clone());
             self.local_backend(Arc::new(publisher), location, false)
         };
         match (&self.output, resolved.reference()) {
-            (Output::Default, Some(reference)) => self.local_backend(self.registry.clone(), reference.to_string(), true),
-            (Output::Default, None) | (Output::Local, _) => layout(self.layouts_directory.join(subdirectory), TagPolicy::One),
+            (Output::Default, Some(reference)) => {
+                self.local_backend(self.registry.clone(), reference.to_string(), true)
+            }
+            (Output::Default, None) | (Output::Local, _) => {
+                layout(self.layouts_directory.join(subdirectory), TagPolicy::One)
+            }
             (Output::Oci(directory), _) => {
-                let directory = if self.has_several_images { directory.join(subdirectory) } else { directory.clone() };
+                let directory = if self.has_several_images {
+                    directory.join(subdirectory)
+                } else {
+                    directory.clone()
+                };
                 layout(directory, TagPolicy::Many)
             }
             (Output::Tar(file), _) => {
                 let publisher = TarFile::new(file, self.source.clone(), self.reporter.clone());
-                self.local_backend(Arc::new(publisher), format!("tar:{}", file.display()), false)
+                self.local_backend(
+                    Arc::new(publisher),
+                    format!("tar:{}", file.display()),
+                    false,
+                )
             }
             (Output::Docker, _) => {
-                let publisher = Daemon::new(self.engines.clone(), self.source.clone(), self.reporter.clone());
+                let publisher = Daemon::new(
+                    self.engines.clone(),
+                    self.source.clone(),
+                    self.reporter.clone(),
+                );
                 // The same name as the publisher uses: a later run compares it with the record.
-                let name = resolved.reference().map_or_else(|| format!("{name}:{}", resolved.tag), |reference| reference.to_string());
+                let name = resolved.reference().map_or_else(
+                    || format!("{name}:{}", resolved.tag),
+                    |reference| reference.to_string(),
+                );
                 self.local_backend(Arc::new(publisher), format!("docker:{name}"), false)
             }
         }
@@ -168,12 +238,27 @@ fn remote_backend(
 ) -> Result<RemoteBackend> {
     let client = backend::client(&options.scope.backend, &loaded.backend, false, reporter)?;
     let scope = project_domain(package, &loaded.backend)?;
-    let builder = RemoteBuilder::new(options.scope.cache.clone(), registry.clone(), reporter.clone());
+    let builder = RemoteBuilder::new(
+        options.scope.cache.clone(),
+        registry.clone(),
+        reporter.clone(),
+    );
     let logs = loaded.workspace.logs(package.name());
-    Ok(RemoteBackend::new(Connection::new(client, scope, registry.clone(), builder, logs, reporter.clone())))
+    Ok(RemoteBackend::new(Connection::new(
+        client,
+        scope,
+        registry.clone(),
+        builder,
+        logs,
+        reporter.clone(),
+    )))
 }
 
 fn shared_names(spec: &Spec) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
-    spec.images.values().map(|image| image.name.value.clone()).filter(|name| !seen.insert(name.clone())).collect()
+    spec.images
+        .values()
+        .map(|image| image.name.value.clone())
+        .filter(|name| !seen.insert(name.clone()))
+        .collect()
 }

@@ -23,8 +23,16 @@ pub struct Daemon {
 
 impl Daemon {
     /// Publishes to the first engine that responds.
-    pub fn new(engines: Arc<EngineLocator>, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
-        Self { engines, source, reporter }
+    pub fn new(
+        engines: Arc<EngineLocator>,
+        source: Arc<dyn BaseSource>,
+        reporter: Arc<dyn Reporter>,
+    ) -> Self {
+        Self {
+            engines,
+            source,
+            reporter,
+        }
     }
 
     /// The engine, if it supports one of these platforms.
@@ -33,9 +41,19 @@ impl Daemon {
         if platforms.contains(engine.platform()) {
             return Ok(engine);
         }
-        let declared: Vec<_> = platforms.iter().map(|platform| format!("`{platform}`")).collect();
-        Err(Error::new(Code::EngineWithoutPlatform, format!("the engine at {} runs `{}`", engine.address(), engine.platform()))
-            .because(format!("the image is for {}", declared.join(", "))))
+        let declared: Vec<_> = platforms
+            .iter()
+            .map(|platform| format!("`{platform}`"))
+            .collect();
+        Err(Error::new(
+            Code::EngineWithoutPlatform,
+            format!(
+                "the engine at {} runs `{}`",
+                engine.address(),
+                engine.platform()
+            ),
+        )
+        .because(format!("the image is for {}", declared.join(", "))))
     }
 }
 
@@ -45,9 +63,14 @@ impl Publisher for Daemon {
         let engine = self.engine_for(&target.platforms).await?;
         let name = target.full_name();
         match engine.inspect(&name).await? {
-            Some(image) if image.key == Some(target.key.to_string()) => Ok(Existence::Found(image.digest)),
-            Some(_) => Err(Error::new(Code::TagTaken, format!("`{name}` is taken in the engine at {}", engine.address()))
-                .because(format!("its image does not have the key {}", target.key))),
+            Some(image) if image.key == Some(target.key.to_string()) => {
+                Ok(Existence::Found(image.digest))
+            }
+            Some(_) => Err(Error::new(
+                Code::TagTaken,
+                format!("`{name}` is taken in the engine at {}", engine.address()),
+            )
+            .because(format!("its image does not have the key {}", target.key))),
             None => Ok(Existence::Missing),
         }
     }
@@ -57,19 +80,51 @@ impl Publisher for Daemon {
     }
 
     async fn publish(&self, target: &ImageTarget, image: &Image, _: bool) -> Result<Published> {
-        let platforms: Vec<_> = image.platforms.iter().map(|image| image.platform.clone()).collect();
+        let platforms: Vec<_> = image
+            .platforms
+            .iter()
+            .map(|image| image.platform.clone())
+            .collect();
         let engine = self.engine_for(&platforms).await?;
-        let platform =
-            image.platforms.iter().find(|image| image.platform == *engine.platform()).expect("the engine supports a platform of the image");
+        let platform = image
+            .platforms
+            .iter()
+            .find(|image| image.platform == *engine.platform())
+            .expect("the engine supports a platform of the image");
         let name = target.full_name();
         let loaded = engine.load(platform, &name, &*self.source).await?;
-        loaded.had.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), TransferKind::Present));
-        loaded.sent.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), TransferKind::Upload));
+        loaded.had.iter().for_each(|blob| {
+            report(
+                &*self.reporter,
+                blob,
+                engine.address(),
+                TransferKind::Present,
+            )
+        });
+        loaded.sent.iter().for_each(|blob| {
+            report(
+                &*self.reporter,
+                blob,
+                engine.address(),
+                TransferKind::Upload,
+            )
+        });
         let published = engine.inspect(&name).await?.ok_or_else(|| {
-            Error::new(Code::EngineFailed, format!("could not load `{name}` in the engine at {}", engine.address()))
-                .because("the engine reported success, but the image is not present")
+            Error::new(
+                Code::EngineFailed,
+                format!(
+                    "could not load `{name}` in the engine at {}",
+                    engine.address()
+                ),
+            )
+            .because("the engine reported success, but the image is not present")
         })?;
         let sent = loaded.sent.iter().map(|blob| blob.size).sum();
-        Ok(Published { digest: published.digest, location: format!("docker:{name}"), sent, adopted: false })
+        Ok(Published {
+            digest: published.digest,
+            location: format!("docker:{name}"),
+            sent,
+            adopted: false,
+        })
     }
 }

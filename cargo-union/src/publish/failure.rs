@@ -19,7 +19,9 @@ impl FailureDomain for RegistryDomain {
     const INVALID: Code = Code::RegistryInvalid;
 
     fn plaintext_help(host: &str) -> String {
-        format!("If it is meant to go without encryption, list `{host}` under `insecure-registries`.")
+        format!(
+            "If it is meant to go without encryption, list `{host}` under `insecure-registries`."
+        )
     }
 }
 
@@ -48,7 +50,10 @@ mod tests {
             (Code::DigestMismatch, Code::BaseCorrupt),
             (Code::DiskFull, Code::DiskFull),
         ] {
-            assert_eq!(RegistryFailure::new(code, "x").into_base_error("y").code(), base);
+            assert_eq!(
+                RegistryFailure::new(code, "x").into_base_error("y").code(),
+                base
+            );
         }
     }
 }

@@ -45,8 +45,18 @@ pub struct Layout {
 
 impl Layout {
     /// A layout in a directory, which is created if it does not exist.
-    pub fn new(directory: impl Into<PathBuf>, tags: TagPolicy, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
-        Self { directory: directory.into(), tags, source, reporter }
+    pub fn new(
+        directory: impl Into<PathBuf>,
+        tags: TagPolicy,
+        source: Arc<dyn BaseSource>,
+        reporter: Arc<dyn Reporter>,
+    ) -> Self {
+        Self {
+            directory: directory.into(),
+            tags,
+            source,
+            reporter,
+        }
     }
 
     fn location(&self, target: &ImageTarget) -> String {
@@ -65,7 +75,12 @@ impl Publisher for Layout {
         AtomicFile::beside(&self.directory.join("index.json")).map(drop)
     }
 
-    async fn publish(&self, target: &ImageTarget, image: &Image, replace: bool) -> Result<Published> {
+    async fn publish(
+        &self,
+        target: &ImageTarget,
+        image: &Image,
+        replace: bool,
+    ) -> Result<Published> {
         LayoutDir(&self.directory).check()?;
         let mut local_blobs = Vec::new();
         for blob in image.blobs() {
@@ -77,9 +92,18 @@ impl Publisher for Layout {
         let target = target.clone();
         let reporter = Arc::clone(&self.reporter);
         let top = image.top().descriptor.clone();
-        let publish = move || LayoutDir(&directory).publish(tags, &target, &top, &local_blobs, replace, &*reporter);
-        let (digest, sent) = tokio::task::spawn_blocking(publish).await.expect("publishing does not panic")?;
-        Ok(Published { digest, location, sent, adopted: digest != image.top().descriptor.digest })
+        let publish = move || {
+            LayoutDir(&directory).publish(tags, &target, &top, &local_blobs, replace, &*reporter)
+        };
+        let (digest, sent) = tokio::task::spawn_blocking(publish)
+            .await
+            .expect("publishing does not panic")?;
+        Ok(Published {
+            digest,
+            location,
+            sent,
+            adopted: digest != image.top().descriptor.digest,
+        })
     }
 }
 
@@ -108,10 +132,23 @@ impl LayoutDir<'_> {
         let mut sent = 0;
         for blob in blobs {
             let transfer = self.put_blob(blob)?;
-            sent += if transfer == TransferKind::Present { 0 } else { blob.descriptor.size };
-            report(reporter, &blob.descriptor, &self.0.display().to_string(), transfer);
+            sent += if transfer == TransferKind::Present {
+                0
+            } else {
+                blob.descriptor.size
+            };
+            report(
+                reporter,
+                &blob.descriptor,
+                &self.0.display().to_string(),
+                transfer,
+            );
         }
-        let mut entries = if tags == TagPolicy::One { Vec::new() } else { self.entries()? };
+        let mut entries = if tags == TagPolicy::One {
+            Vec::new()
+        } else {
+            self.entries()?
+        };
         entries.retain(|entry| entry["annotations"][TAG] != json!(target.tag));
         entries.push(entry(top, &[(TAG, &target.tag)]));
         fs::replace(&self.0.join("index.json"), index(entries).as_bytes())?;
@@ -123,18 +160,36 @@ impl LayoutDir<'_> {
 
     /// Refuses a directory with other files.
     fn check(&self) -> Result<()> {
-        let invalid = || Error::new(Code::LayoutInvalid, format!("`{}` is not an OCI image layout", self.0.display()));
+        let invalid = || {
+            Error::new(
+                Code::LayoutInvalid,
+                format!("`{}` is not an OCI image layout", self.0.display()),
+            )
+        };
         match fs::read_if_exists(&self.0.join("oci-layout"))? {
             Some(text) => {
-                let version: Value = serde_json::from_str(&text).map_err(|cause| invalid().because(cause))?;
-                let is_supported = version["imageLayoutVersion"].as_str().is_some_and(|version| version.starts_with("1."));
-                if is_supported { Ok(()) } else { Err(invalid().because("its `oci-layout` has an unsupported version")) }
+                let version: Value =
+                    serde_json::from_str(&text).map_err(|cause| invalid().because(cause))?;
+                let is_supported = version["imageLayoutVersion"]
+                    .as_str()
+                    .is_some_and(|version| version.starts_with("1."));
+                if is_supported {
+                    Ok(())
+                } else {
+                    Err(invalid().because("its `oci-layout` has an unsupported version"))
+                }
             }
             None => match std::fs::read_dir(self.0) {
                 // A publisher that was interrupted early leaves only a lock or a temporary file, `.union…`.
                 Ok(entries) => {
-                    let has_other_files = entries.flatten().any(|entry| !entry.file_name().to_string_lossy().starts_with(".union"));
-                    if has_other_files { Err(invalid().because("it is a directory with other files")) } else { Ok(()) }
+                    let has_other_files = entries
+                        .flatten()
+                        .any(|entry| !entry.file_name().to_string_lossy().starts_with(".union"));
+                    if has_other_files {
+                        Err(invalid().because("it is a directory with other files"))
+                    } else {
+                        Ok(())
+                    }
                 }
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
                 Err(cause) => Err(fs::unreadable(self.0, cause)),
@@ -145,40 +200,86 @@ impl LayoutDir<'_> {
     fn existence(&self, target: &ImageTarget) -> Result<Existence> {
         self.check()?;
         let entries = self.entries()?;
-        let Some(entry) = entries.into_iter().find(|entry| entry["annotations"][TAG] == json!(target.tag)) else {
-            return Ok(Existence::Missing);
-        };
-        // An invalid entry, or one with missing blobs, is repaired by publishing again.
-        let Some((top, summary)) = serde_json::from_value(entry).ok().and_then(|top: Descriptor| Some((top.digest, self.summary(&top)?)))
+        let Some(entry) = entries
+            .into_iter()
+            .find(|entry| entry["annotations"][TAG] == json!(target.tag))
         else {
             return Ok(Existence::Missing);
         };
-        let platforms: BTreeSet<&Platform> = summary.manifests.iter().map(|(_, platform)| platform).collect();
+        // An invalid entry, or one with missing blobs, is repaired by publishing again.
+        let Some((top, summary)) = serde_json::from_value(entry)
+            .ok()
+            .and_then(|top: Descriptor| Some((top.digest, self.summary(&top)?)))
+        else {
+            return Ok(Existence::Missing);
+        };
+        let platforms: BTreeSet<&Platform> = summary
+            .manifests
+            .iter()
+            .map(|(_, platform)| platform)
+            .collect();
         let expected: BTreeSet<&Platform> = target.platforms.iter().collect();
         // A single manifest has no platform, but the key depends on it.
-        let has_platforms = if platforms.is_empty() { expected.len() == 1 } else { platforms == expected };
+        let has_platforms = if platforms.is_empty() {
+            expected.len() == 1
+        } else {
+            platforms == expected
+        };
         if summary.key != Some(target.key.to_string()) || !has_platforms {
-            let found = summary.key.map_or("an image of another tool".to_owned(), |key| format!("an image with the key {key}"));
-            return Err(Error::new(Code::TagTaken, format!("`oci:{}:{}` is taken", self.0.display(), target.tag))
-                .because(format!("it is {found}, expected {}", target.key)));
+            let found = summary
+                .key
+                .map_or("an image of another tool".to_owned(), |key| {
+                    format!("an image with the key {key}")
+                });
+            return Err(Error::new(
+                Code::TagTaken,
+                format!("`oci:{}:{}` is taken", self.0.display(), target.tag),
+            )
+            .because(format!("it is {found}, expected {}", target.key)));
         }
-        let manifests: Option<Vec<Summary>> = summary.manifests.iter().map(|(manifest, _)| self.summary(manifest)).collect();
-        let Some(manifests) = manifests else { return Ok(Existence::Missing) };
-        let is_complete = manifests.iter().chain([&summary]).flat_map(|manifest| &manifest.blobs).all(|blob| self.has_blob(blob));
-        Ok(if is_complete { Existence::Found(top) } else { Existence::Missing })
+        let manifests: Option<Vec<Summary>> = summary
+            .manifests
+            .iter()
+            .map(|(manifest, _)| self.summary(manifest))
+            .collect();
+        let Some(manifests) = manifests else {
+            return Ok(Existence::Missing);
+        };
+        let is_complete = manifests
+            .iter()
+            .chain([&summary])
+            .flat_map(|manifest| &manifest.blobs)
+            .all(|blob| self.has_blob(blob));
+        Ok(if is_complete {
+            Existence::Found(top)
+        } else {
+            Existence::Missing
+        })
     }
 
     fn entries(&self) -> Result<Vec<Value>> {
         let path = self.0.join("index.json");
-        let Some(text) = fs::read_if_exists(&path)? else { return Ok(Vec::new()) };
-        let invalid = || Error::new(Code::LayoutInvalid, format!("could not read `{}`", path.display()));
+        let Some(text) = fs::read_if_exists(&path)? else {
+            return Ok(Vec::new());
+        };
+        let invalid = || {
+            Error::new(
+                Code::LayoutInvalid,
+                format!("could not read `{}`", path.display()),
+            )
+        };
         let index: Value = serde_json::from_str(&text).map_err(|cause| invalid().because(cause))?;
-        index["manifests"].as_array().cloned().ok_or_else(|| invalid().because("it lists no manifests"))
+        index["manifests"]
+            .as_array()
+            .cloned()
+            .ok_or_else(|| invalid().because("it lists no manifests"))
     }
 
     fn summary(&self, manifest: &Descriptor) -> Option<Summary> {
         let bytes = std::fs::read(self.blob_path(&manifest.digest)).ok()?;
-        (Digest::of(&bytes) == manifest.digest).then(|| summary(&bytes)).flatten()
+        (Digest::of(&bytes) == manifest.digest)
+            .then(|| summary(&bytes))
+            .flatten()
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -186,7 +287,8 @@ impl LayoutDir<'_> {
     }
 
     fn has_blob(&self, blob: &Descriptor) -> bool {
-        std::fs::metadata(self.blob_path(&blob.digest)).is_ok_and(|metadata| metadata.is_file() && metadata.len() == blob.size)
+        std::fs::metadata(self.blob_path(&blob.digest))
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == blob.size)
     }
 
     fn put_blob(&self, blob: &LocalBlob) -> Result<TransferKind> {
@@ -204,10 +306,21 @@ impl LayoutDir<'_> {
     /// Removes all other blobs.
     fn sweep(&self, used: &[LocalBlob]) -> Result<()> {
         let directory = self.0.join("blobs/sha256");
-        let used: BTreeSet<String> = used.iter().map(|blob| blob.descriptor.digest.hex()).collect();
-        for entry in std::fs::read_dir(&directory).map_err(|cause| fs::unreadable(&directory, cause))?.flatten() {
-            if entry.file_name().to_str().is_none_or(|name| !used.contains(name)) {
-                std::fs::remove_file(entry.path()).map_err(|cause| fs::unwritable(&entry.path(), cause))?;
+        let used: BTreeSet<String> = used
+            .iter()
+            .map(|blob| blob.descriptor.digest.hex())
+            .collect();
+        for entry in std::fs::read_dir(&directory)
+            .map_err(|cause| fs::unreadable(&directory, cause))?
+            .flatten()
+        {
+            if entry
+                .file_name()
+                .to_str()
+                .is_none_or(|name| !used.contains(name))
+            {
+                std::fs::remove_file(entry.path())
+                    .map_err(|cause| fs::unwritable(&entry.path(), cause))?;
             }
         }
         Ok(())
@@ -216,13 +329,17 @@ impl LayoutDir<'_> {
 
 /// The text of an `index.json`.
 pub(super) fn index(entries: Vec<Value>) -> String {
-    json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries }).to_string()
+    json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries })
+        .to_string()
 }
 
 /// The entry of an image in an `index.json`.
 pub(super) fn entry(top: &Descriptor, annotations: &[(&str, &str)]) -> Value {
     let mut entry = json!(top);
-    entry["annotations"] = annotations.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    entry["annotations"] = annotations
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
     entry
 }
 
@@ -233,7 +350,9 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     }
     // An existing file has the wrong size.
     match std::fs::remove_file(to) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(fs::unwritable(to, cause)),
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            return Err(fs::unwritable(to, cause));
+        }
         _ => {}
     }
     if std::fs::hard_link(from, to).is_ok() {

@@ -41,7 +41,9 @@ pub struct ImageTarget {
 impl ImageTarget {
     /// The name in an archive or an engine: `ghcr.io/acme/app:tag`, or `app:tag` without a registry.
     pub fn full_name(&self) -> String {
-        self.reference.as_ref().map_or_else(|| self.local_name(), ToString::to_string)
+        self.reference
+            .as_ref()
+            .map_or_else(|| self.local_name(), ToString::to_string)
     }
 
     /// The name without a registry: `app:tag`.
@@ -92,7 +94,12 @@ pub trait Publisher: Send + Sync {
     ///
     /// # Errors
     /// When the destination refuses the image or fails; the name is not changed then.
-    async fn publish(&self, target: &ImageTarget, image: &Image, replace: bool) -> Result<Published>;
+    async fn publish(
+        &self,
+        target: &ImageTarget,
+        image: &Image,
+        replace: bool,
+    ) -> Result<Published>;
 }
 
 /// Receives the progress of a publisher; every method has an empty default.
@@ -148,7 +155,13 @@ pub enum TransferKind {
 
 /// Reports a completed transfer.
 fn report(reporter: &dyn Reporter, blob: &Descriptor, place: &str, way: TransferKind) {
-    reporter.transfer(&Transfer { digest: blob.digest, place, way, done: blob.size, total: blob.size });
+    reporter.transfer(&Transfer {
+        digest: blob.digest,
+        place,
+        way,
+        done: blob.size,
+        total: blob.size,
+    });
 }
 
 /// A [`Reporter`] that ignores everything.

@@ -26,8 +26,16 @@ pub struct TarFile {
 
 impl TarFile {
     /// Publishes to the file at `path`.
-    pub fn new(path: impl Into<PathBuf>, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
-        Self { path: path.into(), source, reporter }
+    pub fn new(
+        path: impl Into<PathBuf>,
+        source: Arc<dyn BaseSource>,
+        reporter: Arc<dyn Reporter>,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            source,
+            reporter,
+        }
     }
 }
 
@@ -53,28 +61,58 @@ impl Publisher for TarFile {
         let blobs = local_blobs.clone();
         let writing = tokio::task::spawn_blocking(move || -> Result<u64> {
             let mut writer = BufWriter::with_capacity(1 << 18, AtomicFile::beside(&path)?);
-            let written = write(&mut writer, &shared_image, &target, &blobs).and_then(|()| writer.flush());
+            let written =
+                write(&mut writer, &shared_image, &target, &blobs).and_then(|()| writer.flush());
             written.map_err(|cause| fs::unwritable(&path, cause))?;
-            let draft = writer.into_inner().map_err(|error| fs::unwritable(&path, error.into_error()))?;
-            let size = draft.as_file().metadata().map_err(|cause| fs::unwritable(&path, cause))?.len();
+            let draft = writer
+                .into_inner()
+                .map_err(|error| fs::unwritable(&path, error.into_error()))?;
+            let size = draft
+                .as_file()
+                .metadata()
+                .map_err(|cause| fs::unwritable(&path, cause))?
+                .len();
             draft.keep(&path)?;
             Ok(size)
         });
         let sent = writing.await.expect("writing a tar does not panic")?;
         let location = format!("tar:{}", self.path.display());
-        local_blobs.iter().for_each(|blob| report(&*self.reporter, &blob.descriptor, &location, TransferKind::Upload));
-        Ok(Published { digest: image.top().descriptor.digest, location, sent, adopted: false })
+        local_blobs.iter().for_each(|blob| {
+            report(
+                &*self.reporter,
+                &blob.descriptor,
+                &location,
+                TransferKind::Upload,
+            )
+        });
+        Ok(Published {
+            digest: image.top().descriptor.digest,
+            location,
+            sent,
+            adopted: false,
+        })
     }
 }
 
 /// Writes the files of an OCI layout, and Docker's `manifest.json`.
-fn write(writer: impl Write, image: &Image, target: &ImageTarget, blobs: &[LocalBlob]) -> io::Result<()> {
+fn write(
+    writer: impl Write,
+    image: &Image,
+    target: &ImageTarget,
+    blobs: &[LocalBlob],
+) -> io::Result<()> {
     let name = target.full_name();
     let mut archive = ImageArchive::new(writer);
     archive.bytes("oci-layout", VERSION.as_bytes())?;
     // Containerd and podman read the full name from this annotation; OCI's annotation has only the tag.
-    let annotations = [("io.containerd.image.name", &*engine_name(&name)), (TAG, &target.tag)];
-    archive.bytes("index.json", index(vec![entry(&image.top().descriptor, &annotations)]).as_bytes())?;
+    let annotations = [
+        ("io.containerd.image.name", &*engine_name(&name)),
+        (TAG, &target.tag),
+    ];
+    archive.bytes(
+        "index.json",
+        index(vec![entry(&image.top().descriptor, &annotations)]).as_bytes(),
+    )?;
     // Docker's format supports a single platform: the first one.
     archive.bytes("manifest.json", &list(&image.platforms[0], &name))?;
     blobs.iter().try_for_each(|blob| archive.blob(blob))?;
@@ -102,7 +140,9 @@ fn find_image(path: &Path, target: &ImageTarget) -> Option<Digest> {
             let mut text = String::new();
             entry.read_to_string(&mut text).ok()?;
             let index: Value = serde_json::from_str(&text).ok()?;
-            let first = index["manifests"].get(0).filter(|entry| entry["annotations"][TAG] == json!(target.tag))?;
+            let first = index["manifests"]
+                .get(0)
+                .filter(|entry| entry["annotations"][TAG] == json!(target.tag))?;
             top = serde_json::from_value(first.clone()).ok();
         } else if let Some(top) = top.as_ref().filter(|top| blob_path(top) == name) {
             let mut bytes = Vec::new();

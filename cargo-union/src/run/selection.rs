@@ -14,10 +14,15 @@ use crate::sys::words;
 /// `UnknownTask`; `UsageInvalid` when several packages have it.
 pub(super) fn select_task(session: &mut LoadedWorkspace, task: &str) -> Result<()> {
     check_tasks(session, &[task.to_owned()])?;
-    session.packages.retain(|package| package.spec.tasks.contains_key(task));
+    session
+        .packages
+        .retain(|package| package.spec.tasks.contains_key(task));
     if session.packages.len() > 1 {
         let names = words::list(session.packages.iter().map(|package| &package.package.name));
-        let error = Error::new(Code::UsageInvalid, format!("the packages {names} have a task `{task}` each"));
+        let error = Error::new(
+            Code::UsageInvalid,
+            format!("the packages {names} have a task `{task}` each"),
+        );
         return Err(error.help("Choose one of them with `-p`.").into());
     }
     Ok(())

@@ -30,8 +30,25 @@ impl OptionsReader<'_> {
             cli::GetCommand::Tasks(listing) => (Resource::Tasks, listing),
             cli::GetCommand::Runs(listing) => (Resource::Runs, listing),
         };
-        let overrides = cli::OverrideArgs { project: listing.project, domain: listing.domain, ..cli::OverrideArgs::default() };
-        let scope = self.workspace_options(cli::WorkspaceArgs { packages: listing.packages, overrides }, &cli::CargoArgs::default())?;
-        Ok(GetOptions { of, scope: WorkspaceOptions { backend: self.backend_options(listing.backend)?, ..scope }, limit: listing.limit })
+        let overrides = cli::OverrideArgs {
+            project: listing.project,
+            domain: listing.domain,
+            ..cli::OverrideArgs::default()
+        };
+        let scope = self.workspace_options(
+            cli::WorkspaceArgs {
+                packages: listing.packages,
+                overrides,
+            },
+            &cli::CargoArgs::default(),
+        )?;
+        Ok(GetOptions {
+            of,
+            scope: WorkspaceOptions {
+                backend: self.backend_options(listing.backend)?,
+                ..scope
+            },
+            limit: listing.limit,
+        })
     }
 }

@@ -16,7 +16,9 @@ use union_build::spec::merge::Overrides;
 
 use crate::cli;
 pub use crate::pipeline::options::{BackendOptions, BuildOptions, Output, WorkspaceOptions};
-pub use crate::run::options::{InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, RunTarget};
+pub use crate::run::options::{
+    InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, RunTarget,
+};
 use crate::sys::cache::{Cache, DEFAULT_CAP};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
@@ -103,9 +105,18 @@ pub fn output_options(args: &cli::OutputArgs, environment: &Environment) -> ui::
     let color = match when {
         Some(cli::When::Always) => true,
         Some(cli::When::Never) => false,
-        Some(cli::When::Auto) | None => std::io::stderr().is_terminal() && env("NO_COLOR").is_none() && env("TERM") != Some("dumb"),
+        Some(cli::When::Auto) | None => {
+            std::io::stderr().is_terminal()
+                && env("NO_COLOR").is_none()
+                && env("TERM") != Some("dumb")
+        }
     };
-    ui::OutputOptions { verbosity: args.verbose, quiet, color, json: args.format == cli::Format::Json }
+    ui::OutputOptions {
+        verbosity: args.verbose,
+        quiet,
+        color,
+        json: args.format == cli::Format::Json,
+    }
 }
 
 /// Resolves the command line to a command.
@@ -113,15 +124,24 @@ pub fn output_options(args: &cli::OutputArgs, environment: &Environment) -> ui::
 /// # Errors
 /// `SettingInvalid` for a value that cannot be parsed.
 pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
-    let reader = OptionsReader { environment, output: cli.output };
+    let reader = OptionsReader {
+        environment,
+        output: cli.output,
+    };
     Ok(match cli.command {
-        cli::CommandArgs::Init(init) => {
-            Command::Init { cargo: reader.cargo(&cli::CargoArgs::default())?, manifest_path: init.manifest_path }
+        cli::CommandArgs::Init(init) => Command::Init {
+            cargo: reader.cargo(&cli::CargoArgs::default())?,
+            manifest_path: init.manifest_path,
+        },
+        cli::CommandArgs::Check(scope) => {
+            Command::Check(reader.workspace_options(scope, &cli::CargoArgs::default())?)
         }
-        cli::CommandArgs::Check(scope) => Command::Check(reader.workspace_options(scope, &cli::CargoArgs::default())?),
         cli::CommandArgs::Config(config) => {
             let scope = reader.workspace_options(config.scope, &cli::CargoArgs::default())?;
-            Command::Config(WorkspaceOptions { backend: reader.backend_options(config.backend)?, ..scope })
+            Command::Config(WorkspaceOptions {
+                backend: reader.backend_options(config.backend)?,
+                ..scope
+            })
         }
         cli::CommandArgs::Plan(plan) => Command::Plan(reader.build_options(plan)?),
         cli::CommandArgs::Build(build) => Command::Build(BuildOptions {
@@ -130,12 +150,17 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             ..reader.build_options(build.work)?
         }),
         cli::CommandArgs::Register(register) => Command::Register(reader.register(register)?),
-        cli::CommandArgs::Run(run) if run.remote.remote || run.remote.follow.is_some() => Command::Remote(reader.remote(run)?),
+        cli::CommandArgs::Run(run) if run.remote.remote || run.remote.follow.is_some() => {
+            Command::Remote(reader.remote(run)?)
+        }
         cli::CommandArgs::Run(run) => Command::Run(reader.run(run)?),
         cli::CommandArgs::Get(get) => Command::Get(reader.get(get)?),
         cli::CommandArgs::Images(images) => {
             let scope = reader.workspace_options(
-                cli::WorkspaceArgs { packages: images.packages, ..cli::WorkspaceArgs::default() },
+                cli::WorkspaceArgs {
+                    packages: images.packages,
+                    ..cli::WorkspaceArgs::default()
+                },
                 &cli::CargoArgs::default(),
             )?;
             match images.dockerfile {
@@ -152,7 +177,9 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
         cli::CommandArgs::Logout(backend) => Command::Logout(reader.backend_options(backend)?),
         cli::CommandArgs::Whoami(backend) => Command::Whoami(reader.backend_options(backend)?),
         cli::CommandArgs::Schema => Command::Page(cli::pages::schema()),
-        cli::CommandArgs::Completions(completions) => Command::Page(cli::pages::completions(completions.shell)),
+        cli::CommandArgs::Completions(completions) => {
+            Command::Page(cli::pages::completions(completions.shell))
+        }
         cli::CommandArgs::Man => Command::Page(cli::pages::manual()),
     })
 }
@@ -166,13 +193,20 @@ struct OptionsReader<'a> {
 impl OptionsReader<'_> {
     fn workspace_options(
         &self,
-        cli::WorkspaceArgs { packages, overrides }: cli::WorkspaceArgs,
+        cli::WorkspaceArgs {
+            packages,
+            overrides,
+        }: cli::WorkspaceArgs,
         flags: &cli::CargoArgs,
     ) -> Result<WorkspaceOptions> {
         Ok(WorkspaceOptions {
             cargo: self.cargo(flags)?,
             manifest_path: packages.manifest_path,
-            selection: Selection { packages: packages.package, workspace: packages.workspace, exclude: packages.exclude },
+            selection: Selection {
+                packages: packages.package,
+                workspace: packages.workspace,
+                exclude: packages.exclude,
+            },
             overrides: self.overrides(overrides)?,
             backend: self.backend_options(cli::BackendArgs::default())?,
             cache: self.cache()?,
@@ -201,7 +235,10 @@ impl OptionsReader<'_> {
         let mut scope = self.workspace_options(work.scope, &work.cargo)?;
         scope.cargo.jobs = work.jobs.map(|jobs| jobs.to_string());
         if let Output::Oci(path) | Output::Tar(path) = &output {
-            scope.cargo.written.push(fs::absolute(&scope.cargo.folder, path));
+            scope
+                .cargo
+                .written
+                .push(fs::absolute(&scope.cargo.folder, path));
         }
         if work.rehash {
             scope.cache = scope.cache.rehashing();
@@ -222,12 +259,19 @@ impl OptionsReader<'_> {
 
     fn cargo(&self, flags: &cli::CargoArgs) -> Result<Cargo> {
         let directory = current_directory()?;
-        let target_dir = flags.target_dir.as_deref().map(|target_dir| fs::absolute(&directory, target_dir));
+        let target_dir = flags
+            .target_dir
+            .as_deref()
+            .map(|target_dir| fs::absolute(&directory, target_dir));
         Ok(Cargo {
             locked: flags.locked,
             offline: flags.offline,
             frozen: flags.frozen,
-            verbosity: if self.output.quiet { -1 } else { i8::try_from(self.output.verbose).unwrap_or(2) },
+            verbosity: if self.output.quiet {
+                -1
+            } else {
+                i8::try_from(self.output.verbose).unwrap_or(2)
+            },
             color: self.output.color.map(|when| when.word().to_owned()),
             target_dir,
             ..Cargo::new(directory, self.environment.clone())
@@ -248,8 +292,13 @@ impl OptionsReader<'_> {
             ("--features", features),
             ("--no-default-features", default_features),
         ];
-        let set_flags = flags.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
-        Ok(set_flags.fold(Overrides::new(current_directory()?).env(env), |overrides, (flag, value)| overrides.flag(flag, value)))
+        let set_flags = flags
+            .into_iter()
+            .filter_map(|(flag, value)| Some((flag, value?)));
+        Ok(set_flags.fold(
+            Overrides::new(current_directory()?).env(env),
+            |overrides, (flag, value)| overrides.flag(flag, value),
+        ))
     }
 
     fn cache(&self) -> Result<Cache> {
@@ -257,9 +306,13 @@ impl OptionsReader<'_> {
         if let Some(directory) = env("UNION_CACHE_DIR") {
             return Ok(Cache::new(fs::absolute(&current_directory()?, &directory)));
         }
-        let default = env("XDG_CACHE_HOME").or_else(|| env("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("cargo-union"));
+        let default = env("XDG_CACHE_HOME")
+            .or_else(|| env("HOME").map(|home| home.join(".cache")))
+            .map(|cache| cache.join("cargo-union"));
         let directory = current_directory()?;
-        Ok(Cache::usual(default.map(|default| fs::absolute(&directory, &default))))
+        Ok(Cache::usual(
+            default.map(|default| fs::absolute(&directory, &default)),
+        ))
     }
 
     fn cache_limit(&self) -> Result<u64> {
@@ -268,12 +321,20 @@ impl OptionsReader<'_> {
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>> {
-        let Some(text) = nonempty(self.environment, name) else { return Ok(None) };
-        text.trim().parse().map(Some).map_err(|cause: std::num::ParseIntError| {
-            Error::new(Code::SettingInvalid, format!("the environment variable {name} is `{text}`"))
+        let Some(text) = nonempty(self.environment, name) else {
+            return Ok(None);
+        };
+        text.trim()
+            .parse()
+            .map(Some)
+            .map_err(|cause: std::num::ParseIntError| {
+                Error::new(
+                    Code::SettingInvalid,
+                    format!("the environment variable {name} is `{text}`"),
+                )
                 .because(cause)
                 .help("Set it to a whole number, or unset it.")
-        })
+            })
     }
 }
 
@@ -282,8 +343,11 @@ fn parse_output(text: &str) -> Result<Output> {
         Some(("oci", directory)) if !directory.is_empty() => Ok(Output::Oci(directory.into())),
         Some(("tar", file)) if !file.is_empty() => Ok(Output::Tar(file.into())),
         Some(("docker", "")) => Ok(Output::Docker),
-        _ => Err(Error::new(Code::SettingInvalid, format!("invalid value for `--output`: `{text}`"))
-            .help("Write `oci:DIR`, `tar:FILE` or `docker:`.")),
+        _ => Err(Error::new(
+            Code::SettingInvalid,
+            format!("invalid value for `--output`: `{text}`"),
+        )
+        .help("Write `oci:DIR`, `tar:FILE` or `docker:`.")),
     }
 }
 

@@ -22,11 +22,22 @@ impl OptionsReader<'_> {
             cargo: register.cargo,
         })?;
         let directory = current_directory()?;
-        let requests = register.output.map(|output| fs::absolute(&directory, &output));
-        let mut scope = WorkspaceOptions { backend, ..work.scope };
+        let requests = register
+            .output
+            .map(|output| fs::absolute(&directory, &output));
+        let mut scope = WorkspaceOptions {
+            backend,
+            ..work.scope
+        };
         scope.cargo.written.extend(requests.clone());
         Ok(RegisterOptions {
-            options: BuildOptions { scope, dry: register.dry_run, describe: true, allow_unpinned: register.allow_unpinned, ..work },
+            options: BuildOptions {
+                scope,
+                dry: register.dry_run,
+                describe: true,
+                allow_unpinned: register.allow_unpinned,
+                ..work
+            },
             version: register.version,
             replace: register.replace,
             require_clean: register.require_clean,

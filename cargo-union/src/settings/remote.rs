@@ -6,7 +6,13 @@ use crate::sys::error::Result;
 
 impl OptionsReader<'_> {
     pub(super) fn remote(&self, run: cli::RunArgs) -> Result<RemoteRunOptions> {
-        let cli::RemoteRunArgs { version, overwrite_cache, detach, follow, .. } = run.remote;
+        let cli::RemoteRunArgs {
+            version,
+            overwrite_cache,
+            detach,
+            follow,
+            ..
+        } = run.remote;
         let register = self.register(cli::RegisterArgs {
             task: run.task.iter().cloned().collect(),
             jobs: run.jobs,
@@ -20,8 +26,17 @@ impl OptionsReader<'_> {
             (Some(name), _) => RemoteRunMode::Follow(name),
             (None, task) => {
                 let task = task.expect("clap requires a task without `--follow`");
-                let inputs = InputOptions { file: run.inputs, arguments: run.values };
-                RemoteRunMode::New(NewRun { task, version, inputs, overwrite_cache, detach })
+                let inputs = InputOptions {
+                    file: run.inputs,
+                    arguments: run.values,
+                };
+                RemoteRunMode::New(NewRun {
+                    task,
+                    version,
+                    inputs,
+                    overwrite_cache,
+                    detach,
+                })
             }
         };
         Ok(RemoteRunOptions { register, mode })

@@ -1,6 +1,8 @@
 //! Options of `run` on this machine.
 
-use super::{BuildOptions, InputOptions, LocalRunOptions, OptionsReader, Output, RunTarget, WorkspaceOptions};
+use super::{
+    BuildOptions, InputOptions, LocalRunOptions, OptionsReader, Output, RunTarget, WorkspaceOptions,
+};
 use crate::cli;
 use crate::sys::error::Result;
 
@@ -19,10 +21,25 @@ impl OptionsReader<'_> {
             cargo: run.cargo,
         })?;
         Ok(LocalRunOptions {
-            build: BuildOptions { output: Output::Docker, describe: true, scope: WorkspaceOptions { backend, ..work.scope }, ..work },
+            build: BuildOptions {
+                output: Output::Docker,
+                describe: true,
+                scope: WorkspaceOptions {
+                    backend,
+                    ..work.scope
+                },
+                ..work
+            },
             task,
-            inputs: InputOptions { file: run.inputs, arguments: run.values },
-            target: if run.host { RunTarget::Host } else { RunTarget::Engine },
+            inputs: InputOptions {
+                file: run.inputs,
+                arguments: run.values,
+            },
+            target: if run.host {
+                RunTarget::Host
+            } else {
+                RunTarget::Engine
+            },
         })
     }
 }

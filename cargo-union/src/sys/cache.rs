@@ -71,8 +71,17 @@ impl VerifiedBlob {
     fn of(path: &Path) -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let data = path.metadata().ok()?;
-        let modified = data.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        Some(Self { size: data.len(), modified, inode: inode(&data), boot: boot.trim().to_owned() })
+        let modified = data
+            .modified()
+            .ok()?
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()?;
+        Some(Self {
+            size: data.len(),
+            modified,
+            inode: inode(&data),
+            boot: boot.trim().to_owned(),
+        })
     }
 }
 
@@ -93,7 +102,11 @@ impl Cache {
     /// Ignores the file hashes of earlier processes.
     #[must_use]
     pub fn rehashing(self) -> Self {
-        Self { files: Arc::default(), rehashes: true, ..self }
+        Self {
+            files: Arc::default(),
+            rehashes: true,
+            ..self
+        }
     }
 
     /// Size and hash of a file's content. A large file is read only when it may have changed since an earlier run.
@@ -112,7 +125,11 @@ impl Cache {
     fn files(&self) -> &StatCache {
         self.files.get_or_init(|| {
             let files = StatCache::new(self.folder().join(FILES));
-            if self.rehashes { files.without_stored_entries() } else { files }
+            if self.rehashes {
+                files.without_stored_entries()
+            } else {
+                files
+            }
         })
     }
 
@@ -138,13 +155,22 @@ impl Cache {
         let reason = match &self.configured {
             None => "could not determine the cache directory: HOME is not set".to_owned(),
             Some(directory) => {
-                let probe = std::fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory));
+                let probe = std::fs::create_dir_all(directory)
+                    .and_then(|()| tempfile::tempfile_in(directory));
                 let cause = probe.err().filter(|cause| !fs::is_full(cause))?;
-                format!("the cache `{}` cannot be written: {cause}", directory.display())
+                format!(
+                    "the cache `{}` cannot be written: {cause}",
+                    directory.display()
+                )
             }
         };
         let is_set = self.folder.set(otherwise.to_owned()).is_ok();
-        is_set.then(|| format!("{reason}; using `{}`. Set UNION_CACHE_DIR to a persistent, writable directory.", otherwise.display()))
+        is_set.then(|| {
+            format!(
+                "{reason}; using `{}`. Set UNION_CACHE_DIR to a persistent, writable directory.",
+                otherwise.display()
+            )
+        })
     }
 
     /// The path of a blob, whether it exists or not.
@@ -157,7 +183,12 @@ impl Cache {
         self.acquire_lock();
         let path = self.blob_path(digest);
         let file = File::open(&path).ok()?;
-        let used = file.metadata().ok().filter(|data| data.is_file())?.modified().ok()?;
+        let used = file
+            .metadata()
+            .ok()
+            .filter(|data| data.is_file())?
+            .modified()
+            .ok()?;
         if used.elapsed().is_ok_and(|age| age > RECENT) {
             // The modification time records the last use, since the content does not change.
             let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
@@ -169,12 +200,18 @@ impl Cache {
     /// it is built or fetched again. The bytes are read only once per boot, unless the file changes.
     pub fn verified_blob(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.blob(digest)?;
-        if self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
+        if self
+            .verified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(digest)
+        {
             return Some(path);
         }
         let file = VerifiedBlob::of(&path);
         if file.is_none() || self.note(CHECKED, &digest.hex()) != file {
-            if fs::measure(&path).is_ok_and(|measured| Digest::from_hash(measured.hash) != *digest) {
+            if fs::measure(&path).is_ok_and(|measured| Digest::from_hash(measured.hash) != *digest)
+            {
                 let _ = fs::remove(&path);
                 return None;
             }
@@ -182,7 +219,10 @@ impl Cache {
                 let _ = self.put_note(CHECKED, &digest.hex(), file);
             }
         }
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+        self.verified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(*digest);
         Some(path)
     }
 
@@ -202,7 +242,10 @@ impl Cache {
     pub fn keep(&self, draft: AtomicFile, digest: &Digest) -> Result<PathBuf> {
         let path = self.blob_path(digest);
         draft.keep(&path)?;
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+        self.verified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(*digest);
         Ok(path)
     }
 
@@ -221,13 +264,21 @@ impl Cache {
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn put_note<T: Serialize>(&self, kind: &str, name: &str, note: &T) -> Result<()> {
-        let json = serde_json::to_vec(note).expect("notes are plain values, which always serialize");
-        fs::replace(&self.note_path(kind, name), &[Digest::of(&json).hex().as_bytes(), &json].concat())
+        let json =
+            serde_json::to_vec(note).expect("notes are plain values, which always serialize");
+        fs::replace(
+            &self.note_path(kind, name),
+            &[Digest::of(&json).hex().as_bytes(), &json].concat(),
+        )
     }
 
     /// The cache directory.
     pub fn folder(&self) -> &Path {
-        self.folder.get_or_init(|| self.configured.clone().unwrap_or_else(|| PathBuf::from("target/union/cache")))
+        self.folder.get_or_init(|| {
+            self.configured
+                .clone()
+                .unwrap_or_else(|| PathBuf::from("target/union/cache"))
+        })
     }
 
     /// Removes the least recently used blobs until the rest has at most `cap` bytes, and the temporary files of interrupted
@@ -237,7 +288,9 @@ impl Cache {
     /// # Errors
     /// `FileUnwritable`.
     pub fn sweep(&self, cap: u64) -> Result<u64> {
-        let Some(lock) = self.acquire_lock() else { return Ok(0) };
+        let Some(lock) = self.acquire_lock() else {
+            return Ok(0);
+        };
         if lock.try_lock().is_err() {
             let _ = lock.try_lock_shared();
             return Ok(0);
@@ -266,8 +319,14 @@ impl Cache {
             size -= blob.size;
             freed += remove(blob)?;
         }
-        for kind in std::fs::read_dir(self.folder().join("notes")).into_iter().flatten().flatten() {
-            for note in entries(&kind.path()).filter(|note| note.is_draft || note.used.elapsed().is_ok_and(|age| age > OLD_NOTE)) {
+        for kind in std::fs::read_dir(self.folder().join("notes"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            for note in entries(&kind.path())
+                .filter(|note| note.is_draft || note.used.elapsed().is_ok_and(|age| age > OLD_NOTE))
+            {
                 freed += remove(&note)?;
             }
         }
@@ -278,7 +337,12 @@ impl Cache {
     fn acquire_lock(&self) -> Option<&File> {
         let open_locked = || {
             std::fs::create_dir_all(self.folder()).ok()?;
-            let file = File::options().create(true).truncate(false).write(true).open(self.folder().join("used.lock")).ok()?;
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(self.folder().join("used.lock"))
+                .ok()?;
             file.lock_shared().ok()?;
             Some(file)
         };
@@ -301,17 +365,20 @@ struct CacheEntry {
 }
 
 fn entries(directory: &Path) -> impl Iterator<Item = CacheEntry> + use<> {
-    std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| {
-        let entry = entry.ok()?;
-        let data = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        Some(CacheEntry {
-            path: entry.path(),
-            size: data.len(),
-            used: data.modified().ok()?,
-            is_draft: entry.file_name().as_encoded_bytes().starts_with(b".union-"),
-            is_linked: links(&data) > 1,
+    std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let data = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some(CacheEntry {
+                path: entry.path(),
+                size: data.len(),
+                used: data.modified().ok()?,
+                is_draft: entry.file_name().as_encoded_bytes().starts_with(b".union-"),
+                is_linked: links(&data) > 1,
+            })
         })
-    })
 }
 
 fn remove(entry: &CacheEntry) -> Result<u64> {
@@ -357,7 +424,12 @@ mod tests {
         let digest = Digest::of(&bytes);
         let path = cache.keep(draft, &digest).unwrap();
         let used = SystemTime::now() - Duration::from_secs(hours * 3600);
-        File::options().write(true).open(path).unwrap().set_modified(used).unwrap();
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(used)
+            .unwrap();
         digest
     }
 
@@ -371,18 +443,33 @@ mod tests {
         let file = directory.path().join("file");
         let otherwise = directory.path().join("target/union/cache");
         std::fs::write(&file, "").unwrap();
-        for (usual, word) in [(None, "HOME"), (Some(file.join("cargo-union")), "cannot be written")] {
+        for (usual, word) in [
+            (None, "HOME"),
+            (Some(file.join("cargo-union")), "cannot be written"),
+        ] {
             let cache = Cache::usual(usual);
             let message = cache.settle(&otherwise).unwrap();
-            assert!(message.contains(word) && message.contains("target/union/cache"), "{message}");
-            assert_eq!((cache.folder(), cache.clone().settle(&otherwise)), (&*otherwise, None));
+            assert!(
+                message.contains(word) && message.contains("target/union/cache"),
+                "{message}"
+            );
+            assert_eq!(
+                (cache.folder(), cache.clone().settle(&otherwise)),
+                (&*otherwise, None)
+            );
             let digest = put(&cache, "blob", 0);
             assert!(cache.blob(&digest).unwrap().starts_with(&otherwise));
         }
         let good = Cache::usual(Some(directory.path().join("good")));
-        assert_eq!((good.settle(&otherwise), good.folder()), (None, &*directory.path().join("good")));
+        assert_eq!(
+            (good.settle(&otherwise), good.folder()),
+            (None, &*directory.path().join("good"))
+        );
         let named = Cache::new(file.join("cargo-union"));
-        assert_eq!((named.settle(&otherwise), named.draft().is_err()), (None, true));
+        assert_eq!(
+            (named.settle(&otherwise), named.draft().is_err()),
+            (None, true)
+        );
     }
 
     #[test]
@@ -439,7 +526,10 @@ mod tests {
         let digest = put(&Cache::new(directory.path()), "blob", 0);
         let path = Cache::new(directory.path()).blob_path(&digest);
         for _ in 0..2 {
-            assert_eq!(Cache::new(directory.path()).verified_blob(&digest).as_ref(), Some(&path));
+            assert_eq!(
+                Cache::new(directory.path()).verified_blob(&digest).as_ref(),
+                Some(&path)
+            );
         }
         for bytes in [&b"blo"[..], b"", b"BLOB      ", b"blob       and more"] {
             std::fs::write(&path, bytes).unwrap();
@@ -447,7 +537,11 @@ mod tests {
             assert_eq!(cache.verified_blob(&digest), None);
             assert!(!path.exists());
             put(&cache, "blob", 0);
-            assert_eq!(cache.verified_blob(&digest).as_ref(), Some(&path), "the blob was added again");
+            assert_eq!(
+                cache.verified_blob(&digest).as_ref(),
+                Some(&path),
+                "the blob was added again"
+            );
         }
     }
 
@@ -458,7 +552,13 @@ mod tests {
         cache.put_note("layers", "one", &1234).unwrap();
         let path = directory.path().join("notes/layers/one");
         let valid = std::fs::read(&path).unwrap();
-        for damaged in [&valid[..valid.len() - 1], &valid[..10], b"", b"1234", &[&valid[..valid.len() - 1], b"5"].concat()] {
+        for damaged in [
+            &valid[..valid.len() - 1],
+            &valid[..10],
+            b"",
+            b"1234",
+            &[&valid[..valid.len() - 1], b"5"].concat(),
+        ] {
             std::fs::write(&path, damaged).unwrap();
             assert_eq!(cache.note::<u32>("layers", "one"), None);
         }
@@ -472,9 +572,18 @@ mod tests {
         let cache = Cache::new(directory.path());
         cache.put_note("layers", "new", &1).unwrap();
         cache.put_note("layers", "old", &2).unwrap();
-        let old = File::options().write(true).open(directory.path().join("notes/layers/old")).unwrap();
+        let old = File::options()
+            .write(true)
+            .open(directory.path().join("notes/layers/old"))
+            .unwrap();
         old.set_modified(SystemTime::now() - OLD_NOTE * 2).unwrap();
         cache.sweep(DEFAULT_CAP).unwrap();
-        assert_eq!((cache.note::<u32>("layers", "new"), cache.note::<u32>("layers", "old")), (Some(1), None));
+        assert_eq!(
+            (
+                cache.note::<u32>("layers", "new"),
+                cache.note::<u32>("layers", "old")
+            ),
+            (Some(1), None)
+        );
     }
 }

@@ -15,7 +15,11 @@ pub(crate) enum CopyError {
 }
 
 /// Copies everything. `inspect` sees each chunk before it is written.
-pub(crate) fn copy(from: &mut impl Read, to: &mut impl Write, mut inspect: impl FnMut(&[u8])) -> Result<(), CopyError> {
+pub(crate) fn copy(
+    from: &mut impl Read,
+    to: &mut impl Write,
+    mut inspect: impl FnMut(&[u8]),
+) -> Result<(), CopyError> {
     let mut buffer = vec![0; CHUNK];
     loop {
         match from.read(&mut buffer).map_err(CopyError::Read)? {
@@ -55,14 +59,23 @@ mod tests {
 
     #[test]
     fn copy_error_names_the_side_that_failed() {
-        assert!(matches!(copy(&mut Broken, &mut Vec::new(), |_| ()), Err(CopyError::Read(_))));
-        assert!(matches!(copy(&mut &b"a"[..], &mut Broken, |_| ()), Err(CopyError::Write(_))));
+        assert!(matches!(
+            copy(&mut Broken, &mut Vec::new(), |_| ()),
+            Err(CopyError::Read(_))
+        ));
+        assert!(matches!(
+            copy(&mut &b"a"[..], &mut Broken, |_| ()),
+            Err(CopyError::Write(_))
+        ));
     }
 
     #[test]
     fn copy_shows_every_byte_to_inspect() {
         let (content, mut seen, mut copied) = (vec![7; CHUNK + 1], Vec::new(), Vec::new());
-        copy(&mut content.as_slice(), &mut copied, |chunk| seen.extend_from_slice(chunk)).unwrap();
+        copy(&mut content.as_slice(), &mut copied, |chunk| {
+            seen.extend_from_slice(chunk)
+        })
+        .unwrap();
         assert!(seen == content && copied == content);
     }
 }

@@ -60,7 +60,9 @@ macro_rules! digest {
 
             fn from_str(text: &str) -> Result<Self, InvalidDigest> {
                 let bytes = text.strip_prefix("sha256:").and_then(parse_hex);
-                bytes.map(Self).ok_or_else(|| InvalidDigest(text.to_owned()))
+                bytes
+                    .map(Self)
+                    .ok_or_else(|| InvalidDigest(text.to_owned()))
             }
         }
 
@@ -72,7 +74,9 @@ macro_rules! digest {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
             }
         }
     };
@@ -83,7 +87,11 @@ digest!(DiffId);
 
 fn parse_hex(text: &str) -> Option<[u8; 32]> {
     let digits = text.as_bytes();
-    if digits.len() != 64 || digits.iter().any(|digit| !matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+    if digits.len() != 64
+        || digits
+            .iter()
+            .any(|digit| !matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return None;
     }
     let mut bytes = [0; 32];
@@ -100,14 +108,22 @@ mod tests {
     #[test]
     fn digest_is_parsed_from_its_text() {
         let digest = Digest::of("hello");
-        assert_eq!(digest.to_string(), "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+        assert_eq!(
+            digest.to_string(),
+            "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+        );
         assert_eq!(digest.to_string().parse::<Digest>().ok(), Some(digest));
     }
 
     #[test]
     fn other_algorithms_lengths_and_upper_case_are_rejected() {
         let hex = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-        for text in [format!("sha512:{hex}"), hex.to_owned(), format!("sha256:{}", &hex[1..]), format!("sha256:{}", hex.to_uppercase())] {
+        for text in [
+            format!("sha512:{hex}"),
+            hex.to_owned(),
+            format!("sha256:{}", &hex[1..]),
+            format!("sha256:{}", hex.to_uppercase()),
+        ] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

@@ -23,7 +23,12 @@ struct ErrorParts {
 impl Error {
     /// An error with what was attempted on what: `could not push layer sha256:… to ghcr.io/acme/app`.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self(Box::new(ErrorParts { code, message: message.into(), cause: None, help: None }))
+        Self(Box::new(ErrorParts {
+            code,
+            message: message.into(),
+            cause: None,
+            help: None,
+        }))
     }
 
     /// Sets the cause.

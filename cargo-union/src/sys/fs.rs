@@ -34,7 +34,14 @@ pub fn read_if_exists(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         // A path below a file does not exist either, as with `HOME=/dev/null`.
-        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
         Err(cause) => Err(unreadable(path, cause)),
     }
 }
@@ -60,7 +67,12 @@ pub fn measure(path: &Path) -> Result<FileDigest> {
         let mut buffer = vec![0; 1 << 16];
         loop {
             match file.read(&mut buffer)? {
-                0 => return Ok(FileDigest { size, hash: hash.finalize().into() }),
+                0 => {
+                    return Ok(FileDigest {
+                        size,
+                        hash: hash.finalize().into(),
+                    });
+                }
                 count => {
                     hash.update(&buffer[..count]);
                     size += count as u64;
@@ -85,7 +97,8 @@ pub fn create_folder(path: &Path) -> Result<()> {
 /// `FileUnwritable`, `DiskFull`; the old file is then untouched.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::beside(path)?;
-    file.write_all(bytes).map_err(|cause| unwritable(path, cause))?;
+    file.write_all(bytes)
+        .map_err(|cause| unwritable(path, cause))?;
     file.keep(path)
 }
 
@@ -95,9 +108,13 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// `FileUnwritable`, `DiskFull`; the old file is then untouched.
 pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::beside(path)?;
-    file.write_all(bytes).map_err(|cause| unwritable(path, cause))?;
+    file.write_all(bytes)
+        .map_err(|cause| unwritable(path, cause))?;
     // A temporary file is created with mode 0600.
-    file.file.persist(path).map(drop).map_err(|failed| unwritable(path, failed.error))
+    file.file
+        .persist(path)
+        .map(drop)
+        .map_err(|failed| unwritable(path, failed.error))
 }
 
 /// Removes a file if it exists. Returns whether it existed.
@@ -128,7 +145,10 @@ pub fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
 ///
 /// # Errors
 /// When the stream cannot be read or the disk is full.
-pub fn spool_to_tempfile(mut stream: impl io::Read, directory: &Path) -> io::Result<impl io::Read + io::Seek> {
+pub fn spool_to_tempfile(
+    mut stream: impl io::Read,
+    directory: &Path,
+) -> io::Result<impl io::Read + io::Seek> {
     const IN_MEMORY: usize = 4 << 20;
     let mut spooled = tempfile::spooled_tempfile_in(IN_MEMORY, directory);
     io::copy(&mut stream, &mut spooled)?;
@@ -147,9 +167,15 @@ impl AtomicFile {
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn beside(path: &Path) -> Result<Self> {
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = path
+            .parent()
+            .filter(|directory| !directory.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         create_folder(directory)?;
-        let file = tempfile::Builder::new().prefix(".union-").tempfile_in(directory).map_err(|cause| unwritable(directory, cause))?;
+        let file = tempfile::Builder::new()
+            .prefix(".union-")
+            .tempfile_in(directory)
+            .map_err(|cause| unwritable(directory, cause))?;
         Ok(Self { file })
     }
 
@@ -172,9 +198,15 @@ impl AtomicFile {
         {
             use std::os::unix::fs::PermissionsExt as _;
             let permissions = fs::Permissions::from_mode(0o644);
-            self.file.as_file().set_permissions(permissions).map_err(|cause| unwritable(path, cause))?;
+            self.file
+                .as_file()
+                .set_permissions(permissions)
+                .map_err(|cause| unwritable(path, cause))?;
         }
-        self.file.persist(path).map(drop).map_err(|failed| unwritable(path, failed.error))
+        self.file
+            .persist(path)
+            .map(drop)
+            .map_err(|failed| unwritable(path, failed.error))
     }
 }
 
@@ -202,7 +234,10 @@ impl AtomicDir {
     pub fn beside(path: &Path) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("."));
         create_folder(directory)?;
-        let directory = tempfile::Builder::new().prefix(".union-").tempdir_in(directory).map_err(|cause| unwritable(directory, cause))?;
+        let directory = tempfile::Builder::new()
+            .prefix(".union-")
+            .tempdir_in(directory)
+            .map_err(|cause| unwritable(directory, cause))?;
         Ok(Self { directory })
     }
 
@@ -217,17 +252,23 @@ impl AtomicDir {
     /// `FileUnwritable`.
     pub fn keep(self, path: &Path) -> Result<()> {
         match fs::remove_dir_all(path) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(unwritable(path, cause)),
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(unwritable(path, cause));
+            }
             _ => {}
         }
-        let is_empty = fs::read_dir(self.path()).map_err(|cause| unreadable(self.path(), cause))?.next().is_none();
+        let is_empty = fs::read_dir(self.path())
+            .map_err(|cause| unreadable(self.path(), cause))?
+            .next()
+            .is_none();
         if is_empty {
             return Ok(());
         }
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755)).map_err(|cause| unwritable(path, cause))?;
+            fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755))
+                .map_err(|cause| unwritable(path, cause))?;
         }
         fs::rename(self.path(), path).map_err(|cause| unwritable(path, cause))?;
         // It has been moved, so there is nothing to remove.
@@ -238,18 +279,29 @@ impl AtomicDir {
 
 /// The error for a file that cannot be read: `FileUnreadable`.
 pub fn unreadable(path: &Path, cause: io::Error) -> Error {
-    Error::new(Code::FileUnreadable, format!("could not read `{}`", path.display())).because(cause)
+    Error::new(
+        Code::FileUnreadable,
+        format!("could not read `{}`", path.display()),
+    )
+    .because(cause)
 }
 
 /// The error for a file or directory that cannot be written: `DiskFull` or `FileUnwritable`.
 pub fn unwritable(path: &Path, cause: io::Error) -> Error {
-    let code = if is_full(&cause) { Code::DiskFull } else { Code::FileUnwritable };
+    let code = if is_full(&cause) {
+        Code::DiskFull
+    } else {
+        Code::FileUnwritable
+    };
     Error::new(code, format!("could not write `{}`", path.display())).because(cause)
 }
 
 /// Whether the disk is full or the user's quota is exceeded.
 pub fn is_full(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        cause.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// An exclusive lock on a file, released when it is dropped or the process ends.
@@ -297,12 +349,18 @@ impl FileLock {
 /// Whether a file system does not support locks, as some network and FUSE file systems, and NFS without a lock server.
 fn is_lock_unsupported(cause: &io::Error) -> bool {
     let unsupported = [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK];
-    cause.kind() == io::ErrorKind::Unsupported || Errno::from_io_error(cause).is_some_and(|errno| unsupported.contains(&errno))
+    cause.kind() == io::ErrorKind::Unsupported
+        || Errno::from_io_error(cause).is_some_and(|errno| unsupported.contains(&errno))
 }
 
 fn open_lock(path: &Path) -> Result<File> {
     create_folder(path.parent().unwrap_or(Path::new(".")))?;
-    File::options().create(true).truncate(false).write(true).open(path).map_err(|cause| unwritable(path, cause))
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|cause| unwritable(path, cause))
 }
 
 /// Makes a path absolute and removes `.` and `..` without following symbolic links. A relative path is resolved from
@@ -340,7 +398,9 @@ mod tests {
         let path = directory.path().join("sub/lock");
         let held = FileLock::exclusive(&path, || panic!("the lock is free")).unwrap();
         let (sender, waiting) = std::sync::mpsc::channel();
-        let other = std::thread::spawn(move || FileLock::exclusive(&path, || sender.send(()).unwrap()).unwrap());
+        let other = std::thread::spawn(move || {
+            FileLock::exclusive(&path, || sender.send(()).unwrap()).unwrap()
+        });
         waiting.recv().unwrap();
         drop(held);
         other.join().unwrap();

@@ -36,7 +36,13 @@ impl Log {
             fs::create_folder(directory)?;
         }
         let file = File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
-        Ok(Self { path, state: Mutex::new(LogState { file, last: VecDeque::new() }) })
+        Ok(Self {
+            path,
+            state: Mutex::new(LogState {
+                file,
+                last: VecDeque::new(),
+            }),
+        })
     }
 
     /// The path of the log file.

@@ -14,7 +14,9 @@ use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll};
 
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf,
+};
 use tokio::process::Child;
 use union_build::diag::Code;
 
@@ -58,7 +60,9 @@ impl Environment {
 
     /// All variables whose name and value are UTF-8, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+        self.0
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
     }
 
     /// Finds a program: on the PATH, or as a path when the name has a slash.
@@ -67,7 +71,9 @@ impl Environment {
             return name.is_file().then(|| name.to_owned());
         }
         let path = self.0.get(OsStr::new("PATH"))?;
-        std::env::split_paths(path).map(|directory| directory.join(name)).find(|file| file.is_file())
+        std::env::split_paths(path)
+            .map(|directory| directory.join(name))
+            .find(|file| file.is_file())
     }
 }
 
@@ -95,8 +101,16 @@ impl ProcessCommand {
     /// A program with a working directory and an environment.
     pub fn new(program: impl AsRef<OsStr>, directory: &Path, environment: &Environment) -> Self {
         let mut inner = tokio::process::Command::new(program.as_ref());
-        inner.current_dir(directory).env_clear().envs(&environment.0).stdin(Stdio::null());
-        Self { program: program.as_ref().to_owned(), inner, input: Vec::new() }
+        inner
+            .current_dir(directory)
+            .env_clear()
+            .envs(&environment.0)
+            .stdin(Stdio::null());
+        Self {
+            program: program.as_ref().to_owned(),
+            inner,
+            input: Vec::new(),
+        }
     }
 
     /// Adds an argument.
@@ -123,8 +137,15 @@ impl ProcessCommand {
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub fn leave(mut self) -> Result<()> {
-        let spawned = self.inner.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn();
-        spawned.map(drop).map_err(|cause| missing(&self.program, cause))
+        let spawned = self
+            .inner
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
+        spawned
+            .map(drop)
+            .map_err(|cause| missing(&self.program, cause))
     }
 
     /// Runs it and captures its output.
@@ -132,17 +153,29 @@ impl ProcessCommand {
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub async fn output(mut self) -> Result<ProcessOutput> {
-        let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let spawned = self
+            .inner
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let group = ProcessGroup::of(&child);
         if let Some(mut stdin) = child.stdin.take() {
             // A program may exit without reading all of its input; the exit code decides whether it failed.
             let _ = stdin.write_all(&self.input).await;
         }
-        let output = child.wait_with_output().await.map_err(|cause| missing(&self.program, cause))?;
+        let output = child
+            .wait_with_output()
+            .await
+            .map_err(|cause| missing(&self.program, cause))?;
         group.disarm();
-        let failure = (!output.status.success()).then(|| ProcessFailure::new(&self.program, output.status, &output.stderr));
-        Ok(ProcessOutput { stdout: output.stdout, stderr: output.stderr, failure })
+        let failure = (!output.status.success())
+            .then(|| ProcessFailure::new(&self.program, output.status, &output.stderr));
+        Ok(ProcessOutput {
+            stdout: output.stdout,
+            stderr: output.stderr,
+            failure,
+        })
     }
 
     /// Runs it, passes each line of its stdout to `line`, and inherits stderr.
@@ -150,7 +183,11 @@ impl ProcessCommand {
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub async fn lines(mut self, mut line: impl FnMut(&str)) -> Result<Result<(), ProcessFailure>> {
-        let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let spawned = self
+            .inner
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let group = ProcessGroup::of(&child);
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
@@ -158,9 +195,16 @@ impl ProcessCommand {
         while let Ok(Some(text)) = stdout.next_line().await {
             line(&text);
         }
-        let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
+        let status = child
+            .wait()
+            .await
+            .map_err(|cause| missing(&self.program, cause))?;
         group.disarm();
-        Ok(if status.success() { Ok(()) } else { Err(ProcessFailure::new(&self.program, status, b"")) })
+        Ok(if status.success() {
+            Ok(())
+        } else {
+            Err(ProcessFailure::new(&self.program, status, b""))
+        })
     }
 
     /// Starts it as a connection: writes go to its stdin, reads come from its stdout, and stderr is inherited.
@@ -168,12 +212,22 @@ impl ProcessCommand {
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub fn connect(mut self) -> Result<ChildStream> {
-        let spawned = self.inner.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let spawned = self
+            .inner
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let group = ProcessGroup::of(&child);
         let input = child.stdin.take().expect("stdin is piped");
         let output = child.stdout.take().expect("stdout is piped");
-        Ok(ChildStream { input, output, _child: child, _group: group })
+        Ok(ChildStream {
+            input,
+            output,
+            _child: child,
+            _group: group,
+        })
     }
 }
 
@@ -186,13 +240,21 @@ pub struct ChildStream {
 }
 
 impl AsyncRead for ChildStream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.output).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for ChildStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.input).poll_write(context, bytes)
     }
 
@@ -230,7 +292,9 @@ impl Drop for ProcessGroup {
             members.extend(children(*member));
             next += 1;
         }
-        members.into_iter().for_each(|member| signal_to(member, Signal::KILL));
+        members
+            .into_iter()
+            .for_each(|member| signal_to(member, Signal::KILL));
     }
 }
 
@@ -242,9 +306,18 @@ fn signal_to(process: u32, signal: Signal) {
 
 /// The children of a process, from Linux's /proc; empty on other systems.
 fn children(process: u32) -> Vec<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<u32>>()
+        })
+        .collect()
 }
 
 /// The output of a program that has exited.
@@ -284,7 +357,12 @@ impl ProcessFailure {
 
     /// A program that has exited in a container, with an exit code.
     pub fn ended(program: &str, code: i64) -> Self {
-        Self { program: program.to_owned(), code: i32::try_from(code).ok(), signal: None, stderr: String::new() }
+        Self {
+            program: program.to_owned(),
+            code: i32::try_from(code).ok(),
+            signal: None,
+            stderr: String::new(),
+        }
     }
 
     fn new(program: &OsStr, status: ExitStatus, stderr: &[u8]) -> Self {
@@ -292,7 +370,12 @@ impl ProcessFailure {
         let text = String::from_utf8_lossy(stderr);
         let lines: Vec<&str> = text.trim_end().lines().collect();
         let stderr = lines[lines.len().saturating_sub(Self::STDERR_LINES)..].join("\n");
-        Self { program: program.to_string_lossy().into_owned(), code: status.code(), signal: signal(status), stderr }
+        Self {
+            program: program.to_string_lossy().into_owned(),
+            code: status.code(),
+            signal: signal(status),
+            stderr,
+        }
     }
 }
 
@@ -303,7 +386,11 @@ impl fmt::Display for ProcessFailure {
             (None, Some(signal)) => write!(f, "`{}` was ended by signal {signal}", self.program)?,
             (None, None) => write!(f, "`{}` failed", self.program)?,
         }
-        if self.stderr.is_empty() { Ok(()) } else { write!(f, ":\n{}", self.stderr) }
+        if self.stderr.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ":\n{}", self.stderr)
+        }
     }
 }
 
@@ -330,7 +417,11 @@ pub fn user_id() -> u32 {
 }
 
 fn missing(program: &OsStr, cause: io::Error) -> Error {
-    Error::new(Code::ToolMissing, format!("could not run `{}`", program.to_string_lossy())).because(cause)
+    Error::new(
+        Code::ToolMissing,
+        format!("could not run `{}`", program.to_string_lossy()),
+    )
+    .because(cause)
 }
 
 #[cfg(test)]
@@ -339,31 +430,58 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> ProcessCommand {
-        let mut command = ProcessCommand::new("/bin/sh", Path::new("/"), &Environment::of_process());
+        let mut command =
+            ProcessCommand::new("/bin/sh", Path::new("/"), &Environment::of_process());
         command.args(["-c", script]);
         command
     }
 
     #[tokio::test]
     async fn missing_program_is_named_in_the_error() {
-        let command = ProcessCommand::new("no-such-program", Path::new("/"), &Environment::of_process());
+        let command = ProcessCommand::new(
+            "no-such-program",
+            Path::new("/"),
+            &Environment::of_process(),
+        );
         let error = command.output().await.unwrap_err();
-        assert_eq!((error.code(), error.to_string().as_str()), (Code::ToolMissing, "could not run `no-such-program`"));
+        assert_eq!(
+            (error.code(), error.to_string().as_str()),
+            (Code::ToolMissing, "could not run `no-such-program`")
+        );
     }
 
     #[tokio::test]
     async fn failure_has_exit_code_and_last_lines_of_stderr() {
-        let failed = shell("seq 30 >&2; exit 7").output().await.unwrap().success().unwrap_err();
+        let failed = shell("seq 30 >&2; exit 7")
+            .output()
+            .await
+            .unwrap()
+            .success()
+            .unwrap_err();
         assert_eq!(failed.code, Some(7));
-        assert!(failed.stderr.starts_with("11\n") && failed.stderr.ends_with("\n30"), "{}", failed.stderr);
-        assert!(failed.to_string().starts_with("`/bin/sh` ended with exit code 7:\n"));
+        assert!(
+            failed.stderr.starts_with("11\n") && failed.stderr.ends_with("\n30"),
+            "{}",
+            failed.stderr
+        );
+        assert!(
+            failed
+                .to_string()
+                .starts_with("`/bin/sh` ended with exit code 7:\n")
+        );
     }
 
     #[tokio::test]
     async fn lines_are_passed_on_before_the_status() {
         let mut seen = Vec::new();
-        let result = shell("echo a; echo b; kill -TERM $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
-        assert_eq!((seen, result.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(15)));
+        let result = shell("echo a; echo b; kill -TERM $$")
+            .lines(|line| seen.push(line.to_owned()))
+            .await
+            .unwrap();
+        assert_eq!(
+            (seen, result.unwrap_err().signal),
+            (vec!["a".to_owned(), "b".to_owned()], Some(15))
+        );
     }
 
     #[tokio::test]
@@ -373,14 +491,25 @@ mod tests {
         assert_eq!(command.output().await.unwrap().success().unwrap(), b"a\nb");
         let mut without_reading = shell("exit 3");
         without_reading.input(vec![0; 1 << 20]);
-        assert_eq!(without_reading.output().await.unwrap().success().unwrap_err().code, Some(3));
+        assert_eq!(
+            without_reading
+                .output()
+                .await
+                .unwrap()
+                .success()
+                .unwrap_err()
+                .code,
+            Some(3)
+        );
     }
 
     #[tokio::test]
     async fn detached_program_keeps_running() {
         let directory = tempfile::tempdir().unwrap();
         let done = directory.path().join("done");
-        shell(&format!("sleep 0.05; touch {}", done.display())).leave().unwrap();
+        shell(&format!("sleep 0.05; touch {}", done.display()))
+            .leave()
+            .unwrap();
         while !done.exists() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -390,7 +519,10 @@ mod tests {
     #[tokio::test]
     async fn child_gets_only_the_given_environment() {
         let environment: Environment = [("ONLY".into(), "this".into())].into_iter().collect();
-        let output = ProcessCommand::new("/usr/bin/env", Path::new("/"), &environment).output().await.unwrap();
+        let output = ProcessCommand::new("/usr/bin/env", Path::new("/"), &environment)
+            .output()
+            .await
+            .unwrap();
         assert_eq!(output.success().unwrap(), b"ONLY=this\n");
         assert_eq!(format!("{environment:?}"), "{\"ONLY\"}");
     }
@@ -401,7 +533,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let pids = directory.path().join("pids");
         let survived = directory.path().join("survived");
-        let script = format!("(sleep 30; touch {1}) & echo $$ $! > {0}.part; mv {0}.part {0}; wait", pids.display(), survived.display());
+        let script = format!(
+            "(sleep 30; touch {1}) & echo $$ $! > {0}.part; mv {0}.part {0}; wait",
+            pids.display(),
+            survived.display()
+        );
         let task = tokio::spawn(shell(&script).output());
         while !pids.exists() {
             tokio::task::yield_now().await;
@@ -409,7 +545,10 @@ mod tests {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
         for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
-            let has_exited = || std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
+            let has_exited = || {
+                std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                    .map_or(true, |stat| stat.contains(") Z "))
+            };
             while !has_exited() {
                 tokio::task::yield_now().await;
             }

@@ -10,8 +10,13 @@ use super::error::{Error, Result};
 /// `ToolMissing` when the generator is not available.
 pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    let unavailable =
-        |cause: getrandom::Error| Error::new(Code::ToolMissing, "could not read random numbers from the system").because(cause);
+    let unavailable = |cause: getrandom::Error| {
+        Error::new(
+            Code::ToolMissing,
+            "could not read random numbers from the system",
+        )
+        .because(cause)
+    };
     getrandom::fill(&mut bytes).map_err(unavailable)?;
     Ok(bytes)
 }
@@ -25,7 +30,14 @@ pub fn uuid() -> Result<String> {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+    Ok([
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-"))
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ const INTERRUPTED: u8 = 3;
 
 /// Waits for SIGINT or SIGTERM.
 pub async fn interrupted() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
     tokio::select! {
         Ok(()) = tokio::signal::ctrl_c() => {}
         Some(()) = terminate.recv() => {}
@@ -63,9 +65,21 @@ mod tests {
     #[test]
     fn exits_are_classified_by_code_and_signal() {
         assert_eq!(classify_exit(None, Some(2)), INTERRUPTED);
-        assert_eq!([classify_exit(None, Some(15)), classify_exit(Some(130), None), classify_exit(Some(143), None)], [TERMINATED; 3]);
         assert_eq!(
-            [classify_exit(Some(1), None), classify_exit(Some(101), None), classify_exit(None, Some(9)), classify_exit(None, None)],
+            [
+                classify_exit(None, Some(15)),
+                classify_exit(Some(130), None),
+                classify_exit(Some(143), None)
+            ],
+            [TERMINATED; 3]
+        );
+        assert_eq!(
+            [
+                classify_exit(Some(1), None),
+                classify_exit(Some(101), None),
+                classify_exit(None, Some(9)),
+                classify_exit(None, None)
+            ],
             [FAILED; 4]
         );
     }

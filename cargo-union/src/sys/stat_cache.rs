@@ -63,13 +63,21 @@ struct Stat {
 impl StatCache {
     /// A cache with its files in a directory, which is created on the first [`save`](Self::save).
     pub fn new(directory: PathBuf) -> Self {
-        Self { root: directory, uses_stored_entries: true, now: SystemTime::now, directories: Mutex::default() }
+        Self {
+            root: directory,
+            uses_stored_entries: true,
+            now: SystemTime::now,
+            directories: Mutex::default(),
+        }
     }
 
     /// Ignores the entries of earlier processes.
     #[must_use]
     pub fn without_stored_entries(self) -> Self {
-        Self { uses_stored_entries: false, ..self }
+        Self {
+            uses_stored_entries: false,
+            ..self
+        }
     }
 
     /// Size and hash of a file's content. The file is read only when it may have changed.
@@ -77,16 +85,31 @@ impl StatCache {
     /// # Errors
     /// `FileUnreadable`.
     pub fn measure(&self, path: &Path) -> Result<FileDigest> {
-        let read_stat = || std::fs::metadata(path).map(|data| Stat::of(&data)).map_err(|cause| fs::unreadable(path, cause));
-        let Some(stat) = read_stat()?.filter(|stat| stat.size >= MIN_SIZE) else { return fs::measure(path) };
+        let read_stat = || {
+            std::fs::metadata(path)
+                .map(|data| Stat::of(&data))
+                .map_err(|cause| fs::unreadable(path, cause))
+        };
+        let Some(stat) = read_stat()?.filter(|stat| stat.size >= MIN_SIZE) else {
+            return fs::measure(path);
+        };
         let (directory, name) = split_path(path);
         if let Some(hash) = self.directory(&directory).find(&name, &stat) {
-            return Ok(FileDigest { size: stat.size, hash });
+            return Ok(FileDigest {
+                size: stat.size,
+                hash,
+            });
         }
         let started = (self.now)();
         let measured = fs::measure(path)?;
         if stat.is_settled(started) && read_stat()? == Some(stat) && measured.size == stat.size {
-            self.directory(&directory).put(name, Entry { stat, hash: measured.hash });
+            self.directory(&directory).put(
+                name,
+                Entry {
+                    stat,
+                    hash: measured.hash,
+                },
+            );
         }
         Ok(measured)
     }
@@ -96,10 +119,19 @@ impl StatCache {
         for (path, directory) in &mut *self.lock() {
             if std::mem::take(&mut directory.is_changed) {
                 // Another process may have written entries of other files meanwhile.
-                let others = self.load(path).into_iter().filter(|(name, _)| !directory.used.contains(name));
-                let used = directory.entries.iter().filter(|(name, _)| directory.used.contains(*name));
-                let merged: BTreeMap<String, Entry> =
-                    used.map(|(name, entry)| (name.clone(), entry.clone())).chain(others).take(MAX_ENTRIES).collect();
+                let others = self
+                    .load(path)
+                    .into_iter()
+                    .filter(|(name, _)| !directory.used.contains(name));
+                let used = directory
+                    .entries
+                    .iter()
+                    .filter(|(name, _)| directory.used.contains(*name));
+                let merged: BTreeMap<String, Entry> = used
+                    .map(|(name, entry)| (name.clone(), entry.clone()))
+                    .chain(others)
+                    .take(MAX_ENTRIES)
+                    .collect();
                 let bytes = serde_json::to_vec(&merged).unwrap_or_default();
                 let _ = fs::replace(&self.file(path), &bytes);
             }
@@ -107,24 +139,45 @@ impl StatCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Directory>> {
-        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+        self.directories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn directory(&self, path: &Path) -> LockedDirectory<'_> {
         let mut directories = self.lock();
         if !directories.contains_key(path) {
-            let entries = if self.uses_stored_entries { self.load(path) } else { BTreeMap::new() };
-            directories.insert(path.to_owned(), Directory { entries, ..Directory::default() });
+            let entries = if self.uses_stored_entries {
+                self.load(path)
+            } else {
+                BTreeMap::new()
+            };
+            directories.insert(
+                path.to_owned(),
+                Directory {
+                    entries,
+                    ..Directory::default()
+                },
+            );
         }
-        LockedDirectory { directories, path: path.to_owned() }
+        LockedDirectory {
+            directories,
+            path: path.to_owned(),
+        }
     }
 
     fn load(&self, directory: &Path) -> BTreeMap<String, Entry> {
-        std::fs::read(self.file(directory)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        std::fs::read(self.file(directory))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     fn file(&self, directory: &Path) -> PathBuf {
-        self.root.join(format!("{}.json", Digest::of(directory.as_os_str().as_encoded_bytes()).hex()))
+        self.root.join(format!(
+            "{}.json",
+            Digest::of(directory.as_os_str().as_encoded_bytes()).hex()
+        ))
     }
 }
 
@@ -139,7 +192,11 @@ impl LockedDirectory<'_> {
     fn find(&mut self, name: &str, stat: &Stat) -> Option<[u8; 32]> {
         let directory = self.directories.get_mut(&self.path)?;
         directory.used.insert(name.to_owned());
-        directory.entries.get(name).filter(|entry| entry.stat == *stat).map(|entry| entry.hash)
+        directory
+            .entries
+            .get(name)
+            .filter(|entry| entry.stat == *stat)
+            .map(|entry| entry.hash)
     }
 
     fn put(&mut self, name: String, entry: Entry) {
@@ -152,7 +209,11 @@ impl LockedDirectory<'_> {
 /// A file's directory and name. Names that are equal after a lossy conversion differ in their `stat` data.
 fn split_path(path: &Path) -> (PathBuf, String) {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     (path.parent().unwrap_or(Path::new("")).to_owned(), name)
 }
 
@@ -179,9 +240,22 @@ impl Stat {
     fn is_settled(&self, now: SystemTime) -> bool {
         // File systems with a resolution of seconds have times without nanoseconds; the coarsest has two seconds.
         let is_coarse = self.modified.1 == 0 && self.changed.1 == 0;
-        let tick = if is_coarse { Duration::from_secs(2) } else { Duration::from_millis(100) };
-        let Some(past) = now.duration_since(UNIX_EPOCH).ok().and_then(|now| now.checked_sub(tick)) else { return false };
-        let past = (i64::try_from(past.as_secs()).unwrap_or(0), i64::from(past.subsec_nanos()));
+        let tick = if is_coarse {
+            Duration::from_secs(2)
+        } else {
+            Duration::from_millis(100)
+        };
+        let Some(past) = now
+            .duration_since(UNIX_EPOCH)
+            .ok()
+            .and_then(|now| now.checked_sub(tick))
+        else {
+            return false;
+        };
+        let past = (
+            i64::try_from(past.as_secs()).unwrap_or(0),
+            i64::from(past.subsec_nanos()),
+        );
         self.modified.max(self.changed) < past
     }
 }
@@ -199,7 +273,9 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            let scene = Self { directory: tempfile::tempdir().unwrap() };
+            let scene = Self {
+                directory: tempfile::tempdir().unwrap(),
+            };
             scene.write(b'a');
             scene
         }
@@ -210,7 +286,11 @@ mod tests {
 
         /// Other bytes of the same size, at another tick of the file system's clock.
         fn write(&self, byte: u8) {
-            let stat = || std::fs::metadata(self.path()).ok().and_then(|data| Stat::of(&data));
+            let stat = || {
+                std::fs::metadata(self.path())
+                    .ok()
+                    .and_then(|data| Stat::of(&data))
+            };
             let before = stat();
             while stat() == before {
                 std::fs::write(self.path(), vec![byte; 1 << 16]).unwrap();
@@ -218,7 +298,10 @@ mod tests {
         }
 
         fn cache(&self) -> StatCache {
-            StatCache { now: in_a_minute, ..StatCache::new(self.directory.path().join("cache")) }
+            StatCache {
+                now: in_a_minute,
+                ..StatCache::new(self.directory.path().join("cache"))
+            }
         }
 
         /// Replaces the hash in the cache file, so that a cache hit can be recognized.
@@ -249,7 +332,13 @@ mod tests {
         let scene = Scene::new();
         assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
         scene.forge();
-        assert_eq!(measured(&scene), FileDigest { size: 1 << 16, hash: FORGED });
+        assert_eq!(
+            measured(&scene),
+            FileDigest {
+                size: 1 << 16,
+                hash: FORGED
+            }
+        );
     }
 
     #[test]
@@ -259,7 +348,12 @@ mod tests {
         measured(&scene);
         scene.forge();
         scene.write(b'b');
-        File::options().write(true).open(scene.path()).unwrap().set_modified(modified).unwrap();
+        File::options()
+            .write(true)
+            .open(scene.path())
+            .unwrap()
+            .set_modified(modified)
+            .unwrap();
         assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
     }
 
@@ -271,7 +365,12 @@ mod tests {
         scene.forge();
         let other = scene.directory.path().join("other");
         std::fs::write(&other, vec![b'c'; 1 << 16]).unwrap();
-        File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
+        File::options()
+            .write(true)
+            .open(&other)
+            .unwrap()
+            .set_modified(modified)
+            .unwrap();
         std::fs::rename(other, scene.path()).unwrap();
         assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
     }
@@ -281,16 +380,39 @@ mod tests {
         let scene = Scene::new();
         let stat = Stat::of(&std::fs::metadata(scene.path()).unwrap()).unwrap();
         let at = |stat: &Stat, millis: u64| {
-            let changed = Duration::new(stat.changed.0.try_into().unwrap(), stat.changed.1.try_into().unwrap());
+            let changed = Duration::new(
+                stat.changed.0.try_into().unwrap(),
+                stat.changed.1.try_into().unwrap(),
+            );
             stat.is_settled(UNIX_EPOCH + changed + Duration::from_millis(millis))
         };
-        let fine = Stat { modified: (stat.changed.0, 5), changed: (stat.changed.0, 5), ..stat };
-        assert_eq!([at(&fine, 0), at(&fine, 99), at(&fine, 101)], [false, false, true]);
-        let coarse = Stat { modified: (stat.changed.0, 0), changed: (stat.changed.0, 0), ..stat };
-        assert_eq!([at(&coarse, 1000), at(&coarse, 1999), at(&coarse, 2001)], [false, false, true]);
-        let in_the_future = Stat { modified: (stat.changed.0 + 86_400, 5), ..fine };
+        let fine = Stat {
+            modified: (stat.changed.0, 5),
+            changed: (stat.changed.0, 5),
+            ..stat
+        };
+        assert_eq!(
+            [at(&fine, 0), at(&fine, 99), at(&fine, 101)],
+            [false, false, true]
+        );
+        let coarse = Stat {
+            modified: (stat.changed.0, 0),
+            changed: (stat.changed.0, 0),
+            ..stat
+        };
+        assert_eq!(
+            [at(&coarse, 1000), at(&coarse, 1999), at(&coarse, 2001)],
+            [false, false, true]
+        );
+        let in_the_future = Stat {
+            modified: (stat.changed.0 + 86_400, 5),
+            ..fine
+        };
         assert!(!at(&in_the_future, 5000));
-        let cache = StatCache { now: || UNIX_EPOCH, ..scene.cache() };
+        let cache = StatCache {
+            now: || UNIX_EPOCH,
+            ..scene.cache()
+        };
         cache.measure(&scene.path()).unwrap();
         cache.save();
         assert!(!cache.file(scene.directory.path()).exists());
@@ -303,7 +425,11 @@ mod tests {
         let file = scene.cache().file(scene.directory.path());
         for damage in ["", "{", "[1, 2]", "{\"weights\": {\"stat\": 1}}"] {
             std::fs::write(&file, damage).unwrap();
-            assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap(), "{damage}");
+            assert_eq!(
+                measured(&scene),
+                fs::measure(&scene.path()).unwrap(),
+                "{damage}"
+            );
         }
         scene.forge();
         assert_eq!(measured(&scene).hash, FORGED);
@@ -315,7 +441,10 @@ mod tests {
         measured(&scene);
         scene.forge();
         let cache = scene.cache().without_stored_entries();
-        assert_eq!(cache.measure(&scene.path()).unwrap(), fs::measure(&scene.path()).unwrap());
+        assert_eq!(
+            cache.measure(&scene.path()).unwrap(),
+            fs::measure(&scene.path()).unwrap()
+        );
         cache.save();
         assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
     }

@@ -17,7 +17,10 @@ pub fn bytes(count: u64) -> String {
 
 /// Formats names in backticks: `` `a`, `b` and `c` ``; `none` when there are none.
 pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
-    let names: Vec<String> = names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    let names: Vec<String> = names
+        .into_iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
     match names.split_last() {
         None => "none".to_owned(),
         Some((last, [])) => last.clone(),
@@ -28,13 +31,24 @@ pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
 /// Formats a table, each column as wide as its widest cell.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let width = |text: &str| text.chars().count();
-    let column_width = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or_default().max(width(head[column]));
+    let column_width = |column: usize| {
+        rows.iter()
+            .map(|row| width(&row[column]))
+            .max()
+            .unwrap_or_default()
+            .max(width(head[column]))
+    };
     let widths: [usize; N] = std::array::from_fn(column_width);
     let line = |cells: [&str; N]| {
-        let padded = cells.iter().zip(widths).map(|(text, width)| format!("{text:width$}"));
+        let padded = cells
+            .iter()
+            .zip(widths)
+            .map(|(text, width)| format!("{text:width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
-    let rows = rows.iter().map(|row| line(std::array::from_fn(|column| row[column].as_str())));
+    let rows = rows
+        .iter()
+        .map(|row| line(std::array::from_fn(|column| row[column].as_str())));
     std::iter::once(line(head)).chain(rows).collect()
 }
 
@@ -44,8 +58,14 @@ mod tests {
 
     #[test]
     fn table_columns_are_aligned() {
-        let rows = [["é".to_owned(), "1".to_owned()], ["long name".to_owned(), String::new()]];
-        assert_eq!(table(["NAME", "N"], &rows), "NAME       N\né          1\nlong name\n");
+        let rows = [
+            ["é".to_owned(), "1".to_owned()],
+            ["long name".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(["NAME", "N"], &rows),
+            "NAME       N\né          1\nlong name\n"
+        );
     }
 
     #[test]

@@ -9,18 +9,30 @@ use crate::flyte;
 
 impl flyte::Reporter for Ui {
     fn retrying(&self, what: &str, why: &str, after: Duration) {
-        self.status("Retrying", format!("{what} in {:.1} s: {why}", after.as_secs_f64()));
+        self.status(
+            "Retrying",
+            format!("{what} in {:.1} s: {why}", after.as_secs_f64()),
+        );
     }
 
     fn visit(&self, visit: &flyte::LoginPrompt<'_>) {
-        let code = visit.code.map(|code| format!(" with the code {code}")).unwrap_or_default();
+        let code = visit
+            .code
+            .map(|code| format!(" with the code {code}"))
+            .unwrap_or_default();
         let about = match visit.opened {
-            true => format!("your browser; if it does not open, visit {}{code}", visit.address),
+            true => format!(
+                "your browser; if it does not open, visit {}{code}",
+                visit.address
+            ),
             false => format!("{} to log in{code}", visit.address),
         };
         // Printed even with `--quiet`, since the login requires the user's action.
         let verb = if visit.opened { "Opened" } else { "Visit" };
-        self.line(&format!("{} {about}", self.paint(style::GOOD, &format!("{verb:>12}"))));
+        self.line(&format!(
+            "{} {about}",
+            self.paint(style::GOOD, &format!("{verb:>12}"))
+        ));
     }
 
     fn kept(&self, place: &str) {

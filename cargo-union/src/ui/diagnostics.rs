@@ -13,7 +13,10 @@ pub(super) fn render(problem: &Diagnostic, color: bool) -> String {
         Severity::Warning => Level::WARNING,
     };
     let notes: Vec<String> = problem.labels.iter().filter_map(outside_of_files).collect();
-    let mut group = level.primary_title(&problem.message).id(problem.code.as_str()).elements(snippets(&problem.labels));
+    let mut group = level
+        .primary_title(&problem.message)
+        .id(problem.code.as_str())
+        .elements(snippets(&problem.labels));
     for note in &notes {
         group = group.element(Level::NOTE.message(note));
     }
@@ -25,21 +28,33 @@ pub(super) fn render(problem: &Diagnostic, color: bool) -> String {
                 let title = help.as_deref().unwrap_or("this would be valid");
                 let patch = Snippet::source(&file.text)
                     .path(display_path(&file.path))
-                    .patch(Patch::new(clamp_span(&file.text, span), &suggestion.replacement));
+                    .patch(Patch::new(
+                        clamp_span(&file.text, span),
+                        &suggestion.replacement,
+                    ));
                 report.push(Level::HELP.secondary_title(title).element(patch));
             }
         }
         (None, Some(help)) => report.push(group.element(Level::HELP.message(help))),
         (None, None) => report.push(group),
     }
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let text = renderer.render(&report).to_string();
     text + "\n"
 }
 
 /// Moves a span to character boundaries inside of the text, since a parser's span may be outside of it or in a character.
 fn clamp_span(text: &str, span: &Range<usize>) -> Range<usize> {
-    let boundary = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    let boundary = |at: usize| {
+        (0..=at.min(text.len()))
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or_default()
+    };
     let start = boundary(span.start);
     start..boundary(span.end).max(start)
 }
@@ -55,20 +70,35 @@ fn snippets(labels: &[Label]) -> Vec<Snippet<'_, annotate_snippets::Annotation<'
         }
     }
     let annotate = |(position, label): (usize, &'_ Label), span: &Range<usize>| {
-        let kind = if position == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let kind = if position == 0 {
+            AnnotationKind::Primary
+        } else {
+            AnnotationKind::Context
+        };
         (kind, span.clone(), label.text.clone())
     };
     files
         .into_iter()
         .map(|file| {
-            let annotations = labels.iter().enumerate().filter_map(|(position, label)| match &label.origin {
-                Origin::File(labelled, span) if labelled == file => {
-                    let (kind, span, text) = annotate((position, label), &clamp_span(&file.text, span));
-                    Some(if text.is_empty() { kind.span(span) } else { kind.span(span).label(text) })
-                }
-                _ => None,
-            });
-            Snippet::source(&file.text).path(display_path(&file.path)).annotations(annotations)
+            let annotations =
+                labels
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(position, label)| match &label.origin {
+                        Origin::File(labelled, span) if labelled == file => {
+                            let (kind, span, text) =
+                                annotate((position, label), &clamp_span(&file.text, span));
+                            Some(if text.is_empty() {
+                                kind.span(span)
+                            } else {
+                                kind.span(span).label(text)
+                            })
+                        }
+                        _ => None,
+                    });
+            Snippet::source(&file.text)
+                .path(display_path(&file.path))
+                .annotations(annotations)
         })
         .collect()
 }
@@ -77,7 +107,9 @@ fn snippets(labels: &[Label]) -> Vec<Snippet<'_, annotate_snippets::Annotation<'
 fn outside_of_files(label: &Label) -> Option<String> {
     match &label.origin {
         Origin::Flag(name) => Some(format!("the value comes from `{name}`")),
-        Origin::Env(name) => Some(format!("the value comes from the environment variable `{name}`")),
+        Origin::Env(name) => Some(format!(
+            "the value comes from the environment variable `{name}`"
+        )),
         Origin::File(..) | Origin::Default => None,
     }
 }
@@ -85,7 +117,9 @@ fn outside_of_files(label: &Label) -> Option<String> {
 /// A path relative to the current directory, if it is below it.
 fn display_path(path: &Path) -> String {
     let current = std::env::current_dir().ok();
-    let relative = current.as_deref().and_then(|current| path.strip_prefix(current).ok());
+    let relative = current
+        .as_deref()
+        .and_then(|current| path.strip_prefix(current).ok());
     relative.unwrap_or(path).display().to_string()
 }
 

@@ -50,7 +50,9 @@ pub struct Ui {
 
 impl std::fmt::Debug for Ui {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ui").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Ui")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +63,12 @@ impl Ui {
         let bars = ProgressBars::new(terminal);
         let suspended = Arc::<AtomicBool>::default();
         let spinners = Spinners::new(bars.multi_progress(), terminal, suspended.clone());
-        Self { options, bars, suspended, spinners }
+        Self {
+            options,
+            bars,
+            suspended,
+            spinners,
+        }
     }
 
     /// The options that it was created with.
@@ -72,7 +79,10 @@ impl Ui {
     /// Prints a status line in cargo's style: a green verb, right-aligned in twelve columns, and its object.
     pub fn status(&self, verb: &str, about: impl Display) {
         if !self.options.quiet {
-            self.line(&format!("{} {about}", self.paint(style::GOOD, &format!("{verb:>12}"))));
+            self.line(&format!(
+                "{} {about}",
+                self.paint(style::GOOD, &format!("{verb:>12}"))
+            ));
         }
     }
 
@@ -99,7 +109,10 @@ impl Ui {
     /// Starts an operation for a subject, which ends the subject's previous operation.
     fn begin(&self, subject: &str, verb: &'static str, about: &str) {
         if !self.options.quiet {
-            let line = format!("{} {about}", self.paint(style::GOOD, &format!("{verb:>12}")));
+            let line = format!(
+                "{} {about}",
+                self.paint(style::GOOD, &format!("{verb:>12}"))
+            );
             self.spinners.begin(subject, verb, about, line);
         }
     }
@@ -107,7 +120,10 @@ impl Ui {
     /// Prints a warning, which should say what to do.
     pub fn warning(&self, message: impl Display) {
         if !self.options.quiet {
-            self.line(&format!("{}: {message}", self.paint(style::WARN, "warning")));
+            self.line(&format!(
+                "{}: {message}",
+                self.paint(style::WARN, "warning")
+            ));
         }
     }
 
@@ -178,8 +194,13 @@ impl Ui {
             #[serde(flatten)]
             content: &'a T,
         }
-        let document = Document { schema: 1, command, content };
-        let mut text = serde_json::to_string_pretty(&document).expect("documents are plain values, which always serialize");
+        let document = Document {
+            schema: 1,
+            command,
+            content,
+        };
+        let mut text = serde_json::to_string_pretty(&document)
+            .expect("documents are plain values, which always serialize");
         text.push('\n');
         self.data(&text)
     }
@@ -216,6 +237,10 @@ impl Ui {
     }
 
     fn paint(&self, style: anstyle::Style, text: &str) -> String {
-        if self.options.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.options.color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
     }
 }

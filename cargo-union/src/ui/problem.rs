@@ -31,15 +31,26 @@ struct Location {
 impl Problem {
     /// Converts a problem of a manifest.
     pub fn of(diagnostic: &Diagnostic) -> Self {
-        let place = diagnostic.labels.first().and_then(|label| match &label.origin {
-            Origin::File(file, span) => {
-                let (line, column) = file.line_column(span.start);
-                Some(Location { file: file.path.display().to_string(), line, column })
-            }
-            _ => None,
-        });
+        let place = diagnostic
+            .labels
+            .first()
+            .and_then(|label| match &label.origin {
+                Origin::File(file, span) => {
+                    let (line, column) = file.line_column(span.start);
+                    Some(Location {
+                        file: file.path.display().to_string(),
+                        line,
+                        column,
+                    })
+                }
+                _ => None,
+            });
         Self {
-            severity: if diagnostic.severity == Severity::Error { "error" } else { "warning" },
+            severity: if diagnostic.severity == Severity::Error {
+                "error"
+            } else {
+                "warning"
+            },
             code: diagnostic.code.as_str(),
             message: diagnostic.message.clone(),
             causes: Vec::new(),

@@ -26,8 +26,16 @@ pub(super) struct ProgressBars {
 
 impl ProgressBars {
     pub(super) fn new(terminal: bool) -> Self {
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { multi: MultiProgress::with_draw_target(target), terminal, transfers: Mutex::default() }
+        let target = if terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            multi: MultiProgress::with_draw_target(target),
+            terminal,
+            transfers: Mutex::default(),
+        }
     }
 
     /// The set of bars, to which spinners are added.
@@ -37,11 +45,18 @@ impl ProgressBars {
 
     /// Hides the bars while `write` prints lines.
     pub(super) fn suspend(&self, write: impl FnOnce()) {
-        if self.terminal { self.multi.suspend(write) } else { write() }
+        if self.terminal {
+            self.multi.suspend(write)
+        } else {
+            write()
+        }
     }
 
     fn advance(&self, transfer: &Transfer<'_>) {
-        let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut transfers = self
+            .transfers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let key = (transfer.digest, transfer.way);
         if transfer.done >= transfer.total {
             if let Some(bar) = transfers.remove(&key) {
@@ -51,11 +66,21 @@ impl ProgressBars {
         }
         let bar = transfers.entry(key).or_insert_with(|| {
             let bar = self.multi.add(ProgressBar::new(transfer.total));
-            let verb = if transfer.way == TransferKind::Download { "Fetching" } else { "Pushing" };
-            let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}");
+            let verb = if transfer.way == TransferKind::Download {
+                "Fetching"
+            } else {
+                "Pushing"
+            };
+            let style = ProgressStyle::with_template(
+                "{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}",
+            );
             bar.set_style(style.expect("the template is valid").progress_chars("=> "));
             bar.set_prefix(verb);
-            bar.set_message(format!("{} {}", &transfer.digest.hex()[..12], transfer.place));
+            bar.set_message(format!(
+                "{} {}",
+                &transfer.digest.hex()[..12],
+                transfer.place
+            ));
             bar
         });
         bar.set_position(transfer.done);
@@ -64,7 +89,9 @@ impl ProgressBars {
 
 impl fmt::Debug for ProgressBars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProgressBars").field("terminal", &self.terminal).finish_non_exhaustive()
+        f.debug_struct("ProgressBars")
+            .field("terminal", &self.terminal)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,7 +108,11 @@ impl pipeline::Reporter for Ui {
         Self::diagnostics(self, problems);
     }
 
-    fn busy<'a>(&'a self, verb: &'static str, about: &dyn Display) -> Box<dyn pipeline::Guard + 'a> {
+    fn busy<'a>(
+        &'a self,
+        verb: &'static str,
+        about: &dyn Display,
+    ) -> Box<dyn pipeline::Guard + 'a> {
         Box::new(Self::busy(self, verb, about))
     }
 
@@ -108,7 +139,10 @@ impl publish::Reporter for Ui {
     }
 
     fn retrying(&self, what: &str, why: &str, after: Duration) {
-        self.status("Retrying", format!("{what} in {:.1} s: {why}", after.as_secs_f64()));
+        self.status(
+            "Retrying",
+            format!("{what} in {:.1} s: {why}", after.as_secs_f64()),
+        );
     }
 
     fn transfer(&self, transfer: &Transfer<'_>) {
@@ -117,9 +151,17 @@ impl publish::Reporter for Ui {
         match transfer.way {
             TransferKind::Upload | TransferKind::Download => {
                 if transfer.done == 0 {
-                    let (verb, preposition) = if transfer.way == TransferKind::Upload { ("Pushing", "to") } else { ("Fetching", "from") };
+                    let (verb, preposition) = if transfer.way == TransferKind::Upload {
+                        ("Pushing", "to")
+                    } else {
+                        ("Fetching", "from")
+                    };
                     let about = format!("{blob} ({size}) {preposition} {}", transfer.place);
-                    if transfer.total >= MIN_BAR_SIZE { self.status(verb, about) } else { self.detail(verb, about) }
+                    if transfer.total >= MIN_BAR_SIZE {
+                        self.status(verb, about)
+                    } else {
+                        self.detail(verb, about)
+                    }
                 }
                 let suspended = self.suspended.load(std::sync::atomic::Ordering::Relaxed);
                 if self.bars.terminal && !suspended && transfer.total >= MIN_BAR_SIZE {
@@ -141,7 +183,11 @@ impl build::Reporter for Ui {
     fn step(&self, image: &str, step: &str) {
         let about = format!("{image}: {step}");
         // With `-v` every step is printed at once.
-        if self.output_options().verbosity > 0 { self.status("Building", about) } else { self.begin(image, "Building", &about) }
+        if self.output_options().verbosity > 0 {
+            self.status("Building", about)
+        } else {
+            self.begin(image, "Building", &about)
+        }
     }
 
     fn ended(&self, image: &str) {
@@ -166,7 +212,13 @@ impl workspace::Reporter for Ui {
     }
 
     fn waiting_for_lock(&self, path: &Path) {
-        self.status("Blocking", format!("waiting for another `cargo union`, which holds the lock `{}`", path.display()));
+        self.status(
+            "Blocking",
+            format!(
+                "waiting for another `cargo union`, which holds the lock `{}`",
+                path.display()
+            ),
+        );
     }
 
     fn compiling(&self, package: &str, target: &str) {

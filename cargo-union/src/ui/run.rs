@@ -9,7 +9,9 @@ impl Reporter for Ui {
     fn program_started(&self, task: &str, location: ProgramLocation<'_>) {
         match location {
             ProgramLocation::Image(image) => self.status("Running", format!("{task} in {image}")),
-            ProgramLocation::Executable(path) => self.status("Running", format!("{task} as {}", path.display())),
+            ProgramLocation::Executable(path) => {
+                self.status("Running", format!("{task} as {}", path.display()))
+            }
         }
     }
 
@@ -44,7 +46,11 @@ impl Reporter for Ui {
             RunPhase::Aborted => ("Aborted", ""),
             RunPhase::TimedOut => ("Timed out", ""),
         };
-        let attempt = if state.attempt > 1 { format!(", attempt {}", state.attempt) } else { String::new() };
+        let attempt = if state.attempt > 1 {
+            format!(", attempt {}", state.attempt)
+        } else {
+            String::new()
+        };
         self.status(verb, format!("{run}{detail}{attempt}"));
     }
 
@@ -57,11 +63,16 @@ impl Reporter for Ui {
     }
 
     fn reconnecting(&self, run: &str, why: &str, after: Duration) {
-        self.status("Retrying", format!("to follow {run} in {:.1} s: {why}", after.as_secs_f64()));
+        self.status(
+            "Retrying",
+            format!("to follow {run} in {:.1} s: {why}", after.as_secs_f64()),
+        );
     }
 
     fn logs_unavailable(&self, run: &str, page: &str, why: &str) {
-        self.warning(format!("the logs of {run} cannot be shown: {why}\n  = help: look at {page}"));
+        self.warning(format!(
+            "the logs of {run} cannot be shown: {why}\n  = help: look at {page}"
+        ));
     }
 
     fn abort_offered(&self, run: &str) {

@@ -42,8 +42,19 @@ impl Spinners {
         Self::with_delay(multi, terminal, suspended, DELAY)
     }
 
-    fn with_delay(multi: MultiProgress, terminal: bool, suspended: Arc<AtomicBool>, delay: Duration) -> Self {
-        Self(Arc::new(SpinnerState { multi, terminal, suspended, delay, tasks: Mutex::default() }))
+    fn with_delay(
+        multi: MultiProgress,
+        terminal: bool,
+        suspended: Arc<AtomicBool>,
+        delay: Duration,
+    ) -> Self {
+        Self(Arc::new(SpinnerState {
+            multi,
+            terminal,
+            suspended,
+            delay,
+            tasks: Mutex::default(),
+        }))
     }
 
     /// Starts an operation for a subject, which ends the subject's previous operation. `line` is printed when there is no
@@ -53,17 +64,23 @@ impl Spinners {
             let mut tasks = self.0.tasks();
             tasks.started += 1;
             let number = tasks.started;
-            clear(tasks.current.insert(subject.to_owned(), SpinnerTask { number, bar: None }));
+            clear(
+                tasks
+                    .current
+                    .insert(subject.to_owned(), SpinnerTask { number, bar: None }),
+            );
             number
         };
         let shared = Arc::clone(&self.0);
         let subject = subject.to_owned();
         let about = about.to_owned();
         // The operation may block its own thread.
-        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
-            std::thread::sleep(shared.delay);
-            shared.show(&subject, number, verb, &about, &line);
-        });
+        let thread = std::thread::Builder::new()
+            .name("progress".to_owned())
+            .spawn(move || {
+                std::thread::sleep(shared.delay);
+                shared.show(&subject, number, verb, &about, &line);
+            });
         // Without a thread the operation is only not shown.
         drop(thread);
     }
@@ -82,13 +99,21 @@ impl SpinnerState {
 
     fn show(&self, subject: &str, number: u64, verb: &'static str, about: &str, line: &str) {
         let mut tasks = self.tasks();
-        let Some(task) = tasks.current.get_mut(subject).filter(|task| task.number == number) else { return };
+        let Some(task) = tasks
+            .current
+            .get_mut(subject)
+            .filter(|task| task.number == number)
+        else {
+            return;
+        };
         if !self.terminal {
             // A failure to write to stderr cannot be reported.
             let _ = writeln!(io::stderr().lock(), "{line}");
         } else if !self.suspended.load(Ordering::Relaxed) {
             let bar = self.multi.add(ProgressBar::new_spinner());
-            let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} {msg} {spinner} {elapsed}").expect("the template is valid");
+            let style =
+                ProgressStyle::with_template("{prefix:>12.cyan.bold} {msg} {spinner} {elapsed}")
+                    .expect("the template is valid");
             bar.set_style(style);
             bar.set_prefix(verb);
             bar.set_message(about.to_owned());
@@ -114,7 +139,12 @@ mod tests {
     }
 
     fn is_shown(spinners: &Spinners, subject: &str) -> bool {
-        spinners.0.tasks().current.get(subject).is_some_and(|task| task.bar.is_some())
+        spinners
+            .0
+            .tasks()
+            .current
+            .get(subject)
+            .is_some_and(|task| task.bar.is_some())
     }
 
     #[test]

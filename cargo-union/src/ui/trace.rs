@@ -83,7 +83,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceLayer {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(SpanRecord { began: Instant::now(), fields });
+            span.extensions_mut().insert(SpanRecord {
+                began: Instant::now(),
+                fields,
+            });
         }
     }
 
@@ -102,20 +105,35 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceLayer {
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let Some(span) = context.span(&id).filter(|span| span.name() != CONTEXT) else { return };
+        let Some(span) = context.span(&id).filter(|span| span.name() != CONTEXT) else {
+            return;
+        };
         let around = span.scope().find(|span| span.name() == CONTEXT);
         let around = around.as_ref().map(|span| span.extensions());
-        let around = around.as_ref().and_then(|extensions| extensions.get::<SpanRecord>());
+        let around = around
+            .as_ref()
+            .and_then(|extensions| extensions.get::<SpanRecord>());
         if let Some(record) = span.extensions().get::<SpanRecord>() {
-            self.show(span.name(), &record.fields, around.map(|record| &record.fields), Some(record.began));
+            self.show(
+                span.name(),
+                &record.fields,
+                around.map(|record| &record.fields),
+                Some(record.began),
+            );
         }
     }
 }
 
 /// A value that stays in its line and is told from its neighbours.
 fn quoted(value: &str) -> String {
-    let is_plain = |letter: char| !letter.is_whitespace() && !letter.is_control() && !matches!(letter, '"' | '=');
-    if !value.is_empty() && value.chars().all(is_plain) { value.to_owned() } else { format!("{value:?}") }
+    let is_plain = |letter: char| {
+        !letter.is_whitespace() && !letter.is_control() && !matches!(letter, '"' | '=')
+    };
+    if !value.is_empty() && value.chars().all(is_plain) {
+        value.to_owned()
+    } else {
+        format!("{value:?}")
+    }
 }
 
 #[cfg(test)]
@@ -124,9 +142,13 @@ mod tests {
 
     #[test]
     fn traced_value_is_quoted_when_it_would_break_its_line() {
-        for (value, shown) in
-            [("https://a/b?…", "https://a/b?…"), ("", "\"\""), ("a b", "\"a b\""), ("a\nb", "\"a\\nb\""), ("a=b", "\"a=b\"")]
-        {
+        for (value, shown) in [
+            ("https://a/b?…", "https://a/b?…"),
+            ("", "\"\""),
+            ("a b", "\"a b\""),
+            ("a\nb", "\"a\\nb\""),
+            ("a=b", "\"a=b\""),
+        ] {
             assert_eq!(quoted(value), shown);
         }
     }

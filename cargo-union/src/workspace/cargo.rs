@@ -37,7 +37,11 @@ impl Cargo {
     /// `$CARGO` or `cargo`, without flags, in a working directory.
     pub fn new(directory: impl Into<PathBuf>, environment: Environment) -> Self {
         Self {
-            program: environment.get("CARGO").filter(|program| !program.is_empty()).unwrap_or("cargo").into(),
+            program: environment
+                .get("CARGO")
+                .filter(|program| !program.is_empty())
+                .unwrap_or("cargo")
+                .into(),
             folder: directory.into(),
             environment,
             locked: false,
@@ -64,7 +68,9 @@ impl Cargo {
     /// `CARGO_HOME`, by default `$HOME/.cargo`; `None` when neither variable is set.
     pub fn home(&self) -> Option<PathBuf> {
         let variable = |name| self.environment.get(name).filter(|value| !value.is_empty());
-        let home = variable("CARGO_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| Path::new(home).join(".cargo")))?;
+        let home = variable("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| variable("HOME").map(|home| Path::new(home).join(".cargo")))?;
         Some(fs::absolute(&self.folder, &home))
     }
 
@@ -88,14 +94,24 @@ impl Cargo {
         let mut flags = self.lock_flags();
         match self.verbosity {
             0 => {}
-            count if count > 0 => flags.push(format!("-{}", "v".repeat(count.unsigned_abs().into())).into()),
+            count if count > 0 => {
+                flags.push(format!("-{}", "v".repeat(count.unsigned_abs().into())).into())
+            }
             _ => flags.push("--quiet".into()),
         }
         for (flag, value) in [("--color", &self.color), ("--jobs", &self.jobs)] {
-            flags.extend(value.iter().flat_map(|value| [OsString::from(flag), value.into()]));
+            flags.extend(
+                value
+                    .iter()
+                    .flat_map(|value| [OsString::from(flag), value.into()]),
+            );
         }
         let directory = directory.or(self.target_dir.as_deref());
-        flags.extend(directory.iter().flat_map(|directory| [OsString::from("--target-dir"), directory.into()]));
+        flags.extend(
+            directory
+                .iter()
+                .flat_map(|directory| [OsString::from("--target-dir"), directory.into()]),
+        );
         flags
     }
 }

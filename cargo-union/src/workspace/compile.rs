@@ -19,7 +19,10 @@ use super::freshness::{Freshness, FreshnessCheck};
 use super::linker::Linker;
 use super::linking::LinkFailure;
 use super::units::CompiledUnits;
-use super::{CargoInvocation, CargoRunner, CodeInputs, CompileBackend, CompileSettings, Linkage, Reporter, Snapshot, WorkspacePackage};
+use super::{
+    CargoInvocation, CargoRunner, CodeInputs, CompileBackend, CompileSettings, Linkage, Reporter,
+    Snapshot, WorkspacePackage,
+};
 use crate::sys::error::{Error, Result};
 use crate::sys::process::{Environment, ProcessFailure};
 
@@ -53,9 +56,18 @@ impl CargoJob<'_> {
     /// The names of the packages, quoted, for a message.
     fn names(&self) -> String {
         const SHOWN: usize = 3;
-        let shown: Vec<String> = self.members.iter().take(SHOWN).map(|member| format!("`{}`", member.package.name)).collect();
+        let shown: Vec<String> = self
+            .members
+            .iter()
+            .take(SHOWN)
+            .map(|member| format!("`{}`", member.package.name))
+            .collect();
         let more = self.members.len().saturating_sub(SHOWN);
-        if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+        if more == 0 {
+            shown.join(", ")
+        } else {
+            format!("{} and {more} more", shown.join(", "))
+        }
     }
 }
 
@@ -95,7 +107,13 @@ pub async fn compile(
             }
             let stale = freshness.stale(snapshot, &check, &compiled, &observed)?;
             freshness.record(snapshot, &check, &compiled, observed, &stale)?;
-            let (package_findings, undecided) = coverage::examine(snapshot, member.package, &member.inputs, &compiled, &freshness)?;
+            let (package_findings, undecided) = coverage::examine(
+                snapshot,
+                member.package,
+                &member.inputs,
+                &compiled,
+                &freshness,
+            )?;
             findings.push(package_findings);
             outdated.extend(stale.into_iter().chain(undecided));
         }
@@ -105,7 +123,9 @@ pub async fn compile(
             return Ok((compiled, findings));
         }
         if let Some(package) = outdated.iter().find(|package| cleaned.contains(*package)) {
-            let error = format!("cargo does not compile `{package}` again, which was made from other inputs");
+            let error = format!(
+                "cargo does not compile `{package}` again, which was made from other inputs"
+            );
             return Err(Error::new(Code::ArtifactStale, error));
         }
         clean(snapshot, job, &outdated, runner).await?;
@@ -115,11 +135,22 @@ pub async fn compile(
 
 /// The local packages whose paths may differ between checkouts: dependencies outside of the workspace, and members
 /// outside of its root directory.
-fn packages_outside_root<'a>(snapshot: &'a Snapshot<'_>, job: &'a CargoJob<'_>) -> impl Iterator<Item = &'a WorkspacePackage> {
-    let locals = job.members.iter().filter_map(|member| member.inputs.first()).flat_map(|inputs| &inputs.packages);
-    let outside_root = locals.map(|local| &local.package).filter(|package| !package.folder.starts_with(&snapshot.workspace.root));
-    let all: BTreeMap<&str, &WorkspacePackage> =
-        outside_root.chain(&snapshot.outside).map(|package| (package.id.as_str(), package)).collect();
+fn packages_outside_root<'a>(
+    snapshot: &'a Snapshot<'_>,
+    job: &'a CargoJob<'_>,
+) -> impl Iterator<Item = &'a WorkspacePackage> {
+    let locals = job
+        .members
+        .iter()
+        .filter_map(|member| member.inputs.first())
+        .flat_map(|inputs| &inputs.packages);
+    let outside_root = locals
+        .map(|local| &local.package)
+        .filter(|package| !package.folder.starts_with(&snapshot.workspace.root));
+    let all: BTreeMap<&str, &WorkspacePackage> = outside_root
+        .chain(&snapshot.outside)
+        .map(|package| (package.id.as_str(), package))
+        .collect();
     all.into_values()
 }
 
@@ -135,25 +166,49 @@ pub(super) async fn run_cargo(
     reporter: &dyn Reporter,
 ) -> Result<(CompiledUnits, Result<()>)> {
     let workspace = snapshot.workspace;
-    job.members.iter().for_each(|member| reporter.compiling(&member.package.name, job.target));
+    job.members
+        .iter()
+        .for_each(|member| reporter.compiling(&member.package.name, job.target));
     let call = CargoInvocation {
         program: snapshot.cargo.program.clone(),
         folder: workspace.root.clone(),
         environment: environment(snapshot, job).await?,
         arguments: arguments(snapshot, job),
     };
-    let mut compiled = CompiledUnits { directories: snapshot.target_and_build_directory(job.method), ..CompiledUnits::default() };
+    let mut compiled = CompiledUnits {
+        directories: snapshot.target_and_build_directory(job.method),
+        ..CompiledUnits::default()
+    };
     let began = SystemTime::now();
-    let status = runner.cargo(&call, &mut |line| compiled.read_message(line)).await?;
-    let status = status.map_err(|failed| compile_error(failed, job, || LinkFailure::find(snapshot, job, began)));
-    let result = status.and_then(|()| job.members.iter().try_for_each(|member| check_executables(&compiled, member)));
+    let status = runner
+        .cargo(&call, &mut |line| compiled.read_message(line))
+        .await?;
+    let status = status
+        .map_err(|failed| compile_error(failed, job, || LinkFailure::find(snapshot, job, began)));
+    let result = status.and_then(|()| {
+        job.members
+            .iter()
+            .try_for_each(|member| check_executables(&compiled, member))
+    });
     Ok((compiled, result))
 }
 
 fn check_executables(compiled: &CompiledUnits, member: &JobMember<'_>) -> Result<()> {
     let executables = compiled.executables(member.package);
-    let Some(missing) = member.binaries.iter().find(|name| !executables.contains_key(*name)) else { return Ok(()) };
-    Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", member.package.name)))
+    let Some(missing) = member
+        .binaries
+        .iter()
+        .find(|name| !executables.contains_key(*name))
+    else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Code::ArtifactMissing,
+        format!(
+            "cargo did not produce the binary `{missing}` of `{}`",
+            member.package.name
+        ),
+    ))
 }
 
 /// Runs `cargo clean` for packages, by their ids, for the target and profile of a job.
@@ -169,9 +224,19 @@ pub(super) async fn clean(
     let cargo = snapshot.cargo;
     let mut arguments: Vec<OsString> = vec!["clean".into(), "--quiet".into()];
     arguments.extend(cargo.lock_flags());
-    packages.iter().for_each(|package| arguments.extend(["--package".into(), package.into()]));
-    arguments.extend(["--target".into(), job.target.into(), "--profile".into(), job.settings.profile.as_str().into()]);
-    let directory = job.method.directory(snapshot.target_directory()).unwrap_or_else(|| snapshot.target_directory().to_owned());
+    packages
+        .iter()
+        .for_each(|package| arguments.extend(["--package".into(), package.into()]));
+    arguments.extend([
+        "--target".into(),
+        job.target.into(),
+        "--profile".into(),
+        job.settings.profile.as_str().into(),
+    ]);
+    let directory = job
+        .method
+        .directory(snapshot.target_directory())
+        .unwrap_or_else(|| snapshot.target_directory().to_owned());
     arguments.extend(["--target-dir".into(), directory.into()]);
     let call = CargoInvocation {
         program: cargo.program.clone(),
@@ -180,8 +245,13 @@ pub(super) async fn clean(
         arguments,
     };
     let status = runner.cargo(&call, &mut |_| {}).await?;
-    status
-        .map_err(|failed| Error::new(Code::CompileFailed, format!("could not remove what was compiled of {}", job.names())).because(failed))
+    status.map_err(|failed| {
+        Error::new(
+            Code::CompileFailed,
+            format!("could not remove what was compiled of {}", job.names()),
+        )
+        .because(failed)
+    })
 }
 
 async fn environment(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Result<Environment> {
@@ -196,7 +266,9 @@ async fn environment(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Result<Envi
     environment.set("CARGO_INCREMENTAL", "0");
     // A relative path of the user's would be resolved from another directory, by cargo and by build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
-    if let (CompileBackend::Host, Linker::Cross { program, .. }) = (job.method, snapshot.linker(&environment, job.target)) {
+    if let (CompileBackend::Host, Linker::Cross { program, .. }) =
+        (job.method, snapshot.linker(&environment, job.target))
+    {
         environment.set(config::variable(job.target, "LINKER"), program);
     }
     if let Some(directory) = snapshot.build_directory(job.method) {
@@ -210,30 +282,51 @@ fn arguments(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |flag: &str, value: &str| arguments.extend([OsString::from(flag), value.into()]);
     // By id: a name can be that of a dependency as well, and a manifest path can mean default members.
-    job.members.iter().for_each(|member| add("--package", &member.package.id));
+    job.members
+        .iter()
+        .for_each(|member| add("--package", &member.package.id));
     add("--target", &job.method.target(job.target));
     add("--profile", &settings.profile);
-    job.members.iter().flat_map(|member| &member.binaries).for_each(|name| add("--bin", name));
-    settings.features.iter().for_each(|feature| add("--features", feature));
+    job.members
+        .iter()
+        .flat_map(|member| &member.binaries)
+        .for_each(|name| add("--bin", name));
+    settings
+        .features
+        .iter()
+        .for_each(|feature| add("--features", feature));
     if !settings.default_features {
         arguments.push("--no-default-features".into());
     }
     arguments.push("--message-format=json-render-diagnostics".into());
     let mut all = vec![job.method.subcommand().into()];
-    all.extend(snapshot.cargo.compile_flags(job.method.directory(snapshot.target_directory()).as_deref()));
+    all.extend(
+        snapshot
+            .cargo
+            .compile_flags(job.method.directory(snapshot.target_directory()).as_deref()),
+    );
     all.extend(arguments);
     all
 }
 
 /// The error of a failed compile, with advice for the linker only when the linker failed.
-fn compile_error(failed: ProcessFailure, job: &CargoJob<'_>, linking: impl FnOnce() -> Option<LinkFailure>) -> Error {
+fn compile_error(
+    failed: ProcessFailure,
+    job: &CargoJob<'_>,
+    linking: impl FnOnce() -> Option<LinkFailure>,
+) -> Error {
     const SIGINT: i32 = 2;
     const SIGTERM: i32 = 15;
     let subject = format!("{} for {}", job.names(), job.target);
     if matches!(failed.signal, Some(SIGINT | SIGTERM)) {
-        return Error::new(Code::Interrupted, format!("the compile of {subject} was interrupted")).because(failed);
+        return Error::new(
+            Code::Interrupted,
+            format!("the compile of {subject} was interrupted"),
+        )
+        .because(failed);
     }
-    let error = Error::new(Code::CompileFailed, format!("could not compile {subject}")).because(failed);
+    let error =
+        Error::new(Code::CompileFailed, format!("could not compile {subject}")).because(failed);
     match (linking(), job.settings.linkage) {
         (None, _) => error,
         (Some(LinkFailure::Missing(linker)), _) => error.help(format!(
@@ -253,11 +346,20 @@ impl Snapshot<'_> {
     /// own, since they cannot share artifacts.
     fn build_directory(&self, method: &CompileBackend) -> Option<PathBuf> {
         let directory = &self.workspace.build_directory;
-        (*directory != self.workspace.target_directory).then(|| method.directory(directory).unwrap_or_else(|| directory.clone()))
+        (*directory != self.workspace.target_directory).then(|| {
+            method
+                .directory(directory)
+                .unwrap_or_else(|| directory.clone())
+        })
     }
 
     fn target_and_build_directory(&self, method: &CompileBackend) -> (PathBuf, PathBuf) {
-        let target = method.directory(self.target_directory()).unwrap_or_else(|| self.target_directory().to_owned());
-        (target.clone(), self.build_directory(method).unwrap_or(target))
+        let target = method
+            .directory(self.target_directory())
+            .unwrap_or_else(|| self.target_directory().to_owned());
+        (
+            target.clone(),
+            self.build_directory(method).unwrap_or(target),
+        )
     }
 }

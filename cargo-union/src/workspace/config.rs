@@ -41,11 +41,17 @@ impl CargoConfig {
     /// # Errors
     /// `FileUnreadable`, `WorkspaceInvalid`.
     pub(super) fn load(cargo: &Cargo, root: &Path) -> Result<Self> {
-        let mut directories: Vec<PathBuf> = root.ancestors().map(|directory| directory.join(".cargo")).collect();
+        let mut directories: Vec<PathBuf> = root
+            .ancestors()
+            .map(|directory| directory.join(".cargo"))
+            .collect();
         directories.extend(cargo.home().filter(|home| !directories.contains(home)));
         let mut config = Self::default();
         for directory in directories {
-            let file = ["config", "config.toml"].map(|name| directory.join(name)).into_iter().find(|path| path.is_file());
+            let file = ["config", "config.toml"]
+                .map(|name| directory.join(name))
+                .into_iter()
+                .find(|path| path.is_file());
             file.map_or(Ok(()), |path| config.read_file(path))?;
         }
         for (_, file) in config.files.iter().rev() {
@@ -59,10 +65,22 @@ impl CargoConfig {
         if self.files.iter().any(|(known, _)| *known == path) {
             return Ok(());
         }
-        let table: Table = fs::read_to_string(&path)?.parse().map_err(|cause: toml::de::Error| {
-            Error::new(Code::WorkspaceInvalid, format!("could not parse `{}`", path.display())).because(cause)
-        })?;
-        let path_of = |entry: &Toml| entry.as_str().or_else(|| entry.get("path")?.as_str()).map(PathBuf::from);
+        let table: Table =
+            fs::read_to_string(&path)?
+                .parse()
+                .map_err(|cause: toml::de::Error| {
+                    Error::new(
+                        Code::WorkspaceInvalid,
+                        format!("could not parse `{}`", path.display()),
+                    )
+                    .because(cause)
+                })?;
+        let path_of = |entry: &Toml| {
+            entry
+                .as_str()
+                .or_else(|| entry.get("path")?.as_str())
+                .map(PathBuf::from)
+        };
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
         let includes: Vec<PathBuf> = match table.get("include") {
             Some(Toml::Array(entries)) => entries.iter().filter_map(path_of).collect(),
@@ -70,14 +88,23 @@ impl CargoConfig {
         };
         self.files.push((path, table));
         // The last include has the highest precedence. A missing file is optional, or cargo reports it.
-        let present = includes.iter().rev().map(|include| fs::absolute(&directory, include)).filter(|include| include.is_file());
-        present.into_iter().try_for_each(|include| self.read_file(include))
+        let present = includes
+            .iter()
+            .rev()
+            .map(|include| fs::absolute(&directory, include))
+            .filter(|include| include.is_file());
+        present
+            .into_iter()
+            .try_for_each(|include| self.read_file(include))
     }
 
     /// The value under a path of keys.
     pub(super) fn get(&self, path: &[&str]) -> Option<&Toml> {
         let (last, tables) = path.split_last()?;
-        tables.iter().try_fold(&self.table, |table, key| table.get(*key)?.as_table())?.get(*last)
+        tables
+            .iter()
+            .try_fold(&self.table, |table, key| table.get(*key)?.as_table())?
+            .get(*last)
     }
 
     /// The program under a path of keys. A relative path is resolved from the parent of its file's `.cargo` directory; a
@@ -87,7 +114,11 @@ impl CargoConfig {
         if !value.contains('/') {
             return Some(value.into());
         }
-        let declares = |table: &Table| path.iter().try_fold(&Toml::Table(table.clone()), |value, key| value.get(*key)).is_some();
+        let declares = |table: &Table| {
+            path.iter()
+                .try_fold(&Toml::Table(table.clone()), |value, key| value.get(*key))
+                .is_some()
+        };
         let (file, _) = self.files.iter().find(|(_, table)| declares(table))?;
         Some(fs::absolute(file.parent()?.parent()?, Path::new(value)))
     }
@@ -95,43 +126,85 @@ impl CargoConfig {
     /// The user's flags for rustc, by cargo's rules: the first of
     /// `CARGO_ENCODED_RUSTFLAGS`, `RUSTFLAGS`, `target.*.rustflags` and `build.rustflags` that is set.
     /// `cfg` returns whether a `cfg(…)` table applies to the target.
-    pub(super) fn rustflags(&self, environment: &Environment, triple: &str, cfg: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(super) fn rustflags(
+        &self,
+        environment: &Environment,
+        triple: &str,
+        cfg: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
         if let Some(encoded) = environment.get("CARGO_ENCODED_RUSTFLAGS") {
-            return encoded.split('\x1f').filter(|flag| !flag.is_empty()).map(str::to_owned).collect();
+            return encoded
+                .split('\x1f')
+                .filter(|flag| !flag.is_empty())
+                .map(str::to_owned)
+                .collect();
         }
         if let Some(flags) = environment.get("RUSTFLAGS") {
             return split_words(flags);
         }
         let mut flags = string_list(self.get(&["target", triple, "rustflags"]));
-        flags.extend(environment.get(&variable(triple, "RUSTFLAGS")).map(split_words).unwrap_or_default());
-        flags.extend(self.cfg_tables().filter(|(name, _)| cfg(name)).flat_map(|(_, table)| string_list(table.get("rustflags"))));
+        flags.extend(
+            environment
+                .get(&variable(triple, "RUSTFLAGS"))
+                .map(split_words)
+                .unwrap_or_default(),
+        );
+        flags.extend(
+            self.cfg_tables()
+                .filter(|(name, _)| cfg(name))
+                .flat_map(|(_, table)| string_list(table.get("rustflags"))),
+        );
         if flags.is_empty() {
             flags = string_list(self.get(&["build", "rustflags"]));
-            flags.extend(environment.get("CARGO_BUILD_RUSTFLAGS").map(split_words).unwrap_or_default());
+            flags.extend(
+                environment
+                    .get("CARGO_BUILD_RUSTFLAGS")
+                    .map(split_words)
+                    .unwrap_or_default(),
+            );
         }
         flags
     }
 
     /// Whether flags depend on the target's `cfg`.
     pub(super) fn has_cfg_rustflags(&self) -> bool {
-        self.cfg_tables().any(|(_, table)| table.get("rustflags").is_some())
+        self.cfg_tables()
+            .any(|(_, table)| table.get("rustflags").is_some())
     }
 
     /// The inputs from the configuration except flags, by name. Paths are replaced by `portable`; values of environment
     /// variables are hashed. A container compile uses the files, but not the linkers and wrappers that variables of this
     /// machine name.
-    pub(super) fn inputs(&self, environment: &Environment, from: &ConfigInputOptions<'_>) -> Vec<(String, Value)> {
-        let ConfigInputOptions { triples, portable, declared, in_container } = from;
+    pub(super) fn inputs(
+        &self,
+        environment: &Environment,
+        from: &ConfigInputOptions<'_>,
+    ) -> Vec<(String, Value)> {
+        let ConfigInputOptions {
+            triples,
+            portable,
+            declared,
+            in_container,
+        } = from;
         let mut inputs = Vec::new();
         let mut add = |name: String, value: &Toml| {
-            inputs.push((format!("cargo config: {name}"), hash_value(&canonical(&portable_toml(value, portable)))))
+            inputs.push((
+                format!("cargo config: {name}"),
+                hash_value(&canonical(&portable_toml(value, portable))),
+            ))
         };
         for key in ["env", "profile", "patch", "paths", "unstable"] {
-            self.get(&[key]).into_iter().for_each(|value| add(key.to_owned(), value));
+            self.get(&[key])
+                .into_iter()
+                .for_each(|value| add(key.to_owned(), value));
         }
         let applies = |name: &str| triples.contains(&name) || name.starts_with("cfg(");
         let targets = self.get(&["target"]).and_then(Toml::as_table);
-        for (name, value) in targets.into_iter().flatten().filter(|(name, _)| applies(name)) {
+        for (name, value) in targets
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| applies(name))
+        {
             let mut value = value.clone();
             if let Some(table) = value.as_table_mut() {
                 // A runner does not affect a compile. The triple's flags are a separate input; whether a
@@ -146,10 +219,17 @@ impl CargoConfig {
             }
         }
         for (key, program) in self.wrappers(environment, *in_container) {
-            let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+            let name = program
+                .file_name()
+                .unwrap_or(program.as_os_str())
+                .to_string_lossy()
+                .into_owned();
             inputs.push((key.to_owned(), Value::from(name)));
         }
-        let linkers: Vec<String> = triples.iter().map(|triple| variable(triple, "LINKER")).collect();
+        let linkers: Vec<String> = triples
+            .iter()
+            .map(|triple| variable(triple, "LINKER"))
+            .collect();
         let reaches = |name: &str| {
             name.starts_with("CARGO_PROFILE_")
                 || name.starts_with("CARGO_UNSTABLE_")
@@ -157,35 +237,64 @@ impl CargoConfig {
                 || (!in_container && linkers.iter().any(|linker| linker == name))
         };
         // Variables of `build.env` are inputs already.
-        let variables = environment.iter().filter(|(name, _)| reaches(name) && !declared.contains_key(*name));
-        inputs.extend(variables.map(|(name, value)| (name.to_owned(), Value::hash_of(portable(value)))));
+        let variables = environment
+            .iter()
+            .filter(|(name, _)| reaches(name) && !declared.contains_key(*name));
+        inputs.extend(
+            variables.map(|(name, value)| (name.to_owned(), Value::hash_of(portable(value)))),
+        );
         inputs
     }
 
     /// The wrappers of rustc, by cargo's key. A compile cache is left out, since it does not change the result. An empty
     /// variable overrides the files and means no wrapper.
-    pub(super) fn wrappers(&self, environment: &Environment, in_container: bool) -> Vec<(&'static str, PathBuf)> {
+    pub(super) fn wrappers(
+        &self,
+        environment: &Environment,
+        in_container: bool,
+    ) -> Vec<(&'static str, PathBuf)> {
         let find = |key: &'static str| {
             let variable = screaming(key);
             let names = [variable.clone(), format!("CARGO_BUILD_{variable}")];
-            let from_environment = names.iter().filter(|_| !in_container).find_map(|name| environment.get(name)).map(PathBuf::from);
+            let from_environment = names
+                .iter()
+                .filter(|_| !in_container)
+                .find_map(|name| environment.get(name))
+                .map(PathBuf::from);
             let program = from_environment.or_else(|| self.program(&["build", key]))?;
-            (!program.as_os_str().is_empty() && !is_compile_cache(&program)).then_some((key, program))
+            (!program.as_os_str().is_empty() && !is_compile_cache(&program))
+                .then_some((key, program))
         };
-        ["rustc-wrapper", "rustc-workspace-wrapper"].into_iter().filter_map(find).collect()
+        ["rustc-wrapper", "rustc-workspace-wrapper"]
+            .into_iter()
+            .filter_map(find)
+            .collect()
     }
 
     /// The linker that is configured for a target.
-    pub(super) fn linker(&self, environment: &Environment, triple: &str, in_container: bool) -> Option<PathBuf> {
-        let from_environment =
-            environment.get(&variable(triple, "LINKER")).filter(|linker| !in_container && !linker.is_empty()).map(PathBuf::from);
+    pub(super) fn linker(
+        &self,
+        environment: &Environment,
+        triple: &str,
+        in_container: bool,
+    ) -> Option<PathBuf> {
+        let from_environment = environment
+            .get(&variable(triple, "LINKER"))
+            .filter(|linker| !in_container && !linker.is_empty())
+            .map(PathBuf::from);
         from_environment.or_else(|| self.program(&["target", triple, "linker"]))
     }
 
     /// `rustflags` of all profiles, an unstable feature of cargo.
     pub(super) fn profile_rustflags(&self, manifest: &Table) -> Vec<String> {
-        let profiles = [manifest.get("profile"), self.get(&["profile"])].into_iter().flatten().filter_map(Toml::as_table);
-        profiles.flat_map(Table::values).flat_map(|profile| string_list(profile.get("rustflags"))).collect()
+        let profiles = [manifest.get("profile"), self.get(&["profile"])]
+            .into_iter()
+            .flatten()
+            .filter_map(Toml::as_table);
+        profiles
+            .flat_map(Table::values)
+            .flat_map(|profile| string_list(profile.get("rustflags")))
+            .collect()
     }
 
     /// The files that were read.
@@ -200,20 +309,38 @@ impl CargoConfig {
 
     /// Directories of `paths`, whose packages override those of Cargo.lock.
     pub(super) fn overriding_directories(&self) -> Vec<PathBuf> {
-        self.directories_of_files(|table| string_list(table.get("paths")).into_iter().map(PathBuf::from).collect())
+        self.directories_of_files(|table| {
+            string_list(table.get("paths"))
+                .into_iter()
+                .map(PathBuf::from)
+                .collect()
+        })
     }
 
     fn directories_of_files(&self, named: impl Fn(&Table) -> Vec<PathBuf>) -> Vec<PathBuf> {
         let directories = |(file, table): &(PathBuf, Table)| {
             let base = file.parent().and_then(Path::parent)?;
-            Some(named(table).into_iter().map(|directory| fs::absolute(base, &directory)).collect::<Vec<_>>())
+            Some(
+                named(table)
+                    .into_iter()
+                    .map(|directory| fs::absolute(base, &directory))
+                    .collect::<Vec<_>>(),
+            )
         };
-        self.files.iter().filter_map(directories).flatten().collect()
+        self.files
+            .iter()
+            .filter_map(directories)
+            .flatten()
+            .collect()
     }
 
     fn cfg_tables(&self) -> impl Iterator<Item = (&str, &Toml)> {
         let targets = self.get(&["target"]).and_then(Toml::as_table);
-        targets.into_iter().flatten().map(|(name, table)| (name.as_str(), table)).filter(|(name, _)| name.starts_with("cfg("))
+        targets
+            .into_iter()
+            .flatten()
+            .map(|(name, table)| (name.as_str(), table))
+            .filter(|(name, _)| name.starts_with("cfg("))
     }
 }
 
@@ -224,7 +351,9 @@ pub(super) fn variable(triple: &str, key: &str) -> String {
 
 fn is_compile_cache(wrapper: &Path) -> bool {
     const CACHES: [&str; 5] = ["sccache", "sccache-dist", "ccache", "cachepot", "kache"];
-    wrapper.file_stem().is_some_and(|name| CACHES.iter().any(|cache| name == *cache))
+    wrapper
+        .file_stem()
+        .is_some_and(|name| CACHES.iter().any(|cache| name == *cache))
 }
 
 fn screaming(name: &str) -> String {
@@ -245,7 +374,11 @@ fn merge_tables(to: &mut Table, stronger: &Table) {
 fn string_list(value: Option<&Toml>) -> Vec<String> {
     match value {
         Some(Toml::String(text)) => split_words(text),
-        Some(Toml::Array(values)) => values.iter().filter_map(Toml::as_str).map(str::to_owned).collect(),
+        Some(Toml::Array(values)) => values
+            .iter()
+            .filter_map(Toml::as_str)
+            .map(str::to_owned)
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -257,8 +390,18 @@ fn split_words(text: &str) -> Vec<String> {
 fn portable_toml(value: &Toml, portable: &dyn Fn(&str) -> String) -> Toml {
     match value {
         Toml::String(text) => Toml::String(portable(text)),
-        Toml::Array(values) => Toml::Array(values.iter().map(|value| portable_toml(value, portable)).collect()),
-        Toml::Table(table) => Toml::Table(table.iter().map(|(key, value)| (key.clone(), portable_toml(value, portable))).collect()),
+        Toml::Array(values) => Toml::Array(
+            values
+                .iter()
+                .map(|value| portable_toml(value, portable))
+                .collect(),
+        ),
+        Toml::Table(table) => Toml::Table(
+            table
+                .iter()
+                .map(|(key, value)| (key.clone(), portable_toml(value, portable)))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }
@@ -271,66 +414,135 @@ mod tests {
     const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
     fn config(text: &str) -> CargoConfig {
-        CargoConfig { table: text.parse().unwrap(), files: Vec::new() }
+        CargoConfig {
+            table: text.parse().unwrap(),
+            files: Vec::new(),
+        }
     }
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect()
     }
 
     fn flags(config: &CargoConfig, variables: &[(&str, &str)]) -> String {
-        config.rustflags(&environment(variables), TRIPLE, |cfg| cfg == "cfg(unix)").join(" ")
+        config
+            .rustflags(&environment(variables), TRIPLE, |cfg| cfg == "cfg(unix)")
+            .join(" ")
     }
 
     #[test]
     fn rustflags_come_from_the_first_source_that_is_set() {
         let build = config("build.rustflags = ['-Abuild']");
-        let target = config("build.rustflags = '-Abuild'\ntarget.x86_64-unknown-linux-gnu.rustflags = '-Aone  -Atwo'");
+        let target = config(
+            "build.rustflags = '-Abuild'\ntarget.x86_64-unknown-linux-gnu.rustflags = '-Aone  -Atwo'",
+        );
         let cfg = config(
             "build.rustflags = '-Abuild'\n[target.'cfg(unix)']\nrustflags = ['-Acfg']\n[target.'cfg(windows)']\nrustflags = ['-Ano']",
         );
         assert_eq!(flags(&build, &[]), "-Abuild");
-        assert_eq!(flags(&build, &[("CARGO_BUILD_RUSTFLAGS", "-Aenv")]), "-Abuild -Aenv");
+        assert_eq!(
+            flags(&build, &[("CARGO_BUILD_RUSTFLAGS", "-Aenv")]),
+            "-Abuild -Aenv"
+        );
         assert_eq!(flags(&target, &[]), "-Aone -Atwo");
-        assert_eq!(flags(&target, &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Athree")]), "-Aone -Atwo -Athree");
+        assert_eq!(
+            flags(
+                &target,
+                &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Athree")]
+            ),
+            "-Aone -Atwo -Athree"
+        );
         assert_eq!(flags(&cfg, &[]), "-Acfg");
         assert_eq!(flags(&target, &[("RUSTFLAGS", "")]), "");
-        assert_eq!(flags(&target, &[("RUSTFLAGS", "-Aenv"), ("CARGO_ENCODED_RUSTFLAGS", "-A\x1fwith space")]), "-A with space");
+        assert_eq!(
+            flags(
+                &target,
+                &[
+                    ("RUSTFLAGS", "-Aenv"),
+                    ("CARGO_ENCODED_RUSTFLAGS", "-A\x1fwith space")
+                ]
+            ),
+            "-A with space"
+        );
     }
 
     #[test]
     fn nearest_config_file_wins_and_arrays_are_concatenated() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("ws");
-        fs::replace(&directory.path().join(".cargo/config.toml"), b"build.rustflags = ['-Aout']\nbuild.rustc = 'tools/rustc'\n").unwrap();
-        fs::replace(&root.join(".cargo/config.toml"), b"build.rustflags = ['-Ain']\n[env]\nA = '1'\n").unwrap();
+        fs::replace(
+            &directory.path().join(".cargo/config.toml"),
+            b"build.rustflags = ['-Aout']\nbuild.rustc = 'tools/rustc'\n",
+        )
+        .unwrap();
+        fs::replace(
+            &root.join(".cargo/config.toml"),
+            b"build.rustflags = ['-Ain']\n[env]\nA = '1'\n",
+        )
+        .unwrap();
         let mut cargo = Cargo::new(&root, Environment::default());
-        cargo.environment.set("CARGO_HOME", directory.path().join("home"));
-        fs::replace(&directory.path().join("home/config.toml"), b"build.rustflags = ['-Ahome']\nbuild.rustc = 'other'\n").unwrap();
+        cargo
+            .environment
+            .set("CARGO_HOME", directory.path().join("home"));
+        fs::replace(
+            &directory.path().join("home/config.toml"),
+            b"build.rustflags = ['-Ahome']\nbuild.rustc = 'other'\n",
+        )
+        .unwrap();
         let config = CargoConfig::load(&cargo, &root).unwrap();
         assert_eq!(flags(&config, &[]), "-Ahome -Aout -Ain");
-        assert_eq!(config.program(&["build", "rustc"]), Some(directory.path().join("tools/rustc")));
+        assert_eq!(
+            config.program(&["build", "rustc"]),
+            Some(directory.path().join("tools/rustc"))
+        );
     }
 
     #[test]
     fn included_file_has_lower_precedence() {
         let directory = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::replace(&directory.path().join(".cargo").join(name), text.as_bytes()).unwrap();
+        let write = |name: &str, text: &str| {
+            fs::replace(&directory.path().join(".cargo").join(name), text.as_bytes()).unwrap()
+        };
         write(
             "config.toml",
             "include = ['one.toml', { path = 'two.toml', optional = true }, { path = 'absent.toml', optional = true }]\nbuild.rustflags = ['-Ain']\n",
         );
-        write("one.toml", "include = 'config.toml'\nbuild.rustflags = ['-Aone']\nbuild.rustc = 'one'\n");
-        write("two.toml", "build.rustflags = ['-Atwo']\nbuild.rustc = 'two'\n");
-        let config = CargoConfig::load(&Cargo::new(directory.path(), Environment::default()), directory.path()).unwrap();
-        assert_eq!((flags(&config, &[]).as_str(), config.program(&["build", "rustc"])), ("-Aone -Atwo -Ain", Some("two".into())));
+        write(
+            "one.toml",
+            "include = 'config.toml'\nbuild.rustflags = ['-Aone']\nbuild.rustc = 'one'\n",
+        );
+        write(
+            "two.toml",
+            "build.rustflags = ['-Atwo']\nbuild.rustc = 'two'\n",
+        );
+        let config = CargoConfig::load(
+            &Cargo::new(directory.path(), Environment::default()),
+            directory.path(),
+        )
+        .unwrap();
+        assert_eq!(
+            (
+                flags(&config, &[]).as_str(),
+                config.program(&["build", "rustc"])
+            ),
+            ("-Aone -Atwo -Ain", Some("two".into()))
+        );
     }
 
     #[test]
     fn values_of_variables_are_hashed() {
         let variables = environment(&[("CARGO_PROFILE_RELEASE_LTO", "hunter2"), ("HOME", "x")]);
         let inputs = config("").inputs(&variables, &options());
-        assert_eq!(inputs, [("CARGO_PROFILE_RELEASE_LTO".to_owned(), Value::hash_of("hunter2"))]);
+        assert_eq!(
+            inputs,
+            [(
+                "CARGO_PROFILE_RELEASE_LTO".to_owned(),
+                Value::hash_of("hunter2")
+            )]
+        );
     }
 
     #[test]
@@ -338,17 +550,30 @@ mod tests {
         let config = config(
             "[target.other]\nlinker = 'a'\n[target.x86_64-unknown-linux-gnu]\nlinker = 'b'\n[build]\nrustc-wrapper = 'c'\njobs = 2\n",
         );
-        assert_eq!(names(&config, &[]), ["cargo config: target.x86_64-unknown-linux-gnu", "rustc-wrapper = c"]);
+        assert_eq!(
+            names(&config, &[]),
+            [
+                "cargo config: target.x86_64-unknown-linux-gnu",
+                "rustc-wrapper = c"
+            ]
+        );
     }
 
     fn options() -> ConfigInputOptions<'static> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
-        ConfigInputOptions { triples: &[TRIPLE], portable: &|text| text.to_owned(), declared: &NONE, in_container: false }
+        ConfigInputOptions {
+            triples: &[TRIPLE],
+            portable: &|text| text.to_owned(),
+            declared: &NONE,
+            in_container: false,
+        }
     }
 
     /// The names of the inputs, and of programs the values.
     fn names(config: &CargoConfig, variables: &[(&str, &str)]) -> Vec<String> {
-        let inputs = config.inputs(&environment(variables), &options()).into_iter();
+        let inputs = config
+            .inputs(&environment(variables), &options())
+            .into_iter();
         inputs
             .map(|(name, value)| match value {
                 Value::Text(text) => format!("{name} = {text}"),
@@ -359,14 +584,39 @@ mod tests {
 
     #[test]
     fn compile_caches_and_empty_wrappers_are_not_inputs() {
-        for cache in ["", "sccache", "/opt/bin/sccache", "ccache", "kache", "cachepot", "sccache-dist", "sccache.exe"] {
-            assert_eq!(names(&config(""), &[("RUSTC_WRAPPER", cache), ("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", cache)]), [""; 0], "{cache}");
+        for cache in [
+            "",
+            "sccache",
+            "/opt/bin/sccache",
+            "ccache",
+            "kache",
+            "cachepot",
+            "sccache-dist",
+            "sccache.exe",
+        ] {
+            assert_eq!(
+                names(
+                    &config(""),
+                    &[
+                        ("RUSTC_WRAPPER", cache),
+                        ("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", cache)
+                    ]
+                ),
+                [""; 0],
+                "{cache}"
+            );
         }
         let wrapped = config("build.rustc-wrapper = 'wrap'");
         assert_eq!(names(&wrapped, &[]), ["rustc-wrapper = wrap"]);
         assert_eq!(names(&wrapped, &[("RUSTC_WRAPPER", "")]), [""; 0]);
         assert_eq!(
-            names(&wrapped, &[("RUSTC_WRAPPER", "/home/me/other"), ("CARGO_BUILD_RUSTC_WRAPPER", "third")]),
+            names(
+                &wrapped,
+                &[
+                    ("RUSTC_WRAPPER", "/home/me/other"),
+                    ("CARGO_BUILD_RUSTC_WRAPPER", "third")
+                ]
+            ),
             ["rustc-wrapper = other"]
         );
     }

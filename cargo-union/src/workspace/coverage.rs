@@ -42,7 +42,11 @@ impl CoverageFindings {
     ///
     /// Of the package `complete`, files and variables that no compile reads any more are dropped. Entries of other
     /// packages are only extended, since binaries of another package may read more of them.
-    pub fn beyond(&self, known: &AllLearned, complete: Option<&str>) -> Option<(AllLearned, Vec<String>)> {
+    pub fn beyond(
+        &self,
+        known: &AllLearned,
+        complete: Option<&str>,
+    ) -> Option<(AllLearned, Vec<String>)> {
         let mut all = known.clone();
         let mut missing = Vec::new();
         let nothing = LearnedInputs::default();
@@ -78,7 +82,9 @@ pub(super) fn examine(
     compiled: &CompiledUnits,
     freshness: &Freshness,
 ) -> Result<(CoverageFindings, BTreeSet<String>)> {
-    let Some(first) = inputs.first() else { return Ok(Default::default()) };
+    let Some(first) = inputs.first() else {
+        return Ok(Default::default());
+    };
     let mut examination = Examination {
         snapshot,
         inputs,
@@ -94,13 +100,29 @@ pub(super) fn examine(
         examination.examine_package(local, &read)?;
         attributed.extend(read.files);
     }
-    if let Some(selected) = first.packages.iter().find(|local| local.package.id == package.id) {
+    if let Some(selected) = first
+        .packages
+        .iter()
+        .find(|local| local.package.id == package.id)
+    {
         // Files that cargo names for the executables and that were not attributed above belong to the compiled package.
         let mut files = executables_files(snapshot, inputs, compiled, package)?;
         files.retain(|file| !attributed.contains(file));
-        examination.examine_package(selected, &ReadFiles { files, ..ReadFiles::default() })?;
+        examination.examine_package(
+            selected,
+            &ReadFiles {
+                files,
+                ..ReadFiles::default()
+            },
+        )?;
         let names = variables::of_dependencies(snapshot, compiled, &is_local)?;
-        examination.findings.learned.entry(package.name.clone()).or_default().variables.extend(names);
+        examination
+            .findings
+            .learned
+            .entry(package.name.clone())
+            .or_default()
+            .variables
+            .extend(names);
     }
     Ok((examination.findings, examination.undecided))
 }
@@ -118,29 +140,60 @@ struct ReadFiles {
 }
 
 impl ReadFiles {
-    fn collect(snapshot: &Snapshot<'_>, local: &PackageInputs, compiled: &CompiledUnits, freshness: &Freshness) -> Result<Self> {
+    fn collect(
+        snapshot: &Snapshot<'_>,
+        local: &PackageInputs,
+        compiled: &CompiledUnits,
+        freshness: &Freshness,
+    ) -> Result<Self> {
         let mut read = Self::default();
         let package = &local.package;
-        let scripts: Vec<&BuildScriptRun> = compiled.scripts.iter().filter(|script| script.package == package.id).collect();
-        let set_by_scripts: BTreeSet<&str> = scripts.iter().flat_map(|script| &script.sets).map(String::as_str).collect();
+        let scripts: Vec<&BuildScriptRun> = compiled
+            .scripts
+            .iter()
+            .filter(|script| script.package == package.id)
+            .collect();
+        let set_by_scripts: BTreeSet<&str> = scripts
+            .iter()
+            .flat_map(|script| &script.sets)
+            .map(String::as_str)
+            .collect();
         let root = &snapshot.workspace.root;
-        for unit in compiled.units.iter().filter(|unit| unit.package == package.id) {
+        for unit in compiled
+            .units
+            .iter()
+            .filter(|unit| unit.package == package.id)
+        {
             let notes = depinfo::notes_of(unit)?;
-            read.files.extend(depinfo::files(&notes).iter().map(|file| fs::absolute(root, Path::new(file))));
+            read.files.extend(
+                depinfo::files(&notes)
+                    .iter()
+                    .map(|file| fs::absolute(root, Path::new(file))),
+            );
             let is_script = unit.kind == UnitKind::Script;
-            let names = depinfo::variables(&notes).filter(|name| !set_by_scripts.contains(name) && !variables::is_ignored(name, is_script));
+            let names = depinfo::variables(&notes).filter(|name| {
+                !set_by_scripts.contains(name) && !variables::is_ignored(name, is_script)
+            });
             read.variables.extend(names.map(str::to_owned));
         }
         for script in scripts {
             let output = depinfo::output_of(script)?;
             let mut paths = depinfo::watched_paths(&output).peekable();
             read.is_watched_whole |= paths.peek().is_none();
-            read.files.extend(paths.map(|path| fs::absolute(&package.folder, Path::new(path))));
-            let names = depinfo::watched_variables(&output).filter(|name| !variables::is_ignored(name, true));
+            read.files
+                .extend(paths.map(|path| fs::absolute(&package.folder, Path::new(path))));
+            let names = depinfo::watched_variables(&output)
+                .filter(|name| !variables::is_ignored(name, true));
             read.variables.extend(names.map(str::to_owned));
-            let ran_at =
-                script.out_dir.parent().and_then(|directory| std::fs::metadata(directory.join("invoked.timestamp")).ok()?.modified().ok());
-            read.script = ran_at.map(|ran_at| (ran_at, freshness.has_run(script))).max(read.script);
+            let ran_at = script.out_dir.parent().and_then(|directory| {
+                std::fs::metadata(directory.join("invoked.timestamp"))
+                    .ok()?
+                    .modified()
+                    .ok()
+            });
+            read.script = ran_at
+                .map(|ran_at| (ran_at, freshness.has_run(script)))
+                .max(read.script);
         }
         Ok(read)
     }
@@ -159,22 +212,40 @@ struct Examination<'a> {
 
 impl Examination<'_> {
     fn examine_package(&mut self, local: &Arc<PackageInputs>, read: &ReadFiles) -> Result<()> {
-        let mut learned = LearnedInputs { variables: read.variables.clone(), whole: read.is_watched_whole, ..LearnedInputs::default() };
+        let mut learned = LearnedInputs {
+            variables: read.variables.clone(),
+            whole: read.is_watched_whole,
+            ..LearnedInputs::default()
+        };
         for file in &read.files {
             self.examine_file(local, read, file, &mut learned)?;
         }
         if let Some((ran_at, true)) = read.script {
             learned.outputs.extend(self.new_files(local, ran_at)?);
         }
-        self.findings.learned.entry(local.package.name.clone()).or_default().merge(&learned);
+        self.findings
+            .learned
+            .entry(local.package.name.clone())
+            .or_default()
+            .merge(&learned);
         Ok(())
     }
 
-    fn examine_file(&mut self, local: &Arc<PackageInputs>, read: &ReadFiles, file: &Path, learned: &mut LearnedInputs) -> Result<()> {
+    fn examine_file(
+        &mut self,
+        local: &Arc<PackageInputs>,
+        read: &ReadFiles,
+        file: &Path,
+        learned: &mut LearnedInputs,
+    ) -> Result<()> {
         let snapshot = self.snapshot;
         let directory = &local.package.folder;
         let repository = snapshot.sources.repository_of(&local.package);
-        if self.exempt.iter().any(|directory| file.starts_with(directory)) {
+        if self
+            .exempt
+            .iter()
+            .any(|directory| file.starts_with(directory))
+        {
             return Ok(());
         }
         if repository.is_git_file(file) {
@@ -185,10 +256,16 @@ impl Examination<'_> {
         if !file.exists() {
             return Ok(());
         }
-        let ignored = file.starts_with(&repository.root) && repository.ignores(file, file.is_dir()) && !repository.tracks(file);
+        let ignored = file.starts_with(&repository.root)
+            && repository.ignores(file, file.is_dir())
+            && !repository.tracks(file);
         if self.inputs.iter().any(|inputs| inputs.excluded.has(file)) {
             // An excluded file that is ignored by git is taken for an output of the build script.
-            return if ignored && read.script.is_some() { Ok(()) } else { Err(self.excluded_input_error(local, &name)) };
+            return if ignored && read.script.is_some() {
+                Ok(())
+            } else {
+                Err(self.excluded_input_error(local, &name))
+            };
         }
         if local.learned.inputs.contains(&name) {
             learned.inputs.insert(name);
@@ -196,14 +273,18 @@ impl Examination<'_> {
         }
         if file.is_dir() {
             let watched = snapshot.sources.watched(file, &repository)?;
-            if watched.iter().all(|file| self.is_covered(file) || self.is_output(local, file)) {
+            if watched
+                .iter()
+                .all(|file| self.is_covered(file) || self.is_output(local, file))
+            {
                 return Ok(());
             }
         } else if !file.is_file() || self.is_covered(file) {
             return Ok(());
         }
-        let is_in_repository =
-            [&repository.root, &snapshot.workspace.root, directory].into_iter().any(|directory| file.starts_with(directory));
+        let is_in_repository = [&repository.root, &snapshot.workspace.root, directory]
+            .into_iter()
+            .any(|directory| file.starts_with(directory));
         if !is_in_repository {
             self.findings.outside.insert(file.to_owned());
             return Ok(());
@@ -212,8 +293,10 @@ impl Examination<'_> {
             learned.outputs.insert(name);
             return Ok(());
         }
-        if let (true, Some((ran_at, in_this_compile))) = (ignored && file.is_file() && file.starts_with(directory), read.script)
-            && modified(file).is_some_and(|modified| modified >= ran_at)
+        if let (true, Some((ran_at, in_this_compile))) = (
+            ignored && file.is_file() && file.starts_with(directory),
+            read.script,
+        ) && modified(file).is_some_and(|modified| modified >= ran_at)
         {
             if in_this_compile {
                 learned.outputs.insert(name);
@@ -228,26 +311,46 @@ impl Examination<'_> {
 
     /// Files of a package that its build script has created in this compile.
     fn new_files(&self, local: &PackageInputs, ran_at: SystemTime) -> Result<BTreeSet<String>> {
-        let files = SourceFiles::new(self.exempt.clone()).package_files(&local.package, local.learned.whole)?;
-        let new = files.into_iter().filter(|file| !local.files.contains_key(file) && !self.is_output(local, file));
-        let new = new.filter(|file| !self.is_covered(file) && modified(file).is_some_and(|modified| modified >= ran_at));
-        new.map(|file| relative(&local.package.folder, &file)).collect()
+        let files = SourceFiles::new(self.exempt.clone())
+            .package_files(&local.package, local.learned.whole)?;
+        let new = files
+            .into_iter()
+            .filter(|file| !local.files.contains_key(file) && !self.is_output(local, file));
+        let new = new.filter(|file| {
+            !self.is_covered(file) && modified(file).is_some_and(|modified| modified >= ran_at)
+        });
+        new.map(|file| relative(&local.package.folder, &file))
+            .collect()
     }
 
     fn is_covered(&self, file: &Path) -> bool {
         // The path may lead through a symbolic link.
-        self.covered.contains(file) || file.canonicalize().is_ok_and(|real| self.covered.contains(&real))
+        self.covered.contains(file)
+            || file
+                .canonicalize()
+                .is_ok_and(|real| self.covered.contains(&real))
     }
 
     /// Whether a file is a known output of the package's build script.
     fn is_output(&self, local: &PackageInputs, file: &Path) -> bool {
-        let known = relative(&local.package.folder, file).is_ok_and(|name| local.learned.outputs.contains(&name));
-        known && !self.snapshot.sources.repository_of(&local.package).tracks(file)
+        let known = relative(&local.package.folder, file)
+            .is_ok_and(|name| local.learned.outputs.contains(&name));
+        known
+            && !self
+                .snapshot
+                .sources
+                .repository_of(&local.package)
+                .tracks(file)
     }
 
     fn excluded_input_error(&self, local: &PackageInputs, name: &str) -> Error {
-        let message = format!("the code of `{}` contains `{name}`, which `exclude` leaves out of the key", local.package.name);
-        Error::new(Code::InputNotCovered, message).help("Narrow the pattern of `exclude`, so that an edit of the file makes another image.")
+        let message = format!(
+            "the code of `{}` contains `{name}`, which `exclude` leaves out of the key",
+            local.package.name
+        );
+        Error::new(Code::InputNotCovered, message).help(
+            "Narrow the pattern of `exclude`, so that an edit of the file makes another image.",
+        )
     }
 }
 
@@ -258,14 +361,33 @@ fn modified(file: &Path) -> Option<SystemTime> {
 /// The files that are inputs of the keys, as they are named and with symbolic links resolved. Manifests, lock files and
 /// toolchain files are inputs by their values.
 fn covered(snapshot: &Snapshot<'_>, inputs: &[&CodeInputs]) -> BTreeSet<PathBuf> {
-    let mut covered: BTreeSet<PathBuf> = inputs.iter().flat_map(|inputs| inputs.files.iter().cloned()).collect();
-    let by_value =
-        ["Cargo.toml", "Cargo.lock", "Union.lock", "rust-toolchain", "rust-toolchain.toml", ".cargo/config", ".cargo/config.toml"];
-    let packages = inputs.iter().flat_map(|inputs| &inputs.packages).map(|local| &local.package);
-    for directory in packages.flat_map(|package| [&package.folder, &package.root]).chain([&snapshot.workspace.root]) {
+    let mut covered: BTreeSet<PathBuf> = inputs
+        .iter()
+        .flat_map(|inputs| inputs.files.iter().cloned())
+        .collect();
+    let by_value = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "Union.lock",
+        "rust-toolchain",
+        "rust-toolchain.toml",
+        ".cargo/config",
+        ".cargo/config.toml",
+    ];
+    let packages = inputs
+        .iter()
+        .flat_map(|inputs| &inputs.packages)
+        .map(|local| &local.package);
+    for directory in packages
+        .flat_map(|package| [&package.folder, &package.root])
+        .chain([&snapshot.workspace.root])
+    {
         covered.extend(by_value.map(|name| directory.join(name)));
     }
-    let real: Vec<PathBuf> = covered.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let real: Vec<PathBuf> = covered
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
     covered.extend(real);
     covered
 }
@@ -278,12 +400,19 @@ fn executables_files(
     package: &WorkspacePackage,
 ) -> Result<BTreeSet<PathBuf>> {
     // cargo writes relative paths when `build.dep-info-basedir` is set.
-    let base = snapshot.config.program(&["build", "dep-info-basedir"]).unwrap_or_else(|| snapshot.workspace.root.clone());
+    let base = snapshot
+        .config
+        .program(&["build", "dep-info-basedir"])
+        .unwrap_or_else(|| snapshot.workspace.root.clone());
     let mut files = BTreeSet::new();
     for (name, executable) in compiled.executables(package) {
         if inputs.iter().any(|inputs| inputs.binaries.contains(&name)) {
             let notes = fs::read_if_exists(&executable.with_extension("d"))?.unwrap_or_default();
-            files.extend(depinfo::files(&notes).iter().map(|file| fs::absolute(&base, Path::new(file))));
+            files.extend(
+                depinfo::files(&notes)
+                    .iter()
+                    .map(|file| fs::absolute(&base, Path::new(file))),
+            );
         }
     }
     Ok(files)

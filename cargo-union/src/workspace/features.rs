@@ -26,17 +26,28 @@ pub struct Features {
 impl Features {
     /// Whether two closures have the same features for each package that both contain.
     pub fn agree(&self, other: &Self) -> bool {
-        self.sets.iter().all(|(package, sets)| other.sets.get(package).is_none_or(|others| others == sets))
+        self.sets
+            .iter()
+            .all(|(package, sets)| other.sets.get(package).is_none_or(|others| others == sets))
     }
 
     /// Adds the features of another closure.
     pub fn extend(&mut self, other: &Self) {
-        other.sets.iter().for_each(|(package, sets)| self.sets.entry(package.clone()).or_default().extend(sets.iter().cloned()));
+        other.sets.iter().for_each(|(package, sets)| {
+            self.sets
+                .entry(package.clone())
+                .or_default()
+                .extend(sets.iter().cloned())
+        });
     }
 
     /// Whether everything that cargo has compiled has these features.
     pub(super) fn match_compiled(&self, compiled: &Self) -> bool {
-        !compiled.has_linked_library && compiled.sets.iter().all(|(package, sets)| self.sets.get(package) == Some(sets))
+        !compiled.has_linked_library
+            && compiled
+                .sets
+                .iter()
+                .all(|(package, sets)| self.sets.get(package) == Some(sets))
     }
 
     /// Adds a compiled artifact.
@@ -46,19 +57,35 @@ impl Features {
         if has_kind(TargetKind::CustomBuild) {
             return;
         }
-        self.has_linked_library |= [TargetKind::CDyLib, TargetKind::DyLib, TargetKind::StaticLib].into_iter().any(has_kind);
-        let package = name_and_version(&artifact.package_id.repr).unwrap_or_else(|| artifact.package_id.repr.clone());
-        self.sets.entry(package).or_default().insert(join_sorted(artifact.features.iter().map(String::as_str)));
+        self.has_linked_library |= [TargetKind::CDyLib, TargetKind::DyLib, TargetKind::StaticLib]
+            .into_iter()
+            .any(has_kind);
+        let package = name_and_version(&artifact.package_id.repr)
+            .unwrap_or_else(|| artifact.package_id.repr.clone());
+        self.sets
+            .entry(package)
+            .or_default()
+            .insert(join_sorted(artifact.features.iter().map(String::as_str)));
     }
 
     /// Parses the output of `cargo tree`, one package a line: `name v1.0.0 (more)|feature,feature`.
     fn parse(text: &str) -> Self {
         let mut all = Self::default();
         for line in text.lines() {
-            let Some((package, features)) = line.trim_end_matches(" (*)").rsplit_once('|') else { continue };
+            let Some((package, features)) = line.trim_end_matches(" (*)").rsplit_once('|') else {
+                continue;
+            };
             let mut words = package.split(' ');
-            let (Some(name), Some(version)) = (words.next(), words.next().and_then(|version| version.strip_prefix('v'))) else { continue };
-            all.sets.entry(format!("{name} {version}")).or_default().insert(join_sorted(features.split(',')));
+            let (Some(name), Some(version)) = (
+                words.next(),
+                words.next().and_then(|version| version.strip_prefix('v')),
+            ) else {
+                continue;
+            };
+            all.sets
+                .entry(format!("{name} {version}"))
+                .or_default()
+                .insert(join_sorted(features.split(',')));
         }
         all
     }
@@ -75,7 +102,15 @@ fn name_and_version(id: &str) -> Option<String> {
     let (place, fragment) = id.split_once('#')?;
     Some(match fragment.split_once('@') {
         Some((name, version)) => format!("{name} {version}"),
-        None => format!("{} {fragment}", place.split('?').next()?.trim_end_matches('/').rsplit('/').next()?),
+        None => format!(
+            "{} {fragment}",
+            place
+                .split('?')
+                .next()?
+                .trim_end_matches('/')
+                .rsplit('/')
+                .next()?
+        ),
     })
 }
 
@@ -95,10 +130,27 @@ impl Snapshot<'_> {
         if let Some(known) = cache.note(KIND, &name) {
             return Some(known);
         }
-        let mut command = self.cargo.command(&self.workspace.root, &self.environment(settings));
-        let mut arguments: Vec<OsString> = vec!["tree".into(), "--quiet".into(), "--color".into(), "never".into()];
+        let mut command = self
+            .cargo
+            .command(&self.workspace.root, &self.environment(settings));
+        let mut arguments: Vec<OsString> = vec![
+            "tree".into(),
+            "--quiet".into(),
+            "--color".into(),
+            "never".into(),
+        ];
         arguments.extend(self.cargo.lock_flags());
-        arguments.extend(["--package", &package.id, "--target", target, "--edges", "normal,build"].map(OsString::from));
+        arguments.extend(
+            [
+                "--package",
+                &package.id,
+                "--target",
+                target,
+                "--edges",
+                "normal,build",
+            ]
+            .map(OsString::from),
+        );
         arguments.extend(["--prefix", "none", "--format", "{p}|{f}"].map(OsString::from));
         arguments.extend((!settings.default_features).then(|| "--no-default-features".into()));
         command.args(arguments);
@@ -115,14 +167,25 @@ impl Snapshot<'_> {
     /// The cache key: everything that the features depend on.
     fn features_key(&self, package: &WorkspacePackage, target: &str, inputs: &CodeInputs) -> Key {
         let matters = |name: &str| {
-            ["features", "default-features", "rustc", "rustflags", "Cargo.lock"].contains(&name)
+            [
+                "features",
+                "default-features",
+                "rustc",
+                "rustflags",
+                "Cargo.lock",
+            ]
+            .contains(&name)
                 || name.ends_with("Cargo.toml")
                 || name.starts_with("Cargo.toml: ")
                 || name.starts_with("cargo config")
                 || name.starts_with("build.env.")
         };
         let mut relevant = Inputs::new();
-        inputs.inputs.iter().filter(|(name, _)| matters(name)).for_each(|(name, value)| relevant.insert(name, value.clone()));
+        inputs
+            .inputs
+            .iter()
+            .filter(|(name, _)| matters(name))
+            .for_each(|(name, value)| relevant.insert(name, value.clone()));
         relevant.insert("package", package.name.as_str());
         relevant.insert("target", target);
         relevant.key("features")
@@ -139,21 +202,38 @@ mod tests {
 
     #[test]
     fn cargo_tree_output_is_parsed() {
-        let parsed =
-            features("app v0.1.0 (/ws/app)|\nserde v1.0.0|std,derive\nserde v1.0.0|\nmacros v2.0.0 (proc-macro)|default (*)\n\nodd\n");
-        let all: Vec<(&str, Vec<&str>)> =
-            parsed.sets.iter().map(|(name, sets)| (name.as_str(), sets.iter().map(String::as_str).collect())).collect();
-        assert_eq!(all, [("app 0.1.0", vec![""]), ("macros 2.0.0", vec!["default"]), ("serde 1.0.0", vec!["", "derive,std"])]);
+        let parsed = features(
+            "app v0.1.0 (/ws/app)|\nserde v1.0.0|std,derive\nserde v1.0.0|\nmacros v2.0.0 (proc-macro)|default (*)\n\nodd\n",
+        );
+        let all: Vec<(&str, Vec<&str>)> = parsed
+            .sets
+            .iter()
+            .map(|(name, sets)| (name.as_str(), sets.iter().map(String::as_str).collect()))
+            .collect();
+        assert_eq!(
+            all,
+            [
+                ("app 0.1.0", vec![""]),
+                ("macros 2.0.0", vec!["default"]),
+                ("serde 1.0.0", vec!["", "derive,std"])
+            ]
+        );
     }
 
     #[test]
     fn unexpected_features_are_detected() {
-        let expected = features("app v1.0.0|\nserde v1.0.0|std\nserde v1.0.0|\nonly-here v1.0.0|\n");
-        assert!(expected.match_compiled(&features("app v1.0.0|\nserde v1.0.0|\nserde v1.0.0|std\n")));
+        let expected =
+            features("app v1.0.0|\nserde v1.0.0|std\nserde v1.0.0|\nonly-here v1.0.0|\n");
+        assert!(
+            expected.match_compiled(&features("app v1.0.0|\nserde v1.0.0|\nserde v1.0.0|std\n"))
+        );
         assert!(!expected.match_compiled(&features("app v1.0.0|\nserde v1.0.0|std\n")));
         assert!(!expected.match_compiled(&features("app v1.0.0|x\n")));
         assert!(!expected.match_compiled(&features("other v1.0.0|\n")));
-        assert!(!expected.match_compiled(&Features { has_linked_library: true, ..Features::default() }));
+        assert!(!expected.match_compiled(&Features {
+            has_linked_library: true,
+            ..Features::default()
+        }));
     }
 
     #[test]
@@ -169,8 +249,14 @@ mod tests {
         for (id, name) in [
             ("path+file:///ws/helper#0.1.0", Some("helper 0.1.0")),
             ("path+file:///ws/folder#helper@0.1.0", Some("helper 0.1.0")),
-            ("registry+https://example.com/index#serde@1.0.0", Some("serde 1.0.0")),
-            ("git+https://example.com/a/b?branch=x#1.0.0", Some("b 1.0.0")),
+            (
+                "registry+https://example.com/index#serde@1.0.0",
+                Some("serde 1.0.0"),
+            ),
+            (
+                "git+https://example.com/a/b?branch=x#1.0.0",
+                Some("b 1.0.0"),
+            ),
             ("odd", None),
         ] {
             assert_eq!(name_and_version(id).as_deref(), name);

@@ -68,10 +68,19 @@ impl Freshness {
     /// Reads the records of a target directory, before a compile.
     pub(super) fn load(target_directory: &Path) -> Self {
         let path = target_directory.join("union/freshness.json");
-        let file: FreshnessFile = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let file: FreshnessFile = std::fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
         let scripts = file.units.keys().filter(|name| name.ends_with("/out"));
-        let script_runs = scripts.filter_map(|name| Some((name.clone(), last_run(&target_directory.join(name))?))).collect();
-        Self { path, script_runs, file }
+        let script_runs = scripts
+            .filter_map(|name| Some((name.clone(), last_run(&target_directory.join(name))?)))
+            .collect();
+        Self {
+            path,
+            script_runs,
+            file,
+        }
     }
 
     /// The ids of local packages with units that cargo considers fresh although they were made from other inputs, or
@@ -86,27 +95,49 @@ impl Freshness {
         let mut stale = BTreeSet::new();
         for package in observed {
             let id = &package.inputs.package.id;
-            let units = compiled.units.iter().filter(|unit| unit.package == *id && unit.fresh);
-            let has_changed = |name: Option<String>, stamp: Option<String>, concerns: &dyn Fn(&str) -> bool| {
-                let Some(record) = name.and_then(|name| self.file.units.get(&name)) else { return true };
-                let recorded = self.file.states.get(&record.made_from);
-                stamp.as_ref() != Some(&record.stamp)
-                    || recorded.is_none_or(|recorded| differing_inputs(recorded, &package.state).any(concerns))
-            };
+            let units = compiled
+                .units
+                .iter()
+                .filter(|unit| unit.package == *id && unit.fresh);
+            let has_changed =
+                |name: Option<String>, stamp: Option<String>, concerns: &dyn Fn(&str) -> bool| {
+                    let Some(record) = name.and_then(|name| self.file.units.get(&name)) else {
+                        return true;
+                    };
+                    let recorded = self.file.states.get(&record.made_from);
+                    stamp.as_ref() != Some(&record.stamp)
+                        || recorded.is_none_or(|recorded| {
+                            differing_inputs(recorded, &package.state).any(concerns)
+                        })
+                };
             for unit in units {
                 let sources = package.sources.get(unit.path.as_path());
                 // Only a build script depends on the revision, and cargo compares its output.
                 let concerns = |input: &str| {
-                    sources.is_some_and(|sources| sources.contains(input)) || !(package.attributed.contains(input) || input == REVISION)
+                    sources.is_some_and(|sources| sources.contains(input))
+                        || !(package.attributed.contains(input) || input == REVISION)
                 };
-                if has_changed(self.record_key(&unit.path, job.settings), file_stamp(&unit.path), &concerns) {
+                if has_changed(
+                    self.record_key(&unit.path, job.settings),
+                    file_stamp(&unit.path),
+                    &concerns,
+                ) {
                     stale.insert(id.clone());
                 }
             }
-            for script in compiled.scripts.iter().filter(|script| script.package == *id && !self.has_run(script)) {
+            for script in compiled
+                .scripts
+                .iter()
+                .filter(|script| script.package == *id && !self.has_run(script))
+            {
                 let watched = watched_paths(snapshot, script)?;
-                let concerns = |input: &str| watched.iter().any(|path| is_below(input, path)) || !package.attributed.contains(input);
-                let known = self.record_key(&script.out_dir, job.settings).filter(|name| self.file.units.contains_key(name));
+                let concerns = |input: &str| {
+                    watched.iter().any(|path| is_below(input, path))
+                        || !package.attributed.contains(input)
+                };
+                let known = self
+                    .record_key(&script.out_dir, job.settings)
+                    .filter(|name| self.file.units.contains_key(name));
                 if known.is_some() && has_changed(known, last_run(&script.out_dir), &concerns) {
                     stale.insert(id.clone());
                 }
@@ -117,7 +148,9 @@ impl Freshness {
 
     /// Whether a build script ran in this compile.
     pub(super) fn has_run(&self, script: &BuildScriptRun) -> bool {
-        let before = relative(self.target_directory(), &script.out_dir).ok().and_then(|name| self.script_runs.get(&name).cloned());
+        let before = relative(self.target_directory(), &script.out_dir)
+            .ok()
+            .and_then(|name| self.script_runs.get(&name).cloned());
         before.is_none() || before != last_run(&script.out_dir)
     }
 
@@ -135,19 +168,47 @@ impl Freshness {
             if stale.contains(id) {
                 continue;
             }
-            let is_new = compiled.units.iter().any(|unit| unit.package == *id && !unit.fresh);
-            let have_run = compiled.scripts.iter().any(|script| script.package == *id && self.has_run(script));
+            let is_new = compiled
+                .units
+                .iter()
+                .any(|unit| unit.package == *id && !unit.fresh);
+            let have_run = compiled
+                .scripts
+                .iter()
+                .any(|script| script.package == *id && self.has_run(script));
             if (is_new || have_run) && !job.is_unchanged(snapshot, &package) {
                 continue;
             }
             let made_from = state_key(&package.state);
             let units = compiled.units.iter().filter(|unit| unit.package == *id);
-            let units = units.map(|unit| (self.record_key(&unit.path, job.settings), file_stamp(&unit.path)));
-            let scripts = compiled.scripts.iter().filter(|script| script.package == *id);
-            let scripts = scripts.map(|script| (self.record_key(&script.out_dir, job.settings), last_run(&script.out_dir)));
-            let records: Vec<_> = units.chain(scripts).filter_map(|(name, stamp)| Some((name?, stamp?))).collect();
+            let units = units.map(|unit| {
+                (
+                    self.record_key(&unit.path, job.settings),
+                    file_stamp(&unit.path),
+                )
+            });
+            let scripts = compiled
+                .scripts
+                .iter()
+                .filter(|script| script.package == *id);
+            let scripts = scripts.map(|script| {
+                (
+                    self.record_key(&script.out_dir, job.settings),
+                    last_run(&script.out_dir),
+                )
+            });
+            let records: Vec<_> = units
+                .chain(scripts)
+                .filter_map(|(name, stamp)| Some((name?, stamp?)))
+                .collect();
             for (name, stamp) in records {
-                self.file.units.insert(name, UnitRecord { stamp, made_from: made_from.clone() });
+                self.file.units.insert(
+                    name,
+                    UnitRecord {
+                        stamp,
+                        made_from: made_from.clone(),
+                    },
+                );
             }
             self.file.states.insert(made_from, package.state);
         }
@@ -159,14 +220,25 @@ impl Freshness {
     /// # Errors
     /// `FileUnwritable`.
     pub(super) fn save(&mut self) -> Result<()> {
-        let used: BTreeSet<&String> = self.file.units.values().map(|record| &record.made_from).collect();
+        let used: BTreeSet<&String> = self
+            .file
+            .units
+            .values()
+            .map(|record| &record.made_from)
+            .collect();
         self.file.states.retain(|name, _| used.contains(name));
-        fs::replace_if_different(&self.path, &serde_json::to_vec(&self.file).unwrap_or_default())?;
+        fs::replace_if_different(
+            &self.path,
+            &serde_json::to_vec(&self.file).unwrap_or_default(),
+        )?;
         Ok(())
     }
 
     fn target_directory(&self) -> &Path {
-        self.path.parent().and_then(Path::parent).unwrap_or(Path::new(""))
+        self.path
+            .parent()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""))
     }
 
     /// The key of a unit's record. Compiles with different settings overwrite each other's final artifacts, so the
@@ -174,7 +246,11 @@ impl Freshness {
     fn record_key(&self, path: &Path, settings: &CompileSettings) -> Option<String> {
         let name = relative(self.target_directory(), path).ok()?;
         let is_shared = !name.contains("/deps/") && !name.contains("/build/");
-        Some(if is_shared { format!("{name} {}", hash_text(format!("{settings:?}"))) } else { name })
+        Some(if is_shared {
+            format!("{name} {}", hash_text(format!("{settings:?}")))
+        } else {
+            name
+        })
     }
 }
 
@@ -188,17 +264,33 @@ pub(super) struct FreshnessCheck<'a> {
 
 impl<'a> FreshnessCheck<'a> {
     pub(super) fn new(settings: &'a CompileSettings, inputs: &[&'a CodeInputs]) -> Self {
-        let packages = inputs.first().map_or(&[][..], |inputs| inputs.packages.as_slice());
-        let files = inputs.iter().flat_map(|inputs| inputs.files.iter().map(PathBuf::as_path)).collect();
-        Self { settings, packages, files }
+        let packages = inputs
+            .first()
+            .map_or(&[][..], |inputs| inputs.packages.as_slice());
+        let files = inputs
+            .iter()
+            .flat_map(|inputs| inputs.files.iter().map(PathBuf::as_path))
+            .collect();
+        Self {
+            settings,
+            packages,
+            files,
+        }
     }
 
     /// Observes each local package.
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn observe(&self, snapshot: &Snapshot<'_>, compiled: &'a CompiledUnits) -> Result<Vec<ObservedPackage<'a>>> {
-        self.packages.iter().map(|inputs| self.observe_package(snapshot, inputs, compiled)).collect()
+    pub(super) fn observe(
+        &self,
+        snapshot: &Snapshot<'_>,
+        compiled: &'a CompiledUnits,
+    ) -> Result<Vec<ObservedPackage<'a>>> {
+        self.packages
+            .iter()
+            .map(|inputs| self.observe_package(snapshot, inputs, compiled))
+            .collect()
     }
 
     fn observe_package(
@@ -208,29 +300,56 @@ impl<'a> FreshnessCheck<'a> {
         compiled: &'a CompiledUnits,
     ) -> Result<ObservedPackage<'a>> {
         let mut sources = BTreeMap::new();
-        for unit in compiled.units.iter().filter(|unit| unit.package == inputs.package.id) {
+        for unit in compiled
+            .units
+            .iter()
+            .filter(|unit| unit.package == inputs.package.id)
+        {
             sources.insert(unit.path.as_path(), dep_info_sources(snapshot, unit)?);
         }
         let attributed = sources.values().flatten().cloned().collect();
-        Ok(ObservedPackage { inputs, state: self.state(snapshot, inputs, &|file| snapshot.sources.hash(file))?, sources, attributed })
+        Ok(ObservedPackage {
+            inputs,
+            state: self.state(snapshot, inputs, &|file| snapshot.sources.hash(file))?,
+            sources,
+            attributed,
+        })
     }
 
-    fn state(&self, snapshot: &Snapshot<'_>, inputs: &PackageInputs, read: &dyn Fn(&Path) -> Result<Value>) -> Result<PackageState> {
+    fn state(
+        &self,
+        snapshot: &Snapshot<'_>,
+        inputs: &PackageInputs,
+        read: &dyn Fn(&Path) -> Result<Value>,
+    ) -> Result<PackageState> {
         let mut state = PackageState::new();
         let mut add = |name: String, value: Value| state.insert(name, short_hash(&value));
-        inputs.manifests.iter().for_each(|(name, value)| drop(add(format!("manifest {name}"), value.clone())));
-        inputs.revision.iter().for_each(|revision| drop(add(REVISION.to_owned(), revision.as_str().into())));
+        inputs
+            .manifests
+            .iter()
+            .for_each(|(name, value)| drop(add(format!("manifest {name}"), value.clone())));
+        inputs
+            .revision
+            .iter()
+            .for_each(|revision| drop(add(REVISION.to_owned(), revision.as_str().into())));
         for (name, value) in &self.settings.env {
             add(format!("build.env.{name}"), value.as_str().into());
         }
-        for file in inputs.files.keys().filter(|file| self.files.contains(file.as_path())) {
+        for file in inputs
+            .files
+            .keys()
+            .filter(|file| self.files.contains(file.as_path()))
+        {
             add(relative(&snapshot.workspace.root, file)?, read(file)?);
         }
         Ok(state)
     }
 
     fn is_unchanged(&self, snapshot: &Snapshot<'_>, package: &ObservedPackage<'_>) -> bool {
-        self.state(snapshot, package.inputs, &|file| snapshot.sources.hash_uncached(file)).is_ok_and(|state| state == package.state)
+        self.state(snapshot, package.inputs, &|file| {
+            snapshot.sources.hash_uncached(file)
+        })
+        .is_ok_and(|state| state == package.state)
     }
 }
 
@@ -238,40 +357,81 @@ impl<'a> FreshnessCheck<'a> {
 fn dep_info_sources(snapshot: &Snapshot<'_>, unit: &CompiledUnit) -> Result<BTreeSet<String>> {
     let notes = depinfo::notes_of(unit)?;
     let root = &snapshot.workspace.root;
-    depinfo::files(&notes).iter().map(|file| relative(root, &fs::absolute(root, Path::new(file)))).collect()
+    depinfo::files(&notes)
+        .iter()
+        .map(|file| relative(root, &fs::absolute(root, Path::new(file))))
+        .collect()
 }
 
 /// The paths that a build script watches, relative to the workspace.
 fn watched_paths(snapshot: &Snapshot<'_>, script: &BuildScriptRun) -> Result<Vec<String>> {
     let output = depinfo::output_of(script)?;
-    let package = snapshot.workspace.packages.iter().chain(&snapshot.outside).find(|package| package.id == script.package);
+    let package = snapshot
+        .workspace
+        .packages
+        .iter()
+        .chain(&snapshot.outside)
+        .find(|package| package.id == script.package);
     let from = package.map_or(&snapshot.workspace.root, |package| &package.folder);
-    depinfo::watched_paths(&output).map(|path| relative(&snapshot.workspace.root, &fs::absolute(from, Path::new(path)))).collect()
+    depinfo::watched_paths(&output)
+        .map(|path| {
+            relative(
+                &snapshot.workspace.root,
+                &fs::absolute(from, Path::new(path)),
+            )
+        })
+        .collect()
 }
 
 fn is_below(input: &str, path: &str) -> bool {
-    path.is_empty() || input.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.is_empty()
+        || input
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn differing_inputs<'a>(before: &'a PackageState, now: &'a PackageState) -> impl Iterator<Item = &'a str> {
+fn differing_inputs<'a>(
+    before: &'a PackageState,
+    now: &'a PackageState,
+) -> impl Iterator<Item = &'a str> {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    names.into_iter().filter(|name| before.get(*name) != now.get(*name)).map(String::as_str)
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != now.get(*name))
+        .map(String::as_str)
 }
 
 /// When a build script last ran: the time of the file that cargo writes before it starts the script.
 fn last_run(out_dir: &Path) -> Option<String> {
     let file = std::fs::metadata(out_dir.parent()?.join("invoked.timestamp")).ok()?;
-    Some(file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos().to_string())
+    Some(
+        file.modified()
+            .ok()?
+            .duration_since(UNIX_EPOCH)
+            .ok()?
+            .as_nanos()
+            .to_string(),
+    )
 }
 
 fn file_stamp(path: &Path) -> Option<String> {
     let file = std::fs::metadata(path).ok()?;
-    Some(format!("{} {}", file.len(), file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos()))
+    Some(format!(
+        "{} {}",
+        file.len(),
+        file.modified()
+            .ok()?
+            .duration_since(UNIX_EPOCH)
+            .ok()?
+            .as_nanos()
+    ))
 }
 
 fn state_key(state: &PackageState) -> String {
     let mut inputs = Inputs::new();
-    state.iter().for_each(|(name, value)| inputs.insert(name.as_str(), value.as_str()));
+    state
+        .iter()
+        .for_each(|(name, value)| inputs.insert(name.as_str(), value.as_str()));
     hash_text(inputs.key("state").to_string())
 }
 

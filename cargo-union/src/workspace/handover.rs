@@ -33,7 +33,10 @@ impl ReferencesFile {
     pub fn begin(workspace: &Workspace, reporter: &dyn Reporter) -> Result<Self> {
         let path = workspace.target_directory.join("union/lock");
         let lock = FileLock::exclusive(&path, || reporter.waiting_for_lock(&path))?;
-        Ok(Self { written: Vec::new(), _lock: lock })
+        Ok(Self {
+            written: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// Writes one package's references.
@@ -42,11 +45,18 @@ impl ReferencesFile {
     /// `FileUnreadable`, `FileUnwritable`, `DiskFull`.
     pub fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
         let before = match std_fs::metadata(path) {
-            Ok(file) => Some((fs::read(path)?, file.modified().map_err(|cause| fs::unreadable(path, cause))?)),
+            Ok(file) => Some((
+                fs::read(path)?,
+                file.modified()
+                    .map_err(|cause| fs::unreadable(path, cause))?,
+            )),
             Err(_) => None,
         };
         if fs::replace_if_different(path, bytes)? {
-            self.written.push(WrittenFile { path: path.to_owned(), before });
+            self.written.push(WrittenFile {
+                path: path.to_owned(),
+                before,
+            });
         }
         Ok(())
     }
@@ -62,8 +72,12 @@ impl Drop for ReferencesFile {
         for WrittenFile { path, before } in self.written.drain(..).rev() {
             // A failure has no consequence: the next run writes the file again.
             let _ = match before {
-                Some((bytes, modified)) => fs::replace(&path, &bytes)
-                    .map(|()| File::options().write(true).open(&path).and_then(|file| file.set_modified(modified))),
+                Some((bytes, modified)) => fs::replace(&path, &bytes).map(|()| {
+                    File::options()
+                        .write(true)
+                        .open(&path)
+                        .and_then(|file| file.set_modified(modified))
+                }),
                 None => Ok(std_fs::remove_file(&path)),
             };
         }
@@ -100,7 +114,12 @@ mod tests {
 
     fn age(file: &Path) -> SystemTime {
         let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        File::options().write(true).open(file).unwrap().set_modified(old).unwrap();
+        File::options()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
         old
     }
 
@@ -117,7 +136,10 @@ mod tests {
         handover.write(&file, b"new").unwrap();
         assert_eq!(std_fs::read(&file).unwrap(), b"new");
         drop(handover);
-        assert_eq!((std_fs::read(&file).unwrap(), modified(&file)), (b"old".to_vec(), old));
+        assert_eq!(
+            (std_fs::read(&file).unwrap(), modified(&file)),
+            (b"old".to_vec(), old)
+        );
     }
 
     #[test]
@@ -170,7 +192,10 @@ mod tests {
                 handover.commit();
                 seen
             });
-            assert_eq!(receive.recv().unwrap(), workspace.target_directory.join("union/lock"));
+            assert_eq!(
+                receive.recv().unwrap(),
+                workspace.target_directory.join("union/lock")
+            );
             first.write(&file, b"first").unwrap();
             first.commit();
             drop(first);

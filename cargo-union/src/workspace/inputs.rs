@@ -86,7 +86,12 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// `LockfileMissing`, `FileUnreadable`, `InvalidValue`, `ManifestSyntax`.
-    pub fn inputs(&self, package: &WorkspacePackage, settings: &CodeInputOptions, learned: &AllLearned) -> Result<CodeInputs> {
+    pub fn inputs(
+        &self,
+        package: &WorkspacePackage,
+        settings: &CodeInputOptions,
+        learned: &AllLearned,
+    ) -> Result<CodeInputs> {
         let shared = self.shared_inputs(package, learned)?;
         let mut code = CodeInputs {
             inputs: shared.inputs.clone(),
@@ -100,24 +105,36 @@ impl Snapshot<'_> {
         self.add_settings(package, settings, &mut code)?;
         let mut sources: BTreeMap<PathBuf, String> = BTreeMap::new();
         for local in &shared.packages {
-            sources.extend(local.files.iter().map(|(file, name)| (file.clone(), name.clone())));
+            sources.extend(
+                local
+                    .files
+                    .iter()
+                    .map(|(file, name)| (file.clone(), name.clone())),
+            );
             for variable in &local.learned.variables {
                 if code.variables.insert(variable.clone()) {
-                    code.inputs.insert(format!("variable {variable}"), self.variable(variable));
+                    code.inputs
+                        .insert(format!("variable {variable}"), self.variable(variable));
                 }
             }
         }
         for pattern in &settings.inputs {
             let matching = self.sources.matching(pattern)?;
             if matching.is_empty() {
-                code.unmatched.push(format!("`{}` of `inputs` at {} matches no file", pattern.glob.value, pattern.glob.origin));
+                code.unmatched.push(format!(
+                    "`{}` of `inputs` at {} matches no file",
+                    pattern.glob.value, pattern.glob.origin
+                ));
             }
             for file in matching {
                 let name = file_name(relative(&self.workspace.root, &file)?);
                 sources.insert(file, name);
             }
         }
-        for (file, name) in sources.into_iter().filter(|(file, _)| !code.excluded.has(file)) {
+        for (file, name) in sources
+            .into_iter()
+            .filter(|(file, _)| !code.excluded.has(file))
+        {
             code.inputs.insert(name, self.sources.hash(&file)?);
             code.files.insert(file);
         }
@@ -126,13 +143,23 @@ impl Snapshot<'_> {
 
     /// The value of an environment variable as an input: hashed, since it may be a secret.
     pub(super) fn variable(&self, name: &str) -> Value {
-        self.cargo.environment.get(name).map_or_else(|| Value::from("unset"), |value| Value::hash_of(self.portable(value)))
+        self.cargo.environment.get(name).map_or_else(
+            || Value::from("unset"),
+            |value| Value::hash_of(self.portable(value)),
+        )
     }
 
     /// The inputs that all images of a package share, computed once per set of learned inputs.
-    fn shared_inputs(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<Arc<SharedInputs>> {
+    fn shared_inputs(
+        &self,
+        package: &WorkspacePackage,
+        learned: &AllLearned,
+    ) -> Result<Arc<SharedInputs>> {
         let mut cached = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = cached.get(&package.id).filter(|shared| shared.learned == *learned) {
+        if let Some(shared) = cached
+            .get(&package.id)
+            .filter(|shared| shared.learned == *learned)
+        {
             return Ok(shared.clone());
         }
         let shared = Arc::new(self.compute_shared_inputs(package, learned)?);
@@ -140,10 +167,19 @@ impl Snapshot<'_> {
         Ok(shared)
     }
 
-    fn compute_shared_inputs(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<SharedInputs> {
+    fn compute_shared_inputs(
+        &self,
+        package: &WorkspacePackage,
+        learned: &AllLearned,
+    ) -> Result<SharedInputs> {
         let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
-        let mut shared = SharedInputs { learned: learned.clone(), ..SharedInputs::default() };
-        shared.inputs.insert("Cargo.lock", manifest::hash_value(&closure.value()));
+        let mut shared = SharedInputs {
+            learned: learned.clone(),
+            ..SharedInputs::default()
+        };
+        shared
+            .inputs
+            .insert("Cargo.lock", manifest::hash_value(&closure.value()));
         for (name, version) in closure.versions() {
             shared.inputs.insert(format!("Cargo.lock: {name}"), version);
         }
@@ -152,16 +188,22 @@ impl Snapshot<'_> {
         }
         for entry in closure.local() {
             let local = self.local(entry).ok_or_else(|| {
-                let message =
-                    format!("Cargo.lock has the local package `{} {}`, but no manifest names its directory", entry.name, entry.version);
-                Error::new(Code::LockfileMissing, message).help("Run `cargo update --workspace`, or name it by `path`.")
+                let message = format!(
+                    "Cargo.lock has the local package `{} {}`, but no manifest names its directory",
+                    entry.name, entry.version
+                );
+                Error::new(Code::LockfileMissing, message)
+                    .help("Run `cargo update --workspace`, or name it by `path`.")
             })?;
-            let inputs = self.package_inputs(local, learned.get(&local.name).cloned().unwrap_or_default())?;
+            let inputs =
+                self.package_inputs(local, learned.get(&local.name).cloned().unwrap_or_default())?;
             for (name, value) in &inputs.manifests {
                 shared.inputs.insert(name.clone(), value.clone());
             }
             if let Some(revision) = &inputs.revision {
-                shared.inputs.insert(format!("revision of {}", local.name), revision.as_str());
+                shared
+                    .inputs
+                    .insert(format!("revision of {}", local.name), revision.as_str());
             }
             shared.packages.push(Arc::new(inputs));
         }
@@ -169,25 +211,50 @@ impl Snapshot<'_> {
     }
 
     /// The inputs of one local package.
-    fn package_inputs(&self, local: &WorkspacePackage, learned: LearnedInputs) -> Result<PackageInputs> {
+    fn package_inputs(
+        &self,
+        local: &WorkspacePackage,
+        learned: LearnedInputs,
+    ) -> Result<PackageInputs> {
         let name_of = |path: &Path| relative(&self.workspace.root, path);
-        let mut manifests = vec![(name_of(&local.manifest.path)?, self.sources.manifest(local, self.tests_reach_code())?)];
+        let mut manifests = vec![(
+            name_of(&local.manifest.path)?,
+            self.sources.manifest(local, self.tests_reach_code())?,
+        )];
         // For a package that inherits from another workspace all of that workspace's manifest counts: it changes rarely.
         let root = local.root.join("Cargo.toml");
         if local.root != self.workspace.root && root != local.manifest.path {
-            manifests.push((format!("{}: workspace", name_of(&root)?), self.sources.hash(&root)?));
+            manifests.push((
+                format!("{}: workspace", name_of(&root)?),
+                self.sources.hash(&root)?,
+            ));
         }
         let mut files = BTreeMap::new();
         for file in self.files(local, &learned)? {
             let name = file_name(name_of(&file)?);
             files.insert(file, name);
         }
-        let revision = learned.revision.then(|| self.sources.repository_of(local).revision().unwrap_or_else(|| "none".to_owned()));
-        Ok(PackageInputs { package: local.clone(), learned, manifests, files, revision })
+        let revision = learned.revision.then(|| {
+            self.sources
+                .repository_of(local)
+                .revision()
+                .unwrap_or_else(|| "none".to_owned())
+        });
+        Ok(PackageInputs {
+            package: local.clone(),
+            learned,
+            manifests,
+            files,
+            revision,
+        })
     }
 
     /// A package's own files without its outputs, and the files that it reads elsewhere.
-    fn files(&self, local: &WorkspacePackage, learned: &LearnedInputs) -> Result<BTreeSet<PathBuf>> {
+    fn files(
+        &self,
+        local: &WorkspacePackage,
+        learned: &LearnedInputs,
+    ) -> Result<BTreeSet<PathBuf>> {
         let repository = self.sources.repository_of(local);
         let mut files = self.sources.package_files(local, learned.whole)?;
         for output in &learned.outputs {
@@ -202,7 +269,9 @@ impl Snapshot<'_> {
             if input.is_dir() {
                 files.extend(self.sources.watched(&input, &repository)?.iter().cloned());
             } else if input.is_file() {
-                if !input.starts_with(&local.folder) && input.parent() != Some(repository.root.as_path()) {
+                if !input.starts_with(&local.folder)
+                    && input.parent() != Some(repository.root.as_path())
+                {
                     files.extend(self.sources.siblings(&input, &repository));
                 }
                 files.insert(input);
@@ -213,22 +282,44 @@ impl Snapshot<'_> {
 
     /// Whether features of dev-dependencies reach the code: cargo's resolver 1 unifies them.
     fn tests_reach_code(&self) -> bool {
-        let get = |table: &str, key: &str| self.root_manifest.get(table)?.get(key)?.as_str().map(str::to_owned);
+        let get = |table: &str, key: &str| {
+            self.root_manifest
+                .get(table)?
+                .get(key)?
+                .as_str()
+                .map(str::to_owned)
+        };
         let resolver = get("workspace", "resolver").or_else(|| get("package", "resolver"));
         let edition = || {
             get("package", "edition").or_else(|| {
                 let workspace = self.root_manifest.get("workspace")?;
-                workspace.get("package")?.get("edition")?.as_str().map(str::to_owned)
+                workspace
+                    .get("package")?
+                    .get("edition")?
+                    .as_str()
+                    .map(str::to_owned)
             })
         };
         let is_package = self.root_manifest.contains_key("package");
-        resolver.map_or_else(|| !is_package || edition().is_none_or(|edition| edition.as_str() < "2021"), |resolver| resolver == "1")
+        resolver.map_or_else(
+            || !is_package || edition().is_none_or(|edition| edition.as_str() < "2021"),
+            |resolver| resolver == "1",
+        )
     }
 
-    fn add_settings(&self, package: &WorkspacePackage, settings: &CodeInputOptions, code: &mut CodeInputs) -> Result<()> {
+    fn add_settings(
+        &self,
+        package: &WorkspacePackage,
+        settings: &CodeInputOptions,
+        code: &mut CodeInputs,
+    ) -> Result<()> {
         let compile = &settings.compile;
         let environment = &self.environment(compile);
-        let in_container = !settings.places.is_empty() && settings.places.iter().all(|place| *place == CompileMode::Container);
+        let in_container = !settings.places.is_empty()
+            && settings
+                .places
+                .iter()
+                .all(|place| *place == CompileMode::Container);
         let triples: Vec<&str> = settings.targets.iter().map(String::as_str).collect();
         let inputs = &mut code.inputs;
         inputs.insert("package", package.name.as_str());
@@ -237,7 +328,14 @@ impl Snapshot<'_> {
         inputs.insert("features", Value::texts(&compile.features));
         inputs.insert("default-features", Value::Bool(compile.default_features));
         inputs.insert("target", Value::texts(&settings.targets));
-        inputs.insert("link", if compile.linkage == Linkage::Static { "static" } else { "dynamic" });
+        inputs.insert(
+            "link",
+            if compile.linkage == Linkage::Static {
+                "static"
+            } else {
+                "dynamic"
+            },
+        );
         // Targets may be compiled in different modes.
         let places: BTreeSet<&str> = settings.places.iter().map(|place| place.word()).collect();
         inputs.insert("compile", places.into_iter().collect::<Vec<_>>().join(", "));
@@ -252,7 +350,11 @@ impl Snapshot<'_> {
             inputs.insert(format!("rust-image {platform}"), digest.as_str());
         }
         for triple in triples.iter().filter(|_| !in_container) {
-            if let Linker::Cross { program, is_chosen: true } = self.linker(environment, triple) {
+            if let Linker::Cross {
+                program,
+                is_chosen: true,
+            } = self.linker(environment, triple)
+            {
                 inputs.insert(format!("linker of {triple}"), self.portable(&program));
             }
         }
@@ -261,7 +363,10 @@ impl Snapshot<'_> {
             let flags = self.config.rustflags(environment, triple, |_| false);
             Value::hash_of(self.portable(&flags.join("\x1f")))
         };
-        inputs.insert("rustflags", Value::List(triples.iter().map(flags).collect()));
+        inputs.insert(
+            "rustflags",
+            Value::List(triples.iter().map(flags).collect()),
+        );
         for (name, value) in &compile.env {
             inputs.insert(format!("build.env.{name}"), Value::hash_of(value));
             code.variables.insert(name.clone());
@@ -271,14 +376,25 @@ impl Snapshot<'_> {
             code.files.insert(file);
         }
         let portable = |text: &str| self.portable(text);
-        let options = ConfigInputOptions { triples: &triples, portable: &portable, declared: &compile.env, in_container };
+        let options = ConfigInputOptions {
+            triples: &triples,
+            portable: &portable,
+            declared: &compile.env,
+            in_container,
+        };
         for (name, value) in self.config.inputs(environment, &options) {
             code.inputs.insert(name.clone(), value);
             code.variables.insert(name);
         }
         let configured = self.config.get(&["env"]).and_then(toml::Value::as_table);
-        code.variables.extend(configured.into_iter().flatten().map(|(name, _)| name.clone()));
-        code.variables.extend(["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].map(str::to_owned));
+        code.variables.extend(
+            configured
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.clone()),
+        );
+        code.variables
+            .extend(["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].map(str::to_owned));
         Ok(())
     }
 }
@@ -287,8 +403,14 @@ impl Snapshot<'_> {
 /// a file of such a name gets a leading `./`.
 fn file_name(relative: String) -> String {
     let last = relative.rsplit('/').next().unwrap_or_default();
-    let is_reserved = matches!(last, "Cargo.toml" | "Cargo.lock") || !relative.contains(['.', '/']) || relative.contains(": ");
-    if is_reserved { format!("./{relative}") } else { relative }
+    let is_reserved = matches!(last, "Cargo.toml" | "Cargo.lock")
+        || !relative.contains(['.', '/'])
+        || relative.contains(": ");
+    if is_reserved {
+        format!("./{relative}")
+    } else {
+        relative
+    }
 }
 
 /// Compares the inputs of an image from before and after its compile. The second set of inputs requires another
@@ -299,15 +421,26 @@ fn file_name(relative: String) -> String {
 pub fn check_unchanged(before: &Inputs, after: &Inputs) -> Result<()> {
     let [old, new] = [before, after].map(|inputs| inputs.iter().collect::<BTreeMap<_, _>>());
     let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
-    let changed: Vec<String> = names.into_iter().filter(|name| old.get(name) != new.get(name)).map(|name| format!("`{name}`")).collect();
+    let changed: Vec<String> = names
+        .into_iter()
+        .filter(|name| old.get(name) != new.get(name))
+        .map(|name| format!("`{name}`"))
+        .collect();
     if changed.is_empty() {
         return Ok(());
     }
     const SHOWN: usize = 5;
     let more = changed.len().saturating_sub(SHOWN);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
     let shown = changed[..changed.len().min(SHOWN)].join(", ");
-    Err(Error::new(Code::InputsMoved, format!("{shown}{more} changed while the code was compiled")))
+    Err(Error::new(
+        Code::InputsMoved,
+        format!("{shown}{more} changed while the code was compiled"),
+    ))
 }
 
 #[cfg(test)]
@@ -333,15 +466,21 @@ mod tests {
     fn changed_inputs_are_named() {
         let inputs = |pairs: &[(&str, &str)]| {
             let mut inputs = Inputs::new();
-            pairs.iter().for_each(|(name, value)| inputs.insert(*name, *value));
+            pairs
+                .iter()
+                .for_each(|(name, value)| inputs.insert(*name, *value));
             inputs
         };
         let before = inputs(&[("a", "1"), ("b", "1"), ("gone", "1")]);
         assert!(check_unchanged(&before, &before.clone()).is_ok());
-        let error = check_unchanged(&before, &inputs(&[("a", "1"), ("b", "2"), ("new", "1")])).unwrap_err();
+        let error =
+            check_unchanged(&before, &inputs(&[("a", "1"), ("b", "2"), ("new", "1")])).unwrap_err();
         assert_eq!(
             (error.code(), error.to_string().as_str()),
-            (Code::InputsMoved, "`b`, `gone`, `new` changed while the code was compiled")
+            (
+                Code::InputsMoved,
+                "`b`, `gone`, `new` changed while the code was compiled"
+            )
         );
     }
 }

@@ -23,7 +23,10 @@ pub const SOURCES: [(&str, &str); 9] = [
     ("main.rs", include_str!("../../launcher/main.rs")),
     ("message.rs", include_str!("../../launcher/message.rs")),
     ("options.rs", include_str!("../../launcher/options.rs")),
-    ("output_type.rs", include_str!("../../launcher/output_type.rs")),
+    (
+        "output_type.rs",
+        include_str!("../../launcher/output_type.rs"),
+    ),
     ("outputs.rs", include_str!("../../launcher/outputs.rs")),
     ("path.rs", include_str!("../../launcher/path.rs")),
     ("program.rs", include_str!("../../launcher/program.rs")),
@@ -93,9 +96,16 @@ struct LauncherNote {
 
 /// The target for an image that carries no binary of the package.
 pub fn usual_target(platform: &Platform, toolchain: &Toolchain) -> String {
-    let architecture = if platform.architecture == "arm64" { "aarch64" } else { "x86_64" };
+    let architecture = if platform.architecture == "arm64" {
+        "aarch64"
+    } else {
+        "x86_64"
+    };
     let triple = |library: &str| format!("{architecture}-unknown-linux-{library}");
-    let installed = ["gnu", "musl"].map(triple).into_iter().find(|triple| toolchain.has_target(triple));
+    let installed = ["gnu", "musl"]
+        .map(triple)
+        .into_iter()
+        .find(|triple| toolchain.has_target(triple));
     installed.unwrap_or_else(|| triple("gnu"))
 }
 
@@ -113,7 +123,10 @@ impl LauncherCompiler<'_> {
         if let Some(program) = self.kept(&name) {
             return Ok(program);
         }
-        let directory = self.target_directory.join("union/launcher").join(name.get(..12).unwrap_or(&name));
+        let directory = self
+            .target_directory
+            .join("union/launcher")
+            .join(name.get(..12).unwrap_or(&name));
         fs::create_folder(&directory)?;
         for (file, text) in SOURCES {
             fs::replace_if_different(&directory.join(file), text.as_bytes())?;
@@ -148,8 +161,10 @@ impl LauncherCompiler<'_> {
     fn keep(&self, name: &str, program: &[u8]) -> Result<()> {
         let digest = Digest::of(program);
         let mut draft = self.cache.draft()?;
-        std::io::Write::write_all(&mut draft, program).map_err(|cause| fs::unwritable(self.cache.folder(), cause))?;
+        std::io::Write::write_all(&mut draft, program)
+            .map_err(|cause| fs::unwritable(self.cache.folder(), cause))?;
         self.cache.keep(draft, &digest)?;
-        self.cache.put_note("launchers", name, &LauncherNote { program: digest })
+        self.cache
+            .put_note("launchers", name, &LauncherNote { program: digest })
     }
 }

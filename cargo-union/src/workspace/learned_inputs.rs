@@ -45,9 +45,13 @@ impl LearnedInputs {
 
     /// Descriptions of the entries that `known` lacks.
     pub(super) fn beyond(&self, known: &Self) -> Vec<String> {
-        let describe = |kind: &str, learned: &BTreeSet<String>, known: &BTreeSet<String>| -> Vec<String> {
-            learned.difference(known).map(|name| format!("{kind}`{name}`")).collect()
-        };
+        let describe =
+            |kind: &str, learned: &BTreeSet<String>, known: &BTreeSet<String>| -> Vec<String> {
+                learned
+                    .difference(known)
+                    .map(|name| format!("{kind}`{name}`"))
+                    .collect()
+            };
         let mut all = describe("", &self.inputs, &known.inputs);
         all.extend(describe("the output ", &self.outputs, &known.outputs));
         all.extend(describe("the variable ", &self.variables, &known.variables));

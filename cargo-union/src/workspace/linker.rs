@@ -39,18 +39,34 @@ impl Linker {
             return Self::Own;
         }
         let underscored = triple.replace(['-', '.'], "_");
-        let variables = [format!("CC_{triple}"), format!("CC_{underscored}"), "TARGET_CC".to_owned()];
+        let variables = [
+            format!("CC_{triple}"),
+            format!("CC_{underscored}"),
+            "TARGET_CC".to_owned(),
+        ];
         // cargo takes a program without arguments as a linker.
-        let from_variables =
-            variables.iter().filter_map(|name| (machine.variable)(name)).filter(|value| !value.trim().contains(char::is_whitespace));
+        let from_variables = variables
+            .iter()
+            .filter_map(|name| (machine.variable)(name))
+            .filter(|value| !value.trim().contains(char::is_whitespace));
         let conventional = compiler_names(triple);
-        let names = from_variables.chain(conventional.iter().cloned()).map(|name| name.trim().to_owned());
+        let names = from_variables
+            .chain(conventional.iter().cloned())
+            .map(|name| name.trim().to_owned());
         let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
         match names.iter().find(|name| (machine.has)(name)) {
-            Some(program) => Self::Cross { program: program.clone(), is_chosen: !conventional.contains(program) },
+            Some(program) => Self::Cross {
+                program: program.clone(),
+                is_chosen: !conventional.contains(program),
+            },
             None => {
                 let mut seen = BTreeSet::new();
-                Self::Missing(names.into_iter().filter(|name| seen.insert(name.clone())).collect())
+                Self::Missing(
+                    names
+                        .into_iter()
+                        .filter(|name| seen.insert(name.clone()))
+                        .collect(),
+                )
             }
         }
     }
@@ -62,7 +78,10 @@ fn is_linked_by_default(host: &str, triple: &str) -> bool {
     let architecture = |triple: &str| triple.split('-').next().map(str::to_owned);
     let libc = |triple: &str| triple.rsplit('-').next().map(str::to_owned);
     let both_linux = host.contains("-linux-") && triple.contains("-linux-");
-    host == triple || (both_linux && architecture(host) == architecture(triple) && (libc(host) == libc(triple) || triple.contains("-musl")))
+    host == triple
+        || (both_linux
+            && architecture(host) == architecture(triple)
+            && (libc(host) == libc(triple) || triple.contains("-musl")))
 }
 
 /// The conventional names of C compilers that link for a target: the GNU name that distributions use, and the triple's.
@@ -93,12 +112,28 @@ mod tests {
 
     /// The choice on a host with these programs and variables.
     fn choose(host: &str, triple: &str, programs: &[&str], variables: &[(&str, &str)]) -> Linker {
-        let variable = |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
-        Linker::choose(triple, &LinkerContext { host, is_named: false, variable: &variable, has: &|name| programs.contains(&name) })
+        let variable = |name: &str| {
+            variables
+                .iter()
+                .find(|(own, _)| *own == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Linker::choose(
+            triple,
+            &LinkerContext {
+                host,
+                is_named: false,
+                variable: &variable,
+                has: &|name| programs.contains(&name),
+            },
+        )
     }
 
     fn cross(name: &str) -> Linker {
-        Linker::Cross { program: name.to_owned(), is_chosen: name == "my-gcc" }
+        Linker::Cross {
+            program: name.to_owned(),
+            is_chosen: name == "my-gcc",
+        }
     }
 
     #[test]
@@ -106,7 +141,11 @@ mod tests {
         for (host, triple, own) in [
             (AMD, AMD, true),
             (AMD, "x86_64-unknown-linux-musl", true),
-            ("x86_64-alpine-linux-musl", "x86_64-unknown-linux-musl", true),
+            (
+                "x86_64-alpine-linux-musl",
+                "x86_64-unknown-linux-musl",
+                true,
+            ),
             ("x86_64-alpine-linux-musl", AMD, false),
             ("x86_64-unknown-linux-musl", AMD, false),
             ("x86_64-apple-darwin", AMD, false),
@@ -116,7 +155,11 @@ mod tests {
             (AMD, ARM, false),
             (AMD, "i686-unknown-linux-gnu", false),
         ] {
-            assert_eq!(choose(host, triple, &["cc", "gcc"], &[]) == Linker::Own, own, "{host} {triple}");
+            assert_eq!(
+                choose(host, triple, &["cc", "gcc"], &[]) == Linker::Own,
+                own,
+                "{host} {triple}"
+            );
         }
     }
 
@@ -124,7 +167,11 @@ mod tests {
     fn cross_linker_is_found_by_conventional_names() {
         for (host, triple, program) in [
             (AMD, ARM, "aarch64-linux-gnu-gcc"),
-            (AMD, "armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf-gcc"),
+            (
+                AMD,
+                "armv7-unknown-linux-gnueabihf",
+                "arm-linux-gnueabihf-gcc",
+            ),
             (AMD, "riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu-gcc"),
             (AMD, "aarch64-unknown-linux-musl", "aarch64-linux-musl-gcc"),
             ("aarch64-apple-darwin", AMD, "x86_64-unknown-linux-gnu-gcc"),
@@ -132,25 +179,52 @@ mod tests {
         ] {
             assert_eq!(choose(host, triple, &["cc", program], &[]), cross(program));
         }
-        assert!(matches!(choose(AMD, "arm-unknown-linux-gnueabihf", &["arm-linux-gnueabihf-gcc"], &[]), Linker::Missing(_)));
+        assert!(matches!(
+            choose(
+                AMD,
+                "arm-unknown-linux-gnueabihf",
+                &["arm-linux-gnueabihf-gcc"],
+                &[]
+            ),
+            Linker::Missing(_)
+        ));
     }
 
     #[test]
     fn cc_variables_take_precedence_over_conventional_names() {
         let programs = ["aarch64-linux-gnu-gcc", "my-gcc"];
-        for name in ["CC_aarch64-unknown-linux-gnu", "CC_aarch64_unknown_linux_gnu", "TARGET_CC"] {
-            assert_eq!(choose(AMD, ARM, &programs, &[(name, "my-gcc")]), cross("my-gcc"), "{name}");
+        for name in [
+            "CC_aarch64-unknown-linux-gnu",
+            "CC_aarch64_unknown_linux_gnu",
+            "TARGET_CC",
+        ] {
+            assert_eq!(
+                choose(AMD, ARM, &programs, &[(name, "my-gcc")]),
+                cross("my-gcc"),
+                "{name}"
+            );
         }
         for value in ["ccache my-gcc", "absent", ""] {
-            assert_eq!(choose(AMD, ARM, &programs, &[("TARGET_CC", value)]), cross("aarch64-linux-gnu-gcc"), "{value}");
+            assert_eq!(
+                choose(AMD, ARM, &programs, &[("TARGET_CC", value)]),
+                cross("aarch64-linux-gnu-gcc"),
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn missing_linker_lists_candidates_and_a_named_linker_is_left_to_cargo() {
-        let candidates = ["aarch64-linux-gnu-gcc", "aarch64-unknown-linux-gnu-gcc"].map(str::to_owned).to_vec();
+        let candidates = ["aarch64-linux-gnu-gcc", "aarch64-unknown-linux-gnu-gcc"]
+            .map(str::to_owned)
+            .to_vec();
         assert_eq!(choose(AMD, ARM, &["cc"], &[]), Linker::Missing(candidates));
-        let machine = LinkerContext { host: AMD, is_named: true, variable: &|_| None, has: &|_| false };
+        let machine = LinkerContext {
+            host: AMD,
+            is_named: true,
+            variable: &|_| None,
+            has: &|_| false,
+        };
         assert_eq!(Linker::choose(ARM, &machine), Linker::Own);
     }
 }

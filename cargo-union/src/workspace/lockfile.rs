@@ -54,7 +54,10 @@ impl LockedPackage {
     /// Whether it has a source. An entry's source ends with `#COMMIT`, which references to it leave out.
     fn is_from(&self, source: &str) -> bool {
         let locked = self.source.as_deref().unwrap_or_default();
-        locked == source || locked.split_once('#').is_some_and(|(repository, _)| repository == source)
+        locked == source
+            || locked
+                .split_once('#')
+                .is_some_and(|(repository, _)| repository == source)
     }
 }
 
@@ -64,13 +67,21 @@ impl Lockfile {
     /// # Errors
     /// `LockfileMissing` when the text is not a valid Cargo.lock.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
-        let file: LockfileText = toml::from_str(text)
-            .map_err(|cause| Error::new(Code::LockfileMissing, format!("could not parse `{}`", path.display())).because(cause))?;
+        let file: LockfileText = toml::from_str(text).map_err(|cause| {
+            Error::new(
+                Code::LockfileMissing,
+                format!("could not parse `{}`", path.display()),
+            )
+            .because(cause)
+        })?;
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, package) in file.package.iter().enumerate() {
             by_name.entry(package.name.clone()).or_default().push(index);
         }
-        Ok(Self { packages: file.package, by_name })
+        Ok(Self {
+            packages: file.package,
+            by_name,
+        })
     }
 
     /// All local entries.
@@ -82,7 +93,11 @@ impl Lockfile {
     pub(super) fn override_package(&mut self, name: &str) -> bool {
         let mut is_locked = false;
         for index in self.by_name.get(name).into_iter().flatten() {
-            if let Some(package) = self.packages.get_mut(*index).filter(|package| package.source.is_some()) {
+            if let Some(package) = self
+                .packages
+                .get_mut(*index)
+                .filter(|package| package.source.is_some())
+            {
                 package.overridden = true;
                 is_locked = true;
             }
@@ -96,12 +111,28 @@ impl Lockfile {
             return Some(format!("it has no `{} {}`", member.name, member.version));
         };
         let locked: Vec<&LockedPackage> = self.edges(entry).collect();
-        let missing = member.dependencies.iter().find(|dependency| !locked.iter().any(|edge| satisfies(edge, dependency)));
+        let missing = member
+            .dependencies
+            .iter()
+            .find(|dependency| !locked.iter().any(|edge| satisfies(edge, dependency)));
         if let Some(missing) = missing {
-            return Some(format!("`{}` needs `{} {}`", member.name, missing.name, missing.requirement));
+            return Some(format!(
+                "`{}` needs `{} {}`",
+                member.name, missing.name, missing.requirement
+            ));
         }
-        let extra = locked.iter().find(|edge| !member.dependencies.iter().any(|dependency| satisfies(edge, dependency)));
-        extra.map(|extra| format!("`{}` no longer needs `{} {}`", member.name, extra.name, extra.version))
+        let extra = locked.iter().find(|edge| {
+            !member
+                .dependencies
+                .iter()
+                .any(|dependency| satisfies(edge, dependency))
+        });
+        extra.map(|extra| {
+            format!(
+                "`{}` no longer needs `{} {}`",
+                member.name, extra.name, extra.version
+            )
+        })
     }
 
     /// The dependency closure of a package's code. Dev-dependencies of local packages are left out; `local` returns the
@@ -114,25 +145,48 @@ impl Lockfile {
         package: &WorkspacePackage,
         local: impl Fn(&LockedPackage) -> Option<&'a WorkspacePackage>,
     ) -> Result<Closure<'a>> {
-        let start = self.find_local(&package.name, &package.version).ok_or_else(|| {
-            Error::new(Code::LockfileMissing, format!("Cargo.lock does not have the package `{} {}`", package.name, package.version))
-        })?;
+        let start = self
+            .find_local(&package.name, &package.version)
+            .ok_or_else(|| {
+                Error::new(
+                    Code::LockfileMissing,
+                    format!(
+                        "Cargo.lock does not have the package `{} {}`",
+                        package.name, package.version
+                    ),
+                )
+            })?;
         let mut reached = BTreeMap::new();
         let mut pending = vec![start];
         while let Some(entry) = pending.pop() {
             let declared = if entry.is_local() { local(entry) } else { None };
-            let edges: Vec<&LockedPackage> =
-                self.edges(entry).filter(|edge| declared.is_none_or(|package| reaches_code(package, edge))).collect();
-            if reached.insert(identity(entry), (entry, edges.clone())).is_none() {
-                pending.extend(edges.into_iter().filter(|edge| !reached.contains_key(&identity(edge))));
+            let edges: Vec<&LockedPackage> = self
+                .edges(entry)
+                .filter(|edge| declared.is_none_or(|package| reaches_code(package, edge)))
+                .collect();
+            if reached
+                .insert(identity(entry), (entry, edges.clone()))
+                .is_none()
+            {
+                pending.extend(
+                    edges
+                        .into_iter()
+                        .filter(|edge| !reached.contains_key(&identity(edge))),
+                );
             }
         }
         Ok(Closure(reached))
     }
 
     fn find_local(&self, name: &str, version: &str) -> Option<&LockedPackage> {
-        let named = self.by_name.get(name)?.iter().map(|index| &self.packages[*index]);
-        named.into_iter().find(|package| package.is_local() && package.version.to_string() == version)
+        let named = self
+            .by_name
+            .get(name)?
+            .iter()
+            .map(|index| &self.packages[*index]);
+        named
+            .into_iter()
+            .find(|package| package.is_local() && package.version.to_string() == version)
     }
 
     /// The entries that an entry's `dependencies` name: `name`, `name version` or `name version (source)`.
@@ -142,9 +196,14 @@ impl Lockfile {
             let name = words.next()?;
             let version = words.next();
             let source = words.next().map(|source| source.trim_matches(['(', ')']));
-            let named = self.by_name.get(name)?.iter().map(|index| &self.packages[*index]);
+            let named = self
+                .by_name
+                .get(name)?
+                .iter()
+                .map(|index| &self.packages[*index]);
             named.into_iter().find(|package| {
-                version.is_none_or(|version| package.version.to_string() == version) && source.is_none_or(|source| package.is_from(source))
+                version.is_none_or(|version| package.version.to_string() == version)
+                    && source.is_none_or(|source| package.is_from(source))
             })
         })
     }
@@ -157,42 +216,73 @@ fn identity(entry: &LockedPackage) -> PackageIdentity<'_> {
 }
 
 fn reaches_code(package: &WorkspacePackage, edge: &LockedPackage) -> bool {
-    package.dependencies.iter().any(|dependency| dependency.kind != DependencyKind::Dev && satisfies(edge, dependency))
+    package
+        .dependencies
+        .iter()
+        .any(|dependency| dependency.kind != DependencyKind::Dev && satisfies(edge, dependency))
 }
 
 fn satisfies(edge: &LockedPackage, dependency: &Dependency) -> bool {
     // The version of a path dependency is not checked, and a git dependency may be a pre-release.
     edge.name == dependency.name
-        && (dependency.path.is_some() || !edge.version.pre.is_empty() || dependency.requirement.matches(&edge.version))
+        && (dependency.path.is_some()
+            || !edge.version.pre.is_empty()
+            || dependency.requirement.matches(&edge.version))
 }
 
 /// The entries of Cargo.lock that one package depends on, with their edges.
 #[derive(Debug)]
-pub(super) struct Closure<'a>(BTreeMap<PackageIdentity<'a>, (&'a LockedPackage, Vec<&'a LockedPackage>)>);
+pub(super) struct Closure<'a>(
+    BTreeMap<PackageIdentity<'a>, (&'a LockedPackage, Vec<&'a LockedPackage>)>,
+);
 
 impl<'a> Closure<'a> {
     /// The local packages of the closure.
     pub(super) fn local(&self) -> impl Iterator<Item = &'a LockedPackage> {
-        self.0.values().map(|(entry, _)| *entry).filter(|entry| entry.is_local())
+        self.0
+            .values()
+            .map(|(entry, _)| *entry)
+            .filter(|entry| entry.is_local())
     }
 
     /// The versions by package name, for `cargo union plan`.
     pub(super) fn versions(&self) -> BTreeMap<&'a str, String> {
         let mut versions: BTreeMap<&str, BTreeSet<&Version>> = BTreeMap::new();
         for (entry, _) in self.0.values() {
-            versions.entry(&entry.name).or_default().insert(&entry.version);
+            versions
+                .entry(&entry.name)
+                .or_default()
+                .insert(&entry.version);
         }
-        let join = |versions: BTreeSet<&Version>| versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        versions.into_iter().map(|(name, versions)| (name, join(versions))).collect()
+        let join = |versions: BTreeSet<&Version>| {
+            versions
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        versions
+            .into_iter()
+            .map(|(name, versions)| (name, join(versions)))
+            .collect()
     }
 
     /// The closure as an input of a key: names, versions, sources, checksums and edges.
     pub(super) fn value(&self) -> Value {
-        let name =
-            |entry: &LockedPackage| Value::texts([entry.name.clone(), entry.version.to_string(), entry.source.clone().unwrap_or_default()]);
+        let name = |entry: &LockedPackage| {
+            Value::texts([
+                entry.name.clone(),
+                entry.version.to_string(),
+                entry.source.clone().unwrap_or_default(),
+            ])
+        };
         let entry_value = |(entry, edges): &(&LockedPackage, Vec<&LockedPackage>)| {
             let checksum = entry.checksum.clone().unwrap_or_default();
-            Value::List(vec![name(entry), Value::from(checksum), Value::List(edges.iter().map(|edge| name(edge)).collect())])
+            Value::List(vec![
+                name(entry),
+                Value::from(checksum),
+                Value::List(edges.iter().map(|edge| name(edge)).collect()),
+            ])
         };
         Value::List(self.0.values().map(entry_value).collect())
     }
@@ -242,7 +332,11 @@ source = "registry+https://example.com"
 checksum = "dd"
 "#;
 
-    fn package(name: &str, version: &str, dependencies: &[(&str, &str, DependencyKind)]) -> WorkspacePackage {
+    fn package(
+        name: &str,
+        version: &str,
+        dependencies: &[(&str, &str, DependencyKind)],
+    ) -> WorkspacePackage {
         let dependency = |(name, requirement, kind): &(&str, &str, DependencyKind)| Dependency {
             name: (*name).to_owned(),
             rename: None,
@@ -267,7 +361,12 @@ checksum = "dd"
 
     fn app() -> WorkspacePackage {
         use DependencyKind::{Build, Dev, Normal};
-        let needs = [("helper", "*", Normal), ("itoa", "1", Build), ("itoa", "0.4", Dev), ("proptest", "1", Dev)];
+        let needs = [
+            ("helper", "*", Normal),
+            ("itoa", "1", Build),
+            ("itoa", "0.4", Dev),
+            ("proptest", "1", Dev),
+        ];
         package("app", "0.1.0", &needs)
     }
 
@@ -279,18 +378,42 @@ checksum = "dd"
     fn closure_leaves_out_dev_dependencies() {
         let lock = lock(LOCK);
         let app = app();
-        let closure = lock.closure(&app, |entry| (entry.name == "app").then_some(&app)).unwrap();
-        let versions: Vec<_> = closure.versions().into_iter().map(|(name, version)| format!("{name} {version}")).collect();
-        assert_eq!(versions, ["app 0.1.0", "helper 0.2.0", "itoa 1.0.1", "ryu 1.0.0"]);
-        assert_eq!(closure.local().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["app", "helper"]);
+        let closure = lock
+            .closure(&app, |entry| (entry.name == "app").then_some(&app))
+            .unwrap();
+        let versions: Vec<_> = closure
+            .versions()
+            .into_iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        assert_eq!(
+            versions,
+            ["app 0.1.0", "helper 0.2.0", "itoa 1.0.1", "ryu 1.0.0"]
+        );
+        assert_eq!(
+            closure
+                .local()
+                .map(|entry| entry.name.as_str())
+                .collect::<Vec<_>>(),
+            ["app", "helper"]
+        );
     }
 
     #[test]
     fn closure_value_ignores_other_entries() {
         let app = app();
-        let value = |text: &str| lock(text).closure(&app, |entry| (entry.name == "app").then_some(&app)).unwrap().value();
+        let value = |text: &str| {
+            lock(text)
+                .closure(&app, |entry| (entry.name == "app").then_some(&app))
+                .unwrap()
+                .value()
+        };
         let before = value(LOCK);
-        for (from, to, moves) in [("\"dd\"", "\"ee\"", true), ("\"cc\"", "\"ee\"", false), ("\"aa\"", "\"ee\"", false)] {
+        for (from, to, moves) in [
+            ("\"dd\"", "\"ee\"", true),
+            ("\"cc\"", "\"ee\"", false),
+            ("\"aa\"", "\"ee\"", false),
+        ] {
             assert_eq!(value(&LOCK.replace(from, to)) != before, moves, "{from}");
         }
         let unrelated = format!("{LOCK}\n[[package]]\nname = \"zzz\"\nversion = \"1.0.0\"\n");
@@ -299,7 +422,9 @@ checksum = "dd"
 
     #[test]
     fn edges_distinguish_sources_of_one_version() {
-        let entry = |source: &str| format!("[[package]]\nname = 'twin'\nversion = '1.0.0'\nsource = '{source}'\n");
+        let entry = |source: &str| {
+            format!("[[package]]\nname = 'twin'\nversion = '1.0.0'\nsource = '{source}'\n")
+        };
         let needs = "dependencies = ['twin 1.0.0 (git+https://b.example/twin)']";
         let text = format!(
             "[[package]]\nname = 'app'\nversion = '0.1.0'\n{needs}\n{}{}",
@@ -307,7 +432,10 @@ checksum = "dd"
             entry("git+https://b.example/twin#bb")
         );
         let lock = lock(&text);
-        let sources: Vec<_> = lock.edges(&lock.packages[0]).map(|edge| edge.source.as_deref()).collect();
+        let sources: Vec<_> = lock
+            .edges(&lock.packages[0])
+            .map(|edge| edge.source.as_deref())
+            .collect();
         assert_eq!(sources, [Some("git+https://b.example/twin#bb")]);
     }
 
@@ -317,10 +445,19 @@ checksum = "dd"
         let mut app = app();
         assert_eq!(lock.mismatch(&app), None);
         app.dependencies[1].requirement = "2".parse().unwrap();
-        assert_eq!(lock.mismatch(&app).as_deref(), Some("`app` needs `itoa ^2`"));
+        assert_eq!(
+            lock.mismatch(&app).as_deref(),
+            Some("`app` needs `itoa ^2`")
+        );
         app.dependencies.remove(1);
-        assert_eq!(lock.mismatch(&app).as_deref(), Some("`app` no longer needs `itoa 1.0.1`"));
+        assert_eq!(
+            lock.mismatch(&app).as_deref(),
+            Some("`app` no longer needs `itoa 1.0.1`")
+        );
         app.version = "0.2.0".to_owned();
-        assert_eq!(lock.mismatch(&app).as_deref(), Some("it has no `app 0.2.0`"));
+        assert_eq!(
+            lock.mismatch(&app).as_deref(),
+            Some("it has no `app 0.2.0`")
+        );
     }
 }

@@ -28,7 +28,10 @@ impl Workspace {
     pub async fn load(cargo: &Cargo, manifest_path: Option<&Path>) -> Result<Self> {
         let manifest_path = manifest_path.map(|path| fs::absolute(&cargo.folder, path));
         if let Some(path) = manifest_path.as_deref().filter(|path| !path.is_file()) {
-            return Err(Error::new(Code::NoManifest, format!("could not find the manifest `{}`", path.display())));
+            return Err(Error::new(
+                Code::NoManifest,
+                format!("could not find the manifest `{}`", path.display()),
+            ));
         }
         let metadata = cargo_metadata(cargo, &cargo.folder, manifest_path.as_deref()).await?;
         let root = metadata.workspace_root.clone().into_std_path_buf();
@@ -42,11 +45,30 @@ impl Workspace {
             Some(package) => package.manifest.clone(),
             None => read_source(root.join("Cargo.toml"))?,
         };
-        let default_members = metadata.workspace_default_members.iter().map(|id| id.repr.clone()).collect();
+        let default_members = metadata
+            .workspace_default_members
+            .iter()
+            .map(|id| id.repr.clone())
+            .collect();
         let target_directory = metadata.target_directory.into_std_path_buf();
-        let build_directory = metadata.build_directory.map_or_else(|| target_directory.clone(), |directory| directory.into_std_path_buf());
-        let output_directories = [&target_directory, &build_directory].into_iter().chain(&cargo.target_dir).cloned().collect();
-        Ok(Self { root, target_directory, build_directory, output_directories, root_manifest, packages, default_members })
+        let build_directory = metadata.build_directory.map_or_else(
+            || target_directory.clone(),
+            |directory| directory.into_std_path_buf(),
+        );
+        let output_directories = [&target_directory, &build_directory]
+            .into_iter()
+            .chain(&cargo.target_dir)
+            .cloned()
+            .collect();
+        Ok(Self {
+            root,
+            target_directory,
+            build_directory,
+            output_directories,
+            root_manifest,
+            packages,
+            default_members,
+        })
     }
 
     /// The same workspace with its manifests read again. cargo is not run: all other metadata follows from the manifests
@@ -75,23 +97,42 @@ impl Workspace {
     pub fn select(&self, selection: &Selection) -> Result<Vec<&WorkspacePackage>> {
         for name in selection.packages.iter().chain(&selection.exclude) {
             if self.package(name).is_none() {
-                let names: Vec<String> = self.packages.iter().map(|package| format!("`{}`", package.name)).collect();
-                let error = Error::new(Code::UnknownPackage, format!("the workspace has no package `{name}`"));
+                let names: Vec<String> = self
+                    .packages
+                    .iter()
+                    .map(|package| format!("`{}`", package.name))
+                    .collect();
+                let error = Error::new(
+                    Code::UnknownPackage,
+                    format!("the workspace has no package `{name}`"),
+                );
                 return Err(error.help(format!("The workspace has {}.", names.join(", "))));
             }
         }
-        let is_selected = |package: &&WorkspacePackage| match (selection.workspace, selection.packages.is_empty()) {
+        let is_selected = |package: &&WorkspacePackage| match (
+            selection.workspace,
+            selection.packages.is_empty(),
+        ) {
             (true, _) => true,
             (false, true) => self.default_members.contains(&package.id),
             (false, false) => selection.packages.contains(&package.name),
         };
         let is_included = |package: &&WorkspacePackage| !selection.exclude.contains(&package.name);
-        Ok(self.packages.iter().filter(is_selected).filter(is_included).collect())
+        Ok(self
+            .packages
+            .iter()
+            .filter(is_selected)
+            .filter(is_included)
+            .collect())
     }
 }
 
 /// The package in a directory outside of the workspace; `None` when it has no Cargo.toml.
-pub(super) async fn outside_package(cargo: &Cargo, root: &Path, directory: &Path) -> Result<Option<WorkspacePackage>> {
+pub(super) async fn outside_package(
+    cargo: &Cargo,
+    root: &Path,
+    directory: &Path,
+) -> Result<Option<WorkspacePackage>> {
     let manifest = directory.join("Cargo.toml");
     if !manifest.is_file() {
         return Ok(None);
@@ -105,23 +146,47 @@ pub(super) async fn outside_package(cargo: &Cargo, root: &Path, directory: &Path
         .transpose()
 }
 
-async fn cargo_metadata(cargo: &Cargo, directory: &Path, manifest_path: Option<&Path>) -> Result<Metadata> {
+async fn cargo_metadata(
+    cargo: &Cargo,
+    directory: &Path,
+    manifest_path: Option<&Path>,
+) -> Result<Metadata> {
     let mut command = cargo.command(directory, &cargo.environment);
-    command.args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--color", "never"]);
+    command.args([
+        "metadata",
+        "--no-deps",
+        "--offline",
+        "--format-version",
+        "1",
+        "--color",
+        "never",
+    ]);
     if let Some(path) = manifest_path {
         command.arg("--manifest-path").arg(path);
     }
     let place = manifest_path.unwrap_or(directory).display();
     let stdout = command.output().await?.success().map_err(|failed| {
         let missing = failed.stderr.contains("could not find `Cargo.toml`");
-        let code = if missing { Code::NoManifest } else { Code::WorkspaceInvalid };
+        let code = if missing {
+            Code::NoManifest
+        } else {
+            Code::WorkspaceInvalid
+        };
         Error::new(code, format!("could not read the workspace of `{place}`")).because(failed)
     })?;
     // cargo may print warnings around the metadata, which is one line.
     let text = String::from_utf8_lossy(&stdout);
-    let json = text.lines().find(|line| line.starts_with('{')).unwrap_or_default();
-    MetadataCommand::parse(json)
-        .map_err(|cause| Error::new(Code::WorkspaceInvalid, format!("could not parse cargo's description of `{place}`")).because(cause))
+    let json = text
+        .lines()
+        .find(|line| line.starts_with('{'))
+        .unwrap_or_default();
+    MetadataCommand::parse(json).map_err(|cause| {
+        Error::new(
+            Code::WorkspaceInvalid,
+            format!("could not parse cargo's description of `{place}`"),
+        )
+        .because(cause)
+    })
 }
 
 fn convert_package(root: &Path, package: &cargo_metadata::Package) -> Result<WorkspacePackage> {
@@ -131,11 +196,22 @@ fn convert_package(root: &Path, package: &cargo_metadata::Package) -> Result<Wor
         .targets
         .iter()
         .filter(|target| target.kind.contains(&TargetKind::Bin))
-        .map(|target| Binary { name: target.name.clone(), required_features: target.required_features.clone() })
+        .map(|target| Binary {
+            name: target.name.clone(),
+            required_features: target.required_features.clone(),
+        })
         .collect();
     binaries.sort_by(|a, b| a.name.cmp(&b.name));
-    let is_compiled = |kind: &TargetKind| !matches!(kind, TargetKind::Test | TargetKind::Bench | TargetKind::Example);
-    let sources = package.targets.iter().filter(|target| target.kind.iter().all(is_compiled));
+    let is_compiled = |kind: &TargetKind| {
+        !matches!(
+            kind,
+            TargetKind::Test | TargetKind::Bench | TargetKind::Example
+        )
+    };
+    let sources = package
+        .targets
+        .iter()
+        .filter(|target| target.kind.iter().all(is_compiled));
     Ok(WorkspacePackage {
         id: package.id.repr.clone(),
         name: package.name.to_string(),
@@ -144,9 +220,15 @@ fn convert_package(root: &Path, package: &cargo_metadata::Package) -> Result<Wor
         root: root.to_owned(),
         binaries,
         default_run: package.default_run.clone(),
-        dependencies: package.dependencies.iter().map(convert_dependency).collect(),
+        dependencies: package
+            .dependencies
+            .iter()
+            .map(convert_dependency)
+            .collect(),
         declares_union: package.metadata.get("union").is_some(),
-        sources: sources.map(|target| target.src_path.clone().into_std_path_buf()).collect(),
+        sources: sources
+            .map(|target| target.src_path.clone().into_std_path_buf())
+            .collect(),
         manifest,
     })
 }

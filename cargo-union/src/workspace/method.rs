@@ -27,7 +27,11 @@ pub enum CompileBackend {
 impl CompileBackend {
     /// The subcommand of cargo that compiles.
     pub(super) fn subcommand(&self) -> &'static str {
-        if matches!(self, Self::Zig(_)) { "zigbuild" } else { "build" }
+        if matches!(self, Self::Zig(_)) {
+            "zigbuild"
+        } else {
+            "build"
+        }
     }
 
     /// The value of `--target` for the subcommand.
@@ -59,7 +63,11 @@ pub trait CargoRunner: Send + Sync {
     ///
     /// # Errors
     /// `ToolMissing` when the program cannot be started.
-    async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>>;
+    async fn cargo(
+        &self,
+        call: &CargoInvocation,
+        line: &mut LineHandler<'_>,
+    ) -> Result<Result<(), ProcessFailure>>;
 
     /// Runs rustc. What it prints is in the failure.
     ///
@@ -72,7 +80,12 @@ pub trait CargoRunner: Send + Sync {
     ///
     /// # Errors
     /// `ToolMissing` when the program cannot be started.
-    async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<ProbeOutput>;
+    async fn ask(
+        &self,
+        program: &Path,
+        word: &str,
+        environment: &Environment,
+    ) -> Result<ProbeOutput>;
 }
 
 /// The result of [`CargoRunner::ask`].
@@ -119,7 +132,11 @@ pub struct Host;
 
 #[async_trait]
 impl CargoRunner for Host {
-    async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>> {
+    async fn cargo(
+        &self,
+        call: &CargoInvocation,
+        line: &mut LineHandler<'_>,
+    ) -> Result<Result<(), ProcessFailure>> {
         let mut command = ProcessCommand::new(&call.program, &call.folder, &call.environment);
         command.args(&call.arguments);
         command.lines(line).await
@@ -131,10 +148,19 @@ impl CargoRunner for Host {
         Ok(command.output().await?.success().map(drop))
     }
 
-    async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<ProbeOutput> {
-        let mut command = ProcessCommand::new(program, program.parent().unwrap_or(program), environment);
+    async fn ask(
+        &self,
+        program: &Path,
+        word: &str,
+        environment: &Environment,
+    ) -> Result<ProbeOutput> {
+        let mut command =
+            ProcessCommand::new(program, program.parent().unwrap_or(program), environment);
         command.arg(word);
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.ok().transpose()?;
+        let output = tokio::time::timeout(PATIENCE, command.output())
+            .await
+            .ok()
+            .transpose()?;
         Ok(ProbeOutput::of(output.map(ProcessOutput::success)))
     }
 }
@@ -151,9 +177,13 @@ impl Snapshot<'_> {
     /// # Errors
     /// `TargetMissing`, with the linkers that were tried and the other ways to compile.
     pub fn check_linker(&self, triple: &str, compile: &CompileSettings) -> Result<()> {
-        let Linker::Missing(candidates) = self.linker(&self.environment(compile), triple) else { return Ok(()) };
+        let Linker::Missing(candidates) = self.linker(&self.environment(compile), triple) else {
+            return Ok(());
+        };
         let candidates: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
-        let package = debian_package(triple).map(|package| format!(" (on Debian, the package `{package}`)")).unwrap_or_default();
+        let package = debian_package(triple)
+            .map(|package| format!(" (on Debian, the package `{package}`)"))
+            .unwrap_or_default();
         let error = format!(
             "this machine ({}) has no linker for `{triple}`: cargo's configuration names none, and {} is not on the PATH",
             self.toolchain.host,
@@ -169,10 +199,22 @@ impl Snapshot<'_> {
     pub(super) fn linker(&self, environment: &Environment, triple: &str) -> Linker {
         let flags = self.config.rustflags(environment, triple, |_| false);
         let is_named = self.config.linker(environment, triple, false).is_some()
-            || flags.iter().any(|flag| flag.trim_start_matches("-C").trim_start().starts_with("linker="));
+            || flags.iter().any(|flag| {
+                flag.trim_start_matches("-C")
+                    .trim_start()
+                    .starts_with("linker=")
+            });
         let variable = |name: &str| environment.get(name).map(str::to_owned);
         let has = |name: &str| environment.find_program(Path::new(name)).is_some();
-        Linker::choose(triple, &LinkerContext { host: &self.toolchain.host, is_named, variable: &variable, has: &has })
+        Linker::choose(
+            triple,
+            &LinkerContext {
+                host: &self.toolchain.host,
+                is_named,
+                variable: &variable,
+                has: &has,
+            },
+        )
     }
 
     /// Whether cargo-zigbuild can compile for a target: it links with zig, but requires the standard library.
@@ -182,7 +224,9 @@ impl Snapshot<'_> {
 
     /// The host's version of glibc, from `getconf`; a binary that is linked here may require it.
     pub async fn host_glibc(&self) -> Option<Glibc> {
-        let printed = self.stdout_of(Path::new("getconf"), &["GNU_LIBC_VERSION"]).await?;
+        let printed = self
+            .stdout_of(Path::new("getconf"), &["GNU_LIBC_VERSION"])
+            .await?;
         printed.strip_prefix("glibc ")?.parse().ok()
     }
 
@@ -192,22 +236,32 @@ impl Snapshot<'_> {
     /// `ToolMissing`.
     pub async fn zig(&self) -> Result<String> {
         check_zig(self.cargo)?;
-        let program = |variable: &str, name: &str| PathBuf::from(self.cargo.environment.get(variable).unwrap_or(name));
+        let program = |variable: &str, name: &str| {
+            PathBuf::from(self.cargo.environment.get(variable).unwrap_or(name))
+        };
         let python = program("CARGO_ZIGBUILD_PYTHON_PATH", "python3");
         let zig = match self.stdout_of(&python, &["-m", "ziglang", "version"]).await {
             Some(zig) => Some(zig),
-            None => self.stdout_of(&program("CARGO_ZIGBUILD_ZIG_PATH", "zig"), &["version"]).await,
+            None => {
+                self.stdout_of(&program("CARGO_ZIGBUILD_ZIG_PATH", "zig"), &["version"])
+                    .await
+            }
         };
-        let missing = || Error::new(Code::ToolMissing, "could not ask zig for its version").help(INSTALL_ZIG);
+        let missing =
+            || Error::new(Code::ToolMissing, "could not ask zig for its version").help(INSTALL_ZIG);
         let zig = zig.filter(|zig| !zig.is_empty()).ok_or_else(missing)?;
         let zigbuild = zigbuild(self.cargo).unwrap_or_else(|| PathBuf::from(ZIGBUILD));
-        let zigbuild_version = self.stdout_of(&zigbuild, &["--version"]).await.unwrap_or_default();
+        let zigbuild_version = self
+            .stdout_of(&zigbuild, &["--version"])
+            .await
+            .unwrap_or_default();
         Ok(format!("{zig} {zigbuild_version}"))
     }
 
     /// The trimmed stdout of a program; `None` when it cannot be started or fails.
     async fn stdout_of(&self, program: &Path, arguments: &[&str]) -> Option<String> {
-        let mut command = ProcessCommand::new(program, &self.workspace.root, &self.cargo.environment);
+        let mut command =
+            ProcessCommand::new(program, &self.workspace.root, &self.cargo.environment);
         command.args(arguments);
         let printed = command.output().await.ok()?.success().ok()?;
         Some(String::from_utf8_lossy(&printed).trim().to_owned())
@@ -215,7 +269,8 @@ impl Snapshot<'_> {
 }
 
 const ZIGBUILD: &str = "cargo-zigbuild";
-const INSTALL_ZIG: &str = "Install it with `cargo install cargo-zigbuild`, and zig with `pip install ziglang`.";
+const INSTALL_ZIG: &str =
+    "Install it with `cargo install cargo-zigbuild`, and zig with `pip install ziglang`.";
 
 /// The Debian package with the C cross compiler for a target.
 fn debian_package(triple: &str) -> Option<&'static str> {
@@ -228,7 +283,10 @@ fn debian_package(triple: &str) -> Option<&'static str> {
         ("riscv64gc-unknown-linux-gnu", "gcc-riscv64-linux-gnu"),
         ("s390x-unknown-linux-gnu", "gcc-s390x-linux-gnu"),
     ];
-    known.into_iter().find(|(target, _)| *target == triple).map(|(_, package)| package)
+    known
+        .into_iter()
+        .find(|(target, _)| *target == triple)
+        .map(|(_, package)| package)
 }
 
 /// Checks that cargo-zigbuild is installed.
@@ -236,12 +294,23 @@ fn debian_package(triple: &str) -> Option<&'static str> {
 /// # Errors
 /// `ToolMissing`.
 fn check_zig(cargo: &Cargo) -> Result<()> {
-    let missing = || Error::new(Code::ToolMissing, "could not find `cargo-zigbuild` on the PATH").help(INSTALL_ZIG);
+    let missing = || {
+        Error::new(
+            Code::ToolMissing,
+            "could not find `cargo-zigbuild` on the PATH",
+        )
+        .help(INSTALL_ZIG)
+    };
     zigbuild(cargo).map(drop).ok_or_else(missing)
 }
 
 fn zigbuild(cargo: &Cargo) -> Option<PathBuf> {
     let name = Path::new(ZIGBUILD);
-    let at_home = || cargo.home().map(|home| home.join("bin").join(name)).filter(|path| path.is_file());
+    let at_home = || {
+        cargo
+            .home()
+            .map(|home| home.join("bin").join(name))
+            .filter(|path| path.is_file())
+    };
     cargo.environment.find_program(name).or_else(at_home)
 }

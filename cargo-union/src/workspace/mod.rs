@@ -52,7 +52,9 @@ pub use handover::ReferencesFile;
 pub use inputs::{CodeInputOptions, CodeInputs, check_unchanged};
 pub use learned_inputs::{AllLearned, LearnedInputs};
 pub use metadata::Selection;
-pub use method::{CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, PATIENCE, ProbeOutput};
+pub use method::{
+    CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, PATIENCE, ProbeOutput,
+};
 pub use remap::SCOPE;
 pub use snapshot::Snapshot;
 pub use toolchain::Toolchain;
@@ -116,7 +118,9 @@ impl Workspace {
 impl WorkspacePackage {
     /// Whether it depends on the `flyte` crate.
     pub fn depends_on_flyte(&self) -> bool {
-        self.dependencies.iter().any(|dependency| dependency.name == "flyte" && dependency.kind == DependencyKind::Normal)
+        self.dependencies.iter().any(|dependency| {
+            dependency.name == "flyte" && dependency.kind == DependencyKind::Normal
+        })
     }
 }
 

@@ -32,27 +32,45 @@ pub(super) struct GitRepository {
 impl GitRepository {
     /// The repository of a directory: the nearest one above that has a `.git`, else the directory itself.
     pub(super) fn discover(directory: &Path) -> Self {
-        let with_git = directory.ancestors().find_map(|ancestor| Some((ancestor, git_directory(ancestor)?)));
+        let with_git = directory
+            .ancestors()
+            .find_map(|ancestor| Some((ancestor, git_directory(ancestor)?)));
         let (root, git) = match with_git {
             Some((root, git)) => (root, Some(git)),
             None => (directory, None),
         };
-        Self { root: root.to_owned(), git, rules: Mutex::default(), tracked: OnceLock::new() }
+        Self {
+            root: root.to_owned(),
+            git,
+            rules: Mutex::default(),
+            tracked: OnceLock::new(),
+        }
     }
 
     /// Whether the ignore rules match a path or one of its parents.
     pub(super) fn ignores(&self, path: &Path, is_directory: bool) -> bool {
-        let above = path.ancestors().skip(1).take_while(|above| above.starts_with(&self.root) && *above != self.root);
+        let above = path
+            .ancestors()
+            .skip(1)
+            .take_while(|above| above.starts_with(&self.root) && *above != self.root);
         let mut directories: Vec<&Path> = above.collect();
         directories.reverse();
-        directories.into_iter().any(|directory| self.ignores_entry(directory, true)) || self.ignores_entry(path, is_directory)
+        directories
+            .into_iter()
+            .any(|directory| self.ignores_entry(directory, true))
+            || self.ignores_entry(path, is_directory)
     }
 
     /// Whether the ignore rules match a path whose parents they do not match.
     pub(super) fn ignores_entry(&self, path: &Path, is_directory: bool) -> bool {
-        let above = path.ancestors().skip(1).take_while(|above| above.starts_with(&self.root));
+        let above = path
+            .ancestors()
+            .skip(1)
+            .take_while(|above| above.starts_with(&self.root));
         for directory in above {
-            let Some(rules) = self.rules(directory) else { continue };
+            let Some(rules) = self.rules(directory) else {
+                continue;
+            };
             match rules.matched(path, is_directory) {
                 Match::Ignore(_) => return true,
                 Match::Whitelist(_) => return false,
@@ -64,7 +82,9 @@ impl GitRepository {
 
     /// Whether git tracks a file, or any file below a directory. Without git, nothing is tracked.
     pub(super) fn tracks(&self, path: &Path) -> bool {
-        let Ok(relative) = path.strip_prefix(&self.root) else { return false };
+        let Ok(relative) = path.strip_prefix(&self.root) else {
+            return false;
+        };
         self.tracked().has(relative)
     }
 
@@ -83,7 +103,8 @@ impl GitRepository {
     }
 
     fn tracked(&self) -> &GitIndex {
-        self.tracked.get_or_init(|| self.git.as_deref().map(GitIndex::read).unwrap_or_default())
+        self.tracked
+            .get_or_init(|| self.git.as_deref().map(GitIndex::read).unwrap_or_default())
     }
 
     fn rules(&self, directory: &Path) -> Option<Arc<Gitignore>> {

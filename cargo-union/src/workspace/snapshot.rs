@@ -10,7 +10,9 @@ use super::config::CargoConfig;
 use super::inputs::SharedInputs;
 use super::lockfile::{LockedPackage, Lockfile};
 use super::sources::SourceFiles;
-use super::{Cargo, Reporter, Toolchain, Workspace, WorkspacePackage, local, manifest, written_files};
+use super::{
+    Cargo, Reporter, Toolchain, Workspace, WorkspacePackage, local, manifest, written_files,
+};
 use crate::sys::cache::Cache;
 use crate::sys::error::Result;
 
@@ -35,15 +37,30 @@ impl<'a> Snapshot<'a> {
     ///
     /// # Errors
     /// `LockfileMissing`, `ManifestSyntax`, `WorkspaceInvalid`, `ToolMissing`, `FileUnreadable`.
-    pub async fn take(cargo: &'a Cargo, workspace: &'a Workspace, cache: &Cache, reporter: &dyn Reporter) -> Result<Self> {
+    pub async fn take(
+        cargo: &'a Cargo,
+        workspace: &'a Workspace,
+        cache: &Cache,
+        reporter: &dyn Reporter,
+    ) -> Result<Self> {
         let config = CargoConfig::load(cargo, &workspace.root)?;
         let root_manifest = manifest::parse(&workspace.root_manifest)?;
         let toolchain = Toolchain::find(cargo, &config, &workspace.root, cache).await?;
         let mut lockfile = local::read_lockfile(cargo, workspace, reporter).await?;
-        let overriding = local::overriding_packages(cargo, workspace, &config, &mut lockfile).await?;
-        let outside =
-            local::outside_packages(cargo, workspace, local::NamedPaths::new(&root_manifest, &config, overriding), &lockfile).await?;
-        let outputs = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
+        let overriding =
+            local::overriding_packages(cargo, workspace, &config, &mut lockfile).await?;
+        let outside = local::outside_packages(
+            cargo,
+            workspace,
+            local::NamedPaths::new(&root_manifest, &config, overriding),
+            &lockfile,
+        )
+        .await?;
+        let outputs = [
+            Some(&workspace.target_directory),
+            Some(&workspace.build_directory),
+            cargo.target_dir.as_ref(),
+        ];
         let written = written_files::list_untracked(workspace);
         let skipped = outputs
             .into_iter()
@@ -51,7 +68,11 @@ impl<'a> Snapshot<'a> {
             .chain(&cargo.written)
             .chain(&written)
             // An output directory may not exist yet.
-            .map(|directory| directory.canonicalize().unwrap_or_else(|_| directory.clone()))
+            .map(|directory| {
+                directory
+                    .canonicalize()
+                    .unwrap_or_else(|_| directory.clone())
+            })
             .collect();
         Ok(Self {
             workspace,
@@ -68,7 +89,9 @@ impl<'a> Snapshot<'a> {
 
     /// The commit that is checked out in the workspace's repository; `None` without git.
     pub fn revision(&self) -> Option<String> {
-        self.sources.repository(&self.workspace.root, &self.workspace.root).revision()
+        self.sources
+            .repository(&self.workspace.root, &self.workspace.root)
+            .revision()
     }
 
     /// The toolchain that cargo uses.
@@ -79,35 +102,57 @@ impl<'a> Snapshot<'a> {
     /// The paths that cargo reads for path dependencies outside of the workspace: their directories, and the workspace
     /// manifests that they inherit from.
     pub fn outside_paths(&self) -> impl Iterator<Item = PathBuf> {
-        let paths = self.outside.iter().flat_map(|package| [package.folder.clone(), package.root.join("Cargo.toml")]);
+        let paths = self
+            .outside
+            .iter()
+            .flat_map(|package| [package.folder.clone(), package.root.join("Cargo.toml")]);
         paths.filter(|path| path.exists())
     }
 
     /// The package of a local entry of Cargo.lock.
     pub(super) fn local(&self, entry: &LockedPackage) -> Option<&WorkspacePackage> {
-        let is_locked_version = |package: &&WorkspacePackage| package.name == entry.name && package.version == entry.version.to_string();
-        let overrides = |package: &&WorkspacePackage| entry.is_overridden() && package.name == entry.name;
+        let is_locked_version = |package: &&WorkspacePackage| {
+            package.name == entry.name && package.version == entry.version.to_string()
+        };
+        let overrides =
+            |package: &&WorkspacePackage| entry.is_overridden() && package.name == entry.name;
         let outside = self.outside.iter();
-        self.workspace.packages.iter().chain(outside.clone()).find(is_locked_version).or_else(|| outside.clone().find(overrides))
+        self.workspace
+            .packages
+            .iter()
+            .chain(outside.clone())
+            .find(is_locked_version)
+            .or_else(|| outside.clone().find(overrides))
     }
 
     /// Directories whose files are never inputs: cargo's output, registry sources, the standard library.
     pub(super) fn not_inputs(&self) -> Vec<PathBuf> {
         let mut directories = self.output_directories();
         // Not all of `CARGO_HOME` and the sysroot: a project may be elsewhere below them.
-        directories.extend(self.cargo.home().into_iter().flat_map(|home| ["registry", "git"].map(|name| home.join(name))));
+        directories.extend(
+            self.cargo
+                .home()
+                .into_iter()
+                .flat_map(|home| ["registry", "git"].map(|name| home.join(name))),
+        );
         directories.push(self.toolchain.sysroot.join("lib/rustlib"));
         directories
     }
 
     /// The target directory of this run, which `--target-dir` may have changed.
     pub(super) fn target_directory(&self) -> &Path {
-        self.cargo.target_dir.as_ref().unwrap_or(&self.workspace.target_directory)
+        self.cargo
+            .target_dir
+            .as_ref()
+            .unwrap_or(&self.workspace.target_directory)
     }
 
     /// The directories that cargo writes into, sorted.
     pub(super) fn output_directories(&self) -> Vec<PathBuf> {
-        let mut directories = vec![self.workspace.target_directory.clone(), self.workspace.build_directory.clone()];
+        let mut directories = vec![
+            self.workspace.target_directory.clone(),
+            self.workspace.build_directory.clone(),
+        ];
         directories.extend(self.cargo.target_dir.clone());
         directories.sort();
         directories.dedup();
@@ -117,10 +162,19 @@ impl<'a> Snapshot<'a> {
     /// Replaces the paths of the workspace, `CARGO_HOME` and the home directory in a text by fixed names.
     pub(super) fn portable(&self, text: &str) -> String {
         let home = self.cargo.environment.get("HOME").map(PathBuf::from);
-        let places = [(Some(self.workspace.root.clone()), "."), (self.cargo.home(), "$CARGO_HOME"), (home, "~")];
-        let named = places.iter().filter_map(|(place, name)| Some((place.as_deref()?, name)));
+        let places = [
+            (Some(self.workspace.root.clone()), "."),
+            (self.cargo.home(), "$CARGO_HOME"),
+            (home, "~"),
+        ];
+        let named = places
+            .iter()
+            .filter_map(|(place, name)| Some((place.as_deref()?, name)));
         // A path of `/` would replace every slash.
-        let named = named.filter(|(place, _)| place.parent().is_some_and(|above| above != Path::new("")));
-        named.fold(text.to_owned(), |text, (place, name)| text.replace(&place.to_string_lossy().into_owned(), name))
+        let named =
+            named.filter(|(place, _)| place.parent().is_some_and(|above| above != Path::new("")));
+        named.fold(text.to_owned(), |text, (place, name)| {
+            text.replace(&place.to_string_lossy().into_owned(), name)
+        })
     }
 }

@@ -58,7 +58,10 @@ impl SourceFiles {
 
     /// Takes the hashes of large files from a cache.
     pub(super) fn with_cache(self, cache: &Cache) -> Self {
-        Self { cache: Some(cache.clone()), ..self }
+        Self {
+            cache: Some(cache.clone()),
+            ..self
+        }
     }
 
     /// The hash of a file, read once.
@@ -66,11 +69,19 @@ impl SourceFiles {
     /// # Errors
     /// `FileUnreadable`.
     pub(super) fn hash(&self, path: &Path) -> Result<Value> {
-        if let Some(hash) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+        if let Some(hash) = self
+            .hashes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+        {
             return Ok(hash.clone());
         }
         let hash = self.hash_uncached(path)?;
-        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), hash.clone());
+        self.hashes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.to_owned(), hash.clone());
         Ok(hash)
     }
 
@@ -79,7 +90,10 @@ impl SourceFiles {
     /// # Errors
     /// `FileUnreadable`.
     pub(super) fn hash_uncached(&self, path: &Path) -> Result<Value> {
-        let measured = self.cache.as_ref().map_or_else(|| fs::measure(path), |cache| cache.measure(path))?;
+        let measured = self
+            .cache
+            .as_ref()
+            .map_or_else(|| fs::measure(path), |cache| cache.measure(path))?;
         Ok(Value::Hash(measured.hash))
     }
 
@@ -88,7 +102,10 @@ impl SourceFiles {
     /// # Errors
     /// `ManifestSyntax`.
     pub(super) fn manifest(&self, package: &WorkspacePackage, with_dev: bool) -> Result<Value> {
-        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut manifests = self
+            .manifests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = manifests.get(&package.manifest.path) {
             return Ok(value.clone());
         }
@@ -99,12 +116,20 @@ impl SourceFiles {
 
     /// The repository of a directory; without git, the directory `otherwise`.
     pub(super) fn repository(&self, directory: &Path, otherwise: &Path) -> Arc<GitRepository> {
-        let mut known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
-        let repository = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(GitRepository::discover(otherwise)));
+        let mut known = self
+            .repositories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let repository = known
+            .entry(otherwise.to_owned())
+            .or_insert_with(|| Arc::new(GitRepository::discover(otherwise)));
         if directory.starts_with(&repository.root) {
             return repository.clone();
         }
-        known.entry(directory.to_owned()).or_insert_with(|| Arc::new(GitRepository::discover(directory))).clone()
+        known
+            .entry(directory.to_owned())
+            .or_insert_with(|| Arc::new(GitRepository::discover(directory)))
+            .clone()
     }
 
     /// The repository of a package.
@@ -117,10 +142,23 @@ impl SourceFiles {
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn package_files(&self, package: &WorkspacePackage, whole: bool) -> Result<BTreeSet<PathBuf>> {
-        let mut files: BTreeSet<PathBuf> = package.sources.iter().filter(|path| path.is_file()).cloned().collect();
+    pub(super) fn package_files(
+        &self,
+        package: &WorkspacePackage,
+        whole: bool,
+    ) -> Result<BTreeSet<PathBuf>> {
+        let mut files: BTreeSet<PathBuf> = package
+            .sources
+            .iter()
+            .filter(|path| path.is_file())
+            .cloned()
+            .collect();
         let repository = self.repository_of(package);
-        files.extend(self.list(&package.folder, Rules::Package { whole }, &repository)?.iter().cloned());
+        files.extend(
+            self.list(&package.folder, Rules::Package { whole }, &repository)?
+                .iter()
+                .cloned(),
+        );
         Ok(files)
     }
 
@@ -138,13 +176,23 @@ impl SourceFiles {
             return Ok(self.below(&literal)?.to_vec());
         }
         if !is_glob(text) {
-            let error = Error::new(Code::InvalidValue, format!("`inputs` at {} names `{text}`, which does not exist", pattern.glob.origin));
+            let error = Error::new(
+                Code::InvalidValue,
+                format!(
+                    "`inputs` at {} names `{text}`, which does not exist",
+                    pattern.glob.origin
+                ),
+            );
             return Err(error.help("Correct the path; it is relative to the manifest."));
         }
         let (directory, glob) = split_glob(pattern);
         let matcher = matcher(pattern, &directory, &glob)?;
         let files = self.below(&directory)?;
-        Ok(files.iter().filter(|file| matches(&matcher, &directory, file)).cloned().collect())
+        Ok(files
+            .iter()
+            .filter(|file| matches(&matcher, &directory, file))
+            .cloned()
+            .collect())
     }
 
     /// All files below a directory, sorted, including hidden and ignored ones; none when it does not exist.
@@ -166,20 +214,38 @@ impl SourceFiles {
 
     /// The files beside a file that have its extension and that git would track.
     pub(super) fn siblings(&self, file: &Path, repository: &GitRepository) -> Vec<PathBuf> {
-        let (Some(directory), Some(extension)) = (file.parent(), file.extension()) else { return Vec::new() };
-        let entries = directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        let (Some(directory), Some(extension)) = (file.parent(), file.extension()) else {
+            return Vec::new();
+        };
+        let entries = directory
+            .read_dir()
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
         let has_extension = |path: &PathBuf| path.extension() == Some(extension) && path.is_file();
-        entries.filter(has_extension).filter(|path| !repository.ignores(path, false) || repository.tracks(path)).collect()
+        entries
+            .filter(has_extension)
+            .filter(|path| !repository.ignores(path, false) || repository.tracks(path))
+            .collect()
     }
 
     fn list(&self, directory: &Path, rules: Rules, repository: &GitRepository) -> Result<Files> {
         let key = (directory.to_owned(), rules);
-        if let Some(files) = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(files) = self
+            .listings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+        {
             return Ok(files.clone());
         }
         let files = SourceWalk::new(repository, rules, &self.skipped).files(directory)?;
         let files = Arc::new(files);
-        self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(key, files.clone());
+        self.listings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, files.clone());
         Ok(files)
     }
 }
@@ -195,7 +261,13 @@ pub(super) fn relative(root: &Path, path: &Path) -> Result<String> {
     let name = |part: &Component<'_>| part.as_os_str().to_str().map(str::to_owned);
     let up = from[shared..].iter().map(|_| Some("..".to_owned()));
     let parts: Option<Vec<String>> = up.chain(to[shared..].iter().map(name)).collect();
-    let invalid = || Error::new(Code::FileUnreadable, format!("the name of `{}` is not UTF-8", path.display())).help("Rename the file.");
+    let invalid = || {
+        Error::new(
+            Code::FileUnreadable,
+            format!("the name of `{}` is not UTF-8", path.display()),
+        )
+        .help("Rename the file.")
+    };
     parts.map(|parts| parts.join("/")).ok_or_else(invalid)
 }
 
@@ -217,11 +289,20 @@ mod tests {
     }
 
     fn pattern(directory: &Path, glob: &str) -> Pattern {
-        Pattern { glob: Sourced { value: glob.to_owned(), origin: Origin::Default }, folder: directory.to_owned() }
+        Pattern {
+            glob: Sourced {
+                value: glob.to_owned(),
+                origin: Origin::Default,
+            },
+            folder: directory.to_owned(),
+        }
     }
 
     fn names(root: &TempDir, files: &[PathBuf]) -> Vec<String> {
-        files.iter().map(|file| relative(root.path(), file).unwrap()).collect()
+        files
+            .iter()
+            .map(|file| relative(root.path(), file).unwrap())
+            .collect()
     }
 
     fn package(directory: &Path) -> WorkspacePackage {
@@ -241,15 +322,33 @@ mod tests {
     }
 
     fn package_files(root: &TempDir, whole: bool) -> Vec<String> {
-        let files = SourceFiles::new(Vec::new()).package_files(&package(root.path()), whole).unwrap();
+        let files = SourceFiles::new(Vec::new())
+            .package_files(&package(root.path()), whole)
+            .unwrap();
         names(root, &files.into_iter().collect::<Vec<_>>())
     }
 
     #[test]
     fn package_files_are_those_that_git_would_track() {
-        let root = tree(&["src/main.rs", "src/gen/table.rs", "assets/logo.svg", ".sqlx/query-1.json", "build.rs", ".gitignore", "x.log"]);
+        let root = tree(&[
+            "src/main.rs",
+            "src/gen/table.rs",
+            "assets/logo.svg",
+            ".sqlx/query-1.json",
+            "build.rs",
+            ".gitignore",
+            "x.log",
+        ]);
         fs::replace(&root.path().join(".gitignore"), b"gen\n*.log\n").unwrap();
-        assert_eq!(package_files(&root, false), [".sqlx/query-1.json", "assets/logo.svg", "build.rs", "src/main.rs"]);
+        assert_eq!(
+            package_files(&root, false),
+            [
+                ".sqlx/query-1.json",
+                "assets/logo.svg",
+                "build.rs",
+                "src/main.rs"
+            ]
+        );
     }
 
     #[test]
@@ -279,10 +378,25 @@ mod tests {
     #[test]
     fn tests_and_documents_are_included_only_for_whole_packages() {
         let code = ["src/main.rs", "src/examples/one.rs", "data/t.txt"];
-        let rest = ["README.md", "LICENSE-MIT", "tests/a.rs", "benches/b.rs", "examples/c.rs", "docs/x.md"];
-        let other = ["crates/helper/Cargo.toml", "crates/helper/src/lib.rs", "out/CACHEDIR.TAG", "out/release/app"];
+        let rest = [
+            "README.md",
+            "LICENSE-MIT",
+            "tests/a.rs",
+            "benches/b.rs",
+            "examples/c.rs",
+            "docs/x.md",
+        ];
+        let other = [
+            "crates/helper/Cargo.toml",
+            "crates/helper/src/lib.rs",
+            "out/CACHEDIR.TAG",
+            "out/release/app",
+        ];
         let root = tree(&[&code[..], &rest[..], &other[..]].concat());
-        assert_eq!(package_files(&root, false), ["data/t.txt", "src/examples/one.rs", "src/main.rs"]);
+        assert_eq!(
+            package_files(&root, false),
+            ["data/t.txt", "src/examples/one.rs", "src/main.rs"]
+        );
         let mut all: Vec<&str> = code.into_iter().chain(rest).collect();
         all.sort_unstable();
         assert_eq!(package_files(&root, true), all);
@@ -290,12 +404,31 @@ mod tests {
 
     #[test]
     fn tracked_files_count_although_ignored() {
-        let root = tree(&["src/main.rs", "gen/a.rs", "gen/b.rs", "gen/deep/c.rs", ".gitignore"]);
+        let root = tree(&[
+            "src/main.rs",
+            "gen/a.rs",
+            "gen/b.rs",
+            "gen/deep/c.rs",
+            ".gitignore",
+        ]);
         fs::replace(&root.path().join(".gitignore"), b"gen\n").unwrap();
-        for arguments in [&["init", "-q"][..], &["add", "-f", "gen/a.rs", "gen/deep/c.rs"]] {
-            assert!(std::process::Command::new("git").args(arguments).current_dir(root.path()).status().unwrap().success());
+        for arguments in [
+            &["init", "-q"][..],
+            &["add", "-f", "gen/a.rs", "gen/deep/c.rs"],
+        ] {
+            assert!(
+                std::process::Command::new("git")
+                    .args(arguments)
+                    .current_dir(root.path())
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }
-        assert_eq!(package_files(&root, false), ["gen/a.rs", "gen/deep/c.rs", "src/main.rs"]);
+        assert_eq!(
+            package_files(&root, false),
+            ["gen/a.rs", "gen/deep/c.rs", "src/main.rs"]
+        );
     }
 
     #[test]
@@ -304,8 +437,13 @@ mod tests {
         fs::replace(&root.path().join(".gitignore"), b"made\n").unwrap();
         std::fs::create_dir(root.path().join(".git")).unwrap();
         fs::replace(&root.path().join(".git/HEAD"), b"ref: refs/heads/main\n").unwrap();
-        let files = SourceFiles::new(Vec::new()).package_files(&package(&root.path().join("made")), false).unwrap();
-        assert_eq!(names(&root, &files.into_iter().collect::<Vec<_>>()), ["made/data.txt", "made/src/main.rs"]);
+        let files = SourceFiles::new(Vec::new())
+            .package_files(&package(&root.path().join("made")), false)
+            .unwrap();
+        assert_eq!(
+            names(&root, &files.into_iter().collect::<Vec<_>>()),
+            ["made/data.txt", "made/src/main.rs"]
+        );
     }
 
     #[cfg(unix)]
@@ -316,19 +454,36 @@ mod tests {
         let root = tree(&["src/main.rs"]);
         symlink(outside.path(), root.path().join("elsewhere")).unwrap();
         symlink("nowhere", root.path().join("dangling")).unwrap();
-        assert!(std::process::Command::new("mkfifo").arg(root.path().join("pipe")).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(root.path().join("pipe"))
+                .status()
+                .unwrap()
+                .success()
+        );
         assert_eq!(package_files(&root, false), ["src/main.rs"]);
     }
 
     #[test]
     fn named_directory_includes_hidden_and_ignored_files() {
-        let root = tree(&["data/a.txt", "data/.hidden", "data/ignored.log", "data/.git/x", ".gitignore"]);
+        let root = tree(&[
+            "data/a.txt",
+            "data/.hidden",
+            "data/ignored.log",
+            "data/.git/x",
+            ".gitignore",
+        ]);
         fs::replace(&root.path().join(".gitignore"), b"*.log\n").unwrap();
         let sources = SourceFiles::new(Vec::new());
         let files = sources.below(&root.path().join("data")).unwrap();
-        assert_eq!(names(&root, &files), ["data/.hidden", "data/a.txt", "data/ignored.log"]);
+        assert_eq!(
+            names(&root, &files),
+            ["data/.hidden", "data/a.txt", "data/ignored.log"]
+        );
         let repository = sources.repository(root.path(), root.path());
-        let files = sources.watched(&root.path().join("data"), &repository).unwrap();
+        let files = sources
+            .watched(&root.path().join("data"), &repository)
+            .unwrap();
         assert_eq!(names(&root, &files), ["data/.hidden", "data/a.txt"]);
     }
 
@@ -341,32 +496,64 @@ mod tests {
         symlink("../b", root.path().join("shared/b")).unwrap();
         symlink("../shared", root.path().join("b/shared")).unwrap();
         symlink("nowhere", root.path().join("src/dangling")).unwrap();
-        let files = SourceFiles::new(Vec::new()).below(&root.path().join("src")).unwrap();
-        assert_eq!(names(&root, &files), ["src/main.rs", "src/shared/a.rs", "src/shared/b/c.rs"]);
+        let files = SourceFiles::new(Vec::new())
+            .below(&root.path().join("src"))
+            .unwrap();
+        assert_eq!(
+            names(&root, &files),
+            ["src/main.rs", "src/shared/a.rs", "src/shared/b/c.rs"]
+        );
     }
 
     #[test]
     fn pattern_is_a_file_a_directory_or_a_glob() {
-        let root = tree(&["app/a.sql", "app/sql/b.sql", "app/sql/deep/c.sql", "app/target/d.sql", "config.txt", "app/od[d.txt"]);
+        let root = tree(&[
+            "app/a.sql",
+            "app/sql/b.sql",
+            "app/sql/deep/c.sql",
+            "app/target/d.sql",
+            "config.txt",
+            "app/od[d.txt",
+        ]);
         let app = root.path().join("app");
         let sources = SourceFiles::new(vec![app.join("target").canonicalize().unwrap()]);
-        let matching = |glob: &str| sources.matching(&pattern(&app, glob)).map(|files| names(&root, &files));
+        let matching = |glob: &str| {
+            sources
+                .matching(&pattern(&app, glob))
+                .map(|files| names(&root, &files))
+        };
         assert_eq!(matching("../config.txt").unwrap(), ["config.txt"]);
-        assert_eq!(matching("sql").unwrap(), ["app/sql/b.sql", "app/sql/deep/c.sql"]);
-        assert_eq!(matching("*.sql").unwrap(), ["app/a.sql", "app/sql/b.sql", "app/sql/deep/c.sql"]);
+        assert_eq!(
+            matching("sql").unwrap(),
+            ["app/sql/b.sql", "app/sql/deep/c.sql"]
+        );
+        assert_eq!(
+            matching("*.sql").unwrap(),
+            ["app/a.sql", "app/sql/b.sql", "app/sql/deep/c.sql"]
+        );
         assert_eq!(matching("sql/*.sql").unwrap(), ["app/sql/b.sql"]);
-        assert_eq!(matching("../*.txt").unwrap(), ["app/od[d.txt", "config.txt"][1..]);
+        assert_eq!(
+            matching("../*.txt").unwrap(),
+            ["app/od[d.txt", "config.txt"][1..]
+        );
         assert_eq!(matching("od[d.txt").unwrap(), ["app/od[d.txt"]);
         assert_eq!(matching("none/*.sql").unwrap(), [""; 0]);
-        assert_eq!(matching("missing.txt").unwrap_err().code(), Code::InvalidValue);
+        assert_eq!(
+            matching("missing.txt").unwrap_err().code(),
+            Code::InvalidValue
+        );
         assert_eq!(matching("a{b").unwrap_err().code(), Code::InvalidValue);
     }
 
     #[test]
     fn exclude_patterns_match_files_and_directories() {
         let root = Path::new("/ws/app");
-        let excluded =
-            ExcludePatterns::new(&[pattern(root, "src/fixtures"), pattern(root, "*.md"), pattern(root, "../docs/*.txt")]).unwrap();
+        let excluded = ExcludePatterns::new(&[
+            pattern(root, "src/fixtures"),
+            pattern(root, "*.md"),
+            pattern(root, "../docs/*.txt"),
+        ])
+        .unwrap();
         for (file, is_excluded) in [
             ("/ws/app/src/fixtures/deep/a.rs", true),
             ("/ws/app/src/readme.md", true),
@@ -380,7 +567,13 @@ mod tests {
 
     #[test]
     fn names_are_relative_to_the_root() {
-        assert_eq!(relative(Path::new("/a/ws"), Path::new("/a/ws/src/main.rs")).unwrap(), "src/main.rs");
-        assert_eq!(relative(Path::new("/a/ws"), Path::new("/a/shared/lib.rs")).unwrap(), "../shared/lib.rs");
+        assert_eq!(
+            relative(Path::new("/a/ws"), Path::new("/a/ws/src/main.rs")).unwrap(),
+            "src/main.rs"
+        );
+        assert_eq!(
+            relative(Path::new("/a/ws"), Path::new("/a/shared/lib.rs")).unwrap(),
+            "../shared/lib.rs"
+        );
     }
 }

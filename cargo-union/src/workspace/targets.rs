@@ -8,7 +8,13 @@ use crate::sys::error::{Error, Result};
 
 /// Architecture and variant of the platform, and the parts of the triple before and after `-unknown-linux-`, for glibc
 /// and for musl.
-type Row = (&'static str, Option<&'static str>, &'static str, &'static str, Option<&'static str>);
+type Row = (
+    &'static str,
+    Option<&'static str>,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+);
 
 const TARGETS: &[Row] = &[
     ("386", None, "i686", "gnu", Some("musl")),
@@ -27,32 +33,58 @@ const TARGETS: &[Row] = &[
 ///
 /// # Errors
 /// `TargetMissing`, `StaticImpossible`.
-pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, place: CompileMode) -> Result<String> {
+pub fn target_for(
+    platform: &Platform,
+    linkage: Linkage,
+    toolchain: &Toolchain,
+    place: CompileMode,
+) -> Result<String> {
     let matches_platform = |(architecture, variant, ..): &&Row| {
-        platform.os == "linux" && platform.architecture == *architecture && platform.variant.as_deref() == *variant
+        platform.os == "linux"
+            && platform.architecture == *architecture
+            && platform.variant.as_deref() == *variant
     };
     let Some((_, _, machine, gnu, musl)) = TARGETS.iter().find(matches_platform) else {
-        let error = Error::new(Code::TargetMissing, format!("there is no Rust target for the platform `{platform}`"));
-        let known: Vec<String> = TARGETS.iter().map(|(name, variant, ..)| Platform::new("linux", name, *variant).to_string()).collect();
+        let error = Error::new(
+            Code::TargetMissing,
+            format!("there is no Rust target for the platform `{platform}`"),
+        );
+        let known: Vec<String> = TARGETS
+            .iter()
+            .map(|(name, variant, ..)| Platform::new("linux", name, *variant).to_string())
+            .collect();
         return Err(error.help(format!("Declare one of {}.", known.join(", "))));
     };
     let gnu = format!("{machine}-unknown-linux-{gnu}");
-    let musl = musl.filter(|_| linkage == Linkage::Static).map(|musl| format!("{machine}-unknown-linux-{musl}"));
+    let musl = musl
+        .filter(|_| linkage == Linkage::Static)
+        .map(|musl| format!("{machine}-unknown-linux-{musl}"));
     let candidates: Vec<&String> = [Some(&gnu), musl.as_ref()].into_iter().flatten().collect();
-    let installed = candidates.iter().find(|triple| toolchain.has_target(triple)).map(|triple| (*triple).clone());
+    let installed = candidates
+        .iter()
+        .find(|triple| toolchain.has_target(triple))
+        .map(|triple| (*triple).clone());
     match (place, installed) {
         (CompileMode::Container, _) | (CompileMode::Auto, None) => return Ok(gnu),
         (_, Some(installed)) => return Ok(installed),
         (CompileMode::Host | CompileMode::Zig, None) => {}
     }
-    let advice = format!("Run `rustup target add {gnu}`, use `compile = \"container\"`, or drop the platform.");
-    let message = format!("the toolchain {} on {} has no standard library for `{gnu}`", toolchain.release, toolchain.host);
+    let advice = format!(
+        "Run `rustup target add {gnu}`, use `compile = \"container\"`, or drop the platform."
+    );
+    let message = format!(
+        "the toolchain {} on {} has no standard library for `{gnu}`",
+        toolchain.release, toolchain.host
+    );
     Err(match linkage {
         Linkage::Dynamic => Error::new(Code::TargetMissing, message).help(advice),
         Linkage::Static => {
             let or_musl = musl.map(|musl| format!(" or `{musl}`")).unwrap_or_default();
-            Error::new(Code::StaticImpossible, format!("{message}{or_musl}, so a static binary for {platform} cannot be linked"))
-                .help(advice)
+            Error::new(
+                Code::StaticImpossible,
+                format!("{message}{or_musl}, so a static binary for {platform} cannot be linked"),
+            )
+            .help(advice)
         }
     })
 }
@@ -65,10 +97,16 @@ mod tests {
     fn target_with(installed: &[&str], platform: &str, linkage: Linkage) -> Result<String> {
         let sysroot = tempfile::tempdir().unwrap();
         for triple in installed {
-            std::fs::create_dir_all(sysroot.path().join("lib/rustlib").join(triple).join("lib")).unwrap();
+            std::fs::create_dir_all(sysroot.path().join("lib/rustlib").join(triple).join("lib"))
+                .unwrap();
         }
         let toolchain = Toolchain::for_test(sysroot.path());
-        target_for(&platform.parse().unwrap(), linkage, &toolchain, CompileMode::Host)
+        target_for(
+            &platform.parse().unwrap(),
+            linkage,
+            &toolchain,
+            CompileMode::Host,
+        )
     }
 
     #[test]
@@ -90,10 +128,19 @@ mod tests {
     #[test]
     fn only_static_binaries_fall_back_to_musl() {
         let musl = "x86_64-unknown-linux-musl";
-        assert_eq!(target_with(&[musl], "linux/amd64", Linkage::Static).unwrap(), musl);
+        assert_eq!(
+            target_with(&[musl], "linux/amd64", Linkage::Static).unwrap(),
+            musl
+        );
         let error = target_with(&[musl], "linux/amd64", Linkage::Dynamic).unwrap_err();
         assert_eq!(error.code(), Code::TargetMissing);
-        assert!(error.advice().contains("rustup target add x86_64-unknown-linux-gnu"), "{}", error.advice());
+        assert!(
+            error
+                .advice()
+                .contains("rustup target add x86_64-unknown-linux-gnu"),
+            "{}",
+            error.advice()
+        );
     }
 
     #[test]
@@ -101,7 +148,13 @@ mod tests {
         let sysroot = tempfile::tempdir().unwrap();
         let toolchain = Toolchain::for_test(sysroot.path());
         for place in [CompileMode::Auto, CompileMode::Container] {
-            let target = target_for(&"linux/arm64".parse().unwrap(), Linkage::Static, &toolchain, place).unwrap();
+            let target = target_for(
+                &"linux/arm64".parse().unwrap(),
+                Linkage::Static,
+                &toolchain,
+                place,
+            )
+            .unwrap();
             assert_eq!(target, "aarch64-unknown-linux-gnu");
         }
     }
@@ -110,14 +163,26 @@ mod tests {
     fn static_binary_without_installed_target_is_rejected() {
         let error = target_with(&[], "linux/amd64", Linkage::Static).unwrap_err();
         assert_eq!(error.code(), Code::StaticImpossible);
-        assert!(error.to_string().contains("x86_64-unknown-linux-musl"), "{error}");
+        assert!(
+            error.to_string().contains("x86_64-unknown-linux-musl"),
+            "{error}"
+        );
     }
 
     #[test]
     fn unknown_platform_lists_known_platforms() {
         let error = target_with(&[], "linux/mips", Linkage::Dynamic).unwrap_err();
         assert_eq!(error.code(), Code::TargetMissing);
-        assert!(error.advice().contains("linux/arm/v7"), "{}", error.advice());
-        assert_eq!(target_with(&[], "windows/amd64", Linkage::Dynamic).unwrap_err().code(), Code::TargetMissing);
+        assert!(
+            error.advice().contains("linux/arm/v7"),
+            "{}",
+            error.advice()
+        );
+        assert_eq!(
+            target_with(&[], "windows/amd64", Linkage::Dynamic)
+                .unwrap_err()
+                .code(),
+            Code::TargetMissing
+        );
     }
 }

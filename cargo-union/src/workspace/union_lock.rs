@@ -17,7 +17,8 @@ use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-const HEADER: &str = "# This file is written by `cargo union`; commit it. `cargo union update` renews it.\n";
+const HEADER: &str =
+    "# This file is written by `cargo union`; commit it. `cargo union update` renews it.\n";
 
 /// The content of Union.lock, and the changes since it was read.
 #[derive(Clone, Debug)]
@@ -65,12 +66,21 @@ impl UnionLock {
     pub fn load(root: &Path) -> Result<Self> {
         let path = root.join("Union.lock");
         let loaded = read_content(&path)?;
-        Ok(Self { path, current: loaded.clone(), loaded })
+        Ok(Self {
+            path,
+            current: loaded.clone(),
+            loaded,
+        })
     }
 
     /// The locked manifest digest of a base for a platform.
     pub fn base(&self, reference: &str, platform: &Platform) -> Option<Digest> {
-        self.current.bases.get(reference)?.platforms.get(&platform.to_string()).copied()
+        self.current
+            .bases
+            .get(reference)?
+            .platforms
+            .get(&platform.to_string())
+            .copied()
     }
 
     /// The entry of a base.
@@ -80,7 +90,10 @@ impl UnionLock {
 
     /// All bases, by reference.
     pub fn bases(&self) -> impl Iterator<Item = (&str, &LockedReference)> {
-        self.current.bases.iter().map(|(reference, locked)| (reference.as_str(), locked))
+        self.current
+            .bases
+            .iter()
+            .map(|(reference, locked)| (reference.as_str(), locked))
     }
 
     /// Sets the entry of a base.
@@ -95,12 +108,20 @@ impl UnionLock {
 
     /// The generation of an image's environment, which is part of its key; 0 at first.
     pub fn generation(&self, package: &str, image: &str) -> u32 {
-        self.current.generations.get(&environment_key(package, image)).copied().unwrap_or_default()
+        self.current
+            .generations
+            .get(&environment_key(package, image))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Increments the generation of an image's environment, so that its packages are installed reloaded.
     pub fn bump(&mut self, package: &str, image: &str) {
-        *self.current.generations.entry(environment_key(package, image)).or_default() += 1;
+        *self
+            .current
+            .generations
+            .entry(environment_key(package, image))
+            .or_default() += 1;
     }
 
     /// The learned inputs of local packages.
@@ -110,7 +131,10 @@ impl UnionLock {
 
     /// Sets the learned inputs of local packages. Empty entries are left out.
     pub fn set_packages(&mut self, packages: AllLearned) {
-        self.current.packages = packages.into_iter().filter(|(_, learned)| *learned != LearnedInputs::default()).collect();
+        self.current.packages = packages
+            .into_iter()
+            .filter(|(_, learned)| *learned != LearnedInputs::default())
+            .collect();
     }
 
     /// Whether it differs from the file as it was read.
@@ -128,15 +152,23 @@ impl UnionLock {
             return Ok(false);
         }
         if locked {
-            let differs = |reference: &&String| self.loaded.bases.get(*reference) != self.current.bases.get(*reference);
+            let differs = |reference: &&String| {
+                self.loaded.bases.get(*reference) != self.current.bases.get(*reference)
+            };
             let mut references = self.current.bases.keys().chain(self.loaded.bases.keys());
-            let subject = references.find(differs).map_or(String::new(), |reference| format!(" for `{reference}`"));
+            let subject = references
+                .find(differs)
+                .map_or(String::new(), |reference| format!(" for `{reference}`"));
             return Err(Error::new(
                 Code::UnionLockStale,
-                format!("`{}` has no fitting entry{subject} and may not change", self.path.display()),
+                format!(
+                    "`{}` has no fitting entry{subject} and may not change",
+                    self.path.display()
+                ),
             ));
         }
-        let _guard = fs::FileLock::exclusive(&target_directory.join("union/Union.lock.guard"), || {})?;
+        let _guard =
+            fs::FileLock::exclusive(&target_directory.join("union/Union.lock.guard"), || {})?;
         self.current = self.current.merged(&self.loaded, read_content(&self.path)?);
         self.loaded = self.current.clone();
         fs::replace_if_different(&self.path, self.current.to_text().as_bytes())
@@ -152,16 +184,35 @@ impl LockContent {
             all
         };
         Self {
-            bases: merge_tables(&self.bases, &loaded.bases, on_disk.bases, |local, _| local.clone()),
-            generations: merge_tables(&self.generations, &loaded.generations, on_disk.generations, |local, on_disk| *local.max(on_disk)),
+            bases: merge_tables(&self.bases, &loaded.bases, on_disk.bases, |local, _| {
+                local.clone()
+            }),
+            generations: merge_tables(
+                &self.generations,
+                &loaded.generations,
+                on_disk.generations,
+                |local, on_disk| *local.max(on_disk),
+            ),
             packages: merge_tables(&self.packages, &loaded.packages, on_disk.packages, union),
         }
     }
 
     fn to_text(&self) -> String {
-        let Self { bases, generations, packages } = self.clone();
-        let file = LockFileText { version: FORMAT, generations, packages, bases };
-        format!("{HEADER}{}", toml::to_string(&file).expect("texts and numbers always serialize"))
+        let Self {
+            bases,
+            generations,
+            packages,
+        } = self.clone();
+        let file = LockFileText {
+            version: FORMAT,
+            generations,
+            packages,
+            bases,
+        };
+        format!(
+            "{HEADER}{}",
+            toml::to_string(&file).expect("texts and numbers always serialize")
+        )
     }
 }
 
@@ -192,24 +243,51 @@ fn merge_tables<T: Clone + PartialEq>(
 
 /// Reads the file; a missing one is empty.
 fn read_content(path: &Path) -> Result<LockContent> {
-    let Some(text) = fs::read_if_exists(path)? else { return Ok(LockContent::default()) };
-    let invalid =
-        |line: usize, why: String| Error::new(Code::UnionLockInvalid, format!("could not read `{}:{line}`", path.display())).because(why);
-    if let Some(line) = text.lines().position(|line| ["<<<<<<< ", ">>>>>>> "].iter().any(|marker| line.starts_with(marker))) {
-        let error = invalid(line + 1, "it holds the conflict markers of a merge".to_owned());
+    let Some(text) = fs::read_if_exists(path)? else {
+        return Ok(LockContent::default());
+    };
+    let invalid = |line: usize, why: String| {
+        Error::new(
+            Code::UnionLockInvalid,
+            format!("could not read `{}:{line}`", path.display()),
+        )
+        .because(why)
+    };
+    if let Some(line) = text.lines().position(|line| {
+        ["<<<<<<< ", ">>>>>>> "]
+            .iter()
+            .any(|marker| line.starts_with(marker))
+    }) {
+        let error = invalid(
+            line + 1,
+            "it holds the conflict markers of a merge".to_owned(),
+        );
         return Err(error.help("Keep the lines of both sides without the markers, or those of one side, and run the command again."));
     }
-    let version = text.parse::<toml::Table>().ok().and_then(|table| table.get("version")?.as_integer());
+    let version = text
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|table| table.get("version")?.as_integer());
     if let Some(version) = version.filter(|version| *version != i64::from(FORMAT)) {
-        let line = 1 + text.lines().position(|line| line.starts_with("version")).unwrap_or_default();
-        return Err(invalid(line, format!("it has the format {version}, and this release of cargo union writes {FORMAT}")));
+        let line = 1 + text
+            .lines()
+            .position(|line| line.starts_with("version"))
+            .unwrap_or_default();
+        return Err(invalid(
+            line,
+            format!("it has the format {version}, and this release of cargo union writes {FORMAT}"),
+        ));
     }
     let file: LockFileText = toml::from_str(&text).map_err(|cause: toml::de::Error| {
         let offset = cause.span().map_or(0, |span| span.start);
         let line = SourceFile::new(path, text.as_str()).line_column(offset).0;
         invalid(line, cause.message().to_owned())
     })?;
-    Ok(LockContent { bases: file.bases, generations: file.generations, packages: file.packages })
+    Ok(LockContent {
+        bases: file.bases,
+        generations: file.generations,
+        packages: file.packages,
+    })
 }
 
 fn environment_key(package: &str, image: &str) -> String {
@@ -225,7 +303,10 @@ mod tests {
 
     fn locked(text: &str) -> LockedReference {
         let platforms = [("linux/amd64".to_owned(), Digest::of(text))].into();
-        LockedReference { digest: Digest::of(format!("{text} index")), platforms }
+        LockedReference {
+            digest: Digest::of(format!("{text} index")),
+            platforms,
+        }
     }
 
     fn save(lock: &mut UnionLock, root: &Path) -> bool {
@@ -233,7 +314,10 @@ mod tests {
     }
 
     fn learned(inputs: &[&str]) -> LearnedInputs {
-        LearnedInputs { inputs: inputs.iter().map(|name| (*name).to_owned()).collect(), ..LearnedInputs::default() }
+        LearnedInputs {
+            inputs: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            ..LearnedInputs::default()
+        }
     }
 
     #[test]
@@ -242,13 +326,34 @@ mod tests {
         let mut lock = UnionLock::load(root.path()).unwrap();
         lock.set_base(DEBIAN, locked("one"));
         lock.bump("app", "gpu");
-        lock.set_packages([("app".to_owned(), learned(&["a", "../b"])), ("helper".to_owned(), LearnedInputs::default())].into());
+        lock.set_packages(
+            [
+                ("app".to_owned(), learned(&["a", "../b"])),
+                ("helper".to_owned(), LearnedInputs::default()),
+            ]
+            .into(),
+        );
         assert!(save(&mut lock, root.path()));
         let mut reloaded = UnionLock::load(root.path()).unwrap();
-        assert_eq!(reloaded.base(DEBIAN, &Platform::new("linux", "amd64", None)), Some(Digest::of("one")));
-        assert_eq!(reloaded.base(DEBIAN, &Platform::new("linux", "arm64", None)), None);
-        assert_eq!((reloaded.generation("app", "gpu"), reloaded.generation("app", "default")), (1, 0));
-        assert_eq!(*reloaded.packages(), [("app".to_owned(), learned(&["../b", "a"]))].into());
+        assert_eq!(
+            reloaded.base(DEBIAN, &Platform::new("linux", "amd64", None)),
+            Some(Digest::of("one"))
+        );
+        assert_eq!(
+            reloaded.base(DEBIAN, &Platform::new("linux", "arm64", None)),
+            None
+        );
+        assert_eq!(
+            (
+                reloaded.generation("app", "gpu"),
+                reloaded.generation("app", "default")
+            ),
+            (1, 0)
+        );
+        assert_eq!(
+            *reloaded.packages(),
+            [("app".to_owned(), learned(&["../b", "a"]))].into()
+        );
         assert!(!save(&mut reloaded, root.path()) && !reloaded.save(true, root.path()).unwrap());
     }
 
@@ -268,14 +373,25 @@ mod tests {
         two.set_packages([("app".to_owned(), learned(&["a", "two"]))].into());
         assert!(save(&mut one, root.path()) && save(&mut two, root.path()));
         let now = UnionLock::load(root.path()).unwrap();
-        assert_eq!(now.bases().map(|(name, _)| name).collect::<Vec<_>>(), ["one", "two"]);
-        assert_eq!((now.generation("app", "gpu"), now.packages()["app"].clone()), (1, learned(&["a", "one", "two"])));
+        assert_eq!(
+            now.bases().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["one", "two"]
+        );
+        assert_eq!(
+            (now.generation("app", "gpu"), now.packages()["app"].clone()),
+            (1, learned(&["a", "one", "two"]))
+        );
     }
 
     #[test]
     fn file_format_is_readable() {
         let mut lock = UnionLock::load(Path::new("/nowhere")).unwrap();
-        let helper = LearnedInputs { variables: ["CC".to_owned()].into(), revision: true, whole: true, ..learned(&["../b"]) };
+        let helper = LearnedInputs {
+            variables: ["CC".to_owned()].into(),
+            revision: true,
+            whole: true,
+            ..learned(&["../b"])
+        };
         lock.set_packages([("helper".to_owned(), helper)].into());
         lock.set_base(DEBIAN, locked("one"));
         lock.bump("app", "gpu");
@@ -302,17 +418,28 @@ mod tests {
     fn errors_name_line_and_cause() {
         let root = tempfile::tempdir().unwrap();
         for (text, line, why) in [
-            ("version = 1\n[bases.a]\ndigest = 'sha256:12'\nplatforms = {}\n", 3, "`sha256:12` is not a sha256 digest"),
+            (
+                "version = 1\n[bases.a]\ndigest = 'sha256:12'\nplatforms = {}\n",
+                3,
+                "`sha256:12` is not a sha256 digest",
+            ),
             ("version = 1\nother = 2\n", 2, "unknown field"),
             ("# hi\nversion = 99\n[new]\n", 2, "it has the format 99"),
-            ("version = 1\n<<<<<<< HEAD\n[packages.a]\n=======\n>>>>>>> b\n", 2, "conflict markers"),
+            (
+                "version = 1\n<<<<<<< HEAD\n[packages.a]\n=======\n>>>>>>> b\n",
+                2,
+                "conflict markers",
+            ),
             ("", 1, "missing field"),
         ] {
             std::fs::write(root.path().join("Union.lock"), text).unwrap();
             let error = UnionLock::load(root.path()).unwrap_err();
             let chain = error.chain().join(": ");
             assert_eq!(error.code(), Code::UnionLockInvalid);
-            assert!(chain.contains(&format!("Union.lock:{line}`")) && chain.contains(why), "{text:?}: {chain}");
+            assert!(
+                chain.contains(&format!("Union.lock:{line}`")) && chain.contains(why),
+                "{text:?}: {chain}"
+            );
         }
     }
 }

@@ -58,8 +58,13 @@ pub(super) struct BuildScriptRun {
 impl CompiledUnits {
     /// The paths of a package's executables, by name of the binary.
     pub fn executables(&self, package: &WorkspacePackage) -> BTreeMap<String, PathBuf> {
-        let binaries = self.units.iter().filter(|unit| unit.kind == UnitKind::Binary && unit.package == package.id);
-        binaries.map(|unit| (unit.name.clone(), unit.path.clone())).collect()
+        let binaries = self
+            .units
+            .iter()
+            .filter(|unit| unit.kind == UnitKind::Binary && unit.package == package.id);
+        binaries
+            .map(|unit| (unit.name.clone(), unit.path.clone()))
+            .collect()
     }
 
     /// Whether each package was compiled with the expected features; `None` expects nothing.
@@ -69,7 +74,10 @@ impl CompiledUnits {
 
     /// The `union_images.rs` that the package's build script generated; `None` when it generates none.
     pub fn generated_file(&self, package: &WorkspacePackage) -> Option<PathBuf> {
-        let script = self.scripts.iter().find(|script| script.package == package.id)?;
+        let script = self
+            .scripts
+            .iter()
+            .find(|script| script.package == package.id)?;
         let file = script.out_dir.join("union_images.rs");
         file.is_file().then_some(file)
     }
@@ -82,11 +90,21 @@ impl CompiledUnits {
         match serde_json::from_str(line) {
             Ok(Message::CompilerArtifact(artifact)) => {
                 self.features.add(&artifact);
-                self.units.extend(compiled_unit(artifact, &self.directories));
+                self.units
+                    .extend(compiled_unit(artifact, &self.directories));
             }
-            Ok(Message::BuildScriptExecuted(BuildScript { package_id, out_dir, env, .. })) => {
+            Ok(Message::BuildScriptExecuted(BuildScript {
+                package_id,
+                out_dir,
+                env,
+                ..
+            })) => {
                 let sets = env.into_iter().map(|(name, _)| name).collect();
-                self.scripts.push(BuildScriptRun { package: package_id.repr, out_dir: out_dir.into_std_path_buf(), sets });
+                self.scripts.push(BuildScriptRun {
+                    package: package_id.repr,
+                    out_dir: out_dir.into_std_path_buf(),
+                    sets,
+                });
             }
             _ => {}
         }
@@ -104,17 +122,32 @@ fn compiled_unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Op
         Some(path) => path,
         None => {
             // The library itself: its metadata has the same name with another extension.
-            let is_linked = |path: &&cargo_metadata::camino::Utf8PathBuf| path.extension() != Some("rmeta");
+            let is_linked =
+                |path: &&cargo_metadata::camino::Utf8PathBuf| path.extension() != Some("rmeta");
             let files = &artifact.filenames;
-            files.iter().find(is_linked).or_else(|| files.first())?.clone()
+            files
+                .iter()
+                .find(is_linked)
+                .or_else(|| files.first())?
+                .clone()
         }
     };
     let package = artifact.package_id.repr;
     let path = path.into_std_path_buf();
     let profile = path.parent()?;
     let linked_in = match kind {
-        UnitKind::Binary => profile.strip_prefix(target).map_or_else(|_| profile.to_owned(), |below| build.join(below)).join("deps"),
+        UnitKind::Binary => profile
+            .strip_prefix(target)
+            .map_or_else(|_| profile.to_owned(), |below| build.join(below))
+            .join("deps"),
         UnitKind::Library | UnitKind::Script => profile.to_owned(),
     };
-    Some(CompiledUnit { package, name: artifact.target.name, kind, path, linked_in, fresh: artifact.fresh })
+    Some(CompiledUnit {
+        package,
+        name: artifact.target.name,
+        kind,
+        path,
+        linked_in,
+        fresh: artifact.fresh,
+    })
 }

@@ -11,7 +11,12 @@ use crate::sys::fs;
 pub fn remember(cargo: &Cargo, workspace: &Workspace) {
     let mut all = read_list(workspace);
     let before = all.len();
-    let new: Vec<PathBuf> = cargo.written.iter().filter(|path| path.starts_with(&workspace.root) && !all.contains(path)).cloned().collect();
+    let new: Vec<PathBuf> = cargo
+        .written
+        .iter()
+        .filter(|path| path.starts_with(&workspace.root) && !all.contains(path))
+        .cloned()
+        .collect();
     all.extend(new);
     if all.len() > before
         && let Ok(bytes) = serde_json::to_vec(&all)
@@ -31,7 +36,10 @@ pub(super) fn list_untracked(workspace: &Workspace) -> Vec<PathBuf> {
 }
 
 fn read_list(workspace: &Workspace) -> Vec<PathBuf> {
-    std::fs::read(list_path(workspace)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    std::fs::read(list_path(workspace))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 fn list_path(workspace: &Workspace) -> PathBuf {

@@ -18,7 +18,10 @@ impl Stub {
     /// # Panics
     /// When the backend's record is not JSON.
     pub fn made(&self) -> Vec<Value> {
-        self.kept("made").iter().map(|text| serde_json::from_str(text).expect("the backend writes JSON")).collect()
+        self.kept("made")
+            .iter()
+            .map(|text| serde_json::from_str(text).expect("the backend writes JSON"))
+            .collect()
     }
 
     /// The paths of all requests to the store, oldest first.
@@ -32,15 +35,30 @@ impl Stub {
     /// When the file was not uploaded.
     pub fn stored(&self, name: &str) -> PathBuf {
         let directory = self.directory.path().join("state/store");
-        let mut files = std::fs::read_dir(directory).expect("something was sent").flatten().map(|entry| entry.path());
-        files.find(|path| path.to_string_lossy().ends_with(name)).unwrap_or_else(|| panic!("{name} was not sent"))
+        let mut files = std::fs::read_dir(directory)
+            .expect("something was sent")
+            .flatten()
+            .map(|entry| entry.path());
+        files
+            .find(|path| path.to_string_lossy().ends_with(name))
+            .unwrap_or_else(|| panic!("{name} was not sent"))
     }
 
     /// The records of a kind, sorted by name.
     pub fn kept(&self, kind: &str) -> Vec<String> {
         let directory = self.directory.path().join("state").join(kind);
-        let mut paths: Vec<_> = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let mut paths: Vec<_> = std::fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
         paths.sort();
-        paths.iter().map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()).collect()
+        paths
+            .iter()
+            .map(|path| {
+                String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+            })
+            .collect()
     }
 }

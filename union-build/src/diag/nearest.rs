@@ -5,13 +5,22 @@
 /// Case and the difference between `_` and `-` are ignored; two swapped neighbours are one edit.
 pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = normalized(typed);
-    let candidates = words.into_iter().map(|word| (distance(&typed, &normalized(word)), word));
-    let candidates = candidates.filter(|(mistakes, word)| *mistakes <= (typed.len().max(word.chars().count()) / 3).max(1));
-    candidates.filter(|(mistakes, word)| *mistakes < word.chars().count()).min_by_key(|(mistakes, _)| *mistakes).map(|(_, word)| word)
+    let candidates = words
+        .into_iter()
+        .map(|word| (distance(&typed, &normalized(word)), word));
+    let candidates = candidates
+        .filter(|(mistakes, word)| *mistakes <= (typed.len().max(word.chars().count()) / 3).max(1));
+    candidates
+        .filter(|(mistakes, word)| *mistakes < word.chars().count())
+        .min_by_key(|(mistakes, _)| *mistakes)
+        .map(|(_, word)| word)
 }
 
 fn normalized(word: &str) -> Vec<char> {
-    word.chars().flat_map(char::to_lowercase).map(|letter| if letter == '_' { '-' } else { letter }).collect()
+    word.chars()
+        .flat_map(char::to_lowercase)
+        .map(|letter| if letter == '_' { '-' } else { letter })
+        .collect()
 }
 
 /// Damerau-Levenshtein distance (optimal string alignment).
@@ -21,7 +30,9 @@ fn distance(from: &[char], to: &[char]) -> usize {
     for (row, letter) in from.iter().enumerate() {
         let mut current = vec![row + 1];
         for (column, other) in to.iter().enumerate() {
-            let mut mistakes = (last[column] + usize::from(letter != other)).min(last[column + 1] + 1).min(current[column] + 1);
+            let mut mistakes = (last[column] + usize::from(letter != other))
+                .min(last[column + 1] + 1)
+                .min(current[column] + 1);
             if row > 0 && column > 0 && *letter == to[column - 1] && from[row - 1] == *other {
                 mistakes = mistakes.min(before_last[column - 1] + 1);
             }

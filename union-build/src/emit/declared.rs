@@ -22,7 +22,8 @@ impl DeclaredImages {
     pub(crate) fn of(metadata: &Value, package: &str) -> Self {
         let packages = metadata.get("packages").and_then(Value::as_array);
         let mut packages = packages.into_iter().flatten();
-        let package_metadata = packages.find(|candidate| candidate.get("name").and_then(Value::as_str) == Some(package));
+        let package_metadata = packages
+            .find(|candidate| candidate.get("name").and_then(Value::as_str) == Some(package));
         let package_metadata = package_metadata.unwrap_or(&Value::Null);
         let mut images = BTreeMap::new();
         let mut tasks = BTreeMap::new();
@@ -41,22 +42,49 @@ impl DeclaredImages {
         if let (true, Some(bin)) = (tasks.is_empty(), sole_binary(package_metadata)) {
             tasks.insert(bin.to_owned(), None);
         }
-        let sole = images.keys().next().filter(|_| images.len() == 1).map_or("default", String::as_str).to_owned();
+        let sole = images
+            .keys()
+            .next()
+            .filter(|_| images.len() == 1)
+            .map_or("default", String::as_str)
+            .to_owned();
         let image_of = |image: Option<String>| image.unwrap_or_else(|| sole.clone());
-        let tasks =
-            tasks.into_iter().map(|(task, image)| (task, image_of(image))).filter(|(_, image)| images.contains_key(image)).collect();
-        let name_of = |key: &str| if key == "default" { package.to_owned() } else { format!("{package}-{key}") };
-        let images = images.into_iter().map(|(key, name)| (key.clone(), name.unwrap_or_else(|| name_of(&key)))).collect();
-        Self { takes_part: package_metadata.pointer("/metadata/union").is_some(), images, tasks }
+        let tasks = tasks
+            .into_iter()
+            .map(|(task, image)| (task, image_of(image)))
+            .filter(|(_, image)| images.contains_key(image))
+            .collect();
+        let name_of = |key: &str| {
+            if key == "default" {
+                package.to_owned()
+            } else {
+                format!("{package}-{key}")
+            }
+        };
+        let images = images
+            .into_iter()
+            .map(|(key, name)| (key.clone(), name.unwrap_or_else(|| name_of(&key))))
+            .collect();
+        Self {
+            takes_part: package_metadata.pointer("/metadata/union").is_some(),
+            images,
+            tasks,
+        }
     }
 
     /// The images that have no tag, in backticks.
     pub(super) fn unresolved(&self, references: Option<&References>) -> Vec<String> {
         let resolved = |key: &str| {
-            let mut images = references.into_iter().flat_map(|references| &references.images);
+            let mut images = references
+                .into_iter()
+                .flat_map(|references| &references.images);
             images.any(|image| image.key == key && image.tag.is_some())
         };
-        self.images.keys().filter(|key| !resolved(key)).map(|key| format!("`{key}`")).collect()
+        self.images
+            .keys()
+            .filter(|key| !resolved(key))
+            .map(|key| format!("`{key}`"))
+            .collect()
     }
 }
 
@@ -68,9 +96,15 @@ fn merge(names: &mut BTreeMap<String, Option<String>>, name: &str, table: &Value
 
 /// The only binary, or else `default-run`.
 fn sole_binary(package: &Value) -> Option<&str> {
-    let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
+    let targets = package
+        .get("targets")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let is_bin = |target: &&Value| target.pointer("/kind/0").and_then(Value::as_str) == Some("bin");
-    let mut binaries = targets.filter(is_bin).filter_map(|target| target.get("name")?.as_str());
+    let mut binaries = targets
+        .filter(is_bin)
+        .filter_map(|target| target.get("name")?.as_str());
     match (binaries.next(), binaries.next()) {
         (Some(only), None) => Some(only),
         _ => package.get("default_run").and_then(Value::as_str),
@@ -83,15 +117,28 @@ mod tests {
 
     use super::*;
 
-    fn declared(workspace: Value, package: Value, bins: &[&str], default_run: Option<&str>) -> DeclaredImages {
-        let targets: Vec<Value> = bins.iter().map(|bin| json!({ "kind": ["bin"], "name": bin })).collect();
+    fn declared(
+        workspace: Value,
+        package: Value,
+        bins: &[&str],
+        default_run: Option<&str>,
+    ) -> DeclaredImages {
+        let targets: Vec<Value> = bins
+            .iter()
+            .map(|bin| json!({ "kind": ["bin"], "name": bin }))
+            .collect();
         let package = json!({ "name": "app", "metadata": package, "targets": targets, "default_run": default_run });
         let other = json!({ "name": "other", "metadata": { "union": { "images": { "else": {} } } }, "targets": [] });
-        DeclaredImages::of(&json!({ "packages": [other, package], "metadata": workspace }), "app")
+        DeclaredImages::of(
+            &json!({ "packages": [other, package], "metadata": workspace }),
+            "app",
+        )
     }
 
     fn pairs(map: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
-        map.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+        map.iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect()
     }
 
     #[test]
@@ -104,16 +151,25 @@ mod tests {
 
     #[test]
     fn workspace_table_gives_defaults() {
-        let workspace = json!({ "union": { "images": { "gpu": { "name": "shared" }, "cpu": {} } } });
+        let workspace =
+            json!({ "union": { "images": { "gpu": { "name": "shared" }, "cpu": {} } } });
         let package = json!({ "union": { "images": { "gpu": {} }, "tasks": { "train": { "image": "gpu" } } } });
         let declared = declared(workspace, package, &["a", "b"], None);
-        assert_eq!(pairs(&declared.images), [("cpu", "app-cpu"), ("gpu", "shared")]);
+        assert_eq!(
+            pairs(&declared.images),
+            [("cpu", "app-cpu"), ("gpu", "shared")]
+        );
         assert_eq!(pairs(&declared.tasks), [("train", "gpu")]);
     }
 
     #[test]
     fn default_run_is_the_task_of_a_package_with_several_binaries() {
-        let declared = declared(Value::Null, json!({ "union": { "images": { "gpu": {} } } }), &["a", "b"], Some("b"));
+        let declared = declared(
+            Value::Null,
+            json!({ "union": { "images": { "gpu": {} } } }),
+            &["a", "b"],
+            Some("b"),
+        );
         assert_eq!(pairs(&declared.tasks), [("b", "gpu")]);
     }
 

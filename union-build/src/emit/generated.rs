@@ -68,17 +68,27 @@ impl ::core::fmt::Display for ImageReference {
 ";
 
 /// The generated file for the declared images and their resolved references.
-pub(super) fn render(declared: &DeclaredImages, references: Option<&References>) -> Result<String, String> {
+pub(super) fn render(
+    declared: &DeclaredImages,
+    references: Option<&References>,
+) -> Result<String, String> {
     let mut text = HEAD.to_owned();
     let mut constants: BTreeMap<String, &str> = BTreeMap::new();
     for (key, name) in &declared.images {
         let constant = constant(key);
         check_constant(&constant, key)?;
         if let Some(other) = constants.insert(constant.clone(), key) {
-            return Err(format!("the images `{other}` and `{key}` would have the same constant, `{constant}`: rename one of them"));
+            return Err(format!(
+                "the images `{other}` and `{key}` would have the same constant, `{constant}`: rename one of them"
+            ));
         }
-        let unresolved = Reference { name: name.clone(), ..Reference::default() };
-        let image = references.and_then(|references| references.images.iter().find(|image| image.key == *key)).unwrap_or(&unresolved);
+        let unresolved = Reference {
+            name: name.clone(),
+            ..Reference::default()
+        };
+        let image = references
+            .and_then(|references| references.images.iter().find(|image| image.key == *key))
+            .unwrap_or(&unresolved);
         let _ = write!(
             text,
             "\n/// The image `{key}`.\n#[allow(dead_code, unreachable_pub)]\n\
@@ -90,13 +100,20 @@ pub(super) fn render(declared: &DeclaredImages, references: Option<&References>)
         );
     }
     let all = constants.keys().cloned().collect::<Vec<_>>().join(", ");
-    let _ = write!(text, "\n/// All images.\n#[allow(dead_code, unreachable_pub)]\npub const ALL: &[Image] = &[{all}];\n");
+    let _ = write!(
+        text,
+        "\n/// All images.\n#[allow(dead_code, unreachable_pub)]\npub const ALL: &[Image] = &[{all}];\n"
+    );
     text.push_str(
         "\n/// The image that a task runs in.\n#[allow(dead_code, unreachable_pub)]\n#[must_use]\n\
          pub fn for_task(task: &str) -> ::core::option::Option<&'static Image> {\n    match task {\n",
     );
     for (task, image) in &declared.tasks {
-        let _ = writeln!(text, "        {task:?} => ::core::option::Option::Some(&{}),", constant(image));
+        let _ = writeln!(
+            text,
+            "        {task:?} => ::core::option::Option::Some(&{}),",
+            constant(image)
+        );
     }
     text.push_str("        _ => ::core::option::Option::None,\n    }\n}\n");
     Ok(text)
@@ -112,11 +129,16 @@ fn option_literal(text: Option<&str>) -> String {
 /// An invalid identifier must be refused here, or rustc reports an error in generated code.
 fn check_constant(constant: &str, image: &str) -> Result<(), String> {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let is_identifier = constant.starts_with(|first: char| first.is_ascii_alphabetic()) && constant.chars().all(is_word);
+    let is_identifier = constant.starts_with(|first: char| first.is_ascii_alphabetic())
+        && constant.chars().all(is_word);
     match (is_identifier, constant) {
-        (true, "ALL") => Err(format!("the image `{image}` would have the constant `ALL`, which is the list of all images: rename it")),
+        (true, "ALL") => Err(format!(
+            "the image `{image}` would have the constant `ALL`, which is the list of all images: rename it"
+        )),
         (true, _) => Ok(()),
-        (false, _) => Err(format!("`{image}` is not a name of an image: use a letter first, then letters, digits, `-` or `_`")),
+        (false, _) => Err(format!(
+            "`{image}` is not a name of an image: use a letter first, then letters, digits, `-` or `_`"
+        )),
     }
 }
 
@@ -126,8 +148,15 @@ mod tests {
     use super::*;
 
     fn declared(images: &[&str]) -> DeclaredImages {
-        let images = images.iter().map(|key| ((*key).to_owned(), format!("app-{key}"))).collect();
-        DeclaredImages { takes_part: true, images, tasks: [("train".to_owned(), "my-gpu".to_owned())].into() }
+        let images = images
+            .iter()
+            .map(|key| ((*key).to_owned(), format!("app-{key}")))
+            .collect();
+        DeclaredImages {
+            takes_part: true,
+            images,
+            tasks: [("train".to_owned(), "my-gpu".to_owned())].into(),
+        }
     }
 
     #[test]
@@ -136,15 +165,29 @@ mod tests {
         let line = "pub const MY_GPU: Image = Image { name: \"app-my-gpu\", repository: ::core::option::Option::None, \
                     tag: ::core::option::Option::None, id: ::core::option::Option::None };";
         assert!(text.contains(line), "{text}");
-        assert!(text.contains("\"train\" => ::core::option::Option::Some(&MY_GPU),"), "{text}");
+        assert!(
+            text.contains("\"train\" => ::core::option::Option::Some(&MY_GPU),"),
+            "{text}"
+        );
     }
 
     #[test]
     fn value_is_escaped_in_its_literal() {
-        let image = Reference { key: "my-gpu".into(), name: "x".into(), tag: Some("\"}; fn".into()), ..Reference::default() };
-        let references = References { images: vec![image], ..References::default() };
+        let image = Reference {
+            key: "my-gpu".into(),
+            name: "x".into(),
+            tag: Some("\"}; fn".into()),
+            ..Reference::default()
+        };
+        let references = References {
+            images: vec![image],
+            ..References::default()
+        };
         let text = render(&declared(&["my-gpu"]), Some(&references)).unwrap();
-        assert!(text.contains(r#"tag: ::core::option::Option::Some("\"}; fn")"#), "{text}");
+        assert!(
+            text.contains(r#"tag: ::core::option::Option::Some("\"}; fn")"#),
+            "{text}"
+        );
     }
 
     #[test]
@@ -155,7 +198,10 @@ mod tests {
             (&["1st"], "not a name of an image"),
             (&["a.b"], "not a name of an image"),
         ] {
-            assert!(render(&declared(images), None).unwrap_err().contains(why), "{images:?}");
+            assert!(
+                render(&declared(images), None).unwrap_err().contains(why),
+                "{images:?}"
+            );
         }
     }
 }

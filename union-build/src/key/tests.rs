@@ -4,7 +4,9 @@ use super::*;
 
 fn inputs<const N: usize>(pairs: [(&str, Value); N]) -> Inputs {
     let mut inputs = Inputs::new();
-    pairs.into_iter().for_each(|(name, value)| inputs.insert(name, value));
+    pairs
+        .into_iter()
+        .for_each(|(name, value)| inputs.insert(name, value));
     inputs
 }
 
@@ -14,7 +16,16 @@ fn sample() -> Inputs {
         ("apt-packages", Value::texts(["libpq5", "ca-certificates"])),
         ("base-image linux/amd64", Value::hash_of("a manifest")),
         ("default-features", Value::Bool(true)),
-        ("env", Value::Map([("RUST_LOG".to_owned(), Value::from("info")), ("A".to_owned(), Value::from(""))].into())),
+        (
+            "env",
+            Value::Map(
+                [
+                    ("RUST_LOG".to_owned(), Value::from("info")),
+                    ("A".to_owned(), Value::from("")),
+                ]
+                .into(),
+            ),
+        ),
         ("mode", Value::Number(-1)),
         ("user", Value::from("1000")),
     ])
@@ -24,10 +35,26 @@ fn sample() -> Inputs {
 #[test]
 fn keys_are_the_known_answers_on_every_machine() {
     for (inputs, kind, hex) in [
-        (Inputs::new(), "image", "8fc6c5cd6eefb9883b9840278b2a8fbe22e8b23fe42e99e509c5d9b863e480af"),
-        (Inputs::new(), "environment", "bb60fecdcac5543ea836d6dad81a6163b6ce8916a8e1016c70ccba357d991f38"),
-        (inputs([("user", Value::from("1000"))]), "image", "d8d95f690e11cefea00fcac81195e8ac7fb63748b4c5513fcbd27f0cea810240"),
-        (sample(), "image", "e303821b680e05cce3e77c90636c3009b5f60efb6957b5aa5b7485862d2be6b6"),
+        (
+            Inputs::new(),
+            "image",
+            "8fc6c5cd6eefb9883b9840278b2a8fbe22e8b23fe42e99e509c5d9b863e480af",
+        ),
+        (
+            Inputs::new(),
+            "environment",
+            "bb60fecdcac5543ea836d6dad81a6163b6ce8916a8e1016c70ccba357d991f38",
+        ),
+        (
+            inputs([("user", Value::from("1000"))]),
+            "image",
+            "d8d95f690e11cefea00fcac81195e8ac7fb63748b4c5513fcbd27f0cea810240",
+        ),
+        (
+            sample(),
+            "image",
+            "e303821b680e05cce3e77c90636c3009b5f60efb6957b5aa5b7485862d2be6b6",
+        ),
     ] {
         assert_eq!(inputs.key(kind).to_string(), hex, "{inputs:?}");
     }
@@ -37,16 +64,33 @@ fn keys_are_the_known_answers_on_every_machine() {
 fn tag_keys_are_the_known_answers() {
     let key = sample().key("image");
     assert_eq!(key.spec_hash(), "wc1r46v81r2wsrz7fj866v1g16");
-    let images = [("default".to_owned(), Inputs::new().key("image")), ("gpu".to_owned(), key)].into();
-    assert_eq!(tag_key("gpu", &images).to_string(), "00e8cf8776adda2b580faac1ac8fdffc2cbff1f33a8d7583b771b921431ba49c");
-    assert_eq!(tag_key("default", &images).spec_hash(), "18qddbqhh2mn5cxc2b8f9ez098");
+    let images = [
+        ("default".to_owned(), Inputs::new().key("image")),
+        ("gpu".to_owned(), key),
+    ]
+    .into();
+    assert_eq!(
+        tag_key("gpu", &images).to_string(),
+        "00e8cf8776adda2b580faac1ac8fdffc2cbff1f33a8d7583b771b921431ba49c"
+    );
+    assert_eq!(
+        tag_key("default", &images).spec_hash(),
+        "18qddbqhh2mn5cxc2b8f9ez098"
+    );
 }
 
 #[test]
 fn tag_key_changes_with_every_image_of_the_package() {
     let tag = |gpu: &str| {
         let gpu = inputs([("apt-packages", Value::texts([gpu]))]).key("image");
-        tag_key("default", &[("default".to_owned(), Inputs::new().key("image")), ("gpu".to_owned(), gpu)].into())
+        tag_key(
+            "default",
+            &[
+                ("default".to_owned(), Inputs::new().key("image")),
+                ("gpu".to_owned(), gpu),
+            ]
+            .into(),
+        )
     };
     assert_ne!(tag("libpq5"), tag("libpq6"));
 }
@@ -54,8 +98,12 @@ fn tag_key_changes_with_every_image_of_the_package() {
 /// Flyte's own tags are equal for some of these.
 #[test]
 fn inputs_with_equal_concatenation_have_different_keys() {
-    let apt = |packages: &[&str]| inputs([("apt-packages", Value::texts(packages.iter().copied()))]).key("environment");
-    let commands = |commands: &[&str]| inputs([("commands", Value::texts(commands.iter().copied()))]).key("environment");
+    let apt = |packages: &[&str]| {
+        inputs([("apt-packages", Value::texts(packages.iter().copied()))]).key("environment")
+    };
+    let commands = |commands: &[&str]| {
+        inputs([("commands", Value::texts(commands.iter().copied()))]).key("environment")
+    };
     let keys = [
         apt(&["a", "bc"]),
         apt(&["ab", "c"]),
@@ -117,7 +165,11 @@ fn two_values_under_one_name_are_both_hashed() {
     };
     let single = inputs([("user", Value::from("a"))]).key("image");
     assert_eq!(key_of("a", "a"), single);
-    assert!(key_of("a", "b") != single && key_of("a", "b") != key_of("a", "c") && key_of("a", "b") != key_of("b", "b"));
+    assert!(
+        key_of("a", "b") != single
+            && key_of("a", "b") != key_of("a", "c")
+            && key_of("a", "b") != key_of("b", "b")
+    );
 }
 
 #[test]
@@ -129,17 +181,26 @@ fn plan_shows_plain_values_in_full_and_hashes_shortened() {
         (Value::from(""), "\"\"".to_owned()),
         (Value::from(long.clone()), long),
         (Value::from("two\nlines"), "\"two\\nlines\"".to_owned()),
-        (Value::texts(["a", "b c", "d", "e", "f"]), "a, b c, d, e, f".to_owned()),
+        (
+            Value::texts(["a", "b c", "d", "e", "f"]),
+            "a, b c, d, e, f".to_owned(),
+        ),
         (Value::texts(["a, b"]), "\"a, b\"".to_owned()),
         (Value::texts([""; 0]), "none".to_owned()),
         (Value::List(vec![pair]), "[token, true]".to_owned()),
-        (Value::Map([("a".to_owned(), Value::from("/b"))].into()), "a = /b".to_owned()),
+        (
+            Value::Map([("a".to_owned(), Value::from("/b"))].into()),
+            "a = /b".to_owned(),
+        ),
         (Value::hash_of("1"), "6b86b273ff34".to_owned()),
     ] {
         assert_eq!(value.to_string(), shown);
     }
     let hashed = Value::List(vec![Value::from("a"), Value::hash_of("1")]).to_string();
-    assert!(hashed.len() == 12 && hashed.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hashed}");
+    assert!(
+        hashed.len() == 12 && hashed.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{hashed}"
+    );
 }
 
 fn value() -> impl Strategy<Value = Value> {

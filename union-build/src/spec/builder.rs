@@ -32,8 +32,13 @@ pub struct BuilderOptions {
 
 impl BuilderOptions {
     pub(super) fn origin(&self) -> Option<&Origin> {
-        let texts = [&self.network, &self.target].into_iter().flatten().map(|text| &text.origin);
-        texts.chain(self.context.as_ref().map(|path| &path.origin)).next()
+        let texts = [&self.network, &self.target]
+            .into_iter()
+            .flatten()
+            .map(|text| &text.origin);
+        texts
+            .chain(self.context.as_ref().map(|path| &path.origin))
+            .next()
     }
 }
 
@@ -49,15 +54,23 @@ pub struct BuilderConfig {
 impl BuilderConfig {
     /// The reference of the image that contains `/uv`.
     pub fn uv(&self) -> &str {
-        self.uv_image.as_ref().map_or("ghcr.io/astral-sh/uv:latest", |image| &image.value)
+        self.uv_image
+            .as_ref()
+            .map_or("ghcr.io/astral-sh/uv:latest", |image| &image.value)
     }
 
     /// The reference of the image that contains `/bin/micromamba`.
     pub fn micromamba(&self) -> &str {
-        self.micromamba_image.as_ref().map_or("mambaorg/micromamba:latest", |image| &image.value)
+        self.micromamba_image
+            .as_ref()
+            .map_or("mambaorg/micromamba:latest", |image| &image.value)
     }
 
     pub(super) fn origin(&self) -> Option<&Origin> {
-        [&self.uv_image, &self.micromamba_image].into_iter().flatten().map(|image| &image.origin).next()
+        [&self.uv_image, &self.micromamba_image]
+            .into_iter()
+            .flatten()
+            .map(|image| &image.origin)
+            .next()
     }
 }

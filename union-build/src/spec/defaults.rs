@@ -55,9 +55,15 @@ pub(super) fn component(text: &str) -> String {
     if is_path_component(&text) {
         return text;
     }
-    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = text
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
     let name = words.collect::<Vec<_>>().join("-");
-    if name.is_empty() { "image".to_owned() } else { name }
+    if name.is_empty() {
+        "image".to_owned()
+    } else {
+        name
+    }
 }
 
 fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &PackageInfo) {
@@ -67,13 +73,30 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Packag
     }
     inherit_build(table_of(image, "build"), package);
     fill_defaults(image, &keys::IMAGE);
-    let suffix = if name == "default" { String::new() } else { format!("-{name}") };
-    image.entry("name".to_owned()).or_insert_with(|| default_text(component(&format!("{}{suffix}", facts.package))));
-    if !["base-image", "extends", "dockerfile"].iter().any(|key| image.contains_key(*key)) {
-        let base = if has_to_run(image) || is_remote(image) { BASE_TO_RUN_IN } else { BASE };
+    let suffix = if name == "default" {
+        String::new()
+    } else {
+        format!("-{name}")
+    };
+    image
+        .entry("name".to_owned())
+        .or_insert_with(|| default_text(component(&format!("{}{suffix}", facts.package))));
+    if !["base-image", "extends", "dockerfile"]
+        .iter()
+        .any(|key| image.contains_key(*key))
+    {
+        let base = if has_to_run(image) || is_remote(image) {
+            BASE_TO_RUN_IN
+        } else {
+            BASE
+        };
         image.insert("base-image".to_owned(), default_text(base));
     }
-    if let Some(TomlNode { value: TomlValue::List(secrets), .. }) = image.get_mut("secrets") {
+    if let Some(TomlNode {
+        value: TomlValue::List(secrets),
+        ..
+    }) = image.get_mut("secrets")
+    {
         for secret in secrets {
             if let TomlValue::Table(secret) = &mut secret.value {
                 fill_defaults(secret, &keys::SECRET);
@@ -83,11 +106,23 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Packag
 }
 
 fn inherit_build(build: &mut Table, package: &Table) {
-    let Some(TomlNode { value: TomlValue::Table(inherited), .. }) = package.get("build") else { return };
+    let Some(TomlNode {
+        value: TomlValue::Table(inherited),
+        ..
+    }) = package.get("build")
+    else {
+        return;
+    };
     for (key, far) in inherited {
         let near = build.remove(key);
         let node = match (&near, &far.value) {
-            (Some(TomlNode { value: TomlValue::Table(_), .. }), TomlValue::Table(_)) => super::merge::merge(Some(far.clone()), near),
+            (
+                Some(TomlNode {
+                    value: TomlValue::Table(_),
+                    ..
+                }),
+                TomlValue::Table(_),
+            ) => super::merge::merge(Some(far.clone()), near),
             _ => inherit_value(near, Some(far.clone())),
         };
         build.extend(node.map(|node| (key.clone(), node)));
@@ -107,7 +142,13 @@ fn inherit_value(near: Option<TomlNode>, far: Option<TomlNode>) -> Option<TomlNo
 
 /// The image of a task that does not name one: `default`, or the only image.
 fn sole_or_default(images: Option<&TomlNode>) -> Option<String> {
-    let Some(TomlNode { value: TomlValue::Table(images), .. }) = images else { return None };
+    let Some(TomlNode {
+        value: TomlValue::Table(images),
+        ..
+    }) = images
+    else {
+        return None;
+    };
     match images.keys().next() {
         _ if images.contains_key("default") => Some("default".to_owned()),
         Some(only) if images.len() == 1 => Some(only.clone()),
@@ -120,7 +161,10 @@ fn has_to_run(image: &Table) -> bool {
     let used = |name: &str| image.get(name).is_some_and(|node| !is_empty(&node.value));
     let python = |file: &TomlNode| matches!(&file.value, TomlValue::Text(path) if !super::validate::is_cargo_lock(path));
     let requirements = image.get("requirements").map(|node| &node.value);
-    keys::IMAGE.keys.iter().any(|key| key.runs && used(key.name))
+    keys::IMAGE
+        .keys
+        .iter()
+        .any(|key| key.runs && used(key.name))
         || matches!(requirements, Some(TomlValue::List(files)) if files.iter().any(python))
 }
 
@@ -145,7 +189,9 @@ fn fill_defaults(table: &mut Table, level: &'static SchemaLevel) {
 fn fill_keys(table: &mut Table, keys: impl Iterator<Item = &'static SchemaKey>) {
     for key in keys {
         if let DefaultValue::Toml(text) = key.default {
-            table.entry(key.name.to_owned()).or_insert_with(|| default_node(text));
+            table
+                .entry(key.name.to_owned())
+                .or_insert_with(|| default_node(text));
         }
     }
 }
@@ -160,15 +206,28 @@ fn convert(value: &toml::de::DeValue<'_>) -> TomlValue {
     match value {
         DeValue::String(text) => TomlValue::Text(text.to_string()),
         DeValue::Boolean(value) => TomlValue::Bool(*value),
-        DeValue::Integer(number) => TomlValue::Integer(number.as_str().parse().expect("the schema's defaults are small numbers")),
-        DeValue::Array(entries) => TomlValue::List(entries.iter().map(|entry| node(convert(entry.get_ref()))).collect()),
+        DeValue::Integer(number) => TomlValue::Integer(
+            number
+                .as_str()
+                .parse()
+                .expect("the schema's defaults are small numbers"),
+        ),
+        DeValue::Array(entries) => TomlValue::List(
+            entries
+                .iter()
+                .map(|entry| node(convert(entry.get_ref())))
+                .collect(),
+        ),
         DeValue::Table(_) => TomlValue::Table(Table::new()),
         other => unreachable!("the schema has no default that is a {}", other.type_str()),
     }
 }
 
 fn table_of<'a>(table: &'a mut Table, key: &str) -> &'a mut Table {
-    table.entry(key.to_owned()).or_insert_with(empty_table).make_table()
+    table
+        .entry(key.to_owned())
+        .or_insert_with(empty_table)
+        .make_table()
 }
 
 fn empty_table() -> TomlNode {
@@ -180,5 +239,9 @@ fn default_text(text: impl Into<String>) -> TomlNode {
 }
 
 fn node(value: TomlValue) -> TomlNode {
-    TomlNode { key: Origin::Default, origin: Origin::Default, value }
+    TomlNode {
+        key: Origin::Default,
+        origin: Origin::Default,
+        value,
+    }
 }

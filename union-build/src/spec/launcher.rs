@@ -16,10 +16,16 @@ pub const EMPTY_OUTPUT: &str = "union_none";
 
 /// Whether there is a launcher for a platform such as `linux/amd64`.
 pub(super) fn runs_on(platform: &str) -> bool {
-    let mut words = platform.split('/').map(|word| word.trim().to_ascii_lowercase());
+    let mut words = platform
+        .split('/')
+        .map(|word| word.trim().to_ascii_lowercase());
     let system = words.next();
     let architecture = words.next().unwrap_or_default();
-    system.as_deref() == Some("linux") && matches!(architecture.as_str(), "amd64" | "x86_64" | "x86-64" | "arm64" | "aarch64")
+    system.as_deref() == Some("linux")
+        && matches!(
+            architecture.as_str(),
+            "amd64" | "x86_64" | "x86-64" | "arm64" | "aarch64"
+        )
 }
 
 /// The words before the entrypoint of the image: the launcher, its options, `--`.
@@ -29,7 +35,10 @@ pub fn command(task: &Task, empty_output: bool) -> Vec<String> {
     let mut words = vec![LAUNCHER.to_owned()];
     if task.kind.value == TaskKind::Container {
         if empty_output || !task.outputs.is_empty() {
-            words.extend(["--output-directory".to_owned(), task.data.output_path.value.clone()]);
+            words.extend([
+                "--output-directory".to_owned(),
+                task.data.output_path.value.clone(),
+            ]);
         }
         for (name, ty) in &task.outputs {
             words.extend(["--output".to_owned(), format!("{name}={}", ty.value)]);
@@ -47,5 +56,7 @@ pub fn command(task: &Task, empty_output: bool) -> Vec<String> {
 
 /// At least the whole duration.
 fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }

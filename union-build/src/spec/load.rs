@@ -50,20 +50,35 @@ pub fn load(
     facts: &PackageInfo,
 ) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
     let mut problems = Vec::new();
-    let lower = workspace.map_or(Ok(None), |file| raw::read(file, Section::Workspace, &mut problems));
+    let lower = workspace.map_or(Ok(None), |file| {
+        raw::read(file, Section::Workspace, &mut problems)
+    });
     let upper = raw::read(package, Section::Package, &mut problems);
     let (Ok(lower), Ok(upper)) = (lower, upper) else {
         // Further problems would only be consequences of the missing table.
         return (None, sorted(problems), Vec::new());
     };
-    let empty = || TomlNode { key: Origin::Default, origin: Origin::Default, value: TomlValue::Table(Table::new()) };
+    let empty = || TomlNode {
+        key: Origin::Default,
+        origin: Origin::Default,
+        value: TomlValue::Table(Table::new()),
+    };
     let mut tree = merge(lower, upper).unwrap_or_else(empty);
     let table = tree.make_table();
     overrides.apply(table, &mut problems);
     complete(table, facts);
     let settings = settings(table);
-    let spec = validate(&tree, &ValidationContext { facts, folder: overrides.folder() }, &mut problems);
-    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    let spec = validate(
+        &tree,
+        &ValidationContext {
+            facts,
+            folder: overrides.folder(),
+        },
+        &mut problems,
+    );
+    let failed = problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error);
     ((!failed).then_some(spec), sorted(problems), settings)
 }
 

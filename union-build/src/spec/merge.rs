@@ -10,7 +10,9 @@ use crate::diag::{Code, Diagnostic, Origin};
 
 /// Merges `upper` over `lower`.
 pub fn merge(lower: Option<TomlNode>, upper: Option<TomlNode>) -> Option<TomlNode> {
-    let (Some(lower), Some(upper)) = (&lower, &upper) else { return upper.or(lower) };
+    let (Some(lower), Some(upper)) = (&lower, &upper) else {
+        return upper.or(lower);
+    };
     let value = match (&lower.value, &upper.value) {
         (TomlValue::Table(lower), TomlValue::Table(upper)) => {
             let mut merged = lower.clone();
@@ -22,7 +24,10 @@ pub fn merge(lower: Option<TomlNode>, upper: Option<TomlNode>) -> Option<TomlNod
         }
         (_, upper) => upper.clone(),
     };
-    Some(TomlNode { value, ..upper.clone() })
+    Some(TomlNode {
+        value,
+        ..upper.clone()
+    })
 }
 
 /// The values of environment variables and flags, which win over the manifests, and of last resorts, which do not.
@@ -46,7 +51,12 @@ struct Override {
 impl Overrides {
     /// No overrides; relative paths in variables and flags start from `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), last_resorts: Vec::new(), env: Vec::new(), flags: Vec::new() }
+        Self {
+            folder: folder.into(),
+            last_resorts: Vec::new(),
+            env: Vec::new(),
+            flags: Vec::new(),
+        }
     }
 
     /// Adds all variables of the schema that are set and not empty.
@@ -55,7 +65,12 @@ impl Overrides {
         for (table, key) in overridable() {
             let Some(name) = key.env else { continue };
             if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
-                self.env.push(Override { table, key, text, origin: Origin::Env(name) });
+                self.env.push(Override {
+                    table,
+                    key,
+                    text,
+                    origin: Origin::Env(name),
+                });
             }
         }
         self
@@ -68,9 +83,16 @@ impl Overrides {
     /// When the schema has no such flag.
     #[must_use]
     pub fn flag(mut self, flag: &str, text: impl Into<String>) -> Self {
-        let (table, key) = overridable().find(|(_, key)| key.flag == Some(flag)).expect("the flag is declared in the schema");
+        let (table, key) = overridable()
+            .find(|(_, key)| key.flag == Some(flag))
+            .expect("the flag is declared in the schema");
         let origin = Origin::Flag(key.flag.expect("the key was found by its flag"));
-        self.flags.push(Override { table, key, text: text.into(), origin });
+        self.flags.push(Override {
+            table,
+            key,
+            text: text.into(),
+            origin,
+        });
         self
     }
 
@@ -80,9 +102,15 @@ impl Overrides {
     /// When the schema has no such key.
     #[must_use]
     pub fn last_resort(mut self, name: &str, value: Sourced<String>) -> Self {
-        let (table, key) =
-            overridable().find(|(table, key)| table.is_empty() && key.name == name).expect("the key is declared in the schema");
-        self.last_resorts.push(Override { table, key, text: value.value, origin: value.origin });
+        let (table, key) = overridable()
+            .find(|(table, key)| table.is_empty() && key.name == name)
+            .expect("the key is declared in the schema");
+        self.last_resorts.push(Override {
+            table,
+            key,
+            text: value.value,
+            origin: value.origin,
+        });
         self
     }
 
@@ -90,7 +118,10 @@ impl Overrides {
     pub fn said(&self, name: &str) -> Option<&str> {
         let levels = [&self.flags, &self.env, &self.last_resorts];
         let is_key = |entry: &&Override| entry.table.is_empty() && entry.key.name == name;
-        levels.into_iter().find_map(|level| level.iter().rev().find(is_key)).map(|entry| entry.text.as_str())
+        levels
+            .into_iter()
+            .find_map(|level| level.iter().rev().find(is_key))
+            .map(|entry| entry.text.as_str())
     }
 
     /// The directory that relative paths in variables and flags start from.
@@ -100,18 +131,44 @@ impl Overrides {
 
     /// Applies all overrides to a tree; flags win over variables. A last resort never replaces a value.
     pub(super) fn apply(&self, tree: &mut Table, problems: &mut Vec<Diagnostic>) {
-        for entry in self.last_resorts.iter().filter(|entry| !tree.contains_key(entry.key.name)).collect::<Vec<_>>() {
+        for entry in self
+            .last_resorts
+            .iter()
+            .filter(|entry| !tree.contains_key(entry.key.name))
+            .collect::<Vec<_>>()
+        {
             let value = entry.value(problems);
-            tree.insert(entry.key.name.to_owned(), TomlNode { key: entry.origin.clone(), origin: entry.origin.clone(), value });
+            tree.insert(
+                entry.key.name.to_owned(),
+                TomlNode {
+                    key: entry.origin.clone(),
+                    origin: entry.origin.clone(),
+                    value,
+                },
+            );
         }
         for entry in self.env.iter().chain(&self.flags) {
             let mut table = &mut *tree;
             for step in entry.table {
-                let empty = || TomlNode { key: entry.origin.clone(), origin: entry.origin.clone(), value: TomlValue::Table(Table::new()) };
-                table = table.entry((*step).to_owned()).or_insert_with(empty).make_table();
+                let empty = || TomlNode {
+                    key: entry.origin.clone(),
+                    origin: entry.origin.clone(),
+                    value: TomlValue::Table(Table::new()),
+                };
+                table = table
+                    .entry((*step).to_owned())
+                    .or_insert_with(empty)
+                    .make_table();
             }
             let value = entry.value(problems);
-            table.insert(entry.key.name.to_owned(), TomlNode { key: entry.origin.clone(), origin: entry.origin.clone(), value });
+            table.insert(
+                entry.key.name.to_owned(),
+                TomlNode {
+                    key: entry.origin.clone(),
+                    origin: entry.origin.clone(),
+                    value,
+                },
+            );
         }
     }
 }
@@ -119,24 +176,35 @@ impl Overrides {
 impl Override {
     fn value(&self, problems: &mut Vec<Diagnostic>) -> TomlValue {
         match self.key.kind {
-            KeyKind::Word(words) => match check_word(self.key.name, words, &self.text, &self.origin) {
-                // A value from outside of the manifests has no text that an edit could replace.
-                Some(problem) => {
-                    problems.push(Diagnostic { suggestion: None, ..problem });
-                    TomlValue::Broken
+            KeyKind::Word(words) => {
+                match check_word(self.key.name, words, &self.text, &self.origin) {
+                    // A value from outside of the manifests has no text that an edit could replace.
+                    Some(problem) => {
+                        problems.push(Diagnostic {
+                            suggestion: None,
+                            ..problem
+                        });
+                        TomlValue::Broken
+                    }
+                    None => TomlValue::Text(self.text.clone()),
                 }
-                None => TomlValue::Text(self.text.clone()),
-            },
+            }
             KeyKind::Bool => match self.text.parse() {
                 Ok(value) => TomlValue::Bool(value),
                 Err(_) => {
                     let message = format!("`{}` is not a value of `{}`", self.text, self.key.name);
-                    problems.push(Diagnostic::error(Code::InvalidValue, message, &self.origin, "").help("the words are `true`, `false`"));
+                    problems.push(
+                        Diagnostic::error(Code::InvalidValue, message, &self.origin, "")
+                            .help("the words are `true`, `false`"),
+                    );
                     TomlValue::Broken
                 }
             },
             KeyKind::Texts => {
-                let entries = self.text.split([',', ' ']).filter(|entry| !entry.is_empty());
+                let entries = self
+                    .text
+                    .split([',', ' '])
+                    .filter(|entry| !entry.is_empty());
                 let node = |entry: &str| TomlNode {
                     key: self.origin.clone(),
                     origin: self.origin.clone(),
@@ -155,12 +223,25 @@ mod tests {
 
     #[test]
     fn overrides_without_a_manifest_prefer_flags_to_variables_to_last_resorts() {
-        let resort = |text: &str| Sourced { value: text.to_owned(), origin: Origin::Default };
-        let overrides = Overrides::new("/ws").last_resort("project", resort("config")).last_resort("domain", resort("config"));
-        let overrides = overrides.env(|name| (name == "UNION_PROJECT").then(|| "variable".to_owned()));
+        let resort = |text: &str| Sourced {
+            value: text.to_owned(),
+            origin: Origin::Default,
+        };
+        let overrides = Overrides::new("/ws")
+            .last_resort("project", resort("config"))
+            .last_resort("domain", resort("config"));
+        let overrides =
+            overrides.env(|name| (name == "UNION_PROJECT").then(|| "variable".to_owned()));
         let by_env = overrides.said("project").unwrap_or_default().to_owned();
         let by_flag = overrides.flag("--project", "flag");
-        let all = [by_flag.said("project"), by_flag.said("domain"), by_flag.said("registry")];
-        assert_eq!((by_env.as_str(), all), ("variable", [Some("flag"), Some("config"), None]));
+        let all = [
+            by_flag.said("project"),
+            by_flag.said("domain"),
+            by_flag.said("registry"),
+        ];
+        assert_eq!(
+            (by_env.as_str(), all),
+            ("variable", [Some("flag"), Some("config"), None])
+        );
     }
 }

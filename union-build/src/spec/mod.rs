@@ -76,14 +76,23 @@ pub struct Spec {
 impl Spec {
     /// The sorted names of the binaries in an image: those of all tasks that run in it.
     pub fn binaries_of(&self, image: &str) -> BTreeSet<&str> {
-        self.tasks.values().filter(|task| task.image.value == image).filter_map(|task| task.bin.as_deref().map(String::as_str)).collect()
+        self.tasks
+            .values()
+            .filter(|task| task.image.value == image)
+            .filter_map(|task| task.bin.as_deref().map(String::as_str))
+            .collect()
     }
 
     /// Whether an image holds the launcher: a task names it, its table does not turn the launcher off, and there is one
     /// for all of its platforms.
     pub fn has_launcher(&self, image: &str) -> bool {
-        let Some(spec) = self.images.get(image).filter(|spec| spec.launcher.value) else { return false };
-        spec.platforms.iter().all(|platform| launcher::runs_on(platform)) && self.tasks.values().any(|task| task.image.value == image)
+        let Some(spec) = self.images.get(image).filter(|spec| spec.launcher.value) else {
+            return false;
+        };
+        spec.platforms
+            .iter()
+            .all(|platform| launcher::runs_on(platform))
+            && self.tasks.values().any(|task| task.image.value == image)
     }
 }
 
@@ -167,15 +176,28 @@ impl Image {
     /// `(key, origin)`; empty means that the native builder suffices.
     pub fn needs_to_run(&self) -> Vec<(&'static str, Origin)> {
         let mut needs = Vec::new();
-        let mut add = |key, origin: Option<&Origin>| needs.extend(origin.map(|origin| (key, origin.clone())));
-        add("apt-packages", self.apt_packages.first().map(|value| &value.origin));
+        let mut add =
+            |key, origin: Option<&Origin>| needs.extend(origin.map(|origin| (key, origin.clone())));
+        add(
+            "apt-packages",
+            self.apt_packages.first().map(|value| &value.origin),
+        );
         add("commands", self.commands.first().map(|value| &value.origin));
-        add("dockerfile", self.dockerfile.as_ref().map(|value| &value.origin));
+        add(
+            "dockerfile",
+            self.dockerfile.as_ref().map(|value| &value.origin),
+        );
         for (key, origin) in &self.python.used {
             add(key, Some(origin));
         }
-        add("secrets", self.secrets.first().map(|value| &value.id.origin));
-        add("build-ca", self.build_ca.as_ref().map(|value| &value.origin));
+        add(
+            "secrets",
+            self.secrets.first().map(|value| &value.id.origin),
+        );
+        add(
+            "build-ca",
+            self.build_ca.as_ref().map(|value| &value.origin),
+        );
         add("builder-options", self.builder_options.origin());
         add("builder-config", self.builder_config.origin());
         needs

@@ -35,7 +35,9 @@ impl TomlNode {
         if !matches!(self.value, TomlValue::Table(_)) {
             self.value = TomlValue::Table(Table::new());
         }
-        let TomlValue::Table(table) = &mut self.value else { unreachable!("the lines before made it a table") };
+        let TomlValue::Table(table) = &mut self.value else {
+            unreachable!("the lines before made it a table")
+        };
         table
     }
 }
@@ -75,20 +77,36 @@ pub enum Section {
 ///
 /// # Errors
 /// When the text is not valid TOML; the reasons are in `problems` (U0101).
-pub fn read(file: &Arc<SourceFile>, section: Section, problems: &mut Vec<Diagnostic>) -> Result<Option<TomlNode>, NotToml> {
+pub fn read(
+    file: &Arc<SourceFile>,
+    section: Section,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Option<TomlNode>, NotToml> {
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     if !errors.is_empty() {
         problems.extend(errors.iter().map(|error| {
             let span = error.span().unwrap_or(0..0);
             let message = format!("the manifest is not valid TOML: {}", error.message());
-            Diagnostic::error(Code::ManifestSyntax, message, &place(file, span), "").help(Code::ManifestSyntax.cure())
+            Diagnostic::error(Code::ManifestSyntax, message, &place(file, span), "")
+                .help(Code::ManifestSyntax.cure())
         }));
         return Err(NotToml);
     }
-    Ok(union_table(document.get_ref(), section).map(|(key, value, span)| {
-        let value = Checker { file, problems }.value("union", KeyKind::Table(&keys::UNION), span.clone(), value);
-        TomlNode { key: place(file, key), origin: place(file, span), value }
-    }))
+    Ok(
+        union_table(document.get_ref(), section).map(|(key, value, span)| {
+            let value = Checker { file, problems }.value(
+                "union",
+                KeyKind::Table(&keys::UNION),
+                span.clone(),
+                value,
+            );
+            TomlNode {
+                key: place(file, key),
+                origin: place(file, span),
+                value,
+            }
+        }),
+    )
 }
 
 /// The text is not valid TOML; the collected problems say where.
@@ -97,7 +115,12 @@ pub struct NotToml;
 
 /// Whether a package's manifest has its own `[package.metadata.union]`, and so takes part.
 pub fn declares_union(text: &str) -> bool {
-    text.contains("union") && union_table(DeTable::parse_recoverable(text).0.get_ref(), Section::Package).is_some()
+    text.contains("union")
+        && union_table(
+            DeTable::parse_recoverable(text).0.get_ref(),
+            Section::Package,
+        )
+        .is_some()
 }
 
 type UnionTable<'a, 'i> = (Range<usize>, &'a DeValue<'i>, Range<usize>);
@@ -108,7 +131,13 @@ fn union_table<'a, 'i>(document: &'a DeTable<'i>, section: Section) -> Option<Un
         Section::Workspace => "workspace",
         Section::Package => "package",
     };
-    let metadata = document.get(section)?.get_ref().as_table()?.get("metadata")?.get_ref().as_table()?;
+    let metadata = document
+        .get(section)?
+        .get_ref()
+        .as_table()?
+        .get("metadata")?
+        .get_ref()
+        .as_table()?;
     let (key, value) = metadata.get_key_value("union")?;
     Some((key.span(), value.get_ref(), value.span()))
 }

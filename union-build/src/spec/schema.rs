@@ -149,23 +149,44 @@ impl KeyKind {
 
 impl SchemaKey {
     const fn new(name: &'static str, kind: KeyKind, doc: &'static str) -> Self {
-        Self { name, kind, doc, default: DefaultValue::None, env: None, flag: None, runs: false, only: None }
+        Self {
+            name,
+            kind,
+            doc,
+            default: DefaultValue::None,
+            env: None,
+            flag: None,
+            runs: false,
+            only: None,
+        }
     }
 
     const fn default(self, toml: &'static str) -> Self {
-        Self { default: DefaultValue::Toml(toml), ..self }
+        Self {
+            default: DefaultValue::Toml(toml),
+            ..self
+        }
     }
 
     const fn computed(self, words: &'static str) -> Self {
-        Self { default: DefaultValue::Words(words), ..self }
+        Self {
+            default: DefaultValue::Words(words),
+            ..self
+        }
     }
 
     const fn env(self, variable: &'static str) -> Self {
-        Self { env: Some(variable), ..self }
+        Self {
+            env: Some(variable),
+            ..self
+        }
     }
 
     const fn flag(self, flag: &'static str) -> Self {
-        Self { flag: Some(flag), ..self }
+        Self {
+            flag: Some(flag),
+            ..self
+        }
     }
 
     const fn runs(self) -> Self {
@@ -173,7 +194,10 @@ impl SchemaKey {
     }
 
     const fn only(self, kind: &'static str) -> Self {
-        Self { only: Some(kind), ..self }
+        Self {
+            only: Some(kind),
+            ..self
+        }
     }
 }
 
@@ -196,7 +220,9 @@ pub fn levels() -> Vec<&'static SchemaLevel> {
 /// override, each with the path of its table.
 pub fn overridable() -> impl Iterator<Item = (&'static [&'static str], &'static SchemaKey)> {
     const TABLES: [(&[&str], &SchemaLevel); 2] = [(&[], &keys::UNION), (&["build"], &keys::BUILD)];
-    let keys = TABLES.into_iter().flat_map(|(path, level)| level.keys.iter().map(move |key| (path, key)));
+    let keys = TABLES
+        .into_iter()
+        .flat_map(|(path, level)| level.keys.iter().map(move |key| (path, key)));
     keys.filter(|(_, key)| key.env.is_some() || key.flag.is_some())
 }
 
@@ -209,22 +235,49 @@ mod tests {
         for level in levels() {
             for (index, key) in level.keys.iter().enumerate() {
                 let name = key.name;
-                assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
-                assert!(!level.keys[..index].iter().any(|other| other.name == name), "{name} is declared twice in `{}`", level.path);
-                assert!(key.doc.ends_with('.') && key.doc.starts_with(char::is_uppercase), "{name}: {}", key.doc);
-                assert!(!level.refused.iter().any(|(refused, _)| *refused == name), "{name} is refused and declared");
+                assert!(
+                    name.bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+                    "{name}"
+                );
+                assert!(
+                    !level.keys[..index].iter().any(|other| other.name == name),
+                    "{name} is declared twice in `{}`",
+                    level.path
+                );
+                assert!(
+                    key.doc.ends_with('.') && key.doc.starts_with(char::is_uppercase),
+                    "{name}: {}",
+                    key.doc
+                );
+                assert!(
+                    !level.refused.iter().any(|(refused, _)| *refused == name),
+                    "{name} is refused and declared"
+                );
             }
             for (alias, meant) in level.aliases {
-                assert!(level.key(alias).is_none() && levels().iter().any(|level| level.key(meant).is_some()), "{alias} → {meant}");
+                assert!(
+                    level.key(alias).is_none()
+                        && levels().iter().any(|level| level.key(meant).is_some()),
+                    "{alias} → {meant}"
+                );
             }
         }
     }
 
     #[test]
     fn defaults_are_valid_toml() {
-        for (level, key) in levels().into_iter().flat_map(|level| level.keys.iter().map(move |key| (level, key))) {
+        for (level, key) in levels()
+            .into_iter()
+            .flat_map(|level| level.keys.iter().map(move |key| (level, key)))
+        {
             if let DefaultValue::Toml(text) = key.default {
-                assert!(toml::de::DeValue::parse(text).is_ok(), "{}.{}: {text}", level.path, key.name);
+                assert!(
+                    toml::de::DeValue::parse(text).is_ok(),
+                    "{}.{}: {text}",
+                    level.path,
+                    key.name
+                );
             }
         }
     }
@@ -255,9 +308,30 @@ mod tests {
 
     #[test]
     fn usual_settings_can_be_overridden() {
-        let names = |pick: fn(&SchemaKey) -> Option<&'static str>| overridable().filter_map(move |(_, key)| pick(key)).collect::<Vec<_>>();
-        assert_eq!(names(|key| key.env), ["UNION_PROJECT", "UNION_DOMAIN", "UNION_REGISTRY", "UNION_BUILDER", "UNION_REGISTRY_CONFIG"]);
-        let flags = ["--project", "--domain", "--registry", "--builder", "--registry-config", "--profile", "--features"];
+        let names = |pick: fn(&SchemaKey) -> Option<&'static str>| {
+            overridable()
+                .filter_map(move |(_, key)| pick(key))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(|key| key.env),
+            [
+                "UNION_PROJECT",
+                "UNION_DOMAIN",
+                "UNION_REGISTRY",
+                "UNION_BUILDER",
+                "UNION_REGISTRY_CONFIG"
+            ]
+        );
+        let flags = [
+            "--project",
+            "--domain",
+            "--registry",
+            "--builder",
+            "--registry-config",
+            "--profile",
+            "--features",
+        ];
         assert_eq!(names(|key| key.flag)[..7], flags);
     }
 }

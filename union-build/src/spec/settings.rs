@@ -25,11 +25,19 @@ pub(super) fn settings(tree: &Table) -> Vec<Setting> {
 fn collect(table: &Table, path: &str, settings: &mut Vec<Setting>) {
     for (name, node) in table {
         let name = toml_text::key(name);
-        let key = if path.is_empty() { name } else { format!("{path}.{name}") };
+        let key = if path.is_empty() {
+            name
+        } else {
+            format!("{path}.{name}")
+        };
         match &node.value {
             TomlValue::Table(inner) if !inner.is_empty() => collect(inner, &key, settings),
             TomlValue::Broken => {}
-            value => settings.push(Setting { key, value: toml_text::value(value), origin: node.origin.clone() }),
+            value => settings.push(Setting {
+                key,
+                value: toml_text::value(value),
+                origin: node.origin.clone(),
+            }),
         }
     }
 }

@@ -73,7 +73,9 @@ impl Task {
     /// The command line of a container task, with `{{.inputs.NAME}}` not yet replaced; `program` is the path of its
     /// binary. It is empty when the image's entrypoint runs alone.
     pub fn command_line(&self, program: &str) -> Vec<String> {
-        let Some(command) = &self.command else { return self.bin.iter().map(|_| program.to_owned()).collect() };
+        let Some(command) = &self.command else {
+            return self.bin.iter().map(|_| program.to_owned()).collect();
+        };
         let mut words = command.value.clone();
         if let (Some(first), Some(bin)) = (words.first_mut(), &self.bin)
             && *first == bin.value
@@ -86,7 +88,10 @@ impl Task {
     /// The inputs to which the command line refers.
     pub fn inputs_of_command(&self) -> BTreeSet<String> {
         let words = self.command.iter().flat_map(|command| &command.value);
-        words.flat_map(|word| template::pieces(word)).filter_map(template::TemplatePart::into_input).collect()
+        words
+            .flat_map(|word| template::pieces(word))
+            .filter_map(template::TemplatePart::into_input)
+            .collect()
     }
 }
 
@@ -194,7 +199,9 @@ impl TaskSecret {
     pub fn variable(&self) -> String {
         match &self.mount {
             Mount::Env(variable) => variable.clone(),
-            Mount::File => Self::usual_variable(self.group.as_ref().map(|group| group.as_str()), &self.key),
+            Mount::File => {
+                Self::usual_variable(self.group.as_ref().map(|group| group.as_str()), &self.key)
+            }
         }
     }
 

@@ -77,7 +77,10 @@ fn piece(name: &str) -> TemplatePart {
     if lower.starts_with("inputs.") {
         return TemplatePart::Input(name["inputs.".len()..].to_owned());
     }
-    match OF_THE_BACKEND.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+    match OF_THE_BACKEND
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(name))
+    {
         Some(known) => TemplatePart::Backend(known),
         None => TemplatePart::Unknown(name.to_owned()),
     }
@@ -93,10 +96,22 @@ mod tests {
         let input = |name: &str| TemplatePart::Input(name.to_owned());
         for (word, expected) in [
             ("--x={{.inputs.x}}", vec![text("--x="), input("x")]),
-            ("{{ .Inputs.a_b }}{{$inputs.c}}!", vec![input("a_b"), input("c"), text("!")]),
-            ("{{.outputprefix}}", vec![TemplatePart::Backend("outputPrefix")]),
-            ("{{.imputs.x}}", vec![TemplatePart::Unknown("imputs.x".to_owned())]),
-            ("{{ user }} and {{.inputs.x", vec![text("{{ user }} and {{.inputs.x")]),
+            (
+                "{{ .Inputs.a_b }}{{$inputs.c}}!",
+                vec![input("a_b"), input("c"), text("!")],
+            ),
+            (
+                "{{.outputprefix}}",
+                vec![TemplatePart::Backend("outputPrefix")],
+            ),
+            (
+                "{{.imputs.x}}",
+                vec![TemplatePart::Unknown("imputs.x".to_owned())],
+            ),
+            (
+                "{{ user }} and {{.inputs.x",
+                vec![text("{{ user }} and {{.inputs.x")],
+            ),
             ("{{{.inputs.x}}}", vec![text("{"), input("x"), text("}")]),
             ("", vec![]),
         ] {

@@ -3,8 +3,14 @@
 use std::time::Duration;
 
 /// The units of a duration, longest first, with their length in nanoseconds.
-const UNITS: [(&str, u128); 6] =
-    [("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+const UNITS: [(&str, u128); 6] = [
+    ("d", 86_400_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+];
 
 /// Parses a duration such as `90s`, `1h30m` or `1.5d`: numbers with units, longer units first.
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -15,17 +21,30 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         return None;
     }
     while !rest.is_empty() {
-        let number = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len();
+        let number = rest.len()
+            - rest
+                .trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.')
+                .len();
         let (digits, after) = rest.split_at(number);
-        let word = after.len() - after.trim_start_matches(|letter: char| letter.is_ascii_alphabetic()).len();
+        let word = after.len()
+            - after
+                .trim_start_matches(|letter: char| letter.is_ascii_alphabetic())
+                .len();
         let (unit, after) = after.split_at(word);
-        let (_, length) = UNITS.iter().find(|(name, length)| *name == unit && *length < longer)?;
+        let (_, length) = UNITS
+            .iter()
+            .find(|(name, length)| *name == unit && *length < longer)?;
         nanoseconds = nanoseconds.checked_add(times(digits, *length)?)?;
         (longer, rest) = (*length, after.trim_start());
     }
     let seconds = u64::try_from(nanoseconds / 1_000_000_000).ok()?;
     // Longer durations than `google.protobuf.Duration` can hold are a mistake.
-    (seconds <= 315_576_000_000).then(|| Duration::new(seconds, u32::try_from(nanoseconds % 1_000_000_000).unwrap_or(0)))
+    (seconds <= 315_576_000_000).then(|| {
+        Duration::new(
+            seconds,
+            u32::try_from(nanoseconds % 1_000_000_000).unwrap_or(0),
+        )
+    })
 }
 
 /// A decimal number multiplied by a length, exactly: floating point would lose digits.
@@ -35,7 +54,11 @@ fn times(digits: &str, length: u128) -> Option<u128> {
         return None;
     }
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    let fraction = if fraction.is_empty() { 0 } else { fraction.parse::<u128>().ok()? };
+    let fraction = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse::<u128>().ok()?
+    };
     let exact = fraction.checked_mul(length)?;
     (exact % scale == 0).then_some(whole.parse::<u128>().ok()?.checked_mul(length)? + exact / scale)
 }
@@ -56,9 +79,10 @@ pub fn parse_datetime(text: &str) -> Option<(i64, u32)> {
     if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let nanoseconds =
-        number(fraction, fraction.len()).filter(|_| fraction.len() <= 9)? * 10_i64.pow(9 - u32::try_from(fraction.len()).ok()?);
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
+    let nanoseconds = number(fraction, fraction.len()).filter(|_| fraction.len() <= 9)?
+        * 10_i64.pow(9 - u32::try_from(fraction.len()).ok()?);
+    let seconds =
+        days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
     Some((seconds, u32::try_from(nanoseconds).ok()?))
 }
 
@@ -67,7 +91,11 @@ pub fn datetime(seconds: i64, nanoseconds: u32) -> String {
     let days = seconds.div_euclid(86_400);
     let second = seconds.rem_euclid(86_400);
     let (year, month, day) = date_since_1970(days);
-    let fraction = if nanoseconds == 0 { String::new() } else { format!(".{nanoseconds:09}") };
+    let fraction = if nanoseconds == 0 {
+        String::new()
+    } else {
+        format!(".{nanoseconds:09}")
+    };
     let fraction = fraction.trim_end_matches('0');
     let hour = second / 3_600;
     let minute = second / 60 % 60;
@@ -97,8 +125,16 @@ pub fn duration(span: Duration) -> String {
 /// A number of small units in larger ones, as an exact decimal.
 fn decimal(small: u128, length: u128) -> String {
     let digits = length.ilog10() as usize;
-    let fraction = if digits == 0 { String::new() } else { format!(".{:0digits$}", small % length) };
-    format!("{}{}", small / length, fraction.trim_end_matches('0').trim_end_matches('.'))
+    let fraction = if digits == 0 {
+        String::new()
+    } else {
+        format!(".{:0digits$}", small % length)
+    };
+    format!(
+        "{}{}",
+        small / length,
+        fraction.trim_end_matches('0').trim_end_matches('.')
+    )
 }
 
 fn date_of(date: &str) -> Option<(i64, i64, i64)> {
@@ -112,7 +148,8 @@ fn date_of(date: &str) -> Option<(i64, i64, i64)> {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     };
-    (year >= 1 && (1..=12).contains(&month) && (1..=days).contains(&day)).then_some((year, month, day))
+    (year >= 1 && (1..=12).contains(&month) && (1..=days).contains(&day))
+        .then_some((year, month, day))
 }
 
 /// Parses a UTC offset, `Z` or `+02:00`, into seconds east of Greenwich.
@@ -124,11 +161,16 @@ fn offset(text: &str) -> Option<i64> {
     let hours = number(hours, 2)?;
     let minutes = number(minutes, 2)?;
     let seconds = (hours <= 23 && minutes <= 59).then_some(hours * 3_600 + minutes * 60)?;
-    Some(if text.starts_with('-') { -seconds } else { seconds })
+    Some(if text.starts_with('-') {
+        -seconds
+    } else {
+        seconds
+    })
 }
 
 fn number(text: &str, digits: usize) -> Option<i64> {
-    (text.len() == digits && digits > 0 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+    (text.len() == digits && digits > 0 && text.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| text.parse().ok())?
 }
 
 /// Days from 1970-01-01 to a date. Years begin in March here, so that the leap day is the last of its year.
@@ -146,7 +188,8 @@ fn date_since_1970(days: i64) -> (i64, i64, i64) {
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
     // Removes the leap days so far, so that every year has 365 days.
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_of_year = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_of_year + 2) / 5 + 1;
@@ -160,12 +203,36 @@ mod tests {
 
     #[test]
     fn parse_duration_is_exact() {
-        for (text, milliseconds) in
-            [("90s", 90_000), ("1h30m", 5_400_000), ("1d 12h", 129_600_000), ("1.5s", 1_500), ("500ms", 500), ("0s", 0), ("0.1s", 100)]
-        {
-            assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        for (text, milliseconds) in [
+            ("90s", 90_000),
+            ("1h30m", 5_400_000),
+            ("1d 12h", 129_600_000),
+            ("1.5s", 1_500),
+            ("500ms", 500),
+            ("0s", 0),
+            ("0.1s", 100),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Some(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
         }
-        for text in ["", "90", "s", "1m1h", "1h1h", "-1s", "1 h", "1.s", ".5s", "1y", "1h30", "99999999999999d", "0.00001us"] {
+        for text in [
+            "",
+            "90",
+            "s",
+            "1m1h",
+            "1h1h",
+            "-1s",
+            "1 h",
+            "1.s",
+            ".5s",
+            "1y",
+            "1h30",
+            "99999999999999d",
+            "0.00001us",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }
@@ -179,12 +246,21 @@ mod tests {
             "2100-03-01T00:00:00Z",
             "0001-01-01T00:00:00Z",
         ] {
-            assert_eq!(parse_datetime(text).map(|(seconds, nanoseconds)| datetime(seconds, nanoseconds)).as_deref(), Some(text));
+            assert_eq!(
+                parse_datetime(text)
+                    .map(|(seconds, nanoseconds)| datetime(seconds, nanoseconds))
+                    .as_deref(),
+                Some(text)
+            );
         }
         // All days of the 400-year cycle, in both directions.
         for day in -146_097..146_097 {
             let (year, month, date) = date_since_1970(day);
-            assert_eq!(days_since_1970(year, month, date), day, "{year}-{month}-{date}");
+            assert_eq!(
+                days_since_1970(year, month, date),
+                day,
+                "{year}-{month}-{date}"
+            );
         }
     }
 

@@ -9,13 +9,22 @@ pub(super) fn string(text: &str) -> String {
 
 /// A key, quoted when necessary.
 pub(super) fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if bare { name.to_owned() } else { string(name) }
 }
 
 /// A value on one line.
 pub(super) fn value(value: &TomlValue) -> String {
-    let list = |nodes: &[TomlNode]| nodes.iter().map(|node| self::value(&node.value)).collect::<Vec<_>>().join(", ");
+    let list = |nodes: &[TomlNode]| {
+        nodes
+            .iter()
+            .map(|node| self::value(&node.value))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match value {
         TomlValue::Text(text) => string(text),
         TomlValue::Bool(value) => value.to_string(),
@@ -24,7 +33,10 @@ pub(super) fn value(value: &TomlValue) -> String {
         TomlValue::List(nodes) => format!("[{}]", list(nodes)),
         TomlValue::Table(table) if table.is_empty() => "{}".to_owned(),
         TomlValue::Table(table) => {
-            let pairs: Vec<String> = table.iter().map(|(name, node)| format!("{} = {}", key(name), self::value(&node.value))).collect();
+            let pairs: Vec<String> = table
+                .iter()
+                .map(|(name, node)| format!("{} = {}", key(name), self::value(&node.value)))
+                .collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         TomlValue::Broken => "?".to_owned(),
@@ -43,7 +55,10 @@ mod tests {
         assert_eq!(key(""), "\"\"");
         for text in ["plain", "say \"hi\"", "two\nlines", "back\\slash", "\u{7f}"] {
             let document = format!("key = {}", string(text));
-            assert_eq!(document.parse::<toml::Table>().unwrap()["key"].as_str(), Some(text));
+            assert_eq!(
+                document.parse::<toml::Table>().unwrap()["key"].as_str(),
+                Some(text)
+            );
         }
     }
 }

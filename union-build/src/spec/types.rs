@@ -77,17 +77,30 @@ const DEEPEST: usize = 32;
 impl Type {
     /// Whether an output of a container task can have this type: Flyte's copilot uploads no other.
     pub fn is_output(&self) -> bool {
-        !matches!(self, Self::List(_) | Self::Map(_) | Self::Optional(_) | Self::Enum(_))
+        !matches!(
+            self,
+            Self::List(_) | Self::Map(_) | Self::Optional(_) | Self::Enum(_)
+        )
     }
 
     /// Whether the backend can insert a value of this type into a command line.
     pub fn fits_command_line(&self) -> bool {
         match self {
-            Self::Integer | Self::Float | Self::String | Self::Boolean | Self::Datetime | Self::Enum(_) => true,
+            Self::Integer
+            | Self::Float
+            | Self::String
+            | Self::Boolean
+            | Self::Datetime
+            | Self::Enum(_) => true,
             Self::List(inner) => inner.fits_command_line(),
             // The backend formats a duration as protobuf text and a struct as a Go map, and a file is an address of
             // its storage; it refuses the other types.
-            Self::Duration | Self::Struct | Self::File | Self::Directory | Self::Map(_) | Self::Optional(_) => false,
+            Self::Duration
+            | Self::Struct
+            | Self::File
+            | Self::Directory
+            | Self::Map(_)
+            | Self::Optional(_) => false,
         }
     }
 
@@ -106,7 +119,10 @@ impl Type {
         }
         let Some((word, rest)) = text.split_once('[') else {
             return Err(match OF.contains(&text) {
-                true => NotAType { why: format!("`{text}` needs a type in brackets"), instead: None },
+                true => NotAType {
+                    why: format!("`{text}` needs a type in brackets"),
+                    instead: None,
+                },
                 false => unknown(text),
             });
         };
@@ -115,20 +131,31 @@ impl Type {
             return Err(unknown(word));
         }
         let Some(inner) = rest.trim_end().strip_suffix(']') else {
-            return Err(NotAType { why: "a bracket is not closed".to_owned(), instead: None });
+            return Err(NotAType {
+                why: "a bracket is not closed".to_owned(),
+                instead: None,
+            });
         };
         // The key type of a map is always `string`, so it is optional.
-        let inner = if word == "map" { inner.trim().strip_prefix("string,").unwrap_or(inner) } else { inner };
+        let inner = if word == "map" {
+            inner.trim().strip_prefix("string,").unwrap_or(inner)
+        } else {
+            inner
+        };
         let Some(levels) = levels.checked_sub(1) else {
-            return Err(NotAType { why: format!("more than {DEEPEST} types are in one another"), instead: None });
+            return Err(NotAType {
+                why: format!("more than {DEEPEST} types are in one another"),
+                instead: None,
+            });
         };
         let inner = Box::new(Self::parse_within(inner, levels)?);
         match word {
             "list" => Ok(Self::List(inner)),
             "map" => Ok(Self::Map(inner)),
-            _ if matches!(*inner, Self::Optional(_)) => {
-                Err(NotAType { why: "it is optional twice".to_owned(), instead: Some((text.to_owned(), inner.to_string())) })
-            }
+            _ if matches!(*inner, Self::Optional(_)) => Err(NotAType {
+                why: "it is optional twice".to_owned(),
+                instead: Some((text.to_owned(), inner.to_string())),
+            }),
             _ => Ok(Self::Optional(inner)),
         }
     }
@@ -136,16 +163,22 @@ impl Type {
     /// Why a value is not one of this type; `None` when it is.
     pub fn misfit(&self, given: &InputValue) -> Option<String> {
         let fits = match (self, given) {
-            (Self::Integer, InputValue::Integer(_)) | (Self::Float, InputValue::Float(_) | InputValue::Integer(_)) => true,
-            (Self::String | Self::File | Self::Directory, InputValue::Text(_)) | (Self::Boolean, InputValue::Bool(_)) => true,
+            (Self::Integer, InputValue::Integer(_))
+            | (Self::Float, InputValue::Float(_) | InputValue::Integer(_)) => true,
+            (Self::String | Self::File | Self::Directory, InputValue::Text(_))
+            | (Self::Boolean, InputValue::Bool(_)) => true,
             (Self::Struct, InputValue::Map(_)) => true,
             (Self::Datetime, InputValue::Text(text)) => time::parse_datetime(text).is_some(),
             (Self::Duration, InputValue::Text(text)) => time::parse_duration(text).is_some(),
             (Self::Enum(words), InputValue::Text(text)) => words.contains(text),
             (Self::Optional(_), InputValue::Nothing) => true,
             (Self::Optional(inner), _) => return inner.misfit(given),
-            (Self::List(inner), InputValue::List(values)) => return values.iter().find_map(|value| inner.misfit(value)),
-            (Self::Map(inner), InputValue::Map(values)) => return values.values().find_map(|value| inner.misfit(value)),
+            (Self::List(inner), InputValue::List(values)) => {
+                return values.iter().find_map(|value| inner.misfit(value));
+            }
+            (Self::Map(inner), InputValue::Map(values)) => {
+                return values.values().find_map(|value| inner.misfit(value));
+            }
             _ => false,
         };
         (!fits).then(|| format!("{given} is not {}", self.words()))
@@ -166,7 +199,14 @@ impl Type {
             Self::List(inner) => format!("a list of `{inner}`"),
             Self::Map(inner) => format!("a table of `{inner}`"),
             Self::Optional(inner) => inner.words(),
-            Self::Enum(words) => format!("one of {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
+            Self::Enum(words) => format!(
+                "one of {}",
+                words
+                    .iter()
+                    .map(|word| format!("`{word}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
         }
     }
 }
@@ -179,7 +219,12 @@ impl fmt::Display for Type {
             Self::Map(inner) => write!(f, "map[{inner}]"),
             Self::Optional(inner) => write!(f, "optional[{inner}]"),
             Self::Enum(words) => write!(f, "{words:?}"),
-            plain => f.write_str(WORDS.iter().find(|(_, known)| known == plain).map_or("", |(word, _)| word)),
+            plain => f.write_str(
+                WORDS
+                    .iter()
+                    .find(|(_, known)| known == plain)
+                    .map_or("", |(word, _)| word),
+            ),
         }
     }
 }
@@ -197,14 +242,23 @@ pub struct NotAType {
 pub(super) fn words() -> String {
     let plain_types = WORDS.iter().map(|(word, _)| format!("`{word}`"));
     let parameterized = OF.iter().map(|word| format!("`{word}[…]`"));
-    plain_types.chain(parameterized).collect::<Vec<_>>().join(", ")
+    plain_types
+        .chain(parameterized)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn unknown(word: &str) -> NotAType {
     let lower = word.to_lowercase();
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == lower).map(|(_, meant)| *meant);
+    let alias = ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == lower)
+        .map(|(_, meant)| *meant);
     let meant = alias.or_else(|| nearest(word, WORDS.iter().map(|(word, _)| *word).chain(OF)));
-    NotAType { why: format!("`{word}` is not a type"), instead: meant.map(|meant| (word.to_owned(), meant.to_owned())) }
+    NotAType {
+        why: format!("`{word}` is not a type"),
+        instead: meant.map(|meant| (word.to_owned(), meant.to_owned())),
+    }
 }
 
 #[cfg(test)]
@@ -225,7 +279,11 @@ mod tests {
             ("optional[string]", false, false),
         ] {
             let ty = Type::parse(text).unwrap();
-            assert_eq!((ty.is_output(), ty.fits_command_line()), (is_output, fits), "{text}");
+            assert_eq!(
+                (ty.is_output(), ty.fits_command_line()),
+                (is_output, fits),
+                "{text}"
+            );
         }
         let words = Type::Enum(vec!["a".to_owned()]);
         assert!(!words.is_output() && words.fits_command_line());
@@ -233,10 +291,22 @@ mod tests {
 
     #[test]
     fn type_round_trips_through_its_text() {
-        for text in ["integer", "list[list[float]]", "map[optional[file]]", "optional[list[datetime]]", "directory", "struct"] {
+        for text in [
+            "integer",
+            "list[list[float]]",
+            "map[optional[file]]",
+            "optional[list[datetime]]",
+            "directory",
+            "struct",
+        ] {
             assert_eq!(Type::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(Type::parse(" map[ string, list[ integer ] ] ").unwrap().to_string(), "map[list[integer]]");
+        assert_eq!(
+            Type::parse(" map[ string, list[ integer ] ] ")
+                .unwrap()
+                .to_string(),
+            "map[list[integer]]"
+        );
     }
 
     #[test]
@@ -248,12 +318,27 @@ mod tests {
             ("list[integer", "a bracket is not closed", None),
             ("list", "`list` needs a type in brackets", None),
             ("", "`` is not a type", None),
-            ("optional[optional[file]]", "it is optional twice", Some("optional[file]")),
+            (
+                "optional[optional[file]]",
+                "it is optional twice",
+                Some("optional[file]"),
+            ),
             ("integer]", "`integer]` is not a type", Some("integer")),
-            (&("list[".repeat(99) + &"]".repeat(99)), "more than 32 types are in one another", None),
+            (
+                &("list[".repeat(99) + &"]".repeat(99)),
+                "more than 32 types are in one another",
+                None,
+            ),
         ] {
             let wrong = Type::parse(text).unwrap_err();
-            assert_eq!((wrong.why.as_str(), wrong.instead.as_ref().map(|(_, meant)| meant.as_str())), (why, instead), "{text}");
+            assert_eq!(
+                (
+                    wrong.why.as_str(),
+                    wrong.instead.as_ref().map(|(_, meant)| meant.as_str())
+                ),
+                (why, instead),
+                "{text}"
+            );
         }
     }
 
@@ -265,19 +350,46 @@ mod tests {
             ("integer", &number, None),
             ("float", &number, None),
             ("string", &number, Some("`3` is not a string")),
-            ("optional[boolean]", &number, Some("`3` is not true or false")),
+            (
+                "optional[boolean]",
+                &number,
+                Some("`3` is not true or false"),
+            ),
             ("list[string]", &texts, None),
-            ("list[integer]", &texts, Some("`\"a\"` is not a whole number")),
+            (
+                "list[integer]",
+                &texts,
+                Some("`\"a\"` is not a whole number"),
+            ),
             ("optional[integer]", &InputValue::Nothing, None),
-            ("list[optional[integer]]", &InputValue::List(vec![number.clone(), InputValue::Nothing]), None),
-            ("integer", &InputValue::Nothing, Some("`null` is not a whole number")),
-            ("datetime", &InputValue::Text("soon".to_owned()), Some("`\"soon\"` is not a time such as `2030-01-31T12:00:00Z`")),
+            (
+                "list[optional[integer]]",
+                &InputValue::List(vec![number.clone(), InputValue::Nothing]),
+                None,
+            ),
+            (
+                "integer",
+                &InputValue::Nothing,
+                Some("`null` is not a whole number"),
+            ),
+            (
+                "datetime",
+                &InputValue::Text("soon".to_owned()),
+                Some("`\"soon\"` is not a time such as `2030-01-31T12:00:00Z`"),
+            ),
             ("duration", &InputValue::Text("90s".to_owned()), None),
         ] {
-            assert_eq!(Type::parse(ty).unwrap().misfit(given).as_deref(), misfit, "{ty}");
+            assert_eq!(
+                Type::parse(ty).unwrap().misfit(given).as_deref(),
+                misfit,
+                "{ty}"
+            );
         }
         let words = Type::Enum(vec!["fast".to_owned(), "slow".to_owned()]);
         assert_eq!(words.misfit(&InputValue::Text("fast".to_owned())), None);
-        assert_eq!(words.misfit(&InputValue::Text("fats".to_owned())).unwrap(), "`\"fats\"` is not one of `fast`, `slow`");
+        assert_eq!(
+            words.misfit(&InputValue::Text("fats".to_owned())).unwrap(),
+            "`\"fats\"` is not one of `fast`, `slow`"
+        );
     }
 }

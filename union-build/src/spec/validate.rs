@@ -27,16 +27,33 @@ pub(super) struct ValidationContext<'a> {
 
 /// Converts a completed tree. When an error is reported the result must not be used: broken values are
 /// replaced by defaults.
-pub(super) fn validate(tree: &TomlNode, context: &ValidationContext<'_>, problems: &mut Vec<Diagnostic>) -> Spec {
-    let TomlValue::Table(table) = &tree.value else { unreachable!("completing a tree makes it a table") };
+pub(super) fn validate(
+    tree: &TomlNode,
+    context: &ValidationContext<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Spec {
+    let TomlValue::Table(table) = &tree.value else {
+        unreachable!("completing a tree makes it a table")
+    };
     relations::check(tree, table, context.facts, problems);
-    let mut images: Vec<Image> =
-        tables(table, "images").map(|(name, node, image)| image::read(name, node, TableReader::new(image, context, problems))).collect();
+    let mut images: Vec<Image> = tables(table, "images")
+        .map(|(name, node, image)| {
+            image::read(name, node, TableReader::new(image, context, problems))
+        })
+        .collect();
     inherit::fill_in(&mut images, problems);
     relations::check_builders(&images, problems);
     let image_names = image_names(table);
     let tasks: Vec<Task> = tables(table, "tasks")
-        .map(|(name, node, task)| task::read(name, node, image_names.as_ref(), table, TableReader::new(task, context, problems)))
+        .map(|(name, node, task)| {
+            task::read(
+                name,
+                node,
+                image_names.as_ref(),
+                table,
+                TableReader::new(task, context, problems),
+            )
+        })
         .collect();
     relations::check_backend_names(&tasks, problems);
     relations::check_programs(&images, &tasks, context.facts, problems);
@@ -48,33 +65,55 @@ pub(super) fn validate(tree: &TomlNode, context: &ValidationContext<'_>, problem
         package: context.facts.package.clone(),
         project: reader.text("project", &grammar::PROJECT),
         domain: reader.text("domain", &grammar::DOMAIN),
-        insecure_registries: reader.texts("insecure-registries", &grammar::HOST).into_iter().map(|host| host.value).collect(),
+        insecure_registries: reader
+            .texts("insecure-registries", &grammar::HOST)
+            .into_iter()
+            .map(|host| host.value)
+            .collect(),
         mirrors: reader
             .text_map("mirrors", &grammar::HOST, &grammar::REGISTRY)
             .into_iter()
             .map(|(host, mirror)| (host, mirror.value))
             .collect(),
         registry_config: reader.path("registry-config"),
-        images: images.into_iter().map(|image| (image.key.clone(), image)).collect(),
-        tasks: tasks.into_iter().map(|task| (task.key.clone(), task)).collect(),
+        images: images
+            .into_iter()
+            .map(|image| (image.key.clone(), image))
+            .collect(),
+        tasks: tasks
+            .into_iter()
+            .map(|task| (task.key.clone(), task))
+            .collect(),
     }
 }
 
 /// The value, or the type's default in place of a broken one that was reported.
 fn or_default<T: Default>(value: Option<Sourced<T>>) -> Sourced<T> {
-    value.unwrap_or_else(|| Sourced { value: T::default(), origin: Origin::Default })
+    value.unwrap_or_else(|| Sourced {
+        value: T::default(),
+        origin: Origin::Default,
+    })
 }
 
 /// The tables of a table of tables, without broken ones.
-fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a TomlNode, &'a Table)> {
+fn tables<'a>(
+    table: &'a Table,
+    key: &str,
+) -> impl Iterator<Item = (&'a str, &'a TomlNode, &'a Table)> {
     let nodes = match table.get(key) {
-        Some(TomlNode { value: TomlValue::Table(nodes), .. }) => Some(nodes),
+        Some(TomlNode {
+            value: TomlValue::Table(nodes),
+            ..
+        }) => Some(nodes),
         _ => None,
     };
-    nodes.into_iter().flatten().filter_map(|(name, node)| match &node.value {
-        TomlValue::Table(inner) => Some((name.as_str(), node, inner)),
-        _ => None,
-    })
+    nodes
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, node)| match &node.value {
+            TomlValue::Table(inner) => Some((name.as_str(), node, inner)),
+            _ => None,
+        })
 }
 
 /// The names of all images, broken ones included; `None` when `images` itself is broken.
@@ -88,30 +127,53 @@ fn image_names(table: &Table) -> Option<BTreeSet<&str>> {
 /// The string under a key, with its place.
 fn string_at<'a>(table: &'a Table, key: &str) -> Option<(&'a str, &'a Origin)> {
     match table.get(key)? {
-        TomlNode { value: TomlValue::Text(text), origin, .. } => Some((text, origin)),
+        TomlNode {
+            value: TomlValue::Text(text),
+            origin,
+            ..
+        } => Some((text, origin)),
         _ => None,
     }
 }
 
 /// An error for a name that is not declared.
-fn unknown(code: Code, what: &str, name: &str, origin: &Origin, known: &BTreeSet<&str>) -> Diagnostic {
-    let problem = Diagnostic::error(code, format!("there is no {what} `{name}`"), origin, format!("no such {what}"));
+fn unknown(
+    code: Code,
+    what: &str,
+    name: &str,
+    origin: &Origin,
+    known: &BTreeSet<&str>,
+) -> Diagnostic {
+    let problem = Diagnostic::error(
+        code,
+        format!("there is no {what} `{name}`"),
+        origin,
+        format!("no such {what}"),
+    );
     let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     let list = match list.len() {
         0 => format!("there is no {what} at all"),
         _ => format!("there is {}", list.join(", ")),
     };
     match crate::diag::nearest(name, known.iter().copied()) {
-        Some(meant) => problem.help(format!("did you mean `{meant}`? {list}")).suggest(origin, super::toml_text::string(meant)),
+        Some(meant) => problem
+            .help(format!("did you mean `{meant}`? {list}"))
+            .suggest(origin, super::toml_text::string(meant)),
         None => problem.help(list),
     }
 }
 
 /// Groups names that are equal after `normalize`, such as a change of case; only groups of several names.
-fn collisions<'a>(names: impl Iterator<Item = &'a str>, normalize: impl Fn(&str) -> String) -> Vec<Vec<&'a str>> {
+fn collisions<'a>(
+    names: impl Iterator<Item = &'a str>,
+    normalize: impl Fn(&str) -> String,
+) -> Vec<Vec<&'a str>> {
     let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     names.for_each(|name| groups.entry(normalize(name)).or_default().push(name));
-    groups.into_values().filter(|group| group.len() > 1).collect()
+    groups
+        .into_values()
+        .filter(|group| group.len() > 1)
+        .collect()
 }
 
 /// Whether the file name of a path is `Cargo.lock`.
@@ -125,7 +187,9 @@ pub fn is_tag(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|first| word(*first))
         && bytes.len() <= 128
-        && bytes.iter().all(|byte| word(*byte) || matches!(byte, b'.' | b'-'))
+        && bytes
+            .iter()
+            .all(|byte| word(*byte) || matches!(byte, b'.' | b'-'))
 }
 
 /// Whether a text is a valid task name at the backend. The name is also used as a file name.
@@ -140,5 +204,7 @@ pub fn is_path_component(text: &str) -> bool {
     let bytes = text.as_bytes();
     let ends = bytes.first().is_some_and(alphanumeric) && bytes.last().is_some_and(alphanumeric);
     let separators = bytes.split(alphanumeric).filter(|run| !run.is_empty());
-    ends && separators.into_iter().all(|run| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-'))
+    ends && separators
+        .into_iter()
+        .all(|run| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-'))
 }

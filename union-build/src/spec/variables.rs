@@ -48,7 +48,11 @@ pub fn names(value: &str) -> Vec<&str> {
         VariablePart::Variable(name) => Some(name),
         VariablePart::Text(_) | VariablePart::Dollar => None,
     };
-    parts(value).unwrap_or_default().into_iter().filter_map(variable).collect()
+    parts(value)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(variable)
+        .collect()
 }
 
 /// Replaces all references in a value.
@@ -57,13 +61,17 @@ pub fn names(value: &str) -> Vec<&str> {
 /// The name of the first variable for which `lookup` returns `None`.
 pub fn expand(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     // A malformed value was refused when the manifest was validated; it stays as it is.
-    let Ok(parts) = parts(value) else { return Ok(value.to_owned()) };
+    let Ok(parts) = parts(value) else {
+        return Ok(value.to_owned());
+    };
     let mut expanded = String::new();
     for part in parts {
         match part {
             VariablePart::Text(text) => expanded.push_str(text),
             VariablePart::Dollar => expanded.push('$'),
-            VariablePart::Variable(name) => expanded.push_str(&lookup(name).ok_or_else(|| name.to_owned())?),
+            VariablePart::Variable(name) => {
+                expanded.push_str(&lookup(name).ok_or_else(|| name.to_owned())?)
+            }
         }
     }
     Ok(expanded)
@@ -71,19 +79,25 @@ pub fn expand(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<St
 
 /// Whether builders that quote or expand a value produce the same result as builders that do not.
 pub fn is_plain(value: &str) -> bool {
-    !value.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "\"'\\$`".contains(letter))
+    !value.contains(|letter: char| {
+        letter.is_whitespace() || letter.is_control() || "\"'\\$`".contains(letter)
+    })
 }
 
 /// Replaces the references that `extended` resolves, by values of the same form. The others remain
 /// references to variables of the base image.
 pub(super) fn expand_extended(value: &str, extended: impl Fn(&str) -> Option<String>) -> String {
-    let Ok(parts) = parts(value) else { return value.to_owned() };
+    let Ok(parts) = parts(value) else {
+        return value.to_owned();
+    };
     parts
         .into_iter()
         .map(|part| match part {
             VariablePart::Text(text) => text.to_owned(),
             VariablePart::Dollar => "$$".to_owned(),
-            VariablePart::Variable(name) => extended(name).unwrap_or_else(|| format!("${{{name}}}")),
+            VariablePart::Variable(name) => {
+                extended(name).unwrap_or_else(|| format!("${{{name}}}"))
+            }
         })
         .collect()
 }
@@ -98,7 +112,9 @@ fn reference(text: &str) -> Option<(VariablePart<'_>, &str)> {
         let (name, after) = braced.split_once('}')?;
         return is_name(name).then_some((VariablePart::Variable(name), after));
     }
-    let end = after.find(|letter: char| !is_letter(letter)).unwrap_or(after.len());
+    let end = after
+        .find(|letter: char| !is_letter(letter))
+        .unwrap_or(after.len());
     let (name, after) = after.split_at(end);
     is_name(name).then_some((VariablePart::Variable(name), after))
 }
@@ -108,7 +124,8 @@ fn is_letter(letter: char) -> bool {
 }
 
 fn is_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && name.chars().all(is_letter)
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(is_letter)
 }
 
 #[cfg(test)]
@@ -136,9 +153,15 @@ mod tests {
 
     #[test]
     fn other_dollars_are_refused_with_what_follows() {
-        for (value, rest) in
-            [("a$", "$"), ("5$ each", "$ each"), ("$1", "$1"), ("${A", "${A"), ("${A:-b}", "${A:-b}"), ("${}", "${}"), ("$é", "$é")]
-        {
+        for (value, rest) in [
+            ("a$", "$"),
+            ("5$ each", "$ each"),
+            ("$1", "$1"),
+            ("${A", "${A"),
+            ("${A:-b}", "${A:-b}"),
+            ("${}", "${}"),
+            ("$é", "$é"),
+        ] {
             assert_eq!(parts(value), Err(rest), "{value}");
         }
     }
@@ -146,7 +169,10 @@ mod tests {
     #[test]
     fn expand_extended_leaves_other_references_to_the_base() {
         let extended = |name: &str| (name == "A").then(|| "$$5:${PATH}".to_owned());
-        assert_eq!(expand_extended("$A:${B}:$$", extended), "$$5:${PATH}:${B}:$$");
+        assert_eq!(
+            expand_extended("$A:${B}:$$", extended),
+            "$$5:${PATH}:${B}:$$"
+        );
     }
 
     proptest! {

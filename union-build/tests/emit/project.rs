@@ -22,12 +22,18 @@ impl Project {
              [profile.dev]\ndebug = false\nincremental = false\n\n[package.metadata.union]\n{union}\n",
             env!("CARGO_MANIFEST_DIR")
         );
-        let project = Self { folder: folder.canonicalize().unwrap() };
+        let project = Self {
+            folder: folder.canonicalize().unwrap(),
+        };
         project.write("Cargo.toml", &manifest);
         project.write("build.rs", script);
         project.write("src/main.rs", program);
         // The versions that this workspace was tested with, and that are there without a network.
-        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"), project.folder.join("Cargo.lock")).unwrap();
+        fs::copy(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"),
+            project.folder.join("Cargo.lock"),
+        )
+        .unwrap();
         project
     }
 
@@ -36,7 +42,12 @@ impl Project {
         let program = "mod images { include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\")); }\n\
                        fn main() {\n    for image in images::ALL {\n        let reference = image.reference().map(|reference| reference.to_string());\n        \
                        println!(\"{} {} {}\", image.name, reference.unwrap_or_else(|| \"unresolved\".to_owned()), image.is_current());\n    }\n}\n";
-        Self::new(folder, union, "fn main() { union_build::emit(); }\n", program)
+        Self::new(
+            folder,
+            union,
+            "fn main() { union_build::emit(); }\n",
+            program,
+        )
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
@@ -52,7 +63,10 @@ impl Project {
     /// Runs cargo in the package's folder, as a user who has set nothing would.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Run {
         let mut command = clean_cargo();
-        command.args(arguments).args(["--offline", "--message-format", "json"]).current_dir(&self.folder);
+        command
+            .args(arguments)
+            .args(["--offline", "--message-format", "json"])
+            .current_dir(&self.folder);
         Run::of(command.output().unwrap())
     }
 
@@ -77,7 +91,11 @@ impl Project {
             tag: Some(tag.to_owned()),
             id: Some(format!("id-{tag}")),
         };
-        let references = References { package: "app".to_owned(), images: vec![image], tasks: [("app".to_owned(), key.to_owned())].into() };
+        let references = References {
+            package: "app".to_owned(),
+            images: vec![image],
+            tasks: [("app".to_owned(), key.to_owned())].into(),
+        };
         let path = self.handover(target);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, references.to_json()).unwrap();
@@ -99,11 +117,15 @@ pub(crate) struct Run {
 impl Run {
     fn of(output: Output) -> Self {
         let lines = String::from_utf8(output.stdout).unwrap();
-        let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let messages = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         Self {
             success: output.status.success(),
             talk: String::from_utf8(output.stderr).unwrap(),
-            artifacts: messages.filter(|message| message["reason"] == "compiler-artifact").collect(),
+            artifacts: messages
+                .filter(|message| message["reason"] == "compiler-artifact")
+                .collect(),
         }
     }
 
@@ -118,8 +140,15 @@ impl Run {
 
     /// What the built program prints.
     pub(crate) fn prints(&self, image_id: &str) -> String {
-        let executable = self.artifacts.iter().find_map(|artifact| artifact["executable"].as_str()).unwrap();
-        let output = Command::new(executable).env("UNION_IMAGE_ID", image_id).output().unwrap();
+        let executable = self
+            .artifacts
+            .iter()
+            .find_map(|artifact| artifact["executable"].as_str())
+            .unwrap();
+        let output = Command::new(executable)
+            .env("UNION_IMAGE_ID", image_id)
+            .output()
+            .unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -127,9 +156,15 @@ impl Run {
 /// The cargo that runs the tests, without what it told them.
 pub(crate) fn clean_cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap());
-    let told = |name: &str| name.starts_with("CARGO_") && name != "CARGO_HOME" || name.starts_with("UNION_") || name == "OUT_DIR";
-    std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(told)).for_each(|(name, _)| {
-        command.env_remove(name);
-    });
+    let told = |name: &str| {
+        name.starts_with("CARGO_") && name != "CARGO_HOME"
+            || name.starts_with("UNION_")
+            || name == "OUT_DIR"
+    };
+    std::env::vars_os()
+        .filter(|(name, _)| name.to_str().is_some_and(told))
+        .for_each(|(name, _)| {
+            command.env_remove(name);
+        });
     command
 }

@@ -25,10 +25,22 @@ fn script() -> PathBuf {
         }
     }
     if !folder.join("Cargo.lock").exists() {
-        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+        fs::copy(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"),
+            folder.join("Cargo.lock"),
+        )
+        .unwrap();
     }
-    let output = clean_cargo().args(["build", "--quiet", "--offline"]).current_dir(&folder).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = clean_cargo()
+        .args(["build", "--quiet", "--offline"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     folder.join("target/debug/script")
 }
 
@@ -40,14 +52,17 @@ struct Place {
 impl Place {
     /// A workspace with one member, `member`.
     fn new() -> Self {
-        let place = Self { root: tempfile::tempdir().unwrap() };
+        let place = Self {
+            root: tempfile::tempdir().unwrap(),
+        };
         place.write("Cargo.toml", "[workspace]\nmembers = [\"member\"]\nresolver = \"2\"\n[workspace.metadata.union]\nimages.base = {}\n");
         place.package("member", "[package.metadata.union.images.gpu]\n");
         place
     }
 
     fn package(&self, folder: &str, union: &str) {
-        let manifest = format!("[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{union}");
+        let manifest =
+            format!("[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{union}");
         self.write(&format!("{folder}/Cargo.toml"), &manifest);
         self.write(&format!("{folder}/src/main.rs"), "fn main() {}\n");
         self.write(&format!("{folder}/out/keep"), "");
@@ -70,8 +85,14 @@ impl Place {
         for (name, _) in cargo.get_envs() {
             command.env_remove(name);
         }
-        command.env("CARGO", cargo.get_program()).env("CARGO_PKG_NAME", "app").env("OUT_DIR", self.path(folder).join("out"));
-        command.env("CARGO_MANIFEST_DIR", self.path(folder)).current_dir(self.path(folder)).args(arguments);
+        command
+            .env("CARGO", cargo.get_program())
+            .env("CARGO_PKG_NAME", "app")
+            .env("OUT_DIR", self.path(folder).join("out"));
+        command
+            .env("CARGO_MANIFEST_DIR", self.path(folder))
+            .current_dir(self.path(folder))
+            .args(arguments);
         Printed::of(command.output().unwrap())
     }
 
@@ -86,15 +107,26 @@ struct Printed {
 
 impl Printed {
     fn of(output: Output) -> Self {
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let lines = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let lines = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect();
         Self { lines }
     }
 
     /// What follows an instruction, in the order printed.
     fn all(&self, instruction: &str) -> Vec<&str> {
         let start = format!("cargo::{instruction}=");
-        self.lines.iter().filter_map(|line| line.strip_prefix(start.as_str())).collect()
+        self.lines
+            .iter()
+            .filter_map(|line| line.strip_prefix(start.as_str()))
+            .collect()
     }
 }
 
@@ -104,13 +136,35 @@ fn both_manifests_and_the_hand_over_file_are_watched() {
     let printed = place.run("member", &[]);
     let watched = printed.all("rerun-if-changed");
     let handover = union_build::handover::path(&place.path("target"), "app", &place.path("member"));
-    let paths = [place.path("member/Cargo.toml"), place.path("Cargo.toml"), handover.clone()];
-    assert_eq!(watched, paths.iter().map(|path| path.to_str().unwrap()).collect::<Vec<_>>());
-    assert_eq!(printed.lines.len(), 4, "three watched files and one warning: {:?}", printed.lines);
+    let paths = [
+        place.path("member/Cargo.toml"),
+        place.path("Cargo.toml"),
+        handover.clone(),
+    ];
+    assert_eq!(
+        watched,
+        paths
+            .iter()
+            .map(|path| path.to_str().unwrap())
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(
+        printed.lines.len(),
+        4,
+        "three watched files and one warning: {:?}",
+        printed.lines
+    );
     let modified = handover.metadata().unwrap().modified().unwrap();
-    assert_eq!(modified, std::time::SystemTime::UNIX_EPOCH, "older than any build");
+    assert_eq!(
+        modified,
+        std::time::SystemTime::UNIX_EPOCH,
+        "older than any build"
+    );
     let generated = place.generated("member");
-    assert!(generated.contains("pub const GPU: Image") && generated.contains("pub const BASE: Image"), "{generated}");
+    assert!(
+        generated.contains("pub const GPU: Image") && generated.contains("pub const BASE: Image"),
+        "{generated}"
+    );
 }
 
 #[test]
@@ -120,9 +174,15 @@ fn what_cargo_unpacked_is_watched_nowhere_and_unresolved() {
     place.package("vendor/app", "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.train]\nimage = \"gpu\"\n");
     place.write("vendor/app/.cargo-checksum.json", "{\"files\":{}}");
     // A package in a folder of its own, as in cargo's home; and one below a git checkout's root.
-    place.package("registry/app", "[workspace]\n[package.metadata.union.images.gpu]\n");
+    place.package(
+        "registry/app",
+        "[workspace]\n[package.metadata.union.images.gpu]\n",
+    );
     place.write("registry/app/.cargo-ok", "");
-    place.package("checkout/crates/app", "[workspace]\n[package.metadata.union.images.gpu]\n");
+    place.package(
+        "checkout/crates/app",
+        "[workspace]\n[package.metadata.union.images.gpu]\n",
+    );
     place.write("checkout/.cargo-ok", "");
     for folder in ["vendor/app", "registry/app", "checkout/crates/app"] {
         let printed = place.run(folder, &[]);
@@ -131,10 +191,21 @@ fn what_cargo_unpacked_is_watched_nowhere_and_unresolved() {
             place.generated(folder).contains("pub const GPU: Image = Image { name: \"app-gpu\", repository: ::core::option::Option::None")
         );
         assert!(!place.path(folder).join("target").exists(), "{folder}");
-        assert!(place.run(folder, &["require"]).all("error")[0].contains("cargo has unpacked this package"), "{folder}");
+        assert!(
+            place.run(folder, &["require"]).all("error")[0]
+                .contains("cargo has unpacked this package"),
+            "{folder}"
+        );
     }
-    assert!(place.generated("vendor/app").contains("\"train\" => ::core::option::Option::Some(&GPU)"));
-    assert!(!place.path("target").exists(), "nothing was left in the surrounding workspace");
+    assert!(
+        place
+            .generated("vendor/app")
+            .contains("\"train\" => ::core::option::Option::Some(&GPU)")
+    );
+    assert!(
+        !place.path("target").exists(),
+        "nothing was left in the surrounding workspace"
+    );
 }
 
 #[test]
@@ -143,7 +214,13 @@ fn a_package_that_takes_no_part_is_told_which_table_is_missing() {
     place.package("member", "");
     let printed = place.run("member", &[]);
     let warning = printed.all("warning")[0];
-    assert!(warning.ends_with(&format!("add `[package.metadata.union]` to {}", place.path("member/Cargo.toml").display())), "{warning}");
+    assert!(
+        warning.ends_with(&format!(
+            "add `[package.metadata.union]` to {}",
+            place.path("member/Cargo.toml").display()
+        )),
+        "{warning}"
+    );
 }
 
 #[test]
@@ -153,7 +230,11 @@ fn a_target_folder_that_cannot_be_written_is_no_reason_to_fail() {
     place.write("target", "");
     let printed = place.run("member", &[]);
     assert_eq!(printed.all("error"), [""; 0]);
-    assert_eq!(printed.all("rerun-if-changed").len(), 2, "a file that is not there must not be watched");
+    assert_eq!(
+        printed.all("rerun-if-changed").len(),
+        2,
+        "a file that is not there must not be watched"
+    );
     assert!(place.generated("member").contains("pub const GPU: Image"));
 }
 
@@ -162,13 +243,25 @@ fn a_name_that_cannot_be_a_constant_fails_the_build_with_one_line() {
     let place = Place::new();
     place.package("member", "[package.metadata.union.images.\"a.b\"]\n");
     let printed = place.run("member", &[]);
-    assert_eq!(printed.all("error"), ["`a.b` is not a name of an image: use a letter first, then letters, digits, `-` or `_`"]);
+    assert_eq!(
+        printed.all("error"),
+        ["`a.b` is not a name of an image: use a letter first, then letters, digits, `-` or `_`"]
+    );
 }
 
 #[test]
 fn outside_of_a_build_script_the_reason_is_given() {
-    let printed = Printed::of(Command::new(script()).env_remove("CARGO_PKG_NAME").output().unwrap());
-    assert!(printed.all("error")[0].starts_with("union_build::emit() is for build.rs: "), "{:?}", printed.lines);
+    let printed = Printed::of(
+        Command::new(script())
+            .env_remove("CARGO_PKG_NAME")
+            .output()
+            .unwrap(),
+    );
+    assert!(
+        printed.all("error")[0].starts_with("union_build::emit() is for build.rs: "),
+        "{:?}",
+        printed.lines
+    );
 }
 
 #[test]
@@ -180,10 +273,26 @@ fn the_generated_file_compiles_in_every_edition_and_under_strict_lints() {
     fs::create_dir_all(handover.parent().unwrap()).unwrap();
     let mut versions = Vec::new();
     for (nothing, tasks) in [(true, true), (false, true), (false, false)] {
-        let image =
-            union_build::handover::Reference { key: "my-gpu".into(), name: "x".into(), tag: Some("t".into()), ..Default::default() };
-        let references = union_build::handover::References { package: "app".into(), images: vec![image], ..Default::default() };
-        fs::write(&handover, if nothing { String::new() } else { references.to_json() }).unwrap();
+        let image = union_build::handover::Reference {
+            key: "my-gpu".into(),
+            name: "x".into(),
+            tag: Some("t".into()),
+            ..Default::default()
+        };
+        let references = union_build::handover::References {
+            package: "app".into(),
+            images: vec![image],
+            ..Default::default()
+        };
+        fs::write(
+            &handover,
+            if nothing {
+                String::new()
+            } else {
+                references.to_json()
+            },
+        )
+        .unwrap();
         if !tasks {
             place.write(
                 "member/Cargo.toml",
@@ -193,22 +302,42 @@ fn the_generated_file_compiles_in_every_edition_and_under_strict_lints() {
         place.run("member", &[]);
         versions.push(place.generated("member"));
     }
-    assert!(versions[0] != versions[1] && versions[2].contains("match task {\n        _ =>"), "three kinds of files");
+    assert!(
+        versions[0] != versions[1] && versions[2].contains("match task {\n        _ =>"),
+        "three kinds of files"
+    );
     let strict = "#![deny(missing_docs, warnings, unsafe_code, unreachable_pub, missing_debug_implementations, missing_copy_implementations)]\n//! A crate.\n";
     for (number, version) in versions.iter().enumerate() {
         place.write("images.rs", version);
         for (name, include) in [
             ("top", "include!(\"images.rs\");"),
             ("module", "mod images { include!(\"images.rs\"); }"),
-            ("public", "/// Images.\npub mod images { include!(\"images.rs\"); }"),
+            (
+                "public",
+                "/// Images.\npub mod images { include!(\"images.rs\"); }",
+            ),
         ] {
             place.write("crate.rs", &format!("{strict}{include}\n"));
             for edition in ["2018", "2021", "2024"] {
                 let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
                 let mut command = Command::new(rustc);
-                command.args(["--edition", edition, "--crate-type", "lib", "--emit", "metadata", "--out-dir"]).arg(place.path("rlib"));
+                command
+                    .args([
+                        "--edition",
+                        edition,
+                        "--crate-type",
+                        "lib",
+                        "--emit",
+                        "metadata",
+                        "--out-dir",
+                    ])
+                    .arg(place.path("rlib"));
                 let output = command.arg(place.path("crate.rs")).output().unwrap();
-                assert!(output.status.success(), "{number} {name} {edition}: {}", String::from_utf8_lossy(&output.stderr));
+                assert!(
+                    output.status.success(),
+                    "{number} {name} {edition}: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
             }
         }
     }

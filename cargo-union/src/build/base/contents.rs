@@ -32,7 +32,11 @@ const STACKS: &str = "loader-1";
 
 impl LayerIndexCache {
     pub(in crate::build) fn new(cache: Cache, source: Arc<dyn BaseSource>) -> Self {
-        Self { cache, source, lock: tokio::sync::Mutex::default() }
+        Self {
+            cache,
+            source,
+            lock: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The merged file tree of layers, lowest first; `name` is for error messages.
@@ -45,8 +49,14 @@ impl LayerIndexCache {
     }
 
     /// The part of the file tree that a dynamic loader may read.
-    pub(in crate::build) async fn libraries(&self, name: &str, layers: &[Layer]) -> Result<FileIndex> {
-        let stack = layers.iter().fold(Sha256::new(), |stack, layer| stack.chain_update(layer.diff_id.to_string()));
+    pub(in crate::build) async fn libraries(
+        &self,
+        name: &str,
+        layers: &[Layer],
+    ) -> Result<FileIndex> {
+        let stack = layers.iter().fold(Sha256::new(), |stack, layer| {
+            stack.chain_update(layer.diff_id.to_string())
+        });
         let stack = Digest::from_hasher(stack).hex();
         if let Some(cached) = self.cache.note(STACKS, &stack) {
             return Ok(cached);
@@ -71,15 +81,23 @@ impl LayerIndexCache {
         let directory = self.cache.folder().to_owned();
         fs::create_folder(&directory)?;
         let read = tokio::task::spawn_blocking(move || layer::read(bytes, diff_id, &directory));
-        let changes = read.await.expect("reading a layer does not panic").map_err(|cause| match cause.kind() {
-            // A large library is written to a temporary file in the cache's directory while it is parsed.
-            io::ErrorKind::StorageFull => fs::unwritable(self.cache.folder(), cause),
-            _ => {
-                let digest = layer.blob.descriptor.digest;
-                Error::new(Code::BaseCorrupt, format!("could not read layer {digest} of base image `{name}`")).because(cause)
-            }
-        })?;
-        self.cache.put_note(LAYERS, &layer.diff_id.hex(), &changes)?;
+        let changes = read
+            .await
+            .expect("reading a layer does not panic")
+            .map_err(|cause| match cause.kind() {
+                // A large library is written to a temporary file in the cache's directory while it is parsed.
+                io::ErrorKind::StorageFull => fs::unwritable(self.cache.folder(), cause),
+                _ => {
+                    let digest = layer.blob.descriptor.digest;
+                    Error::new(
+                        Code::BaseCorrupt,
+                        format!("could not read layer {digest} of base image `{name}`"),
+                    )
+                    .because(cause)
+                }
+            })?;
+        self.cache
+            .put_note(LAYERS, &layer.diff_id.hex(), &changes)?;
         Ok(changes)
     }
 }

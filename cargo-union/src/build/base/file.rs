@@ -15,13 +15,19 @@ pub(in crate::build) fn index_file(path: &str, from: &Path) -> Result<Option<Ind
         let mut file = std::fs::File::open(from)?;
         let start = start(&mut file)?;
         file.rewind()?;
-        Ok(IndexedFile::is_possible(path, &start).then(|| IndexedFile::of(path, &ReadCache::new(file))).flatten())
+        Ok(IndexedFile::is_possible(path, &start)
+            .then(|| IndexedFile::of(path, &ReadCache::new(file)))
+            .flatten())
     };
     index().map_err(|cause| fs::unreadable(from, cause))
 }
 
 /// Indexes a file of a stream; a large one is written to a temporary file in `directory` meanwhile.
-pub(super) fn index_stream(path: &str, mut stream: impl Read, directory: &Path) -> io::Result<Option<IndexedFile>> {
+pub(super) fn index_stream(
+    path: &str,
+    mut stream: impl Read,
+    directory: &Path,
+) -> io::Result<Option<IndexedFile>> {
     let start = start(&mut stream)?;
     if !IndexedFile::is_possible(path, &start) {
         return Ok(None);
@@ -32,6 +38,8 @@ pub(super) fn index_stream(path: &str, mut stream: impl Read, directory: &Path) 
 
 fn start(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(IndexedFile::START);
-    stream.take(IndexedFile::START as u64).read_to_end(&mut start)?;
+    stream
+        .take(IndexedFile::START as u64)
+        .read_to_end(&mut start)?;
     Ok(start)
 }

@@ -13,15 +13,30 @@ use crate::sys::digest::DiffId;
 
 /// Streams a layer to its end and verifies its diff ID, under which the list is cached. Large files are written to
 /// temporary files in `directory` while they are indexed.
-pub(super) fn read(bytes: impl Read, diff_id: DiffId, directory: &Path) -> io::Result<Vec<LayerChange>> {
-    let mut plain = Hashing { plain: decompress(bytes)?, hash: Sha256::new() };
+pub(super) fn read(
+    bytes: impl Read,
+    diff_id: DiffId,
+    directory: &Path,
+) -> io::Result<Vec<LayerChange>> {
+    let mut plain = Hashing {
+        plain: decompress(bytes)?,
+        hash: Sha256::new(),
+    };
     let mut changes = Vec::new();
-    let mut reader = LayerReader { indexed: HashMap::new(), directory };
+    let mut reader = LayerReader {
+        indexed: HashMap::new(),
+        directory,
+    };
     // Some tools omit the end of an archive and the padding of its last file, which Go's reader accepts. The diff ID
     // detects whether anything else is missing.
     let padded = (&mut plain).chain(io::repeat(0).take(PADDING));
     let remaining = Cell::new(HEADERS);
-    for entry in tar::Archive::new(Limited { inner: padded, remaining: &remaining }).entries()? {
+    for entry in tar::Archive::new(Limited {
+        inner: padded,
+        remaining: &remaining,
+    })
+    .entries()?
+    {
         remaining.set(u64::MAX);
         let mut entry = entry?;
         changes.extend(reader.change(&mut entry)?);
@@ -34,7 +49,10 @@ pub(super) fn read(bytes: impl Read, diff_id: DiffId, directory: &Path) -> io::R
     io::copy(&mut plain, &mut io::sink())?;
     let actual = DiffId::from_hasher(plain.hash);
     if actual != diff_id {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("its config has diff ID {diff_id}, its content {actual}")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("its config has diff ID {diff_id}, its content {actual}"),
+        ));
     }
     Ok(changes)
 }
@@ -54,9 +72,14 @@ struct Limited<'a, R> {
 
 impl<R: Read> Read for Limited<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let limit = usize::try_from(self.remaining.get()).unwrap_or(usize::MAX).min(buffer.len());
+        let limit = usize::try_from(self.remaining.get())
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         if limit == 0 && !buffer.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a file's name and attributes take more than {HEADERS} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a file's name and attributes take more than {HEADERS} bytes"),
+            ));
         }
         let count = self.inner.read(&mut buffer[..limit])?;
         self.remaining.set(self.remaining.get() - count as u64);
@@ -79,7 +102,9 @@ impl LayerReader<'_> {
             return Ok(None);
         }
         let kind = entry.header().entry_type();
-        let target = |entry: &tar::Entry<'_, _>| String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned();
+        let target = |entry: &tar::Entry<'_, _>| {
+            String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned()
+        };
         let node = if kind.is_dir() {
             FsEntry::Folder
         } else if kind.is_symlink() {
@@ -87,7 +112,9 @@ impl LayerReader<'_> {
         } else {
             let indexed = match kind {
                 tar::EntryType::Link => self.indexed.get(trimmed(&target(entry))).cloned(),
-                _ if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() => index_stream(path, entry, self.directory)?,
+                _ if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() => {
+                    index_stream(path, entry, self.directory)?
+                }
                 _ => None,
             };
             if let Some(file) = &indexed {
@@ -108,7 +135,10 @@ pub(in crate::build) fn decompress<'a>(file: impl Read + 'a) -> io::Result<Box<d
     let mut file = BufReader::with_capacity(1 << 18, file);
     let start = io::BufRead::fill_buf(&mut file)?;
     if start.starts_with(&[0x1f, 0x8b]) {
-        Ok(Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(file))))
+        Ok(Box::new(BufReader::with_capacity(
+            1 << 18,
+            flate2::bufread::MultiGzDecoder::new(file),
+        )))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         Ok(Box::new(zstd::stream::read::Decoder::with_buffer(file)?))
     } else {
@@ -138,7 +168,8 @@ mod tests {
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(4);
-        tar.append_data(&mut header, "./etc/passwd", &b"text"[..]).unwrap();
+        tar.append_data(&mut header, "./etc/passwd", &b"text"[..])
+            .unwrap();
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);
@@ -164,8 +195,10 @@ mod tests {
         for bytes in [tar.clone(), members, zstd::bulk::compress(&tar, 1).unwrap()] {
             let changes = read_tar(bytes, DiffId::of(&tar)).unwrap();
             let text = FsEntry::File(Some(IndexedFile::Text("text".to_owned())));
-            let expected =
-                [LayerChange::Put("etc/passwd".to_owned(), text), LayerChange::Put("bin".to_owned(), FsEntry::Link("usr/bin".to_owned()))];
+            let expected = [
+                LayerChange::Put("etc/passwd".to_owned(), text),
+                LayerChange::Put("bin".to_owned(), FsEntry::Link("usr/bin".to_owned())),
+            ];
             assert_eq!(changes, expected);
         }
     }
@@ -176,38 +209,56 @@ mod tests {
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(4);
-        tar.append_data(&mut header, "./etc/passwd", &b"text"[..]).unwrap();
+        tar.append_data(&mut header, "./etc/passwd", &b"text"[..])
+            .unwrap();
         let tar = &tar.get_ref()[..512 + 4];
         let text = FsEntry::File(Some(IndexedFile::Text("text".to_owned())));
-        assert_eq!(read_tar(tar.to_vec(), DiffId::of(tar)).unwrap(), [LayerChange::Put("etc/passwd".to_owned(), text)]);
+        assert_eq!(
+            read_tar(tar.to_vec(), DiffId::of(tar)).unwrap(),
+            [LayerChange::Put("etc/passwd".to_owned(), text)]
+        );
         for end in [0, 100, 512, 514, 516, complete.len() - 1] {
-            assert!(read_tar(complete[..end].to_vec(), DiffId::of(&complete)).is_err(), "{end}");
+            assert!(
+                read_tar(complete[..end].to_vec(), DiffId::of(&complete)).is_err(),
+                "{end}"
+            );
         }
     }
 
     #[test]
     fn a_layer_with_another_diff_id_is_refused() {
-        assert!(read_tar(layer(), DiffId::of("another")).unwrap_err().to_string().contains("diff ID"));
+        assert!(
+            read_tar(layer(), DiffId::of("another"))
+                .unwrap_err()
+                .to_string()
+                .contains("diff ID")
+        );
     }
 
     #[test]
     fn large_libraries_and_hard_links_to_them_are_indexed() {
         let words = ["-shared", "-nostdlib", "-Wl,-soname,liblarge.so.1"];
         let workshop = union_tests::c::Workshop::default();
-        let library = std::fs::read(workshop.cc("large.so", "const char large[5000000] = { 1 };\n", &words)).unwrap();
+        let library =
+            std::fs::read(workshop.cc("large.so", "const char large[5000000] = { 1 };\n", &words))
+                .unwrap();
         assert!(library.len() > 4 << 20, "more than what is held in memory");
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(library.len() as u64);
-        tar.append_data(&mut header, "usr/lib/liblarge.so.1", &library[..]).unwrap();
+        tar.append_data(&mut header, "usr/lib/liblarge.so.1", &library[..])
+            .unwrap();
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Link);
         header.set_size(0);
-        tar.append_link(&mut header, "usr/lib/again.so", "usr/lib/liblarge.so.1").unwrap();
+        tar.append_link(&mut header, "usr/lib/again.so", "usr/lib/liblarge.so.1")
+            .unwrap();
         let tar = tar.into_inner().unwrap();
         let changes = read_tar(tar.clone(), DiffId::of(&tar)).unwrap();
         let names = changes.iter().map(|change| match change {
-            LayerChange::Put(_, FsEntry::File(Some(IndexedFile::Library(facts)))) => facts.read().unwrap().soname.unwrap(),
+            LayerChange::Put(_, FsEntry::File(Some(IndexedFile::Library(facts)))) => {
+                facts.read().unwrap().soname.unwrap()
+            }
             other => panic!("{other:?}"),
         });
         assert_eq!(names.collect::<Vec<_>>(), ["liblarge.so.1"; 2]);
@@ -238,8 +289,12 @@ mod tests {
             header.set_cksum();
             let value = format!("{length} comment=");
             let padding = io::repeat(b'x').take(length - value.len() as u64 - 1);
-            let attributes = io::Cursor::new([header.as_bytes(), value.as_bytes()].concat()).chain(padding).chain(&b"\n"[..]);
-            attributes.chain(io::repeat(0).take(length.next_multiple_of(512) - length)).chain(io::Cursor::new(self::layer()))
+            let attributes = io::Cursor::new([header.as_bytes(), value.as_bytes()].concat())
+                .chain(padding)
+                .chain(&b"\n"[..]);
+            attributes
+                .chain(io::repeat(0).take(length.next_multiple_of(512) - length))
+                .chain(io::Cursor::new(self::layer()))
         };
         let directory = tempfile::tempdir().unwrap();
         let diff_id = |length| {
@@ -249,6 +304,9 @@ mod tests {
         };
         assert!(read(layer(100_000), diff_id(100_000), directory.path()).is_ok());
         let error = read(layer(64 << 30), diff_id(1000), directory.path()).unwrap_err();
-        assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");
+        assert!(
+            error.to_string().contains("more than 1048576 bytes"),
+            "{error}"
+        );
     }
 }

@@ -36,40 +36,85 @@ pub(super) struct ResolvedBase {
 
 impl ResolvedBase {
     /// Fetches only manifest and config.
-    pub(super) async fn open(source: &dyn BaseSource, base: &BaseImage, platform: &Platform) -> Result<Self> {
+    pub(super) async fn open(
+        source: &dyn BaseSource,
+        base: &BaseImage,
+        platform: &Platform,
+    ) -> Result<Self> {
         match base {
             BaseImage::Locked(at) => Self::fetch(source, at, platform).await,
             BaseImage::Made(image) => {
                 let name = "the environment".to_owned();
-                let BlobSource::Bytes(config) = &image.config.content else { unreachable!("a made config is always in memory") };
+                let BlobSource::Bytes(config) = &image.config.content else {
+                    unreachable!("a made config is always in memory")
+                };
                 let config = BaseConfig::read(&name, config, image.layers.len())?;
-                Ok(Self { name, config_blob: image.config.clone(), config, layers: image.layers.clone() })
+                Ok(Self {
+                    name,
+                    config_blob: image.config.clone(),
+                    config,
+                    layers: image.layers.clone(),
+                })
             }
         }
     }
 
     async fn fetch(source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Self> {
         let name = at.repository.pinned(at.digest).to_string();
-        let lookup = Lookup { source, name: &name, repository: &at.repository, platform };
+        let lookup = Lookup {
+            source,
+            name: &name,
+            repository: &at.repository,
+            platform,
+        };
         let image = lookup.locked(at.digest).await?.image;
         let config = lookup.config(&image).await?;
-        let mut config_blob = Blob { descriptor: image.config, content: BlobSource::Remote(at.repository.clone()) };
+        let mut config_blob = Blob {
+            descriptor: image.config,
+            content: BlobSource::Remote(at.repository.clone()),
+        };
         let own = config.platform();
         if platform.distance(&own).is_none() {
-            let says = if own.is_complete() { format!("says that it is for `{own}`") } else { "names no platform".to_owned() };
+            let says = if own.is_complete() {
+                format!("says that it is for `{own}`")
+            } else {
+                "names no platform".to_owned()
+            };
             source.warn(&format!("the config of base image `{name}` {says}; it is taken for `{platform}`, as its index has it"));
             config_blob = config.with_platform(platform);
         }
-        let layers = image.layers.into_iter().zip(config.diff_ids()).map(|(descriptor, diff_id)| {
-            let blob = Blob { descriptor, content: BlobSource::Remote(at.repository.clone()) };
-            Layer { blob, diff_id: *diff_id }
-        });
-        Ok(Self { layers: layers.collect(), name, config_blob, config })
+        let layers =
+            image
+                .layers
+                .into_iter()
+                .zip(config.diff_ids())
+                .map(|(descriptor, diff_id)| {
+                    let blob = Blob {
+                        descriptor,
+                        content: BlobSource::Remote(at.repository.clone()),
+                    };
+                    Layer {
+                        blob,
+                        diff_id: *diff_id,
+                    }
+                });
+        Ok(Self {
+            layers: layers.collect(),
+            name,
+            config_blob,
+            config,
+        })
     }
 
     pub(super) fn into_image(self, platform: &Platform) -> PlatformImage {
-        let manifest = manifest::manifest(&self.config_blob.descriptor, &self.layers, &BTreeMap::new());
-        PlatformImage { platform: platform.clone(), manifest, config: self.config_blob, layers: self.layers }
+        let manifest =
+            manifest::manifest(&self.config_blob.descriptor, &self.layers, &BTreeMap::new());
+        PlatformImage {
+            platform: platform.clone(),
+            manifest,
+            config: self.config_blob,
+            layers: self.layers,
+        }
     }
 }
 
@@ -81,6 +126,8 @@ async fn local_file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Resu
     match (cache.verified_blob(&blob.descriptor.digest), &blob.content) {
         (Some(path), _) => Ok(path),
         (None, BlobSource::Remote(repository)) => source.blob(repository, &blob.descriptor).await,
-        (None, BlobSource::Bytes(_) | BlobSource::File(_)) => unreachable!("layers and the configs of registries are never in memory"),
+        (None, BlobSource::Bytes(_) | BlobSource::File(_)) => {
+            unreachable!("layers and the configs of registries are never in memory")
+        }
     }
 }

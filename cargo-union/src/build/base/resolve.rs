@@ -76,10 +76,16 @@ impl Lookup<'_> {
                     if !platform_is_known {
                         self.check_platform(&image, depth > 0).await?;
                     }
-                    Ok(Resolved { digest: raw.descriptor.digest, image })
+                    Ok(Resolved {
+                        digest: raw.descriptor.digest,
+                        image,
+                    })
                 }
                 BaseManifest::Index(_) if depth == DEEPEST => {
-                    let error = Error::new(Code::BaseUnsupported, format!("cannot build on base image `{}`", self.name));
+                    let error = Error::new(
+                        Code::BaseUnsupported,
+                        format!("cannot build on base image `{}`", self.name),
+                    );
                     Err(error.because(format!("more than {DEEPEST} indexes are nested")))
                 }
                 BaseManifest::Index(variants) => self.find_in_index(&variants, depth).await,
@@ -93,28 +99,47 @@ impl Lookup<'_> {
             match self.find(raw, variant.platform.is_some(), depth + 1).await {
                 // A nested index without the platform, or an artifact beside the images.
                 Err(error) if error.code() == Code::BaseWithoutPlatform => {}
-                Err(error) if error.code() == Code::BaseUnsupported && variant.platform.is_none() && !is_index(variant) => {}
+                Err(error)
+                    if error.code() == Code::BaseUnsupported
+                        && variant.platform.is_none()
+                        && !is_index(variant) => {}
                 result => return result,
             }
         }
-        let platforms: Vec<_> = variants.iter().filter_map(|variant| variant.platform.as_ref()).collect();
-        Err(manifest::without_platform(self.name, self.platform, &platforms))
+        let platforms: Vec<_> = variants
+            .iter()
+            .filter_map(|variant| variant.platform.as_ref())
+            .collect();
+        Err(manifest::without_platform(
+            self.name,
+            self.platform,
+            &platforms,
+        ))
     }
 
     /// Checks the platform in the config, if no index has it. The config of an image in an index must have a platform.
     async fn check_platform(&self, image: &BaseImageManifest, in_index: bool) -> Result<()> {
         let own = self.config(image).await?.platform();
         if (own.is_complete() || in_index) && self.platform.distance(&own).is_none() {
-            return Err(manifest::without_platform(self.name, self.platform, &[&own]));
+            return Err(manifest::without_platform(
+                self.name,
+                self.platform,
+                &[&own],
+            ));
         }
         Ok(())
     }
 
     async fn manifest(&self, digest: Digest) -> Result<RawManifest> {
-        self.source.manifest(self.repository, &digest.to_string()).await
+        self.source
+            .manifest(self.repository, &digest.to_string())
+            .await
     }
 }
 
 fn is_index(variant: &Variant) -> bool {
-    matches!(variant.descriptor.media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_INDEX)
+    matches!(
+        variant.descriptor.media_type.as_str(),
+        media_type::OCI_INDEX | media_type::DOCKER_INDEX
+    )
 }

@@ -31,11 +31,20 @@ pub(super) struct ContextFiles<'a> {
 }
 
 /// Writes the context of a generated Dockerfile.
-pub(super) fn for_steps(cache: &Cache, context: &DockerfileContext<'_>, files: &ContextFiles<'_>, epoch: u64) -> Result<AtomicFile> {
+pub(super) fn for_steps(
+    cache: &Cache,
+    context: &DockerfileContext<'_>,
+    files: &ContextFiles<'_>,
+    epoch: u64,
+) -> Result<AtomicFile> {
     let ContextFiles { text, files, roots } = *files;
     let mut archive = new_archive(cache, epoch)?;
     archive.bytes(DOCKERFILE, text.as_bytes(), 0o644)?;
-    archive.bytes(APT_CONF, dockerfile::apt_conf(context.authority).as_bytes(), 0o644)?;
+    archive.bytes(
+        APT_CONF,
+        dockerfile::apt_conf(context.authority).as_bytes(),
+        0o644,
+    )?;
     let mut copies = 0;
     let mut lock_files = 0;
     for step in context.steps {
@@ -44,7 +53,12 @@ pub(super) fn for_steps(cache: &Cache, context: &DockerfileContext<'_>, files: &
                 add_requirements(&mut archive, &file, files, roots)?;
                 continue;
             }
-            archive.file(&file.path_in_context, file.from, files.measure(file.from)?, 0o644)?;
+            archive.file(
+                &file.path_in_context,
+                file.from,
+                files.measure(file.from)?,
+                0o644,
+            )?;
             if let Some(project) = project {
                 let path = file.path_in_context.replace("uv.lock", "pyproject.toml");
                 archive.file(&path, &project, files.measure(&project)?, 0o644)?;
@@ -60,8 +74,16 @@ pub(super) fn for_steps(cache: &Cache, context: &DockerfileContext<'_>, files: &
 }
 
 /// Adds a requirements file and the files that it includes.
-fn add_requirements(archive: &mut Archive<AtomicFile>, list: &LockFile<'_>, files: &MeasuredFiles, roots: &SourceRoots) -> Result<()> {
-    let directory = list.path_in_context.rsplit_once('/').map_or("", |(directory, _)| directory);
+fn add_requirements(
+    archive: &mut Archive<AtomicFile>,
+    list: &LockFile<'_>,
+    files: &MeasuredFiles,
+    roots: &SourceRoots,
+) -> Result<()> {
+    let directory = list
+        .path_in_context
+        .rsplit_once('/')
+        .map_or("", |(directory, _)| directory);
     for file in requirements::follow(list.from, &list.mount_point, roots)? {
         let path = format!("{directory}/{}", file.name);
         match file.list {
@@ -92,14 +114,28 @@ pub(super) fn for_dockerfile(
     epoch: u64,
 ) -> Result<(AtomicFile, DockerfileLocation)> {
     const CONTEXT: &str = ".union.context";
-    let UserContext { dockerfile, directory, items, files } = *user;
-    let is_file_at = |name: &str, item: &Item| item.to == name && matches!(item.kind, ItemKind::File { .. });
-    let in_context = name_in(dockerfile, directory).filter(|name| items.iter().any(|item| is_file_at(name, item)));
+    let UserContext {
+        dockerfile,
+        directory,
+        items,
+        files,
+    } = *user;
+    let is_file_at =
+        |name: &str, item: &Item| item.to == name && matches!(item.kind, ItemKind::File { .. });
+    let in_context = name_in(dockerfile, directory)
+        .filter(|name| items.iter().any(|item| is_file_at(name, item)));
     let location = match in_context {
         Some(name) => DockerfileLocation::InContext(name),
         None if has_buildkit => {
-            let file = dockerfile.file_name().and_then(|name| name.to_str()).unwrap_or(DOCKERFILE).to_owned();
-            DockerfileLocation::Beside { file, context: CONTEXT.to_owned() }
+            let file = dockerfile
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or(DOCKERFILE)
+                .to_owned();
+            DockerfileLocation::Beside {
+                file,
+                context: CONTEXT.to_owned(),
+            }
         }
         None => {
             let mut name = ".union.Dockerfile".to_owned();
@@ -118,7 +154,10 @@ pub(super) fn for_dockerfile(
     }
     match &location {
         DockerfileLocation::Beside { context, .. } => archive.copied(context, items)?,
-        _ => items.iter().filter(|item| !item.to.is_empty()).try_for_each(|item| archive.item(&item.to, item))?,
+        _ => items
+            .iter()
+            .filter(|item| !item.to.is_empty())
+            .try_for_each(|item| archive.item(&item.to, item))?,
     }
     Ok((finish(archive)?, location))
 }
@@ -136,24 +175,55 @@ pub(in crate::build) fn dockerfile_items(
     measure: &Measure<'_>,
 ) -> Result<Vec<Item>> {
     let real_roots = roots.real();
-    let real = directory.canonicalize().map_err(|cause| fs::unreadable(directory, cause))?;
+    let real = directory
+        .canonicalize()
+        .map_err(|cause| fs::unreadable(directory, cause))?;
     if !real_roots.contain(&real) {
-        let error = Error::new(Code::CopyOutside, format!("the build context `{}` leaves the workspace", directory.display()));
+        let error = Error::new(
+            Code::CopyOutside,
+            format!(
+                "the build context `{}` leaves the workspace",
+                directory.display()
+            ),
+        );
         return Err(error.help("A Dockerfile sees only files of the workspace: move them there, or set `builder-options.context`."));
     }
-    let real_file = dockerfile.canonicalize().map_err(|cause| fs::unreadable(dockerfile, cause))?;
+    let real_file = dockerfile
+        .canonicalize()
+        .map_err(|cause| fs::unreadable(dockerfile, cause))?;
     if !real_roots.contain(&real_file) {
-        let code = if dockerfile.starts_with(&roots.workspace) { Code::CopyThroughSymlink } else { Code::CopyOutside };
-        let why = format!("it is `{}`, out of the workspace: {}", real_file.display(), roots.shown());
-        let error = Error::new(code, format!("could not use the Dockerfile `{}`", dockerfile.display())).because(why);
+        let code = if dockerfile.starts_with(&roots.workspace) {
+            Code::CopyThroughSymlink
+        } else {
+            Code::CopyOutside
+        };
+        let why = format!(
+            "it is `{}`, out of the workspace: {}",
+            real_file.display(),
+            roots.shown()
+        );
+        let error = Error::new(
+            code,
+            format!("could not use the Dockerfile `{}`", dockerfile.display()),
+        )
+        .because(why);
         return Err(error.help("Move it into the workspace."));
     }
-    let filter = WalkFilter { patterns: vec![(ignore_patterns(&real, dockerfile)?, String::new())], git: false };
+    let filter = WalkFilter {
+        patterns: vec![(ignore_patterns(&real, dockerfile)?, String::new())],
+        git: false,
+    };
     let mut items = Vec::new();
-    walk(&real, &real_roots, Purpose::Context, &filter, &mut |entry| {
-        items.push(Item::of(entry, None, measure)?);
-        Ok(())
-    })?;
+    walk(
+        &real,
+        &real_roots,
+        Purpose::Context,
+        &filter,
+        &mut |entry| {
+            items.push(Item::of(entry, None, measure)?);
+            Ok(())
+        },
+    )?;
     Ok(items)
 }
 
@@ -171,7 +241,13 @@ fn ignore_patterns(context: &Path, dockerfile: &Path) -> Result<Patterns> {
 
 /// The path of a Dockerfile relative to its context.
 fn name_in(dockerfile: &Path, directory: &Path) -> Option<String> {
-    Some(dockerfile.strip_prefix(directory).ok()?.to_str()?.to_owned())
+    Some(
+        dockerfile
+            .strip_prefix(directory)
+            .ok()?
+            .to_str()?
+            .to_owned(),
+    )
 }
 
 fn new_archive(cache: &Cache, epoch: u64) -> Result<Archive<AtomicFile>> {
@@ -182,7 +258,9 @@ fn new_archive(cache: &Cache, epoch: u64) -> Result<Archive<AtomicFile>> {
 
 fn finish(archive: Archive<AtomicFile>) -> Result<AtomicFile> {
     let mut draft = archive.finish()?;
-    draft.flush().map_err(|cause| fs::unwritable(draft.path(), cause))?;
+    draft
+        .flush()
+        .map_err(|cause| fs::unwritable(draft.path(), cause))?;
     Ok(draft)
 }
 
@@ -199,14 +277,21 @@ mod tests {
         let path = directory.path().join("requirements.txt");
         let cache = Cache::new(directory.path().join("cache"));
         std::fs::write(&path, "first\n").unwrap();
-        let roots = SourceRoots { workspace: directory.path().to_owned(), ..SourceRoots::default() };
+        let roots = SourceRoots {
+            workspace: directory.path().to_owned(),
+            ..SourceRoots::default()
+        };
         let files = MeasuredFiles::new(&cache);
         files.measure(&path).unwrap();
         let stopped = AtomicBool::new(false);
         let pack = || {
             let mut archive = new_archive(&cache, 0)?;
             let path_in_context = "python/0/requirements.txt".to_owned();
-            let list = LockFile { from: &path, path_in_context, mount_point: "/python".to_owned() };
+            let list = LockFile {
+                from: &path,
+                path_in_context,
+                mount_point: "/python".to_owned(),
+            };
             add_requirements(&mut archive, &list, &files, &roots)?;
             let draft = finish(archive)?;
             let bytes = std::fs::read(draft.path()).unwrap();
@@ -215,8 +300,14 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let next = directory.path().join("next");
-                for text in ["other\n", "first\n"].into_iter().cycle().take_while(|_| !stopped.load(Ordering::Relaxed)) {
-                    std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, &path)).unwrap();
+                for text in ["other\n", "first\n"]
+                    .into_iter()
+                    .cycle()
+                    .take_while(|_| !stopped.load(Ordering::Relaxed))
+                {
+                    std::fs::write(&next, text)
+                        .and_then(|()| std::fs::rename(&next, &path))
+                        .unwrap();
                 }
             });
             let packed: Vec<Result<bool>> = (0..500).map(|_| pack()).collect();

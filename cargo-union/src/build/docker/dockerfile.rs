@@ -54,14 +54,33 @@ pub(super) struct CopyInstruction {
 ///
 /// # Errors
 /// Those of `list`.
-pub(super) fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
+pub(super) fn with_copies<'a>(
+    steps: &'a [spec::Image],
+    list: impl Fn(&spec::Copy) -> Result<Vec<Item>>,
+) -> Result<Vec<Step<'a>>> {
     let step = |spec: &'a spec::Image| {
-        let instruction =
-            |copy: &spec::Copy| Ok(CopyInstruction { items: list(copy)?, owner: copy.owner.as_ref().map(|owner| owner.value.clone()) });
-        let copies = spec.copy.iter().map(instruction).collect::<Result<Vec<_>>>()?;
+        let instruction = |copy: &spec::Copy| {
+            Ok(CopyInstruction {
+                items: list(copy)?,
+                owner: copy.owner.as_ref().map(|owner| owner.value.clone()),
+            })
+        };
+        let copies = spec
+            .copy
+            .iter()
+            .map(instruction)
+            .collect::<Result<Vec<_>>>()?;
         // Not expanded yet, because the variables of the base are not known here.
-        let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
-        Ok(Step { spec, copies, variables })
+        let variables = spec
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.value.clone()))
+            .collect();
+        Ok(Step {
+            spec,
+            copies,
+            variables,
+        })
     };
     steps.iter().map(step).collect()
 }
@@ -70,7 +89,10 @@ impl Step<'_> {
     /// Whether it builds nothing in addition to its own Dockerfile.
     pub(super) fn has_only_dockerfile(&self) -> bool {
         let installs_python = self.spec.python.needs_uv() || self.spec.python.needs_micromamba();
-        self.spec.apt_packages.is_empty() && !installs_python && self.copies.is_empty() && self.spec.commands.is_empty()
+        self.spec.apt_packages.is_empty()
+            && !installs_python
+            && self.copies.is_empty()
+            && self.spec.commands.is_empty()
     }
 
     /// Expands references to variables of the base, and extends the `PATH` of later steps with what this one installs.
@@ -79,7 +101,8 @@ impl Step<'_> {
     /// `InvalidValue` when the base does not set a variable.
     pub(super) fn expand_variables(&mut self, base: &mut Variables) -> Result<()> {
         if self.spec.python.needs_micromamba() {
-            base.entry(PATH.to_owned()).and_modify(|path| *path = format!("{}:{path}", python::BINARIES));
+            base.entry(PATH.to_owned())
+                .and_modify(|path| *path = format!("{}:{path}", python::BINARIES));
         }
         if !self.spec.commands.is_empty() {
             self.variables = variables::expanded([self.spec], base)?;
@@ -96,8 +119,14 @@ pub(super) struct Dockerfile {
 }
 
 pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
-    let mut writer =
-        Writer { text: String::new(), instructions: Vec::new(), copied: 0, files: 0, authority: context.authority, caches: context.caches };
+    let mut writer = Writer {
+        text: String::new(),
+        instructions: Vec::new(),
+        copied: 0,
+        files: 0,
+        authority: context.authority,
+        caches: context.caches,
+    };
     for (position, name) in context.tools.values().enumerate() {
         writer.line(&format!("FROM {} AS union-tool-{position}", word(name)));
     }
@@ -108,7 +137,13 @@ pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
     }
     for step in context.steps {
         writer.apt(&step.spec.apt_packages);
-        let tool = |reference: &str| context.tools.keys().position(|known| known == reference).expect("every tool has a stage");
+        let tool = |reference: &str| {
+            context
+                .tools
+                .keys()
+                .position(|known| known == reference)
+                .expect("every tool has a stage")
+        };
         writer.files = python::write(&mut writer, step.spec, tool);
         for (copy, copied) in step.spec.copy.iter().zip(&step.copies) {
             writer.copy(copy, copied);
@@ -118,18 +153,35 @@ pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
     if let Some(user) = context.user {
         writer.line(&format!("USER {}", word(user)));
     }
-    Dockerfile { text: writer.text, instructions: writer.instructions }
+    Dockerfile {
+        text: writer.text,
+        instructions: writer.instructions,
+    }
 }
 
 /// The configuration of apt during a build, which keeps apt's caches out of the image.
 pub(super) fn apt_conf(authority: bool) -> String {
-    let trust = if authority { format!("Acquire::https::CAInfo \"{AUTHORITY}\";\n") } else { String::new() };
-    format!("Dir::Cache \"/run/union/apt\";\nDir::State::lists \"/run/union/lists\";\nAPT::Get::List-Cleanup \"0\";\n{trust}")
+    let trust = if authority {
+        format!("Acquire::https::CAInfo \"{AUTHORITY}\";\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "Dir::Cache \"/run/union/apt\";\nDir::State::lists \"/run/union/lists\";\nAPT::Get::List-Cleanup \"0\";\n{trust}"
+    )
 }
 
 /// The mounts of the secrets that `commands` may use.
 fn secret_mounts(spec: &spec::Image) -> Vec<String> {
-    spec.secrets.iter().map(|secret| format!("type=secret,id={},required={}", secret.id.value, secret.required)).collect()
+    spec.secrets
+        .iter()
+        .map(|secret| {
+            format!(
+                "type=secret,id={},required={}",
+                secret.id.value, secret.required
+            )
+        })
+        .collect()
 }
 
 impl Writer {
@@ -138,32 +190,64 @@ impl Writer {
             return;
         }
         // Quoted, because the shell would expand patterns.
-        let packages: Vec<String> = packages.iter().map(|package| quoted(&package.value)).collect();
+        let packages: Vec<String> = packages
+            .iter()
+            .map(|package| quoted(&package.value))
+            .collect();
         // Lists and packages are cached by the engine for the next environment, and are not part of the image.
         let cache_mount = |directory: &str| match self.caches {
             CacheMounts::Locked => format!("type=cache,target={directory},sharing=locked"),
             CacheMounts::None => format!("type=tmpfs,target={directory}"),
         };
         let configuration = format!("type=bind,source={APT_CONF},target=/run/union/apt.conf");
-        let mounts = [configuration, cache_mount("/run/union/apt"), cache_mount("/run/union/lists")];
-        let variables = [("APT_CONFIG", "/run/union/apt.conf"), ("DEBIAN_FRONTEND", "noninteractive")];
-        let command = format!("apt-get update && apt-get install --yes --no-install-recommends {}", packages.join(" "));
+        let mounts = [
+            configuration,
+            cache_mount("/run/union/apt"),
+            cache_mount("/run/union/lists"),
+        ];
+        let variables = [
+            ("APT_CONFIG", "/run/union/apt.conf"),
+            ("DEBIAN_FRONTEND", "noninteractive"),
+        ];
+        let command = format!(
+            "apt-get update && apt-get install --yes --no-install-recommends {}",
+            packages.join(" ")
+        );
         self.run(&mounts, &variables, &command);
     }
 
     /// Adds a copy; its destination is absolute, or relative to the working directory of the base.
     fn copy(&mut self, copy: &spec::Copy, copied: &CopyInstruction) {
-        let Some(first) = copied.items.first() else { return };
-        let start = if copy.to.value.starts_with('/') { "/" } else { "./" };
+        let Some(first) = copied.items.first() else {
+            return;
+        };
+        let start = if copy.to.value.starts_with('/') {
+            "/"
+        } else {
+            "./"
+        };
         let source = format!("copy/{}", self.copied);
         self.copied += 1;
         let to = word(&format!("{start}{}", first.to));
         let pair = match first.kind {
-            ItemKind::Directory => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
-            ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe | ItemKind::Device(_) => [source, to],
+            ItemKind::Directory => [
+                format!("{source}/"),
+                format!("{}/", to.trim_end_matches('/')),
+            ],
+            ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe | ItemKind::Device(_) => {
+                [source, to]
+            }
         };
-        let owner = copied.owner.as_ref().map(|owner| format!("--chown={} ", word(&owner_words(owner)))).unwrap_or_default();
-        self.instruction(&format!("COPY {owner}{}", json(&pair)), "COPY", &format!("{} {}", copy.typed, copy.to.value));
+        let owner = copied
+            .owner
+            .as_ref()
+            .map(|owner| format!("--chown={} ", word(&owner_words(owner))))
+            .unwrap_or_default();
+        self.instruction(
+            &format!("COPY {owner}{}", json(&pair)),
+            "COPY",
+            &format!("{} {}", copy.typed, copy.to.value),
+        );
     }
 
     /// Adds the commands of a spec, in its working directory. Its variables are set per command, because they become
@@ -175,7 +259,11 @@ impl Writer {
         if let Some(workdir) = &step.spec.workdir {
             self.line(&format!("WORKDIR {}", word(&workdir.value)));
         }
-        let variables: Vec<(&str, &str)> = step.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let variables: Vec<(&str, &str)> = step
+            .variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         for command in &step.spec.commands {
             self.run(&secret_mounts(step.spec), &variables, &command.value);
         }

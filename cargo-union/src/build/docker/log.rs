@@ -22,8 +22,19 @@ pub(super) struct BuildLog<'a> {
 
 impl<'a> BuildLog<'a> {
     /// Creates or truncates the file.
-    pub(super) fn begin(path: PathBuf, image: &'a str, secrets: &'a BuildSecrets, reporter: &'a dyn Reporter) -> Result<Self> {
-        Ok(Self { image, secrets, reporter, file: log::Log::begin(path)?, steps: Mutex::default() })
+    pub(super) fn begin(
+        path: PathBuf,
+        image: &'a str,
+        secrets: &'a BuildSecrets,
+        reporter: &'a dyn Reporter,
+    ) -> Result<Self> {
+        Ok(Self {
+            image,
+            secrets,
+            reporter,
+            file: log::Log::begin(path)?,
+            steps: Mutex::default(),
+        })
     }
 
     /// Sets the steps that the engine is about to report.
@@ -34,7 +45,10 @@ impl<'a> BuildLog<'a> {
     /// A step for display, with secrets redacted; `name` is the engine's name of it.
     pub(super) fn shown(&self, name: &str) -> ShownStep {
         let shown = self.steps().shown(name);
-        ShownStep { head: shown.head, command: self.scrub(&shown.command) }
+        ShownStep {
+            head: shown.head,
+            command: self.scrub(&shown.command),
+        }
     }
 
     fn steps(&self) -> MutexGuard<'_, DockerfileSteps> {
@@ -70,7 +84,8 @@ impl SolveListener for BuildLog<'_> {
     fn remembered(&self, name: &str) {
         let step = self.shown(name);
         self.file.remark(&format!("==> {step} (cached)"));
-        self.reporter.step(self.image, &format!("{} (cached)", step.first_line()));
+        self.reporter
+            .step(self.image, &format!("{} (cached)", step.first_line()));
     }
 
     fn line(&self, text: &str) {

@@ -27,7 +27,10 @@ use super::chain::ImageChain;
 use super::environment::without_steps;
 use super::sources;
 use super::variables;
-use super::{BaseImage, BuildRequest, Builder, LockedBase, MeasuredFiles, PlatformBuildRequest, Reporter, SourceRoots};
+use super::{
+    BaseImage, BuildRequest, Builder, LockedBase, MeasuredFiles, PlatformBuildRequest, Reporter,
+    SourceRoots,
+};
 use crate::engine::EngineLocator;
 use crate::image::manifest;
 use crate::image::platform::Platform;
@@ -58,7 +61,15 @@ impl DockerBuilder {
         logs: PathBuf,
         reporter: Arc<dyn Reporter>,
     ) -> Self {
-        Self(DockerServices { cache, source, engines, logins, environment, logs, reporter })
+        Self(DockerServices {
+            cache,
+            source,
+            engines,
+            logins,
+            environment,
+            logs,
+            reporter,
+        })
     }
 
     /// The locator of the engine that builds.
@@ -71,7 +82,13 @@ impl DockerBuilder {
     ///
     /// # Errors
     /// When no engine is available, the image cannot be loaded, or the packages cannot be installed (`BuildFailed`).
-    pub async fn toolchain(&self, image: &spec::Image, at: &LockedBase, platform: &Platform, packages: &[String]) -> Result<String> {
+    pub async fn toolchain(
+        &self,
+        image: &spec::Image,
+        at: &LockedBase,
+        platform: &Platform,
+        packages: &[String],
+    ) -> Result<String> {
         let step = spec::Image {
             apt_packages: packages.iter().cloned().map(placed).collect(),
             build_ca: image.build_ca.clone(),
@@ -96,15 +113,31 @@ impl DockerBuilder {
         };
         let engine = self.0.engines.engine().await?;
         let secrets = BuildSecrets::default().with_authority(self.0.authority(&request.steps)?);
-        let log = BuildLog::begin(self.0.logs.join(format!("{}-toolchain.log", image.key)), &image.key, &secrets, &*self.0.reporter)?;
-        let build =
-            DockerBuild { services: &self.0, engine, request: &request, platform_request: &platform_request, secrets: &secrets, log: &log };
-        let base = platform_request.base.as_ref().expect("it starts from the image");
+        let log = BuildLog::begin(
+            self.0.logs.join(format!("{}-toolchain.log", image.key)),
+            &image.key,
+            &secrets,
+            &*self.0.reporter,
+        )?;
+        let build = DockerBuild {
+            services: &self.0,
+            engine,
+            request: &request,
+            platform_request: &platform_request,
+            secrets: &secrets,
+            log: &log,
+        };
+        let base = platform_request
+            .base
+            .as_ref()
+            .expect("it starts from the image");
         let loaded = build.load_base(base).await?;
         if packages.is_empty() {
             return Ok(loaded.name);
         }
-        build.build_steps(with_copies(&request.steps, |_| Ok(Vec::new()))?, &loaded).await
+        build
+            .build_steps(with_copies(&request.steps, |_| Ok(Vec::new()))?, &loaded)
+            .await
     }
 
     async fn build_platform(
@@ -115,10 +148,32 @@ impl DockerBuilder {
     ) -> Result<PlatformImage> {
         let engine = self.0.engines.engine().await?;
         let image = request.image();
-        let secrets = BuildSecrets::read(&request.steps, &self.0.environment)?.with_authority(self.0.authority(&request.steps)?);
-        let suffix = if several { format!("-{}", platform_request.platform.to_string().replace('/', "-")) } else { String::new() };
-        let log = BuildLog::begin(self.0.logs.join(format!("{image}{suffix}.log")), image, &secrets, &*self.0.reporter)?;
-        DockerBuild { services: &self.0, engine, request, platform_request, secrets: &secrets, log: &log }.build().await
+        let secrets = BuildSecrets::read(&request.steps, &self.0.environment)?
+            .with_authority(self.0.authority(&request.steps)?);
+        let suffix = if several {
+            format!(
+                "-{}",
+                platform_request.platform.to_string().replace('/', "-")
+            )
+        } else {
+            String::new()
+        };
+        let log = BuildLog::begin(
+            self.0.logs.join(format!("{image}{suffix}.log")),
+            image,
+            &secrets,
+            &*self.0.reporter,
+        )?;
+        DockerBuild {
+            services: &self.0,
+            engine,
+            request,
+            platform_request,
+            secrets: &secrets,
+            log: &log,
+        }
+        .build()
+        .await
     }
 }
 
@@ -128,9 +183,13 @@ impl Builder for DockerBuilder {
         let _steps = super::Steps(&*self.0.reporter, request.image());
         let mut platforms = Vec::new();
         for platform_request in &request.platforms {
-            platforms.push(self.build_platform(request, platform_request, request.platforms.len() > 1).await?);
+            platforms.push(
+                self.build_platform(request, platform_request, request.platforms.len() > 1)
+                    .await?,
+            );
         }
-        let index = (platforms.len() > 1).then(|| manifest::index(&platforms, &annotations(request)));
+        let index =
+            (platforms.len() > 1).then(|| manifest::index(&platforms, &annotations(request)));
         Ok(Image { platforms, index })
     }
 }
@@ -139,14 +198,36 @@ impl Builder for DockerBuilder {
 ///
 /// # Errors
 /// When a copied file or directory cannot be read.
-pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, roots: &SourceRoots) -> Result<String> {
+pub fn dockerfile(
+    steps: &[spec::Image],
+    from: &str,
+    tools: &BTreeMap<String, String>,
+    roots: &SourceRoots,
+) -> Result<String> {
     // The text contains names of files, but not their contents.
-    let no_content = |_: &Path| Ok(FileDigest { size: 0, hash: [0; 32] });
+    let no_content = |_: &Path| {
+        Ok(FileDigest {
+            size: 0,
+            hash: [0; 32],
+        })
+    };
     let steps = with_copies(steps, |copy| sources::items(copy, roots, &no_content))?;
-    let refers = steps.iter().any(|step| !step.spec.commands.is_empty() && variables::refers_to_base(step.spec));
-    let note = if refers { "# ${NAME} stands for a variable of the base image; a build inserts its value.\n" } else { "" };
-    let dockerfile =
-        dockerfile::write(&DockerfileContext { steps: &steps, from, user: None, tools, authority: false, caches: CacheMounts::Locked });
+    let refers = steps
+        .iter()
+        .any(|step| !step.spec.commands.is_empty() && variables::refers_to_base(step.spec));
+    let note = if refers {
+        "# ${NAME} stands for a variable of the base image; a build inserts its value.\n"
+    } else {
+        ""
+    };
+    let dockerfile = dockerfile::write(&DockerfileContext {
+        steps: &steps,
+        from,
+        user: None,
+        tools,
+        authority: false,
+        caches: CacheMounts::Locked,
+    });
     Ok(format!("{note}{}", dockerfile.text))
 }
 
@@ -159,5 +240,8 @@ pub fn check_secrets(steps: &[spec::Image], environment: &Environment) -> Result
 }
 
 fn placed(value: String) -> spec::Sourced<String> {
-    spec::Sourced { value, origin: Origin::Default }
+    spec::Sourced {
+        value,
+        origin: Origin::Default,
+    }
 }

@@ -22,18 +22,33 @@ pub(super) struct LockFile<'a> {
 
 /// The lock files of one spec, each with the project that it belongs to; `before` is the number of lock files of
 /// earlier specs.
-pub(super) fn files(spec: &spec::Image, before: usize) -> Vec<(LockFile<'_>, Option<std::path::PathBuf>)> {
+pub(super) fn files(
+    spec: &spec::Image,
+    before: usize,
+) -> Vec<(LockFile<'_>, Option<std::path::PathBuf>)> {
     spec.python
         .requirements
         .iter()
         .enumerate()
         .map(|(position, file)| {
             let directory = format!("python/{}", before + position);
-            let name = if is_uv_lock(&file.value) { "uv.lock" } else { "requirements.txt" };
+            let name = if is_uv_lock(&file.value) {
+                "uv.lock"
+            } else {
+                "requirements.txt"
+            };
             // uv requires the project of a lock file, too.
-            let project = is_uv_lock(&file.value).then(|| file.value.with_file_name("pyproject.toml"));
+            let project =
+                is_uv_lock(&file.value).then(|| file.value.with_file_name("pyproject.toml"));
             let path_in_context = format!("{directory}/{name}");
-            (LockFile { from: &file.value, path_in_context, mount_point: mount_point(position) }, project)
+            (
+                LockFile {
+                    from: &file.value,
+                    path_in_context,
+                    mount_point: mount_point(position),
+                },
+                project,
+            )
         })
         .collect()
 }
@@ -43,7 +58,11 @@ fn mount_point(position: usize) -> String {
 }
 
 /// Writes the steps of one spec, and returns the number of lock files so far. `tool` returns the stage of a tool image.
-pub(super) fn write(writer: &mut Writer, spec: &spec::Image, tool: impl Fn(&str) -> usize) -> usize {
+pub(super) fn write(
+    writer: &mut Writer,
+    spec: &spec::Image,
+    tool: impl Fn(&str) -> usize,
+) -> usize {
     let python = &spec.python;
     let before = writer.files;
     if python.needs_micromamba() {
@@ -56,20 +75,33 @@ pub(super) fn write(writer: &mut Writer, spec: &spec::Image, tool: impl Fn(&str)
 }
 
 fn micromamba(writer: &mut Writer, python: &spec::Python, stage: usize) {
-    let mount = format!("type=bind,from=union-tool-{stage},source=/bin/micromamba,target=/run/union/micromamba");
+    let mount = format!(
+        "type=bind,from=union-tool-{stage},source=/bin/micromamba,target=/run/union/micromamba"
+    );
     let cache = "type=cache,target=/run/union/mamba".to_owned();
     let mut command = format!("/run/union/micromamba create --yes --prefix {PREFIX}");
-    let channels = if python.conda_channels.is_empty() { vec!["conda-forge"] } else { texts(&python.conda_channels) };
+    let channels = if python.conda_channels.is_empty() {
+        vec!["conda-forge"]
+    } else {
+        texts(&python.conda_channels)
+    };
     for channel in channels {
         command.push_str(&format!(" --channel {}", quoted(channel)));
     }
     if let Some(version) = &python.version {
-        command.push_str(&format!(" {}", quoted(&format!("python={}", version.value))));
+        command.push_str(&format!(
+            " {}",
+            quoted(&format!("python={}", version.value))
+        ));
     }
     for package in texts(&python.conda_packages) {
         command.push_str(&format!(" {}", quoted(package)));
     }
-    writer.run(&[mount, cache], &[("MAMBA_ROOT_PREFIX", "/run/union/mamba")], &command);
+    writer.run(
+        &[mount, cache],
+        &[("MAMBA_ROOT_PREFIX", "/run/union/mamba")],
+        &command,
+    );
     writer.line(&format!("ENV PATH={BINARIES}:$PATH"));
 }
 
@@ -79,9 +111,15 @@ fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
         "type=cache,target=/run/union/uv-cache".to_owned(),
     ];
     for (id, path) in &python.secret_mounts {
-        mounts.push(format!("type=secret,id={id},target={},required=true", path.value));
+        mounts.push(format!(
+            "type=secret,id={id},target={},required=true",
+            path.value
+        ));
     }
-    let mut install = format!("/run/union/uv pip install --system --break-system-packages --python {}", quoted(&interpreter(python)));
+    let mut install = format!(
+        "/run/union/uv pip install --system --break-system-packages --python {}",
+        quoted(&interpreter(python))
+    );
     if let Some(index) = &python.index {
         install.push_str(&format!(" --index-url {}", quoted(&index.value)));
     }
@@ -94,7 +132,10 @@ fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
     let mut exports = String::new();
     for (position, file) in python.requirements.iter().enumerate() {
         let directory = mount_point(position);
-        mounts.push(format!("type=bind,source=python/{},target={directory}", before + position));
+        mounts.push(format!(
+            "type=bind,source=python/{},target={directory}",
+            before + position
+        ));
         if is_uv_lock(&file.value) {
             let list = format!("/tmp/union-requirements-{position}.txt");
             exports.push_str(&format!(
@@ -108,8 +149,16 @@ fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
     for package in texts(&python.packages) {
         install.push_str(&format!(" {}", quoted(package)));
     }
-    let clean = if exports.is_empty() { "" } else { " && rm -f /tmp/union-requirements-*.txt" };
-    let variables = [("UV_CACHE_DIR", "/run/union/uv-cache"), ("UV_LINK_MODE", "copy"), ("UV_PYTHON_DOWNLOADS", "never")];
+    let clean = if exports.is_empty() {
+        ""
+    } else {
+        " && rm -f /tmp/union-requirements-*.txt"
+    };
+    let variables = [
+        ("UV_CACHE_DIR", "/run/union/uv-cache"),
+        ("UV_LINK_MODE", "copy"),
+        ("UV_PYTHON_DOWNLOADS", "never"),
+    ];
     writer.run(&mounts, &variables, &format!("{exports}{install}{clean}"));
 }
 

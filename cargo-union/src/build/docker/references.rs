@@ -42,20 +42,32 @@ impl ReferenceReader {
             }
             "FROM" => {
                 self.in_stage = true;
-                let mut words = rest.split_whitespace().filter(|word| !word.starts_with("--"));
+                let mut words = rest
+                    .split_whitespace()
+                    .filter(|word| !word.starts_with("--"));
                 let image = expand(words.next().unwrap_or_default(), &self.arguments, escape);
                 self.add_image(&image);
-                if words.next().is_some_and(|word| word.eq_ignore_ascii_case("as")) {
-                    self.stages.extend(words.next().map(str::to_ascii_lowercase));
+                if words
+                    .next()
+                    .is_some_and(|word| word.eq_ignore_ascii_case("as"))
+                {
+                    self.stages
+                        .extend(words.next().map(str::to_ascii_lowercase));
                 }
             }
             "COPY" => {
-                for flag in rest.split_whitespace().take_while(|word| word.starts_with("--")) {
+                for flag in rest
+                    .split_whitespace()
+                    .take_while(|word| word.starts_with("--"))
+                {
                     self.add_image(flag.strip_prefix("--from=").unwrap_or_default());
                 }
             }
             "RUN" => {
-                for flag in rest.split_whitespace().take_while(|word| word.starts_with("--")) {
+                for flag in rest
+                    .split_whitespace()
+                    .take_while(|word| word.starts_with("--"))
+                {
                     let mount = flag.strip_prefix("--mount=").unwrap_or_default();
                     for option in mount.split(',') {
                         self.add_image(option.strip_prefix("from=").unwrap_or_default());
@@ -69,9 +81,11 @@ impl ReferenceReader {
     /// Adds an image, unless the word is empty, or is the name or number of a stage.
     fn add_image(&mut self, word: &str) {
         let word = word.trim_matches(['"', '\'']);
-        let is_stage = self.stages.contains(&word.to_ascii_lowercase()) || word.bytes().all(|byte| byte.is_ascii_digit());
+        let is_stage = self.stages.contains(&word.to_ascii_lowercase())
+            || word.bytes().all(|byte| byte.is_ascii_digit());
         if !is_stage && word != "scratch" {
-            self.found.extend(BaseRef::from_str(word).ok().map(|image| image.repository));
+            self.found
+                .extend(BaseRef::from_str(word).ok().map(|image| image.repository));
         }
     }
 }
@@ -82,10 +96,19 @@ fn directives(dockerfile: &str) -> (BTreeMap<String, String>, char) {
     let directive = |line: &str| {
         let (name, value) = line.trim().strip_prefix('#')?.split_once('=')?;
         let name = name.trim().to_ascii_lowercase();
-        name.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| (name, value.trim().to_owned()))
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric())
+            .then(|| (name, value.trim().to_owned()))
     };
-    let found: BTreeMap<String, String> = lines.skip_while(|line| line.starts_with("#!")).map_while(directive).collect();
-    let escape = if found.get("escape").is_some_and(|letter| letter == "`") { '`' } else { '\\' };
+    let found: BTreeMap<String, String> = lines
+        .skip_while(|line| line.starts_with("#!"))
+        .map_while(directive)
+        .collect();
+    let escape = if found.get("escape").is_some_and(|letter| letter == "`") {
+        '`'
+    } else {
+        '\\'
+    };
     (found, escape)
 }
 
@@ -106,7 +129,13 @@ fn instructions(dockerfile: &str, escape: char) -> Vec<String> {
         }
         instruction.push_str(line);
         for (delimiter, strips_tabs) in here_documents(&instruction) {
-            let ends = |line: &str| if strips_tabs { line.trim_start_matches('\t') == delimiter } else { line == delimiter };
+            let ends = |line: &str| {
+                if strips_tabs {
+                    line.trim_start_matches('\t') == delimiter
+                } else {
+                    line == delimiter
+                }
+            };
             let _ = lines.by_ref().find(|line| ends(line));
         }
         instructions.push(std::mem::take(&mut instruction));
@@ -118,19 +147,33 @@ fn instructions(dockerfile: &str, escape: char) -> Vec<String> {
 /// The delimiters of the here-documents of an instruction (`EOF` of `RUN <<EOF`), and whether leading tabs are
 /// stripped (`<<-`).
 fn here_documents(instruction: &str) -> Vec<(String, bool)> {
-    let name = instruction.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    let name = instruction
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
     if !matches!(name.as_str(), "RUN" | "COPY" | "ADD") {
         return Vec::new();
     }
     let here_document = |word: &str| {
-        let word = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
-        let (word, strips_tabs) = word.strip_prefix('-').map_or((word, false), |word| (word, true));
+        let word = word
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            .strip_prefix("<<")?;
+        let (word, strips_tabs) = word
+            .strip_prefix('-')
+            .map_or((word, false), |word| (word, true));
         let delimiter = word.trim_matches(['"', '\'']);
-        let is_name = delimiter.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-            && delimiter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_name = delimiter
+            .starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && delimiter
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_');
         is_name.then(|| (delimiter.to_owned(), strips_tabs))
     };
-    instruction.split_whitespace().filter_map(here_document).collect()
+    instruction
+        .split_whitespace()
+        .filter_map(here_document)
+        .collect()
 }
 
 /// Expands the variables of a word: `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+other}`.
@@ -145,19 +188,29 @@ fn expand(word: &str, values: &BTreeMap<String, String>, escape: char) -> String
             rest = &rest[escaped.map_or(0, char::len_utf8)..];
         } else if c != '$' {
             text.push(c);
-        } else if let Some((inside, after)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        } else if let Some((inside, after)) =
+            rest.strip_prefix('{').and_then(|rest| rest.split_once('}'))
+        {
             rest = after;
             let name = inside.split([':', '-', '+']).next().unwrap_or_default();
             let value = values.get(name).filter(|value| !value.is_empty());
             let modifier = inside[name.len()..].trim_start_matches(':');
-            text.push_str(match (value, modifier.strip_prefix('-'), modifier.strip_prefix('+')) {
-                (Some(_), _, Some(other)) => other,
-                (Some(value), _, None) => value,
-                (None, Some(default), _) => default,
-                (None, None, _) => "",
-            });
+            text.push_str(
+                match (
+                    value,
+                    modifier.strip_prefix('-'),
+                    modifier.strip_prefix('+'),
+                ) {
+                    (Some(_), _, Some(other)) => other,
+                    (Some(value), _, None) => value,
+                    (None, Some(default), _) => default,
+                    (None, None, _) => "",
+                },
+            );
         } else {
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(rest.len());
             text.push_str(values.get(&rest[..end]).map_or("", String::as_str));
             rest = &rest[end..];
         }
@@ -172,7 +225,10 @@ mod tests {
     use super::*;
 
     fn images(dockerfile: &str) -> Vec<String> {
-        repositories(dockerfile).iter().map(ToString::to_string).collect()
+        repositories(dockerfile)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -192,13 +248,23 @@ mod tests {
             RUN <<EOF cat\nFROM reg.test/here\nEOF\n\
             from scratch\n\
             copy --from=nginx a b\n";
-        let expected = ["docker.io/library/nginx", "reg.test/copied", "reg.test/from/arg", "reg.test/frontend", "reg.test/mounted"];
+        let expected = [
+            "docker.io/library/nginx",
+            "reg.test/copied",
+            "reg.test/from/arg",
+            "reg.test/frontend",
+            "reg.test/mounted",
+        ];
         assert_eq!(images(dockerfile), expected);
     }
 
     #[test]
     fn variables_are_expanded_as_in_buildkit() {
-        let values = [("A".to_owned(), "1".to_owned()), ("EMPTY".to_owned(), String::new())].into();
+        let values = [
+            ("A".to_owned(), "1".to_owned()),
+            ("EMPTY".to_owned(), String::new()),
+        ]
+        .into();
         for (word, expected) in [
             ("$A", "1"),
             ("x${A}y", "x1y"),
@@ -219,7 +285,10 @@ mod tests {
 
     #[test]
     fn the_escape_directive_is_respected() {
-        assert_eq!(images("# escape=`\nFROM `\nreg.test/a\nCOPY c:\\ d\nFROM reg.test/b\n"), ["reg.test/a", "reg.test/b"]);
+        assert_eq!(
+            images("# escape=`\nFROM `\nreg.test/a\nCOPY c:\\ d\nFROM reg.test/b\n"),
+            ["reg.test/a", "reg.test/b"]
+        );
         assert_eq!(images("FROM reg.test/a \\"), ["reg.test/a"]);
     }
 

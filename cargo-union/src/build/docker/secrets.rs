@@ -37,7 +37,8 @@ impl BuildSecrets {
 
     /// Adds the CA certificates that build steps trust. They are not secret, but are mounted like secrets.
     pub(super) fn with_authority(mut self, authority: Option<Vec<u8>>) -> Self {
-        self.0.extend(authority.map(|bytes| (AUTHORITY_ID.to_owned(), Secret::new(bytes))));
+        self.0
+            .extend(authority.map(|bytes| (AUTHORITY_ID.to_owned(), Secret::new(bytes))));
         self
     }
 
@@ -53,7 +54,11 @@ impl BuildSecrets {
         let mut scrubbed = line.to_owned();
         for (id, secret) in self.0.iter().filter(|(id, _)| *id != AUTHORITY_ID) {
             let value = String::from_utf8_lossy(secret.reveal());
-            let mut parts: Vec<&str> = value.lines().map(str::trim).filter(|part| part.len() >= SHORTEST).collect();
+            let mut parts: Vec<&str> = value
+                .lines()
+                .map(str::trim)
+                .filter(|part| part.len() >= SHORTEST)
+                .collect();
             parts.extend(Some(value.trim()).filter(|value| !value.is_empty()));
             // The longest first: replacing a shorter part could leave the rest of a longer one.
             parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
@@ -65,30 +70,51 @@ impl BuildSecrets {
     }
 }
 
-fn read(spec: &spec::Image, secret: &spec::SecretSpec, environment: &Environment) -> Result<Option<Vec<u8>>> {
+fn read(
+    spec: &spec::Image,
+    secret: &spec::SecretSpec,
+    environment: &Environment,
+) -> Result<Option<Vec<u8>>> {
     let id = &secret.id.value;
     let required = secret.required;
-    let missing = || Error::new(Code::SecretMissing, format!("the secret `{id}` of image `{}` has no value", spec.key));
+    let missing = || {
+        Error::new(
+            Code::SecretMissing,
+            format!("the secret `{id}` of image `{}` has no value", spec.key),
+        )
+    };
     let value = match &secret.source {
         SecretSource::Env(name) => match environment.get(name).filter(|value| !value.is_empty()) {
             Some(value) => value.as_bytes().to_vec(),
             None if !required => return Ok(None),
             None => {
-                let error = missing().because(format!("the environment variable {name} is not set"));
-                return Err(error.help(format!("Set {name}, or write `required = false` if the build can do without it.")));
+                let error =
+                    missing().because(format!("the environment variable {name} is not set"));
+                return Err(error.help(format!(
+                    "Set {name}, or write `required = false` if the build can do without it."
+                )));
             }
         },
         SecretSource::File(path) => match std::fs::read(path) {
             Ok(value) => value,
-            Err(cause) if !required && cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) if !required && cause.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
             Err(cause) => return Err(missing().because(fs::unreadable(path, cause))),
         },
         // Not available to a local build; the check of the manifest reports this earlier.
         SecretSource::Backend => return Err(missing().because("it is a secret of the backend")),
     };
     if value.len() > LARGEST {
-        let why = format!("it has {} bytes, and engines accept at most {LARGEST}", value.len());
-        return Err(Error::new(Code::SecretMissing, format!("the secret `{id}` of image `{}` cannot be used", spec.key)).because(why));
+        let why = format!(
+            "it has {} bytes, and engines accept at most {LARGEST}",
+            value.len()
+        );
+        return Err(Error::new(
+            Code::SecretMissing,
+            format!("the secret `{id}` of image `{}` cannot be used", spec.key),
+        )
+        .because(why));
     }
     Ok(Some(value))
 }
@@ -100,9 +126,17 @@ mod tests {
     #[test]
     fn every_line_of_a_secret_is_redacted() {
         let secret = |value: &str| Secret::new(value.as_bytes().to_vec());
-        let secrets =
-            BuildSecrets([("token".to_owned(), secret("hunter2\n")), ("key".to_owned(), secret("-----BEGIN\nMIIabc\nx\n"))].into());
-        assert_eq!(secrets.scrub("curl -H 'hunter2' x hunter2"), "curl -H '<secret token>' x <secret token>");
+        let secrets = BuildSecrets(
+            [
+                ("token".to_owned(), secret("hunter2\n")),
+                ("key".to_owned(), secret("-----BEGIN\nMIIabc\nx\n")),
+            ]
+            .into(),
+        );
+        assert_eq!(
+            secrets.scrub("curl -H 'hunter2' x hunter2"),
+            "curl -H '<secret token>' x <secret token>"
+        );
         assert_eq!(secrets.scrub("MIIabc and x"), "<secret key> and x");
         assert_eq!(secrets.scrub("nothing here"), "nothing here");
     }

@@ -32,17 +32,28 @@ pub(super) struct ShownStep {
 
 impl DockerfileSteps {
     pub(super) fn of(instructions: Vec<Instruction>, from: &str) -> Self {
-        Self { instructions, from_scratch: from == "scratch" }
+        Self {
+            instructions,
+            from_scratch: from == "scratch",
+        }
     }
 
     /// The step with an engine's name.
     pub(super) fn shown(&self, name: &str) -> ShownStep {
-        let unchanged = || ShownStep { head: String::new(), command: name.to_owned() };
-        let Some((number, count, line)) = position(name) else { return unchanged() };
+        let unchanged = || ShownStep {
+            head: String::new(),
+            command: name.to_owned(),
+        };
+        let Some((number, count, line)) = position(name) else {
+            return unchanged();
+        };
         let (instruction, rest) = line.split_once(' ').unwrap_or((line, ""));
         let head = format!("[{number}/{count}] {instruction}");
         if self.instructions.is_empty() {
-            return ShownStep { head, command: rest.to_owned() };
+            return ShownStep {
+                head,
+                command: rest.to_owned(),
+            };
         }
         // Buildah counts every instruction; BuildKit counts those that create a layer, and a base other than scratch.
         let creates_layer = |known: &&Instruction| match known.name.as_str() {
@@ -50,10 +61,15 @@ impl DockerfileSteps {
             name => matches!(name, "RUN" | "COPY" | "WORKDIR"),
         };
         let all: Vec<&Instruction> = self.instructions.iter().collect();
-        let with_layers: Vec<&Instruction> = self.instructions.iter().filter(creates_layer).collect();
+        let with_layers: Vec<&Instruction> =
+            self.instructions.iter().filter(creates_layer).collect();
         let command_in = |list: &[&Instruction]| {
-            let known = (list.len() == count).then(|| list.get(number.checked_sub(1)?).copied()).flatten();
-            known.filter(|known| known.name == instruction).map(|known| known.shown.clone())
+            let known = (list.len() == count)
+                .then(|| list.get(number.checked_sub(1)?).copied())
+                .flatten();
+            known
+                .filter(|known| known.name == instruction)
+                .map(|known| known.shown.clone())
         };
         match command_in(&all).or_else(|| command_in(&with_layers)) {
             Some(command) => ShownStep { head, command },
@@ -80,7 +96,11 @@ impl ShownStep {
 
 impl fmt::Display for ShownStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let space = if self.head.is_empty() || self.command.is_empty() { "" } else { " " };
+        let space = if self.head.is_empty() || self.command.is_empty() {
+            ""
+        } else {
+            " "
+        };
         write!(f, "{}{space}{}", self.head, self.command)
     }
 }
@@ -98,13 +118,22 @@ fn position(name: &str) -> Option<(usize, usize, &str)> {
 
 /// How a step ended, without the generated line of the Dockerfile: `exit code: 100`.
 pub(super) fn outcome(why: &str) -> &str {
-    let exit = ["exit code: ", "exit status "].iter().filter_map(|words| why.rfind(words)).max();
+    let exit = ["exit code: ", "exit status "]
+        .iter()
+        .filter_map(|words| why.rfind(words))
+        .max();
     if let Some(start) = exit {
         return &why[start..];
     }
     // Buildah and BuildKit quote the line before they describe the failure.
-    for (begins, after) in [("building at STEP \"", "\": "), ("process \"", "\" did not complete successfully: ")] {
-        if let Some((_, rest)) = why.split_once(begins).and_then(|(_, rest)| rest.rsplit_once(after)) {
+    for (begins, after) in [
+        ("building at STEP \"", "\": "),
+        ("process \"", "\" did not complete successfully: "),
+    ] {
+        if let Some((_, rest)) = why
+            .split_once(begins)
+            .and_then(|(_, rest)| rest.rsplit_once(after))
+        {
             return rest;
         }
     }
@@ -114,8 +143,16 @@ pub(super) fn outcome(why: &str) -> &str {
 /// Whether an engine's error message means that a registry denied access.
 pub(super) fn is_refusal(why: &str) -> bool {
     let why = why.to_lowercase();
-    let words = ["401 unauthorized", "403 forbidden", "authentication required", "authorization failed", "no basic auth credentials"];
-    words.iter().any(|word| why.contains(word)) || why.contains("pull access denied") || why.contains("access to the resource is denied")
+    let words = [
+        "401 unauthorized",
+        "403 forbidden",
+        "authentication required",
+        "authorization failed",
+        "no basic auth credentials",
+    ];
+    words.iter().any(|word| why.contains(word))
+        || why.contains("pull access denied")
+        || why.contains("access to the resource is denied")
 }
 
 #[cfg(test)]
@@ -132,44 +169,84 @@ mod tests {
             ("RUN", "one\ntwo $A"),
             ("USER", "1"),
         ];
-        let instruction = |(name, shown): (&str, &str)| Instruction { name: name.to_owned(), shown: shown.to_owned() };
+        let instruction = |(name, shown): (&str, &str)| Instruction {
+            name: name.to_owned(),
+            shown: shown.to_owned(),
+        };
         DockerfileSteps::of(lines.into_iter().map(instruction).collect(), from)
     }
 
     #[test]
     fn steps_of_buildkit_and_buildah_are_identified_by_number() {
         for (from, name, shown) in [
-            ("base", "[2/5] RUN --mount=type=cache,target=/a [\"/bin/sh\",\"-c\",\"apt-get\"]", "[2/5] RUN apt-get"),
-            ("base", "[5/5] RUN [\"/usr/bin/env\",\"A=\"b\"\",\"one\\ntwo b\"]", "[5/5] RUN one\ntwo $A"),
+            (
+                "base",
+                "[2/5] RUN --mount=type=cache,target=/a [\"/bin/sh\",\"-c\",\"apt-get\"]",
+                "[2/5] RUN apt-get",
+            ),
+            (
+                "base",
+                "[5/5] RUN [\"/usr/bin/env\",\"A=\"b\"\",\"one\\ntwo b\"]",
+                "[5/5] RUN one\ntwo $A",
+            ),
             ("scratch", "[4/4] RUN [\"one\"]", "[4/4] RUN one\ntwo $A"),
-            ("base", "6/7: RUN --mount=x [\"one\"]", "[6/7] RUN one\ntwo $A"),
+            (
+                "base",
+                "6/7: RUN --mount=x [\"one\"]",
+                "[6/7] RUN one\ntwo $A",
+            ),
             ("base", "5/7: COPY [\"copy/0\",\"/a\"]", "[5/7] COPY a /a"),
             // Not identified, therefore unchanged.
             ("base", "[5/5] COPY x", "[5/5] COPY x"),
             ("base", "[9/5] RUN x", "[9/5] RUN x"),
             ("base", "[0/5] RUN x", "[0/5] RUN x"),
-            ("base", "[union-tool-0 1/1] FROM x", "[union-tool-0 1/1] FROM x"),
+            (
+                "base",
+                "[union-tool-0 1/1] FROM x",
+                "[union-tool-0 1/1] FROM x",
+            ),
             ("base", "exporting", "exporting"),
         ] {
             assert_eq!(steps(from).shown(name).to_string(), shown, "{name}");
         }
-        assert_eq!(steps("base").shown("[5/5] RUN x").first_line(), "[5/5] RUN one…");
-        assert!(steps("base").shown("6/7: RUN x").runs() && !steps("base").shown("5/7: COPY x").runs());
+        assert_eq!(
+            steps("base").shown("[5/5] RUN x").first_line(),
+            "[5/5] RUN one…"
+        );
+        assert!(
+            steps("base").shown("6/7: RUN x").runs() && !steps("base").shown("5/7: COPY x").runs()
+        );
     }
 
     #[test]
     fn steps_of_a_user_dockerfile_are_shown_unchanged() {
-        let shown = DockerfileSteps::default().shown("[2/2] RUN --mount=type=cache,target=/c echo made");
-        assert_eq!((shown.head.as_str(), shown.command.as_str()), ("[2/2] RUN", "--mount=type=cache,target=/c echo made"));
+        let shown =
+            DockerfileSteps::default().shown("[2/2] RUN --mount=type=cache,target=/c echo made");
+        assert_eq!(
+            (shown.head.as_str(), shown.command.as_str()),
+            ("[2/2] RUN", "--mount=type=cache,target=/c echo made")
+        );
     }
 
     #[test]
     fn outcome_of_a_step_omits_the_line() {
         for (why, shown) in [
-            ("process \"/bin/sh -c exit 7\" did not complete successfully: exit code: 7", "exit code: 7"),
-            ("building at STEP \"RUN --mount=x [\"a\"]\": while running runtime: exit status 7", "exit status 7"),
-            ("process \"/bin/sh -c x\" did not complete successfully: context deadline exceeded", "context deadline exceeded"),
-            ("building at STEP \"COPY a b\": no such file", "no such file"),
+            (
+                "process \"/bin/sh -c exit 7\" did not complete successfully: exit code: 7",
+                "exit code: 7",
+            ),
+            (
+                "building at STEP \"RUN --mount=x [\"a\"]\": while running runtime: exit status 7",
+                "exit status 7",
+            ),
+            (
+                "process \"/bin/sh -c x\" did not complete successfully: context deadline exceeded",
+                "context deadline exceeded",
+            ),
+            (
+                "building at STEP \"COPY a b\": no such file",
+                "no such file",
+            ),
             ("failed to compute cache key", "failed to compute cache key"),
         ] {
             assert_eq!(outcome(why), shown);

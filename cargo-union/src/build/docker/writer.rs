@@ -41,7 +41,10 @@ impl Writer {
     /// Adds an instruction, and what is shown to users of it.
     pub(super) fn instruction(&mut self, line: &str, name: &str, shown: &str) {
         let _ = writeln!(self.text, "{line}");
-        self.instructions.push(Instruction { name: name.to_owned(), shown: shown.to_owned() });
+        self.instructions.push(Instruction {
+            name: name.to_owned(),
+            shown: shown.to_owned(),
+        });
     }
 
     /// Adds a shell command, with mounts and variables for this command only.
@@ -51,9 +54,15 @@ impl Writer {
             let _ = write!(line, " --mount={mount}");
         }
         let mut words: Vec<String> = Vec::new();
-        let mut variables: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut variables: Vec<String> = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         if self.authority {
-            let _ = write!(line, " --mount=type=secret,id={AUTHORITY_ID},target={AUTHORITY},mode=0444,required=true");
+            let _ = write!(
+                line,
+                " --mount=type=secret,id={AUTHORITY_ID},target={AUTHORITY},mode=0444,required=true"
+            );
             variables.extend(CA_VARIABLES.map(|name| format!("{name}={AUTHORITY}")));
         }
         if !variables.is_empty() {
@@ -61,8 +70,16 @@ impl Writer {
             words.extend(variables);
         }
         // The shell would take a leading dash for an option.
-        let space = if command.starts_with(['-', '+']) { " " } else { "" };
-        words.extend(["/bin/sh".to_owned(), "-c".to_owned(), format!("{space}{command}")]);
+        let space = if command.starts_with(['-', '+']) {
+            " "
+        } else {
+            ""
+        };
+        words.extend([
+            "/bin/sh".to_owned(),
+            "-c".to_owned(),
+            format!("{space}{command}"),
+        ]);
         self.instruction(&format!("{line} {}", json(&words)), "RUN", command.trim());
     }
 }
@@ -70,16 +87,30 @@ impl Writer {
 /// Quotes a word for the shell.
 pub(super) fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@=+,".contains(c);
-    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// The variables from which common programs read the path of CA certificates.
-const CA_VARIABLES: [&str; 7] =
-    ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO"];
+const CA_VARIABLES: [&str; 7] = [
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "CARGO_HTTP_CAINFO",
+];
 
 /// A list of arguments in JSON. `<` is escaped, because newer frontends look for here-documents.
 pub(super) fn json(words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|word| serde_json::json!(word).to_string().replace('<', "\\u003c")).collect();
+    let words: Vec<String> = words
+        .iter()
+        .map(|word| serde_json::json!(word).to_string().replace('<', "\\u003c"))
+        .collect();
     format!("[{}]", words.join(","))
 }
 

@@ -59,7 +59,9 @@ struct CompressedFile {
 impl Compressor {
     pub(super) fn new(draft: AtomicFile, compression: Compression) -> Self {
         // Limits the memory of a build.
-        let count = thread::available_parallelism().map_or(1, NonZero::get).min(6);
+        let count = thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(6);
         let (jobs, queue) = sync_channel(count);
         let (order, results) = sync_channel(count);
         let queue = Arc::new(Mutex::new(queue));
@@ -75,30 +77,57 @@ impl Compressor {
             // Larger frames compress better, and zstd is fast enough for them.
             Compression::Zstd => 2 << 20,
         };
-        Self { member, buffer: Vec::with_capacity(member), plain: Sha256::new(), jobs, order, workers, writer }
+        Self {
+            member,
+            buffer: Vec::with_capacity(member),
+            plain: Sha256::new(),
+            jobs,
+            order,
+            workers,
+            writer,
+        }
     }
 
     /// Compresses the rest and waits for the threads. Reports the cause of an earlier failed write.
     pub(super) fn finish(mut self) -> Result<Compressed> {
-        let last = if self.buffer.is_empty() { Ok(()) } else { self.send() };
+        let last = if self.buffer.is_empty() {
+            Ok(())
+        } else {
+            self.send()
+        };
         drop((self.jobs, self.order));
         for worker in self.workers {
             worker.join().expect("compressing does not panic");
         }
         let written = self.writer.join().expect("writing does not panic");
-        written.outcome.and(last).map_err(|cause| fs::unwritable(written.draft.path(), cause))?;
+        written
+            .outcome
+            .and(last)
+            .map_err(|cause| fs::unwritable(written.draft.path(), cause))?;
         let digest = Digest::from_hasher(written.hash);
         let diff_id = DiffId::from_hasher(self.plain);
-        Ok(Compressed { draft: written.draft, digest, diff_id, size: written.size })
+        Ok(Compressed {
+            draft: written.draft,
+            digest,
+            diff_id,
+            size: written.size,
+        })
     }
 
     fn send(&mut self) -> io::Result<()> {
         let plain = std::mem::replace(&mut self.buffer, Vec::with_capacity(self.member));
         let (reply, result) = sync_channel(1);
         // The order is sent first: a failed writer drops this channel, so that no send blocks forever.
-        let closed = || io::Error::new(io::ErrorKind::BrokenPipe, "the compressed file could not be written");
+        let closed = || {
+            io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the compressed file could not be written",
+            )
+        };
         self.order.send(result).map_err(|_| closed())?;
-        self.jobs.send(CompressJob { plain, reply }).map_err(|_| closed())
+        self.jobs
+            .send(CompressJob { plain, reply })
+            .map_err(|_| closed())
     }
 }
 
@@ -121,7 +150,9 @@ impl Write for Compressor {
 fn work(queue: &Mutex<Receiver<CompressJob>>, compression: Compression) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(CompressJob { plain, reply }) = job else { return };
+        let Ok(CompressJob { plain, reply }) = job else {
+            return;
+        };
         // The receiver is gone once the writer has failed.
         let _ = reply.send(compress(&plain, compression));
     }
@@ -135,7 +166,10 @@ fn compress(plain: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
             }
             // The header has neither the time nor the operating system (255 is "unknown", RFC 1952).
             let buffer = Vec::with_capacity(plain.len() / 2);
-            let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(buffer, flate2::Compression::new(GZIP));
+            let mut encoder = GzBuilder::new()
+                .mtime(0)
+                .operating_system(255)
+                .write(buffer, flate2::Compression::new(GZIP));
             encoder.write_all(plain)?;
             encoder.finish()
         }
@@ -164,9 +198,14 @@ fn is_worthwhile(plain: &[u8]) -> io::Result<bool> {
 fn sample(plain: &[u8]) -> Vec<u8> {
     const PIECES: usize = 8;
     const PIECE: usize = 1 << 13;
-    let Some(rest) = plain.len().checked_sub(PIECES * PIECE) else { return plain.to_vec() };
+    let Some(rest) = plain.len().checked_sub(PIECES * PIECE) else {
+        return plain.to_vec();
+    };
     let begins = (0..PIECES).map(|piece| piece * PIECE + rest * piece / (PIECES - 1));
-    begins.flat_map(|begin| &plain[begin..begin + PIECE]).copied().collect()
+    begins
+        .flat_map(|begin| &plain[begin..begin + PIECE])
+        .copied()
+        .collect()
 }
 
 /// Whether two random bytes are equal at least eight times as often as in noise. Programs and texts are far above that
@@ -205,22 +244,33 @@ fn stored(plain: &[u8]) -> Vec<u8> {
     member
 }
 
-fn write(mut draft: AtomicFile, results: &Receiver<Receiver<io::Result<Vec<u8>>>>) -> CompressedFile {
+fn write(
+    mut draft: AtomicFile,
+    results: &Receiver<Receiver<io::Result<Vec<u8>>>>,
+) -> CompressedFile {
     let mut hash = Sha256::new();
     let mut size = 0;
     let mut outcome = Ok(());
     for result in results {
-        let written = result.recv().expect("every job is answered").and_then(|bytes| {
-            hash.update(&bytes);
-            size += bytes.len() as u64;
-            draft.write_all(&bytes)
-        });
+        let written = result
+            .recv()
+            .expect("every job is answered")
+            .and_then(|bytes| {
+                hash.update(&bytes);
+                size += bytes.len() as u64;
+                draft.write_all(&bytes)
+            });
         if written.is_err() {
             outcome = written;
             break;
         }
     }
-    CompressedFile { draft, hash, size, outcome }
+    CompressedFile {
+        draft,
+        hash,
+        size,
+        outcome,
+    }
 }
 
 #[cfg(test)]
@@ -232,7 +282,10 @@ mod tests {
 
     fn compressed(plain: &[u8], compression: Compression, piece: usize) -> (Compressed, Vec<u8>) {
         let directory = tempfile::tempdir().unwrap();
-        let mut compressor = Compressor::new(AtomicFile::beside(&directory.path().join("blob")).unwrap(), compression);
+        let mut compressor = Compressor::new(
+            AtomicFile::beside(&directory.path().join("blob")).unwrap(),
+            compression,
+        );
         for piece in plain.chunks(piece) {
             compressor.write_all(piece).unwrap();
         }
@@ -244,10 +297,14 @@ mod tests {
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u64;
         let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 40) as u8
         };
-        (0..length).map(|index| if index % 3 == 0 { next() } else { 0 }).collect()
+        (0..length)
+            .map(|index| if index % 3 == 0 { next() } else { 0 })
+            .collect()
     }
 
     #[test]
@@ -255,9 +312,14 @@ mod tests {
         let plain = noise(5_300_000);
         let (blob, bytes) = compressed(&plain, Compression::Gzip, 70_001);
         let mut decompressed = Vec::new();
-        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut decompressed).unwrap();
+        flate2::read::MultiGzDecoder::new(&bytes[..])
+            .read_to_end(&mut decompressed)
+            .unwrap();
         assert!(decompressed == plain);
-        assert_eq!((blob.digest, blob.diff_id, blob.size), (Digest::of(&bytes), DiffId::of(&plain), bytes.len() as u64));
+        assert_eq!(
+            (blob.digest, blob.diff_id, blob.size),
+            (Digest::of(&bytes), DiffId::of(&plain), bytes.len() as u64)
+        );
         let (_, bytes) = compressed(&plain, Compression::Zstd, 70_001);
         assert!(zstd::stream::decode_all(&bytes[..]).unwrap() == plain);
     }
@@ -281,7 +343,10 @@ mod tests {
             state ^= state << 17;
             state.to_le_bytes()
         };
-        (0..length.div_ceil(8)).flat_map(|_| next()).take(length).collect()
+        (0..length.div_ceil(8))
+            .flat_map(|_| next())
+            .take(length)
+            .collect()
     }
 
     /// When this fails, the encoder has changed: raise `ENCODER`.
@@ -290,21 +355,48 @@ mod tests {
         let compressible = noise(2_500_000);
         let weights = weights(2_500_000);
         for (plain, compression, known) in [
-            (&compressible, Compression::Gzip, "sha256:09b346eac5fddc6a020cbc4fca72420b534569d4a3232d609482c155e5d7add3"),
-            (&compressible, Compression::Zstd, "sha256:28cab222719e7962cdab108af8269ff16ea69413ffe3d5c6b7c79fda780850b5"),
-            (&weights, Compression::Gzip, "sha256:ea8c59c960e9f2388fb923b1a895e84c1f9b4920825ad831b074cbf4553bea70"),
-            (&weights, Compression::Zstd, "sha256:255f5679591fa87b77e1d2a35096fa1ccbfae60eda94a4bcef27a0f77860a348"),
+            (
+                &compressible,
+                Compression::Gzip,
+                "sha256:09b346eac5fddc6a020cbc4fca72420b534569d4a3232d609482c155e5d7add3",
+            ),
+            (
+                &compressible,
+                Compression::Zstd,
+                "sha256:28cab222719e7962cdab108af8269ff16ea69413ffe3d5c6b7c79fda780850b5",
+            ),
+            (
+                &weights,
+                Compression::Gzip,
+                "sha256:ea8c59c960e9f2388fb923b1a895e84c1f9b4920825ad831b074cbf4553bea70",
+            ),
+            (
+                &weights,
+                Compression::Zstd,
+                "sha256:255f5679591fa87b77e1d2a35096fa1ccbfae60eda94a4bcef27a0f77860a348",
+            ),
         ] {
-            assert_eq!(compressed(plain, compression, 1 << 20).0.digest.to_string(), known, "{compression:?}");
+            assert_eq!(
+                compressed(plain, compression, 1 << 20).0.digest.to_string(),
+                known,
+                "{compression:?}"
+            );
         }
     }
 
     #[test]
     fn incompressible_members_are_stored() {
-        let plain = [weights(1 << 20), noise(1 << 20), weights((1 << 20) + 70_000)].concat();
+        let plain = [
+            weights(1 << 20),
+            noise(1 << 20),
+            weights((1 << 20) + 70_000),
+        ]
+        .concat();
         let (blob, bytes) = compressed(&plain, Compression::Gzip, 1 << 16);
         let mut decompressed = Vec::new();
-        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut decompressed).unwrap();
+        flate2::read::MultiGzDecoder::new(&bytes[..])
+            .read_to_end(&mut decompressed)
+            .unwrap();
         assert!(decompressed == plain);
         assert_eq!(blob.diff_id, DiffId::of(&plain));
         // A stored block starts with 0, or with 1 if it is the last.
@@ -316,7 +408,10 @@ mod tests {
             io::copy(&mut decoder, &mut io::sink()).unwrap();
             rest = decoder.into_inner();
         }
-        assert_eq!((firsts[0], firsts[1] & 6 != 0, firsts[2], firsts[3]), (0, true, 0, 0));
+        assert_eq!(
+            (firsts[0], firsts[1] & 6 != 0, firsts[2], firsts[3]),
+            (0, true, 0, 0)
+        );
         assert!(bytes.len() < plain.len() && stored(&weights(1 << 20)).len() < (1 << 20) + 200);
     }
 
@@ -325,7 +420,9 @@ mod tests {
         for length in [0, 1, 65_534, 65_535, 65_536, 131_070, 131_071] {
             let plain = weights(length);
             let mut decompressed = Vec::new();
-            flate2::read::GzDecoder::new(&stored(&plain)[..]).read_to_end(&mut decompressed).unwrap();
+            flate2::read::GzDecoder::new(&stored(&plain)[..])
+                .read_to_end(&mut decompressed)
+                .unwrap();
             assert!(decompressed == plain, "{length}");
         }
     }
@@ -337,9 +434,20 @@ mod tests {
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let repeated = weights(5_000).repeat(200);
         let text = include_str!("compress.rs").repeat(50);
-        for (name, plain) in [("letters", letters.as_bytes()), ("program", &program), ("repeated", &repeated), ("text", text.as_bytes())] {
-            let worthwhile = plain.chunks(1 << 20).filter(|member| is_worthwhile(member).unwrap()).count();
-            assert!(worthwhile * 10 >= plain.len().div_ceil(1 << 20) * 9, "{name}: {worthwhile}");
+        for (name, plain) in [
+            ("letters", letters.as_bytes()),
+            ("program", &program),
+            ("repeated", &repeated),
+            ("text", text.as_bytes()),
+        ] {
+            let worthwhile = plain
+                .chunks(1 << 20)
+                .filter(|member| is_worthwhile(member).unwrap())
+                .count();
+            assert!(
+                worthwhile * 10 >= plain.len().div_ceil(1 << 20) * 9,
+                "{name}: {worthwhile}"
+            );
         }
         for length in [100, 4_096, 65_536, 1 << 20] {
             assert!(!is_worthwhile(&weights(length)).unwrap(), "{length}");
@@ -366,14 +474,20 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_reported_with_its_own_code_without_blocking() {
         let directory = tempfile::tempdir().unwrap();
-        let mut full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
         let cause = full.write_all(b"x").unwrap_err();
         let (order, results) = sync_channel(1);
         let (reply, result) = sync_channel(1);
         reply.send(Err(cause)).unwrap();
         order.send(result).unwrap();
         drop(order);
-        let written = write(AtomicFile::beside(&directory.path().join("blob")).unwrap(), &results);
+        let written = write(
+            AtomicFile::beside(&directory.path().join("blob")).unwrap(),
+            &results,
+        );
         let error = fs::unwritable(written.draft.path(), written.outcome.unwrap_err());
         assert_eq!(error.code(), union_build::diag::Code::DiskFull);
     }

@@ -32,14 +32,23 @@ pub(super) fn copies(
     let mut placed = BTreeMap::new();
     for copy in copies {
         let owner = owner(image, copy, index)?;
-        let start = if copy.to.value.starts_with('/') { "" } else { workdir };
+        let start = if copy.to.value.starts_with('/') {
+            ""
+        } else {
+            workdir
+        };
         for item in files.copied(copy, roots)?.iter() {
             let to = join(start, &item.to);
-            let item = Item { to: to.clone(), kind: item.kind.clone() };
+            let item = Item {
+                to: to.clone(),
+                kind: item.kind.clone(),
+            };
             place(item, owner, index, &mut placed).map_err(|error| match error {
-                CopyConflict::Conflict(conflict) => {
-                    Error::new(Code::CopyConflict, format!("could not copy `{}` to `/{to}`", copy.typed)).because(conflict)
-                }
+                CopyConflict::Conflict(conflict) => Error::new(
+                    Code::CopyConflict,
+                    format!("could not copy `{}` to `/{to}`", copy.typed),
+                )
+                .because(conflict),
                 CopyConflict::Source(error) => error,
             })?;
         }
@@ -54,24 +63,59 @@ const ROOT: Owner = (0, 0);
 
 /// The owner of a copy, resolved with the users and groups that the image has at that point.
 fn owner(image: &str, copy: &spec::Copy, index: &FileIndex) -> Result<Owner> {
-    let Some(owner) = &copy.owner else { return Ok(ROOT) };
-    let problem = || format!("could not find owner `{}` of the copy `{}` of image `{}`", owner.value, copy.typed, image);
-    let numeric = user::numeric(&sources::owner_words(&owner.value), index.text("etc/passwd"), index.text("etc/group"))
-        .map_err(|unknown| Error::new(Code::UnknownUser, problem()).because(unknown))?;
+    let Some(owner) = &copy.owner else {
+        return Ok(ROOT);
+    };
+    let problem = || {
+        format!(
+            "could not find owner `{}` of the copy `{}` of image `{}`",
+            owner.value, copy.typed, image
+        )
+    };
+    let numeric = user::numeric(
+        &sources::owner_words(&owner.value),
+        index.text("etc/passwd"),
+        index.text("etc/group"),
+    )
+    .map_err(|unknown| Error::new(Code::UnknownUser, problem()).because(unknown))?;
     // The base's files may contain any number.
-    let numbers = numeric.split_once(':').and_then(|(user, group)| Some((user.parse::<u32>().ok()?, group.parse::<u32>().ok()?)));
-    let (user, group) = numbers
-        .ok_or_else(|| Error::new(Code::UnknownUser, problem()).because(format!("`{numeric}` is not a valid user ID and group ID")))?;
+    let numbers = numeric
+        .split_once(':')
+        .and_then(|(user, group)| Some((user.parse::<u32>().ok()?, group.parse::<u32>().ok()?)));
+    let (user, group) = numbers.ok_or_else(|| {
+        Error::new(Code::UnknownUser, problem())
+            .because(format!("`{numeric}` is not a valid user ID and group ID"))
+    })?;
     Ok((user.into(), group.into()))
 }
 
 /// A file at a path, placed like a copy.
-pub(super) fn file(from: &Path, to: &str, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<LayerEntry>> {
+pub(super) fn file(
+    from: &Path,
+    to: &str,
+    files: &MeasuredFiles,
+    index: &mut FileIndex,
+) -> Result<Vec<LayerEntry>> {
     let measured = files.measure(from)?;
-    let kind = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
+    let kind = ItemKind::File {
+        from: from.to_owned(),
+        mode: 0o644,
+        measured,
+    };
     let mut placed = BTreeMap::new();
-    place(Item { to: to.to_owned(), kind }, ROOT, index, &mut placed).map_err(|error| match error {
-        CopyConflict::Conflict(conflict) => Error::new(Code::CopyConflict, format!("could not write `/{to}`")).because(conflict),
+    place(
+        Item {
+            to: to.to_owned(),
+            kind,
+        },
+        ROOT,
+        index,
+        &mut placed,
+    )
+    .map_err(|error| match error {
+        CopyConflict::Conflict(conflict) => {
+            Error::new(Code::CopyConflict, format!("could not write `/{to}`")).because(conflict)
+        }
         CopyConflict::Source(error) => error,
     })?;
     Ok(placed.into_values().collect())
@@ -88,23 +132,59 @@ impl From<Conflict> for CopyConflict {
     }
 }
 
-fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, LayerEntry>) -> Result<(), CopyConflict> {
+fn place(
+    item: Item,
+    (owner, group): Owner,
+    index: &mut FileIndex,
+    placed: &mut BTreeMap<String, LayerEntry>,
+) -> Result<(), CopyConflict> {
     let (path, entry, node) = match item.kind {
         ItemKind::Directory => {
-            add_directories(&index.place_directory(&item.to)?, (owner, group), index, placed);
+            add_directories(
+                &index.place_directory(&item.to)?,
+                (owner, group),
+                index,
+                placed,
+            );
             return Ok(());
         }
-        ItemKind::File { from, mode, measured } => {
+        ItemKind::File {
+            from,
+            mode,
+            measured,
+        } => {
             let path = index.place_file(&item.to)?;
             let node = FsEntry::File(index_file(&path, &from).map_err(CopyConflict::Source)?);
-            (path.clone(), LayerEntry { path, mode, owner, group, kind: EntryKind::File(from, measured) }, node)
+            (
+                path.clone(),
+                LayerEntry {
+                    path,
+                    mode,
+                    owner,
+                    group,
+                    kind: EntryKind::File(from, measured),
+                },
+                node,
+            )
         }
         ItemKind::Link(target) => {
             let path = index.place_file(&item.to)?;
-            (path.clone(), LayerEntry { path, mode: 0o777, owner, group, kind: EntryKind::Link(target.clone()) }, FsEntry::Link(target))
+            (
+                path.clone(),
+                LayerEntry {
+                    path,
+                    mode: 0o777,
+                    owner,
+                    group,
+                    kind: EntryKind::Link(target.clone()),
+                },
+                FsEntry::Link(target),
+            )
         }
         // Only build contexts have pipes and devices.
-        ItemKind::Pipe | ItemKind::Device(_) => return Err(CopyConflict::Source(unsupported_kind(Path::new(&item.to)))),
+        ItemKind::Pipe | ItemKind::Device(_) => {
+            return Err(CopyConflict::Source(unsupported_kind(Path::new(&item.to))));
+        }
     };
     if let Some((directory, _)) = path.rsplit_once('/') {
         add_directories(directory, (owner, group), index, placed);
@@ -116,12 +196,30 @@ fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut 
 
 /// Adds only missing directories: an entry for an existing one would change its mode and owner. As in BuildKit,
 /// directories that are created for a copy have its owner.
-fn add_directories(path: &str, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, LayerEntry>) {
-    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-    for directory in ends.map(|end| &path[..end]).filter(|directory| !directory.is_empty()) {
+fn add_directories(
+    path: &str,
+    (owner, group): Owner,
+    index: &mut FileIndex,
+    placed: &mut BTreeMap<String, LayerEntry>,
+) {
+    let ends = path
+        .match_indices('/')
+        .map(|(end, _)| end)
+        .chain([path.len()]);
+    for directory in ends
+        .map(|end| &path[..end])
+        .filter(|directory| !directory.is_empty())
+    {
         if index.get(directory) != Some(&FsEntry::Folder) {
             index.put(directory, FsEntry::Folder);
-            placed.insert(directory.to_owned(), LayerEntry { owner, group, ..LayerEntry::directory(directory) });
+            placed.insert(
+                directory.to_owned(),
+                LayerEntry {
+                    owner,
+                    group,
+                    ..LayerEntry::directory(directory)
+                },
+            );
         }
     }
 }
@@ -151,14 +249,21 @@ mod tests {
             }
             let mut index = FileIndex::default();
             let file = || FsEntry::File(None);
-            let base = [("usr/bin/sh", file()), ("bin", FsEntry::Link("usr/bin".to_owned())), ("etc/motd", file())];
+            let base = [
+                ("usr/bin/sh", file()),
+                ("bin", FsEntry::Link("usr/bin".to_owned())),
+                ("etc/motd", file()),
+            ];
             index.apply(&base.map(|(path, node)| LayerChange::Put(path.to_owned(), node)));
             Self { directory, index }
         }
 
         fn copy(&mut self, pairs: &[(&str, &str)]) -> Result<Vec<String>> {
             fn placed<T>(value: T) -> spec::Sourced<T> {
-                spec::Sourced { value, origin: Origin::Default }
+                spec::Sourced {
+                    value,
+                    origin: Origin::Default,
+                }
             }
             let from = |name: &str| -> PathBuf { self.directory.path().join(name) };
             let copies = pairs.iter().map(|(name, to)| spec::Copy {
@@ -169,13 +274,28 @@ mod tests {
                 owner: None,
                 exclude: Vec::new(),
             });
-            let files = MeasuredFiles::new(&crate::sys::cache::Cache::new(self.directory.path().join("cache")));
-            let roots = SourceRoots { workspace: self.directory.path().to_owned(), ..SourceRoots::default() };
-            let entries = super::copies("default", &copies.collect::<Vec<_>>(), (&roots, &files), "srv/app", &mut self.index)?;
+            let files = MeasuredFiles::new(&crate::sys::cache::Cache::new(
+                self.directory.path().join("cache"),
+            ));
+            let roots = SourceRoots {
+                workspace: self.directory.path().to_owned(),
+                ..SourceRoots::default()
+            };
+            let entries = super::copies(
+                "default",
+                &copies.collect::<Vec<_>>(),
+                (&roots, &files),
+                "srv/app",
+                &mut self.index,
+            )?;
             Ok(entries
                 .into_iter()
                 .map(|entry| match entry.kind {
-                    EntryKind::File(from, _) => format!("{} = {}", entry.path, from.file_name().unwrap().to_str().unwrap()),
+                    EntryKind::File(from, _) => format!(
+                        "{} = {}",
+                        entry.path,
+                        from.file_name().unwrap().to_str().unwrap()
+                    ),
                     _ => format!("{}/", entry.path),
                 })
                 .collect())
@@ -184,29 +304,53 @@ mod tests {
 
     #[test]
     fn copy_to_bin_of_a_merged_usr_base_is_placed_in_usr_bin() {
-        assert_eq!(CopyContext::new().copy(&[("a", "/bin/x")]).unwrap(), ["usr/bin/x = a"]);
-        assert_eq!(CopyContext::new().copy(&[("tree", "/")]).unwrap(), ["usr/bin/deep/", "usr/bin/tool = tool"]);
+        assert_eq!(
+            CopyContext::new().copy(&[("a", "/bin/x")]).unwrap(),
+            ["usr/bin/x = a"]
+        );
+        assert_eq!(
+            CopyContext::new().copy(&[("tree", "/")]).unwrap(),
+            ["usr/bin/deep/", "usr/bin/tool = tool"]
+        );
     }
 
     #[test]
     fn relative_copy_is_placed_in_the_working_directory_of_the_base() {
-        assert_eq!(CopyContext::new().copy(&[("a", "conf/x")]).unwrap(), ["srv/", "srv/app/", "srv/app/conf/", "srv/app/conf/x = a"]);
+        assert_eq!(
+            CopyContext::new().copy(&[("a", "conf/x")]).unwrap(),
+            ["srv/", "srv/app/", "srv/app/conf/", "srv/app/conf/x = a"]
+        );
         assert_eq!(
             CopyContext::new().copy(&[("tree", "./")]).unwrap()[2..],
-            ["srv/app/bin/", "srv/app/bin/deep/", "srv/app/bin/tool = tool"]
+            [
+                "srv/app/bin/",
+                "srv/app/bin/deep/",
+                "srv/app/bin/tool = tool"
+            ]
         );
     }
 
     #[test]
     fn only_missing_directories_become_entries() {
-        assert_eq!(CopyContext::new().copy(&[("a", "/etc/app/conf/x")]).unwrap(), ["etc/app/", "etc/app/conf/", "etc/app/conf/x = a"]);
-        assert_eq!(CopyContext::new().copy(&[("a", "/etc/x")]).unwrap(), ["etc/x = a"]);
+        assert_eq!(
+            CopyContext::new()
+                .copy(&[("a", "/etc/app/conf/x")])
+                .unwrap(),
+            ["etc/app/", "etc/app/conf/", "etc/app/conf/x = a"]
+        );
+        assert_eq!(
+            CopyContext::new().copy(&[("a", "/etc/x")]).unwrap(),
+            ["etc/x = a"]
+        );
     }
 
     #[test]
     fn a_later_copy_replaces_an_earlier_one() {
         let mut context = CopyContext::new();
-        assert_eq!(context.copy(&[("a", "/srv/x"), ("b", "/srv/x")]).unwrap(), ["srv/", "srv/x = b"]);
+        assert_eq!(
+            context.copy(&[("a", "/srv/x"), ("b", "/srv/x")]).unwrap(),
+            ["srv/", "srv/x = b"]
+        );
         assert_eq!(context.copy(&[("a", "/srv/y")]).unwrap(), ["srv/y = a"]);
         let error = context.copy(&[("a", "/srv/x/below")]).unwrap_err();
         assert_eq!(error.code(), Code::CopyConflict);
@@ -214,8 +358,17 @@ mod tests {
 
     #[test]
     fn replacing_a_directory_by_a_file_or_a_file_by_a_directory_is_a_conflict() {
-        for pair in [("a", "/etc"), ("a", "/bin"), ("tree", "/etc/motd"), ("a", "/etc/motd/x")] {
-            assert_eq!(CopyContext::new().copy(&[pair]).unwrap_err().code(), Code::CopyConflict, "{pair:?}");
+        for pair in [
+            ("a", "/etc"),
+            ("a", "/bin"),
+            ("tree", "/etc/motd"),
+            ("a", "/etc/motd/x"),
+        ] {
+            assert_eq!(
+                CopyContext::new().copy(&[pair]).unwrap_err().code(),
+                Code::CopyConflict,
+                "{pair:?}"
+            );
         }
     }
 }

@@ -47,25 +47,44 @@ impl NativeBuilder {
     /// Layers are stored in `cache`; bases are read from `source`.
     pub fn new(cache: Cache, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
         let contents = LayerIndexCache::new(cache.clone(), source.clone());
-        Self { cache, source, contents, reporter }
+        Self {
+            cache,
+            source,
+            contents,
+            reporter,
+        }
     }
 
     /// Refuses binaries that could not start in an image that another builder builds. Returns whether all were checked:
     /// unless the files of that image are known, only static binaries can be.
-    pub(super) async fn check_start(&self, request: &BuildRequest, files_are_known: bool) -> Result<bool> {
+    pub(super) async fn check_start(
+        &self,
+        request: &BuildRequest,
+        files_are_known: bool,
+    ) -> Result<bool> {
         let _steps = Steps(&*self.reporter, request.image());
         let request = Arc::new(request.clone());
         let mut checked = request.check;
         for (index, platform_request) in request.platforms.iter().enumerate() {
             let base = match &platform_request.base {
-                Some(base) => Some(ResolvedBase::open(&*self.source, base, &platform_request.platform).await?),
+                Some(base) => {
+                    Some(ResolvedBase::open(&*self.source, base, &platform_request.platform).await?)
+                }
                 None => None,
             };
-            let check = StartCheck::of(&request, platform_request, base.as_ref().map(|base| &base.config))?;
+            let check = StartCheck::of(
+                &request,
+                platform_request,
+                base.as_ref().map(|base| &base.config),
+            )?;
             if check.needs_files() && !files_are_known {
                 checked = false;
             } else if !check.is_empty() {
-                let files = if files_are_known { self.files(&request, base.as_ref(), None, &check).await? } else { FileIndex::default() };
+                let files = if files_are_known {
+                    self.files(&request, base.as_ref(), None, &check).await?
+                } else {
+                    FileIndex::default()
+                };
                 let shared = Arc::clone(&request);
                 let reporter = self.reporter.clone();
                 let workdir = workdir(base.as_ref());
@@ -78,18 +97,34 @@ impl NativeBuilder {
                 checking.await.expect("checking does not panic")?;
             }
         }
-        Ok(checked || request.platforms.iter().all(|platform| platform.executables.is_empty()))
+        Ok(checked
+            || request
+                .platforms
+                .iter()
+                .all(|platform| platform.executables.is_empty()))
     }
 
-    async fn build_platform(&self, request: &Arc<BuildRequest>, index: usize) -> Result<PlatformImage> {
+    async fn build_platform(
+        &self,
+        request: &Arc<BuildRequest>,
+        index: usize,
+    ) -> Result<PlatformImage> {
         let platform_request = &request.platforms[index];
         let base = match &platform_request.base {
-            Some(base) => Some(ResolvedBase::open(&*self.source, base, &platform_request.platform).await?),
+            Some(base) => {
+                Some(ResolvedBase::open(&*self.source, base, &platform_request.platform).await?)
+            }
             None => None,
         };
         let user = effective_user(&request.chain, base.as_ref());
-        let check = StartCheck::of(request, platform_request, base.as_ref().map(|base| &base.config))?;
-        let files = self.files(request, base.as_ref(), user.as_deref(), &check).await?;
+        let check = StartCheck::of(
+            request,
+            platform_request,
+            base.as_ref().map(|base| &base.config),
+        )?;
+        let files = self
+            .files(request, base.as_ref(), user.as_deref(), &check)
+            .await?;
         // Reading and compressing are CPU-bound and must not block the async runtime.
         let cache = self.cache.clone();
         let reporter = self.reporter.clone();
@@ -107,7 +142,9 @@ impl NativeBuilder {
             Ok((pack_layers(&cache, &shared, planned)?, files))
         });
         let (layers, files) = packed.await.expect("packing does not panic")?;
-        let user = user.map(|user| numeric_user(&user, &files, request, base.as_ref())).transpose()?;
+        let user = user
+            .map(|user| numeric_user(&user, &files, request, base.as_ref()))
+            .transpose()?;
         assemble(request, platform_request, base, layers, user)
     }
 
@@ -147,7 +184,8 @@ impl Builder for NativeBuilder {
         for index in 0..request.platforms.len() {
             platforms.push(self.build_platform(&request, index).await?);
         }
-        let index = (platforms.len() > 1).then(|| manifest::index(&platforms, &annotations(&request)));
+        let index =
+            (platforms.len() > 1).then(|| manifest::index(&platforms, &annotations(&request)));
         Ok(Image { platforms, index })
     }
 }
@@ -158,20 +196,31 @@ type OwnLayer = (Layer, &'static str);
 fn refuse_commands(chain: &[spec::Image]) -> Result<()> {
     for spec in chain {
         if let Some((key, origin)) = spec.needs_to_run().first() {
-            return Err(Error::new(Code::UnsupportedByBuilder, format!("the native builder cannot build image `{}`", spec.key))
-                .because(format!("`{key}` ({origin}) has to run in a container"))
-                .help("Set `builder = \"docker\"` or `builder = \"remote\"` for this image."));
+            return Err(Error::new(
+                Code::UnsupportedByBuilder,
+                format!("the native builder cannot build image `{}`", spec.key),
+            )
+            .because(format!("`{key}` ({origin}) has to run in a container"))
+            .help("Set `builder = \"docker\"` or `builder = \"remote\"` for this image."));
         }
     }
     Ok(())
 }
 
 fn check_step(platform_request: &PlatformBuildRequest) -> String {
-    format!("checking that {} can start on {}", binaries(platform_request), platform_request.platform)
+    format!(
+        "checking that {} can start on {}",
+        binaries(platform_request),
+        platform_request.platform
+    )
 }
 
 fn packing_step(platform_request: &PlatformBuildRequest) -> String {
-    format!("packing {} for {}", binaries(platform_request), platform_request.platform)
+    format!(
+        "packing {} for {}",
+        binaries(platform_request),
+        platform_request.platform
+    )
 }
 
 fn binaries(platform_request: &PlatformBuildRequest) -> String {
@@ -188,7 +237,10 @@ fn effective_user(chain: &ImageChain, base: Option<&ResolvedBase>) -> Option<Str
         Some(base) => base.config.user().map(str::to_owned),
         None => Some(scratch::USER.to_owned()),
     };
-    EffectiveConfig::of(chain).user.map(str::to_owned).or_else(inherited)
+    EffectiveConfig::of(chain)
+        .user
+        .map(str::to_owned)
+        .or_else(inherited)
 }
 
 /// The working directory of the base, where relative copies go.
@@ -198,15 +250,29 @@ fn workdir(base: Option<&ResolvedBase>) -> String {
 
 fn needs_files(request: &BuildRequest, user: Option<&str>) -> bool {
     let copies = request.steps.iter().any(|spec| !spec.copy.is_empty());
-    let bundle = request.chain.iter().any(|spec| spec.ca_certificates.is_some());
+    let bundle = request
+        .chain
+        .iter()
+        .any(|spec| spec.ca_certificates.is_some());
     copies || bundle || user.is_some_and(user::has_names)
 }
 
-fn numeric_user(user: &str, files: &FileIndex, request: &BuildRequest, base: Option<&ResolvedBase>) -> Result<String> {
+fn numeric_user(
+    user: &str,
+    files: &FileIndex,
+    request: &BuildRequest,
+    base: Option<&ResolvedBase>,
+) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
         let base = base.map_or("scratch", |base| &base.name);
-        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", request.image()))
-            .because(unknown)
+        Error::new(
+            Code::UnknownUser,
+            format!(
+                "could not find user `{user}` of image `{}` in base image `{base}`",
+                request.image()
+            ),
+        )
+        .because(unknown)
     })
 }
 
@@ -229,22 +295,49 @@ fn plan_layers(
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &request.steps {
-        layers
-            .push((copy_plan::copies(&spec.key, &spec.copy, (&request.roots, &request.files), workdir, &mut files)?, "cargo union: copy"));
+        layers.push((
+            copy_plan::copies(
+                &spec.key,
+                &spec.copy,
+                (&request.roots, &request.files),
+                workdir,
+                &mut files,
+            )?,
+            "cargo union: copy",
+        ));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, platform_request.base.is_some()) {
-        layers.push((copy_plan::file(bundle, scratch::CA_CERTIFICATES, &request.files, &mut files)?, "cargo union: ca-certificates"));
+        layers.push((
+            copy_plan::file(bundle, scratch::CA_CERTIFICATES, &request.files, &mut files)?,
+            "cargo union: ca-certificates",
+        ));
     }
     // Before the binaries, which change more often.
-    layers.push((launcher_entries(platform_request.launcher.as_ref()), "cargo union: launcher"));
-    layers.push((code_entries(&platform_request.executables)?, "cargo union: binaries"));
+    layers.push((
+        launcher_entries(platform_request.launcher.as_ref()),
+        "cargo union: launcher",
+    ));
+    layers.push((
+        code_entries(&platform_request.executables)?,
+        "cargo union: binaries",
+    ));
     layers.retain(|(entries, _)| !entries.is_empty());
     Ok((layers, files))
 }
 
-fn pack_layers(cache: &Cache, request: &BuildRequest, layers: Vec<PlannedLayer>) -> Result<Vec<OwnLayer>> {
-    let packing = Packing { compression: EffectiveConfig::of(&request.chain).compression, epoch: request.source_date_epoch };
-    layers.into_iter().map(|(entries, created_by)| Ok((pack::layer(cache, entries, packing)?, created_by))).collect()
+fn pack_layers(
+    cache: &Cache,
+    request: &BuildRequest,
+    layers: Vec<PlannedLayer>,
+) -> Result<Vec<OwnLayer>> {
+    let packing = Packing {
+        compression: EffectiveConfig::of(&request.chain).compression,
+        epoch: request.source_date_epoch,
+    };
+    layers
+        .into_iter()
+        .map(|(entries, created_by)| Ok((pack::layer(cache, entries, packing)?, created_by)))
+        .collect()
 }
 
 fn layer_change(entry: &LayerEntry) -> LayerChange {
@@ -259,10 +352,21 @@ fn layer_change(entry: &LayerEntry) -> LayerChange {
 
 /// The entries of the launcher's layer.
 fn launcher_entries(program: Option<&Bytes>) -> Vec<LayerEntry> {
-    let Some(program) = program else { return Vec::new() };
+    let Some(program) = program else {
+        return Vec::new();
+    };
     let path = LAUNCHER.trim_start_matches('/');
     let kind = EntryKind::Bytes(program.to_vec());
-    vec![LayerEntry::directory("union"), LayerEntry { path: path.to_owned(), mode: 0o755, owner: 0, group: 0, kind }]
+    vec![
+        LayerEntry::directory("union"),
+        LayerEntry {
+            path: path.to_owned(),
+            mode: 0o755,
+            owner: 0,
+            group: 0,
+            kind,
+        },
+    ]
 }
 
 /// The entries of the code layer.
@@ -271,18 +375,33 @@ fn code_entries(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
         return Ok(Vec::new());
     }
     let directory = BINARIES.trim_start_matches('/');
-    let parent = Path::new(directory).parent().and_then(Path::to_str).expect("the directory has a parent");
-    let mut entries = vec![LayerEntry::directory(parent), LayerEntry::directory(directory)];
+    let parent = Path::new(directory)
+        .parent()
+        .and_then(Path::to_str)
+        .expect("the directory has a parent");
+    let mut entries = vec![
+        LayerEntry::directory(parent),
+        LayerEntry::directory(directory),
+    ];
     for Executable { name, path } in executables {
         let kind = EntryKind::File(path.clone(), measure(path)?);
-        entries.push(LayerEntry { path: format!("{directory}/{name}"), mode: 0o755, owner: 0, group: 0, kind });
+        entries.push(LayerEntry {
+            path: format!("{directory}/{name}"),
+            mode: 0o755,
+            owner: 0,
+            group: 0,
+            kind,
+        });
     }
     Ok(entries)
 }
 
 /// The task interfaces of the binaries, as labels.
 fn interface_labels(request: &BuildRequest) -> impl Iterator<Item = (&str, &str)> {
-    request.interface_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    request
+        .interface_labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn assemble(
@@ -293,7 +412,10 @@ fn assemble(
     user: Option<String>,
 ) -> Result<PlatformImage> {
     let settings = EffectiveConfig::of(&request.chain);
-    let variables = variables::expanded(request.chain.iter(), &variables::of_base(base.as_ref().map(|base| &base.config)))?;
+    let variables = variables::expanded(
+        request.chain.iter(),
+        &variables::of_base(base.as_ref().map(|base| &base.config)),
+    )?;
     // With several binaries there is no default command; users of the image select one.
     let command = match &platform_request.executables[..] {
         [executable] => Some(format!("{BINARIES}/{}", executable.name)),
@@ -302,25 +424,44 @@ fn assemble(
     let options = ConfigOptions {
         platform: &platform_request.platform,
         key: request.key.to_string(),
-        env: variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        labels: settings.labels.into_iter().chain(interface_labels(request)).chain(unchecked(request)).collect(),
+        env: variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect(),
+        labels: settings
+            .labels
+            .into_iter()
+            .chain(interface_labels(request))
+            .chain(unchecked(request))
+            .collect(),
         entrypoint: settings.entrypoint,
         command,
         user,
         workdir: settings.workdir,
-        layers: own_layers.iter().map(|(layer, created_by)| (layer.diff_id, *created_by)).collect(),
+        layers: own_layers
+            .iter()
+            .map(|(layer, created_by)| (layer.diff_id, *created_by))
+            .collect(),
         epoch: request.source_date_epoch,
     };
     let config = config::config(base.as_ref().map(|base| &base.config), &options);
     let mut layers = base.map_or_else(Vec::new, |base| base.layers);
     layers.extend(own_layers.into_iter().map(|(layer, _)| layer));
     let manifest = manifest::manifest(&config.descriptor, &layers, &annotations(request));
-    Ok(PlatformImage { platform: platform_request.platform.clone(), manifest, config, layers })
+    Ok(PlatformImage {
+        platform: platform_request.platform.clone(),
+        manifest,
+        config,
+        layers,
+    })
 }
 
 fn annotations(request: &BuildRequest) -> BTreeMap<String, String> {
     let declared = EffectiveConfig::of(&request.chain).annotations;
-    let mut annotations: BTreeMap<_, _> = declared.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut annotations: BTreeMap<_, _> = declared
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     annotations.insert(KEY.to_owned(), request.key.to_string());
     annotations.extend(unchecked(request).map(|(name, value)| (name.to_owned(), value.to_owned())));
     annotations
@@ -328,6 +469,9 @@ fn annotations(request: &BuildRequest) -> BTreeMap<String, String> {
 
 /// The label and annotation of an image whose binaries were not checked.
 fn unchecked(request: &BuildRequest) -> Option<(&'static str, &'static str)> {
-    let has_binaries = request.platforms.iter().any(|platform| !platform.executables.is_empty());
+    let has_binaries = request
+        .platforms
+        .iter()
+        .any(|platform| !platform.executables.is_empty());
     (has_binaries && !request.check).then_some((START_CHECK, "skipped"))
 }

@@ -48,7 +48,13 @@ pub(super) enum EntryKind {
 impl LayerEntry {
     /// A directory of root with mode 755.
     pub(super) fn directory(path: impl Into<String>) -> Self {
-        Self { path: path.into(), mode: 0o755, owner: 0, group: 0, kind: EntryKind::Directory }
+        Self {
+            path: path.into(),
+            mode: 0o755,
+            owner: 0,
+            group: 0,
+            kind: EntryKind::Directory,
+        }
     }
 
     fn content(&self) -> Value {
@@ -70,7 +76,11 @@ pub(super) struct Packing {
 }
 
 /// Packs entries into a layer, or takes it from the cache.
-pub(super) fn layer(cache: &Cache, mut entries: Vec<LayerEntry>, packing: Packing) -> Result<Layer> {
+pub(super) fn layer(
+    cache: &Cache,
+    mut entries: Vec<LayerEntry>,
+    packing: Packing,
+) -> Result<Layer> {
     // Sorted by path, a directory comes before its contents.
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let name = content_key(&entries, packing);
@@ -86,23 +96,39 @@ pub(super) fn layer(cache: &Cache, mut entries: Vec<LayerEntry>, packing: Packin
 }
 
 /// The layer that was compressed from the tar with this diff ID, if its blob is still cached.
-pub(in crate::build) fn cached_layer(cache: &Cache, diff_id: DiffId, compression: Compression) -> Option<Layer> {
+pub(in crate::build) fn cached_layer(
+    cache: &Cache,
+    diff_id: DiffId,
+    compression: Compression,
+) -> Option<Layer> {
     let packed = find_cached(cache, &plain_name(diff_id, compression))?;
     Some(packed.layer(cache, compression))
 }
 
 /// Compresses an uncompressed tar into a layer.
-pub(in crate::build) fn plain_layer(cache: &Cache, mut plain: impl Read, diff_id: DiffId, compression: Compression) -> Result<Layer> {
+pub(in crate::build) fn plain_layer(
+    cache: &Cache,
+    mut plain: impl Read,
+    diff_id: DiffId,
+    compression: Compression,
+) -> Result<Layer> {
     let mut compressor = Compressor::new(cache.draft()?, compression);
     let copied = io::copy(&mut plain, &mut compressor);
     let blob = compressor.finish()?;
     copied.map_err(|cause| fs::unwritable(cache.folder(), cause))?;
     if blob.diff_id != diff_id {
-        let error = Error::new(Code::EngineFailed, format!("could not export the layer {diff_id} from the engine"));
+        let error = Error::new(
+            Code::EngineFailed,
+            format!("could not export the layer {diff_id} from the engine"),
+        );
         return Err(error.because(format!("its content is {}", blob.diff_id)));
     }
     cache.keep(blob.draft, &blob.digest)?;
-    let packed = Packed { digest: blob.digest, diff_id, size: blob.size };
+    let packed = Packed {
+        digest: blob.digest,
+        diff_id,
+        size: blob.size,
+    };
     cache.put_note(NOTES, &plain_name(diff_id, compression), &packed)?;
     Ok(packed.layer(cache, compression))
 }
@@ -131,9 +157,19 @@ impl Packed {
             Compression::Gzip => media_type::OCI_LAYER_GZIP,
             Compression::Zstd => media_type::OCI_LAYER_ZSTD,
         };
-        let descriptor = Descriptor { media_type: media_type.to_owned(), digest: self.digest, size: self.size };
+        let descriptor = Descriptor {
+            media_type: media_type.to_owned(),
+            digest: self.digest,
+            size: self.size,
+        };
         let content = BlobSource::File(cache.blob_path(&self.digest));
-        Layer { blob: Blob { descriptor, content }, diff_id: self.diff_id }
+        Layer {
+            blob: Blob {
+                descriptor,
+                content,
+            },
+            diff_id: self.diff_id,
+        }
     }
 }
 
@@ -147,7 +183,10 @@ fn find_cached(cache: &Cache, name: &str) -> Option<Packed> {
 fn content_key(entries: &[LayerEntry], packing: Packing) -> String {
     let mut inputs = Inputs::new();
     inputs.insert("encoder", Value::Number(ENCODER));
-    inputs.insert("compression", Value::Bool(packing.compression == Compression::Zstd));
+    inputs.insert(
+        "compression",
+        Value::Bool(packing.compression == Compression::Zstd),
+    );
     inputs.insert("epoch", packing.epoch.to_string());
     let entries = entries.iter().map(|entry| {
         let kind = match entry.kind {
@@ -158,7 +197,18 @@ fn content_key(entries: &[LayerEntry], packing: Packing) -> String {
         let mode = Value::Number(entry.mode.into());
         let owner = Value::Number(entry.owner as i64);
         let group = (entry.group != entry.owner).then(|| Value::Text(entry.group.to_string()));
-        Value::List([entry.path.as_str().into(), kind.into(), mode, owner, entry.content()].into_iter().chain(group).collect())
+        Value::List(
+            [
+                entry.path.as_str().into(),
+                kind.into(),
+                mode,
+                owner,
+                entry.content(),
+            ]
+            .into_iter()
+            .chain(group)
+            .collect(),
+        )
     });
     inputs.insert("entries", Value::List(entries.collect()));
     inputs.key("layer").to_string()
@@ -171,12 +221,20 @@ fn pack(cache: &Cache, entries: &[LayerEntry], packing: Packing) -> Result<Packe
     match written {
         // If no source file is the cause, the compressor has the original error.
         Err(PackError::Source(error)) => return Err(error),
-        Err(PackError::Output(cause)) => return Err(finished.err().unwrap_or_else(|| fs::unwritable(cache.folder(), cause))),
+        Err(PackError::Output(cause)) => {
+            return Err(finished
+                .err()
+                .unwrap_or_else(|| fs::unwritable(cache.folder(), cause)));
+        }
         Ok(()) => {}
     }
     let blob = finished?;
     cache.keep(blob.draft, &blob.digest)?;
-    Ok(Packed { digest: blob.digest, diff_id: blob.diff_id, size: blob.size })
+    Ok(Packed {
+        digest: blob.digest,
+        diff_id: blob.diff_id,
+        size: blob.size,
+    })
 }
 
 enum PackError {
@@ -196,20 +254,27 @@ fn write(entries: &[LayerEntry], epoch: u64, output: &mut Compressor) -> Result<
         match &entry.kind {
             EntryKind::Directory => {
                 header.set_entry_type(EntryType::Directory);
-                tar.append_data(&mut header, format!("{}/", entry.path), io::empty()).map_err(PackError::Output)?;
+                tar.append_data(&mut header, format!("{}/", entry.path), io::empty())
+                    .map_err(PackError::Output)?;
             }
             EntryKind::Link(target) => {
                 header.set_entry_type(EntryType::Symlink);
-                tar.append_link(&mut header, &entry.path, target).map_err(PackError::Output)?;
+                tar.append_link(&mut header, &entry.path, target)
+                    .map_err(PackError::Output)?;
             }
             EntryKind::Bytes(bytes) => {
                 header.set_size(bytes.len() as u64);
-                tar.append_data(&mut header, &entry.path, &bytes[..]).map_err(PackError::Output)?;
+                tar.append_data(&mut header, &entry.path, &bytes[..])
+                    .map_err(PackError::Output)?;
             }
             EntryKind::File(path, measured) => {
                 header.set_size(measured.size);
                 let mut source = VerifiedFile::open(path, *measured).map_err(PackError::Source)?;
-                let appended = tar.append_data(&mut header, &entry.path, BufReader::with_capacity(1 << 18, &mut source));
+                let appended = tar.append_data(
+                    &mut header,
+                    &entry.path,
+                    BufReader::with_capacity(1 << 18, &mut source),
+                );
                 source.finish().map_err(PackError::Source)?;
                 appended.map_err(PackError::Output)?;
             }
@@ -228,7 +293,10 @@ mod tests {
     use super::*;
     use crate::sys::fs::measure;
 
-    const PACKING: Packing = Packing { compression: Compression::Gzip, epoch: 0 };
+    const PACKING: Packing = Packing {
+        compression: Compression::Gzip,
+        epoch: 0,
+    };
 
     fn cache() -> (tempfile::TempDir, Cache) {
         let directory = tempfile::tempdir().unwrap();
@@ -237,23 +305,45 @@ mod tests {
     }
 
     fn bytes(path: &str, content: &[u8]) -> LayerEntry {
-        LayerEntry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, kind: EntryKind::Bytes(content.to_vec()) }
+        LayerEntry {
+            path: path.to_owned(),
+            mode: 0o644,
+            owner: 0,
+            group: 0,
+            kind: EntryKind::Bytes(content.to_vec()),
+        }
     }
 
     fn unpacked(cache: &Cache, layer: &Layer) -> Vec<u8> {
         let file = File::open(cache.blob(&layer.blob.descriptor.digest).unwrap()).unwrap();
         let mut tar = Vec::new();
-        flate2::read::MultiGzDecoder::new(file).read_to_end(&mut tar).unwrap();
+        flate2::read::MultiGzDecoder::new(file)
+            .read_to_end(&mut tar)
+            .unwrap();
         tar
     }
 
     #[test]
     fn layer_digests_are_stable() {
         let (_directory, cache) = cache();
-        let layer = layer(&cache, vec![LayerEntry::directory("union"), bytes("union/hello", b"hello\n")], PACKING).unwrap();
+        let layer = layer(
+            &cache,
+            vec![
+                LayerEntry::directory("union"),
+                bytes("union/hello", b"hello\n"),
+            ],
+            PACKING,
+        )
+        .unwrap();
         // The uncompressed digest must never change, the compressed one only when `ENCODER` is raised.
-        assert_eq!(layer.diff_id.to_string(), "sha256:7aafb80c231ad9f9aff7590b6150ae3cf247d260107c16989617dcaf6e073ccb");
-        assert_eq!(layer.blob.descriptor.digest.to_string(), "sha256:6e2133195faf2ac8e055561cd088f162d863ef202c41270a4cbadcf16967e89a");
+        assert_eq!(
+            layer.diff_id.to_string(),
+            "sha256:7aafb80c231ad9f9aff7590b6150ae3cf247d260107c16989617dcaf6e073ccb"
+        );
+        assert_eq!(
+            layer.blob.descriptor.digest.to_string(),
+            "sha256:6e2133195faf2ac8e055561cd088f162d863ef202c41270a4cbadcf16967e89a"
+        );
     }
 
     #[test]
@@ -263,7 +353,15 @@ mod tests {
         let b = bytes("b", b"2");
         let one = layer(&cache, vec![a.clone(), b.clone()], PACKING).unwrap();
         let two = layer(&cache, vec![b.clone(), a.clone()], PACKING).unwrap();
-        let three = layer(&cache, vec![a, b], Packing { epoch: 1, ..PACKING }).unwrap();
+        let three = layer(
+            &cache,
+            vec![a, b],
+            Packing {
+                epoch: 1,
+                ..PACKING
+            },
+        )
+        .unwrap();
         assert_eq!(one.diff_id, two.diff_id);
         assert_ne!(one.diff_id, three.diff_id);
     }
@@ -274,44 +372,88 @@ mod tests {
         let path = directory.path().join("binary");
         std::fs::write(&path, "binary").unwrap();
         let measured = measure(&path).unwrap();
-        let entries =
-            || vec![LayerEntry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, kind: EntryKind::File(path.clone(), measured) }];
+        let entries = || {
+            vec![LayerEntry {
+                path: "x".to_owned(),
+                mode: 0o755,
+                owner: 0,
+                group: 0,
+                kind: EntryKind::File(path.clone(), measured),
+            }]
+        };
         let first = layer(&cache, entries(), PACKING).unwrap();
         // Packing would fail now, so the next layer is from the cache.
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(layer(&cache, entries(), PACKING).unwrap().blob.descriptor, first.blob.descriptor);
+        assert_eq!(
+            layer(&cache, entries(), PACKING).unwrap().blob.descriptor,
+            first.blob.descriptor
+        );
         std::fs::remove_file(cache.blob_path(&first.blob.descriptor.digest)).unwrap();
-        assert_eq!(layer(&cache, entries(), PACKING).unwrap_err().code(), Code::InputsMoved);
+        assert_eq!(
+            layer(&cache, entries(), PACKING).unwrap_err().code(),
+            Code::InputsMoved
+        );
         std::fs::write(&path, "binary").unwrap();
-        assert_eq!(layer(&cache, entries(), PACKING).unwrap().blob.descriptor, first.blob.descriptor);
+        assert_eq!(
+            layer(&cache, entries(), PACKING).unwrap().blob.descriptor,
+            first.blob.descriptor
+        );
     }
 
     #[test]
     fn a_file_that_changes_while_it_is_packed_is_an_error() {
         let (directory, cache) = cache();
         let path = directory.path().join("binary");
-        for (content, why) in [("shorter", "it became shorter"), ("other content, longer", "its content changed")] {
+        for (content, why) in [
+            ("shorter", "it became shorter"),
+            ("other content, longer", "its content changed"),
+        ] {
             std::fs::write(&path, "the content before").unwrap();
             let measured = measure(&path).unwrap();
             std::fs::write(&path, content).unwrap();
-            let entry = LayerEntry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, kind: EntryKind::File(path.clone(), measured) };
+            let entry = LayerEntry {
+                path: "x".to_owned(),
+                mode: 0o755,
+                owner: 0,
+                group: 0,
+                kind: EntryKind::File(path.clone(), measured),
+            };
             let error = layer(&cache, vec![entry], PACKING).unwrap_err();
             assert_eq!((error.code(), &*error.chain()[1]), (Code::InputsMoved, why));
         }
-        assert!(!cache.folder().join("notes/layers").exists(), "a failed layer has no cache entry");
+        assert!(
+            !cache.folder().join("notes/layers").exists(),
+            "a failed layer has no cache entry"
+        );
     }
 
     #[test]
     fn long_names_and_link_targets_are_preserved() {
         let (_directory, cache) = cache();
-        let long = format!("{}/file", "folder-with-a-long-name/".repeat(12).trim_end_matches('/'));
-        let link = LayerEntry { path: "link".to_owned(), mode: 0o777, owner: 0, group: 0, kind: EntryKind::Link(long.clone()) };
+        let long = format!(
+            "{}/file",
+            "folder-with-a-long-name/".repeat(12).trim_end_matches('/')
+        );
+        let link = LayerEntry {
+            path: "link".to_owned(),
+            mode: 0o777,
+            owner: 0,
+            group: 0,
+            kind: EntryKind::Link(long.clone()),
+        };
         let layer = layer(&cache, vec![bytes(&long, b"x"), link], PACKING).unwrap();
         let tar = unpacked(&cache, &layer);
         let mut archive = tar::Archive::new(&tar[..]);
-        let entries: Vec<_> = archive.entries().unwrap().map(|entry| entry.unwrap()).collect();
+        let entries: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .collect();
         assert_eq!(entries[0].path().unwrap().to_str(), Some(long.as_str()));
-        assert_eq!(entries[1].link_name().unwrap().unwrap().to_str(), Some(long.as_str()));
+        assert_eq!(
+            entries[1].link_name().unwrap().unwrap().to_str(),
+            Some(long.as_str())
+        );
     }
 
     #[test]

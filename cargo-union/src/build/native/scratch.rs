@@ -30,7 +30,13 @@ pub(super) fn entries(bundle: Option<&Path>, files: &MeasuredFiles) -> Result<Ve
         Some(path) => EntryKind::File(path.to_owned(), files.measure(path)?),
         None => EntryKind::Bytes(ca_bundle().into_bytes()),
     };
-    let file = |path: &str, kind| LayerEntry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, kind };
+    let file = |path: &str, kind| LayerEntry {
+        path: path.to_owned(),
+        mode: 0o644,
+        owner: 0,
+        group: 0,
+        kind,
+    };
     let text = |path, text: &str| file(path, EntryKind::Bytes(text.as_bytes().to_vec()));
     Ok(vec![
         LayerEntry::directory("etc"),
@@ -42,9 +48,19 @@ pub(super) fn entries(bundle: Option<&Path>, files: &MeasuredFiles) -> Result<Ve
         LayerEntry::directory("etc/ssl/certs"),
         file(CA_CERTIFICATES, certificates),
         LayerEntry::directory("home"),
-        LayerEntry { owner: 65532, group: 65532, ..LayerEntry::directory("home/nonroot") },
-        LayerEntry { mode: 0o700, ..LayerEntry::directory("root") },
-        LayerEntry { mode: 0o1777, ..LayerEntry::directory("tmp") },
+        LayerEntry {
+            owner: 65532,
+            group: 65532,
+            ..LayerEntry::directory("home/nonroot")
+        },
+        LayerEntry {
+            mode: 0o700,
+            ..LayerEntry::directory("root")
+        },
+        LayerEntry {
+            mode: 0o1777,
+            ..LayerEntry::directory("tmp")
+        },
     ])
 }
 
@@ -56,7 +72,10 @@ pub(in crate::build) fn ca_bundle_hash() -> [u8; 32] {
 
 /// Mozilla's CA certificates as PEM, sorted by their DER bytes.
 fn ca_bundle() -> String {
-    let mut certificates: Vec<&[u8]> = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref).collect();
+    let mut certificates: Vec<&[u8]> = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+        .iter()
+        .map(AsRef::as_ref)
+        .collect();
     certificates.sort_unstable();
     let mut pem = String::new();
     for certificate in certificates {
@@ -82,7 +101,9 @@ mod tests {
     #[test]
     fn the_ca_bundle_is_parsed_by_a_tls_library() {
         let pem = ca_bundle();
-        let parsed: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|certificate| certificate.unwrap()).collect();
+        let parsed: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .map(|certificate| certificate.unwrap())
+            .collect();
         assert_eq!(parsed.len(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
         assert!(parsed.is_sorted_by_key(|certificate| certificate.to_vec()));
         assert!(pem.lines().all(|line| line.len() <= 64));
@@ -90,6 +111,9 @@ mod tests {
 
     #[test]
     fn the_nonroot_user_of_scratch_has_the_ids_of_the_config() {
-        assert_eq!(crate::image::user::numeric("nonroot", Some(PASSWD), Some(GROUP)).unwrap(), USER);
+        assert_eq!(
+            crate::image::user::numeric("nonroot", Some(PASSWD), Some(GROUP)).unwrap(),
+            USER
+        );
     }
 }

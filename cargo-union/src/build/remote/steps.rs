@@ -42,8 +42,21 @@ pub(super) struct BaseSettings {
 }
 
 impl<'a, W: Write> RemoteSteps<'a, W> {
-    pub(super) fn new(archive: Archive<W>, request: &'a BuildRequest, base: &'a BaseSettings) -> Self {
-        Self { steps: Vec::new(), archive, has_files: false, roots: &request.roots, files: &request.files, base, workdir: None, copied: 0 }
+    pub(super) fn new(
+        archive: Archive<W>,
+        request: &'a BuildRequest,
+        base: &'a BaseSettings,
+    ) -> Self {
+        Self {
+            steps: Vec::new(),
+            archive,
+            has_files: false,
+            roots: &request.roots,
+            files: &request.files,
+            base,
+            workdir: None,
+            copied: 0,
+        }
     }
 
     /// Adds everything of an image except its variables, in the order of the docker builder: what changes rarely comes
@@ -79,7 +92,11 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
             let path = format!("copy/{}", self.copied);
             self.copied += 1;
             let items = self.files.copied(copy, self.roots)?;
-            let start = if copy.to.value.starts_with('/') { "" } else { &self.base.workdir };
+            let start = if copy.to.value.starts_with('/') {
+                ""
+            } else {
+                &self.base.workdir
+            };
             let to = join(start, items.first().map_or("", |item| &item.to));
             self.archive.copied(&path, &items)?;
             self.has_files = true;
@@ -88,7 +105,8 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         if !spec.commands.is_empty() {
             self.set_workdir(spec.workdir.as_ref().map(|workdir| workdir.value.as_str()));
             let variables = expanded([spec], &self.base.variables)?;
-            self.steps.extend((!variables.is_empty()).then_some(RemoteStep::Env(variables)));
+            self.steps
+                .extend((!variables.is_empty()).then_some(RemoteStep::Env(variables)));
         }
         for command in &spec.commands {
             let (line, secrets) = with_secrets(&command.value, &spec.secrets);
@@ -101,7 +119,10 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         let options = PipOptions {
             index: python.index.as_ref().map(|index| index.value.clone()),
             extra_indexes: texts(&python.extra_index_url),
-            arguments: python.extra_args.as_ref().map(|arguments| arguments.value.clone()),
+            arguments: python
+                .extra_args
+                .as_ref()
+                .map(|arguments| arguments.value.clone()),
         };
         for file in &python.requirements {
             let directory = format!("python/{}", self.copied);
@@ -110,19 +131,38 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
                 let lock = format!("{directory}/uv.lock");
                 self.add_input(&lock, file)?;
                 // uv requires the project of a lock file, too.
-                self.add_input(&format!("{directory}/pyproject.toml"), &file.with_file_name("pyproject.toml"))?;
+                self.add_input(
+                    &format!("{directory}/pyproject.toml"),
+                    &file.with_file_name("pyproject.toml"),
+                )?;
                 let own = options.arguments.iter().map(String::as_str);
-                let arguments: Vec<&str> = ["--frozen", "--no-dev", "--no-install-project"].into_iter().chain(own).collect();
-                let options = PipOptions { arguments: Some(arguments.join(" ")), ..options.clone() };
-                self.steps.push(RemoteStep::UvProject { folder: directory, lock, options });
+                let arguments: Vec<&str> = ["--frozen", "--no-dev", "--no-install-project"]
+                    .into_iter()
+                    .chain(own)
+                    .collect();
+                let options = PipOptions {
+                    arguments: Some(arguments.join(" ")),
+                    ..options.clone()
+                };
+                self.steps.push(RemoteStep::UvProject {
+                    folder: directory,
+                    lock,
+                    options,
+                });
             } else {
                 let path = format!("{directory}/requirements.txt");
                 self.add_input(&path, file)?;
-                self.steps.push(RemoteStep::Requirements { file: path, options: options.clone() });
+                self.steps.push(RemoteStep::Requirements {
+                    file: path,
+                    options: options.clone(),
+                });
             }
         }
         if !python.packages.is_empty() {
-            self.steps.push(RemoteStep::Pip { packages: texts(&python.packages), options });
+            self.steps.push(RemoteStep::Pip {
+                packages: texts(&python.packages),
+                options,
+            });
         }
         Ok(())
     }
@@ -138,7 +178,12 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
 
     fn add_binaries(&mut self, executables: &[Executable]) -> Result<()> {
         for executable in executables {
-            self.add_file(&format!("bin/{}", executable.name), &executable.path, measure(&executable.path)?, 0o755)?;
+            self.add_file(
+                &format!("bin/{}", executable.name),
+                &executable.path,
+                measure(&executable.path)?,
+                0o755,
+            )?;
         }
         if !executables.is_empty() {
             self.copy("bin", BINARIES);
@@ -151,13 +196,22 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         self.add_file(place, from, self.files.measure(from)?, 0o644)
     }
 
-    fn add_file(&mut self, place: &str, from: &Path, measured: FileDigest, mode: u32) -> Result<()> {
+    fn add_file(
+        &mut self,
+        place: &str,
+        from: &Path,
+        measured: FileDigest,
+        mode: u32,
+    ) -> Result<()> {
         self.has_files = true;
         self.archive.file(place, from, measured, mode)
     }
 
     fn copy(&mut self, from: &str, to: &str) {
-        self.steps.push(RemoteStep::Copy { from: from.to_owned(), to: to.to_owned() });
+        self.steps.push(RemoteStep::Copy {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        });
     }
 }
 

@@ -37,16 +37,33 @@ impl Tree {
     }
 
     fn roots(&self) -> SourceRoots {
-        SourceRoots { workspace: self.path(""), package: self.path("app"), outputs: vec![self.path("out")] }
+        SourceRoots {
+            workspace: self.path(""),
+            package: self.path("app"),
+            outputs: vec![self.path("out")],
+        }
     }
 
     fn copy(&self, from: &str, exclude: &[&str]) -> spec::Copy {
         fn placed<T>(value: T) -> spec::Sourced<T> {
-            spec::Sourced { value, origin: Origin::Default }
+            spec::Sourced {
+                value,
+                origin: Origin::Default,
+            }
         }
-        let exclude = exclude.iter().map(|pattern| placed((*pattern).to_owned())).collect();
+        let exclude = exclude
+            .iter()
+            .map(|pattern| placed((*pattern).to_owned()))
+            .collect();
         let to = placed("/x".to_owned());
-        spec::Copy { from: placed(self.path(from)), typed: from.to_owned(), to, mode: None, owner: None, exclude }
+        spec::Copy {
+            from: placed(self.path(from)),
+            typed: from.to_owned(),
+            to,
+            mode: None,
+            owner: None,
+            exclude,
+        }
     }
 
     fn excluding(&self, from: &str, exclude: &[&str]) -> Vec<String> {
@@ -62,7 +79,12 @@ impl Tree {
         };
         let copy = self.copy(from, exclude);
         check(&copy, &self.roots()).unwrap();
-        items(&copy, &self.roots(), &measure).unwrap().iter().skip(1).map(shown).collect()
+        items(&copy, &self.roots(), &measure)
+            .unwrap()
+            .iter()
+            .skip(1)
+            .map(shown)
+            .collect()
     }
 
     /// The items of a directory, relative to its destination.
@@ -75,7 +97,11 @@ impl Tree {
         let copy = self.copy(from, &[]);
         let checked = check(&copy, &self.roots()).unwrap_err();
         let built = items(&copy, &self.roots(), &measure).unwrap_err();
-        assert_eq!((checked.code(), checked.chain()), (built.code(), built.chain()), "{from}");
+        assert_eq!(
+            (checked.code(), checked.chain()),
+            (built.code(), built.chain()),
+            "{from}"
+        );
         (built.code(), built.chain().join(": "))
     }
 }
@@ -83,15 +109,31 @@ impl Tree {
 #[test]
 fn copy_of_a_directory_has_modes_independent_of_the_umask() {
     let tree = Tree::new(&["conf/run.sh", "conf/nested/.hidden"]);
-    std::fs::set_permissions(tree.path("conf/run.sh"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::set_permissions(
+        tree.path("conf/run.sh"),
+        std::fs::Permissions::from_mode(0o700),
+    )
+    .unwrap();
     tree.link("conf/nested/link", "../run.sh");
-    assert_eq!(tree.copied("conf"), ["nested/", "nested/.hidden", "nested/link -> ../run.sh", "run.sh 755"]);
+    assert_eq!(
+        tree.copied("conf"),
+        [
+            "nested/",
+            "nested/.hidden",
+            "nested/link -> ../run.sh",
+            "run.sh 755"
+        ]
+    );
 }
 
 #[test]
 fn a_trailing_slash_copies_a_file_into_the_directory() {
     let tree = Tree::new(&["conf/run.sh"]);
-    for (to, place) in [("/opt/", "opt/run.sh"), ("/opt/other", "opt/other"), ("/", "run.sh")] {
+    for (to, place) in [
+        ("/opt/", "opt/run.sh"),
+        ("/opt/other", "opt/other"),
+        ("/", "run.sh"),
+    ] {
         let mut copy = tree.copy("conf/run.sh", &[]);
         to.clone_into(&mut copy.to.value);
         assert_eq!(items(&copy, &tree.roots(), &measure).unwrap()[0].to, place);
@@ -103,7 +145,11 @@ fn copy_outside_of_the_workspace_is_refused() {
     let tree = Tree::new(&["a"]);
     std::fs::write(tree.0.path().join("secret"), "secret").unwrap();
     tree.link("through", "../secret");
-    for (from, code) in [("../secret", Code::CopyOutside), ("through", Code::CopyThroughSymlink), ("absent", Code::CopyMissing)] {
+    for (from, code) in [
+        ("../secret", Code::CopyOutside),
+        ("through", Code::CopyThroughSymlink),
+        ("absent", Code::CopyMissing),
+    ] {
         assert_eq!(tree.refused(from).0, code, "{from}");
     }
 }
@@ -112,9 +158,14 @@ fn copy_outside_of_the_workspace_is_refused() {
 fn a_package_outside_of_the_workspace_may_copy_its_own_files() {
     let tree = Tree::new(&["Cargo.toml", "../svc/conf/a", "../other/b"]);
     tree.link("../svc/conf/shared", "../../workspace/Cargo.toml");
-    let roots = SourceRoots { package: tree.path("../svc"), ..tree.roots() };
-    let names =
-        |from: &str| items(&tree.copy(from, &[]), &roots, &measure).map(|items| items.into_iter().map(|item| item.to).collect::<Vec<_>>());
+    let roots = SourceRoots {
+        package: tree.path("../svc"),
+        ..tree.roots()
+    };
+    let names = |from: &str| {
+        items(&tree.copy(from, &[]), &roots, &measure)
+            .map(|items| items.into_iter().map(|item| item.to).collect::<Vec<_>>())
+    };
     assert_eq!(names("../svc/conf").unwrap(), ["x", "x/a", "x/shared"]);
     assert_eq!(names("Cargo.toml").unwrap(), ["x"]);
     assert_eq!(names("../other/b").unwrap_err().code(), Code::CopyOutside);
@@ -133,7 +184,17 @@ fn copy_of_the_workspace_excludes_git_cargo_outputs_and_union_lock() {
         "sub/Union.lock",
     ]);
     tree.write("old/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by cargo.\n");
-    assert_eq!(tree.copied("."), ["cache/", "cache/CACHEDIR.TAG", "src/", "src/main.rs", "sub/", "sub/Union.lock"]);
+    assert_eq!(
+        tree.copied("."),
+        [
+            "cache/",
+            "cache/CACHEDIR.TAG",
+            "src/",
+            "src/main.rs",
+            "sub/",
+            "sub/Union.lock"
+        ]
+    );
 }
 
 #[test]
@@ -149,11 +210,30 @@ fn copy_that_names_git_outputs_or_union_lock_is_refused() {
 
 #[test]
 fn gitignore_applies_to_the_roots_but_not_to_named_directories() {
-    let tree = Tree::new(&["app/conf/a.log", "app/conf/b", "app/src/main.rs", "app/gen/x", "app/deep/er/c.log", "secret"]);
+    let tree = Tree::new(&[
+        "app/conf/a.log",
+        "app/conf/b",
+        "app/src/main.rs",
+        "app/gen/x",
+        "app/deep/er/c.log",
+        "secret",
+    ]);
     tree.write(".gitignore", "*.log\n/secret\n");
     tree.write("app/.gitignore", "gen/\n!keep.log\n");
     tree.write("app/keep.log", "");
-    assert_eq!(tree.copied("app"), [".gitignore", "conf/", "conf/b", "deep/", "deep/er/", "keep.log", "src/", "src/main.rs"]);
+    assert_eq!(
+        tree.copied("app"),
+        [
+            ".gitignore",
+            "conf/",
+            "conf/b",
+            "deep/",
+            "deep/er/",
+            "keep.log",
+            "src/",
+            "src/main.rs"
+        ]
+    );
     assert!(!tree.copied(".").contains(&"secret".to_owned()));
     assert_eq!(tree.copied("app/conf"), ["a.log", "b"]);
     assert_eq!(tree.copied("app/gen"), ["x"]);
@@ -161,23 +241,53 @@ fn gitignore_applies_to_the_roots_but_not_to_named_directories() {
 
 #[test]
 fn the_nearest_dockerignore_applies_except_to_the_named_directory() {
-    let tree = Tree::new(&["app/conf/a.log", "app/conf/b", "app/web/node_modules/m", "app/web/page", "app/web/x.log"]);
+    let tree = Tree::new(&[
+        "app/conf/a.log",
+        "app/conf/b",
+        "app/web/node_modules/m",
+        "app/web/page",
+        "app/web/x.log",
+    ]);
     tree.write("app/.dockerignore", "conf\n**/*.log\n");
     tree.write("app/web/.dockerignore", "node_modules\n.dockerignore\n");
-    assert_eq!(tree.copied("app"), [".dockerignore", "web/", "web/.dockerignore", "web/node_modules/", "web/node_modules/m", "web/page"]);
+    assert_eq!(
+        tree.copied("app"),
+        [
+            ".dockerignore",
+            "web/",
+            "web/.dockerignore",
+            "web/node_modules/",
+            "web/node_modules/m",
+            "web/page"
+        ]
+    );
     assert_eq!(tree.copied("app/conf"), ["b"]);
     assert_eq!(tree.copied("app/web"), ["page", "x.log"]);
     let copy = tree.copy("app/conf/a.log", &[]);
-    assert_eq!(items(&copy, &tree.roots(), &measure).unwrap().len(), 1, "a file that is named is copied");
+    assert_eq!(
+        items(&copy, &tree.roots(), &measure).unwrap().len(),
+        1,
+        "a file that is named is copied"
+    );
 }
 
 #[test]
 fn exclude_follows_the_rules_of_dockerignore() {
     let tree = Tree::new(&["conf/a.log", "conf/b", "conf/deep/c.log", "conf/deep/d"]);
-    assert_eq!(tree.excluding("conf", &["*.log"]), ["b", "deep/", "deep/c.log", "deep/d"]);
-    assert_eq!(tree.excluding("conf", &["**/*.log", "!deep/c.log"]), ["b", "deep/", "deep/c.log", "deep/d"]);
+    assert_eq!(
+        tree.excluding("conf", &["*.log"]),
+        ["b", "deep/", "deep/c.log", "deep/d"]
+    );
+    assert_eq!(
+        tree.excluding("conf", &["**/*.log", "!deep/c.log"]),
+        ["b", "deep/", "deep/c.log", "deep/d"]
+    );
     assert_eq!(tree.excluding("conf", &["deep"]), ["a.log", "b"]);
-    for (from, exclude, why) in [("conf", "*", "everything in it is left out"), ("conf", "[", "`[`"), ("conf/b", "x", "is a file")] {
+    for (from, exclude, why) in [
+        ("conf", "*", "everything in it is left out"),
+        ("conf", "[", "`[`"),
+        ("conf/b", "x", "is a file"),
+    ] {
         let error = check(&tree.copy(from, &[exclude]), &tree.roots()).unwrap_err();
         assert!(error.chain().join(": ").contains(why), "{error:?}");
     }
@@ -191,14 +301,29 @@ fn links_are_followed_where_they_leave_the_copied_directory_and_stay_in_the_work
     tree.link("hub/snapshots/r1/tree", "../../blobs/tree");
     tree.link("hub/blobs/tree/to-y", "y");
     tree.link("hub/blobs/tree/back", "../ab12");
-    tree.link("hub/snapshots/r1/absolute", tree.path("hub/refs/main").to_str().unwrap());
+    tree.link(
+        "hub/snapshots/r1/absolute",
+        tree.path("hub/refs/main").to_str().unwrap(),
+    );
     tree.link("hub/snapshots/r1/gone", "nowhere");
     assert_eq!(
         tree.copied("hub/snapshots/r1"),
-        ["absolute", "gone -> nowhere", "own -> x", "tree/", "tree/back", "tree/to-y -> y", "tree/y", "x"]
+        [
+            "absolute",
+            "gone -> nowhere",
+            "own -> x",
+            "tree/",
+            "tree/back",
+            "tree/to-y -> y",
+            "tree/y",
+            "x"
+        ]
     );
     // No link leaves the tree when all of it is copied.
-    assert!(tree.copied("hub").contains(&"snapshots/r1/x -> ../../blobs/ab12".to_owned()));
+    assert!(
+        tree.copied("hub")
+            .contains(&"snapshots/r1/x -> ../../blobs/ab12".to_owned())
+    );
 }
 
 #[test]
@@ -218,7 +343,10 @@ fn links_that_cannot_be_followed_are_refused_by_check_and_build_alike() {
         tree.link("conf/link", target);
         let (code, message) = tree.refused("conf");
         assert_eq!(code, Code::CopyThroughSymlink, "{target}");
-        assert!(message.contains(why) && message.contains("conf/link"), "{message}");
+        assert!(
+            message.contains(why) && message.contains("conf/link"),
+            "{message}"
+        );
         std::fs::remove_file(tree.path("conf/link")).unwrap();
     }
 }
@@ -244,14 +372,21 @@ fn whiteout_names_are_refused() {
         let (code, why) = tree.refused("conf");
         assert_eq!(code, Code::PathInvalid);
         assert!(why.contains("`.wh.`"), "{why}");
-        assert!(tree.excluding("conf", &["**/.wh.*"]).iter().all(|path| path == "kept" || path == "deep/"));
+        assert!(
+            tree.excluding("conf", &["**/.wh.*"])
+                .iter()
+                .all(|path| path == "kept" || path == "deep/")
+        );
     }
     let tree = Tree::new(&["conf/a"]);
     tree.write("conf/.wh.a", "");
     let mut copy = tree.copy("conf/.wh.a", &[]);
     assert_eq!(items(&copy, &tree.roots(), &measure).unwrap()[0].to, "x");
     copy.to.value.push('/');
-    assert_eq!(check(&copy, &tree.roots()).unwrap_err().code(), Code::PathInvalid);
+    assert_eq!(
+        check(&copy, &tree.roots()).unwrap_err().code(),
+        Code::PathInvalid
+    );
 }
 
 #[test]

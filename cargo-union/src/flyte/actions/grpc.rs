@@ -15,7 +15,9 @@ use tonic_prost::ProstCodec;
 
 use super::store::ActionStore;
 use crate::flyte::idl::actions::watch_for_updates_request::Filter;
-use crate::flyte::idl::actions::{EnqueueRequest, EnqueueResponse, WatchForUpdatesRequest, WatchForUpdatesResponse};
+use crate::flyte::idl::actions::{
+    EnqueueRequest, EnqueueResponse, WatchForUpdatesRequest, WatchForUpdatesResponse,
+};
 
 /// The service, with the store of its actions.
 #[derive(Clone)]
@@ -39,9 +41,18 @@ impl tower_service::Service<http::Request<Body>> for ActionService {
         Box::pin(async move {
             let method = request.uri().path().rsplit('/').next().unwrap_or_default();
             Ok(match method {
-                "Enqueue" => Grpc::new(ProstCodec::default()).unary(Enqueue(store), request).await,
-                "WatchForUpdates" => Grpc::new(ProstCodec::default()).server_streaming(Watch(store), request).await,
-                other => Status::unimplemented(format!("a run on this machine has no `{other}`")).into_http(),
+                "Enqueue" => {
+                    Grpc::new(ProstCodec::default())
+                        .unary(Enqueue(store), request)
+                        .await
+                }
+                "WatchForUpdates" => {
+                    Grpc::new(ProstCodec::default())
+                        .server_streaming(Watch(store), request)
+                        .await
+                }
+                other => Status::unimplemented(format!("a run on this machine has no `{other}`"))
+                    .into_http(),
             })
         })
     }
@@ -55,7 +66,11 @@ impl UnaryService<EnqueueRequest> for Enqueue {
 
     fn call(&mut self, request: Request<EnqueueRequest>) -> Self::Future {
         let action = request.into_inner().action.unwrap_or_default();
-        ready(self.0.enqueue(action).map(|()| Response::new(EnqueueResponse {})))
+        ready(
+            self.0
+                .enqueue(action)
+                .map(|()| Response::new(EnqueueResponse {})),
+        )
     }
 }
 
@@ -70,9 +85,14 @@ impl ServerStreamingService<WatchForUpdatesRequest> for Watch {
     type Future = Ready<Result<Response<Updates>, Status>>;
 
     fn call(&mut self, request: Request<WatchForUpdatesRequest>) -> Self::Future {
-        let parent = request.into_inner().filter.map(|Filter::ParentActionId(id)| id);
+        let parent = request
+            .into_inner()
+            .filter
+            .map(|Filter::ParentActionId(id)| id);
         ready(self.0.watch(parent).map(|receiver| {
-            let updates = stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|update| (update, receiver)) });
+            let updates = stream::unfold(receiver, |mut receiver| async {
+                receiver.recv().await.map(|update| (update, receiver))
+            });
             Response::new(updates.map(Ok).boxed())
         }))
     }

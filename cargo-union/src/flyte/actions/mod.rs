@@ -36,10 +36,15 @@ impl Actions {
     /// U0802 (`NotRunHere`) when no port of loopback can be used.
     pub async fn serve(reporter: Arc<dyn Reporter>) -> Result<Self> {
         let failed = |cause: std::io::Error| {
-            Error::new(Code::NotRunHere, "could not start the server for actions on this machine")
-                .because(format!("no port of 127.0.0.1 can be listened on: {cause}"))
+            Error::new(
+                Code::NotRunHere,
+                "could not start the server for actions on this machine",
+            )
+            .because(format!("no port of 127.0.0.1 can be listened on: {cause}"))
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let store = Arc::new(ActionStore::new(reporter));
         let service = ActionService(store.clone());
@@ -47,9 +52,16 @@ impl Actions {
         serving.spawn(async move {
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
             // Serving on a bound loopback listener does not fail; a worker reports a lost connection itself.
-            let _ = Server::builder().add_service(service).serve_with_incoming(incoming).await;
+            let _ = Server::builder()
+                .add_service(service)
+                .serve_with_incoming(incoming)
+                .await;
         });
-        Ok(Self { store, address, _serving: serving })
+        Ok(Self {
+            store,
+            address,
+            _serving: serving,
+        })
     }
 
     /// The port on 127.0.0.1.

@@ -54,7 +54,10 @@ struct ActionWatcher {
 
 impl ActionStore {
     pub(super) fn new(reporter: Arc<dyn Reporter>) -> Self {
-        Self { actions: Mutex::default(), reporter }
+        Self {
+            actions: Mutex::default(),
+            reporter,
+        }
     }
 
     pub(super) fn was_reached(&self) -> bool {
@@ -68,36 +71,67 @@ impl ActionStore {
     /// Records an action and notifies the watchers of its parent.
     pub(super) fn enqueue(&self, action: Action) -> Result<(), Status> {
         let mut actions = self.actions_of_worker();
-        let id = action.action_id.filter(|id| !id.name.is_empty()).ok_or_else(|| Status::invalid_argument("the action has no name"))?;
-        let spec = action.spec.ok_or_else(|| Status::invalid_argument("the action has no spec"))?;
-        if actions.entries.iter().any(|entry| entry.update.action_id.as_ref() == Some(&id)) {
-            return Err(Status::already_exists(format!("action `{}` is there", id.name)));
+        let id = action
+            .action_id
+            .filter(|id| !id.name.is_empty())
+            .ok_or_else(|| Status::invalid_argument("the action has no name"))?;
+        let spec = action
+            .spec
+            .ok_or_else(|| Status::invalid_argument("the action has no spec"))?;
+        if actions
+            .entries
+            .iter()
+            .any(|entry| entry.update.action_id.as_ref() == Some(&id))
+        {
+            return Err(Status::already_exists(format!(
+                "action `{}` is there",
+                id.name
+            )));
         }
         let update = match spec {
             Spec::Trace(trace) => {
-                let step = RecordedAction { name: trace.name.clone(), action: id.name.clone(), seconds: duration_of(&trace).as_secs_f64() };
+                let step = RecordedAction {
+                    name: trace.name.clone(),
+                    action: id.name.clone(),
+                    seconds: duration_of(&trace).as_secs_f64(),
+                };
                 self.reporter.traced(&step.name, duration_of(&trace));
                 actions.steps.push(step);
                 completed_update(id, trace)
             }
             Spec::Condition(condition) => failed_update(
                 id,
-                format!("`{}` waits for an answer of a user, which a run on this machine does not support", condition.name),
+                format!(
+                    "`{}` waits for an answer of a user, which a run on this machine does not support",
+                    condition.name
+                ),
             ),
-            Spec::Task(_) => failed_update(id, "a run on this machine does not start other tasks".to_owned()),
+            Spec::Task(_) => failed_update(
+                id,
+                "a run on this machine does not start other tasks".to_owned(),
+            ),
         };
         actions.add(action.parent_action_name.unwrap_or_default(), update);
         Ok(())
     }
 
     /// The children of an action: recorded ones, a sentinel after them, and then new ones.
-    pub(super) fn watch(&self, parent: Option<ActionIdentifier>) -> Result<UnboundedReceiver<WatchForUpdatesResponse>, Status> {
-        let parent = parent.ok_or_else(|| Status::invalid_argument("no action is named"))?.name;
+    pub(super) fn watch(
+        &self,
+        parent: Option<ActionIdentifier>,
+    ) -> Result<UnboundedReceiver<WatchForUpdatesResponse>, Status> {
+        let parent = parent
+            .ok_or_else(|| Status::invalid_argument("no action is named"))?
+            .name;
         let mut actions = self.actions_of_worker();
         let (sender, receiver) = unbounded_channel();
-        let recorded =
-            actions.entries.iter().filter(|entry| entry.parent == parent).map(|entry| Message::ActionUpdate(entry.update.clone()));
-        for message in recorded.chain([Message::ControlMessage(ControlMessage { sentinel: true })]) {
+        let recorded = actions
+            .entries
+            .iter()
+            .filter(|entry| entry.parent == parent)
+            .map(|entry| Message::ActionUpdate(entry.update.clone()));
+        for message in recorded.chain([Message::ControlMessage(ControlMessage { sentinel: true })])
+        {
             send(&sender, message);
         }
         actions.watchers.push(ActionWatcher { parent, sender });
@@ -118,7 +152,11 @@ impl ActionStore {
 
 impl StoredActions {
     fn add(&mut self, parent: String, update: ActionUpdate) {
-        for watcher in self.watchers.iter().filter(|watcher| watcher.parent == parent) {
+        for watcher in self
+            .watchers
+            .iter()
+            .filter(|watcher| watcher.parent == parent)
+        {
             send(&watcher.sender, Message::ActionUpdate(update.clone()));
         }
         self.entries.push(StoredAction { parent, update });
@@ -127,20 +165,43 @@ impl StoredActions {
 
 /// Sends a message, unless the watcher has disconnected.
 fn send(sender: &UnboundedSender<WatchForUpdatesResponse>, message: Message) {
-    let _ = sender.send(WatchForUpdatesResponse { message: Some(message) });
+    let _ = sender.send(WatchForUpdatesResponse {
+        message: Some(message),
+    });
 }
 
 fn completed_update(id: ActionIdentifier, trace: TraceAction) -> ActionUpdate {
-    let output_uri = trace.outputs.map(|outputs| outputs.output_uri).unwrap_or_default();
-    ActionUpdate { action_id: Some(id), phase: trace.phase, error: None, output_uri }
+    let output_uri = trace
+        .outputs
+        .map(|outputs| outputs.output_uri)
+        .unwrap_or_default();
+    ActionUpdate {
+        action_id: Some(id),
+        phase: trace.phase,
+        error: None,
+        output_uri,
+    }
 }
 
 fn failed_update(id: ActionIdentifier, message: String) -> ActionUpdate {
-    let error = ExecutionError { code: "NotRunHere".to_owned(), message };
-    ActionUpdate { action_id: Some(id), phase: ActionPhase::Failed.into(), error: Some(error), output_uri: String::new() }
+    let error = ExecutionError {
+        code: "NotRunHere".to_owned(),
+        message,
+    };
+    ActionUpdate {
+        action_id: Some(id),
+        phase: ActionPhase::Failed.into(),
+        error: Some(error),
+        output_uri: String::new(),
+    }
 }
 
 fn duration_of(trace: &TraceAction) -> Duration {
-    let seconds = |time: &Option<Timestamp>| time.as_ref().map_or(0.0, |time| time.seconds as f64 + f64::from(time.nanos) / 1e9);
-    Duration::try_from_secs_f64(seconds(&trace.end_time) - seconds(&trace.start_time)).unwrap_or_default()
+    let seconds = |time: &Option<Timestamp>| {
+        time.as_ref().map_or(0.0, |time| {
+            time.seconds as f64 + f64::from(time.nanos) / 1e9
+        })
+    };
+    Duration::try_from_secs_f64(seconds(&trace.end_time) - seconds(&trace.start_time))
+        .unwrap_or_default()
 }

@@ -12,12 +12,17 @@ pub(super) struct Browser {
 
 impl Browser {
     pub(super) fn new(environment: Environment, folder: PathBuf) -> Self {
-        Self { environment, folder }
+        Self {
+            environment,
+            folder,
+        }
     }
 
     /// Opens an address. Returns whether a browser was started.
     pub(super) fn open(&self, address: &str) -> bool {
-        let Some(program) = self.program() else { return false };
+        let Some(program) = self.program() else {
+            return false;
+        };
         let mut command = ProcessCommand::new(program, &self.folder, &self.environment);
         command.arg(address);
         command.leave().is_ok()
@@ -32,6 +37,7 @@ impl Browser {
         if cfg!(target_os = "macos") {
             return Some("/usr/bin/open".to_owned());
         }
-        (nonempty("DISPLAY").is_some() || nonempty("WAYLAND_DISPLAY").is_some()).then(|| "xdg-open".to_owned())
+        (nonempty("DISPLAY").is_some() || nonempty("WAYLAND_DISPLAY").is_some())
+            .then(|| "xdg-open".to_owned())
     }
 }

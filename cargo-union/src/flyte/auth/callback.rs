@@ -46,29 +46,59 @@ enum CallbackRequest {
 
 impl Callback {
     /// Listens at the redirect address, which must be on this machine.
-    pub(super) async fn listen(redirect: &str, state: &str, backend_host: &str) -> Result<Self, RpcFailure> {
-        let url = Url::parse(redirect).ok().filter(|url| is_loopback(&authority(url)));
-        let Some((url, port)) = url.and_then(|url| Some((url.port()?, url))).map(|(port, url)| (url, port)) else {
-            let cause = format!("{backend_host} lets browsers return to `{}`, which is not a port of this machine", clean(redirect));
+    pub(super) async fn listen(
+        redirect: &str,
+        state: &str,
+        backend_host: &str,
+    ) -> Result<Self, RpcFailure> {
+        let url = Url::parse(redirect)
+            .ok()
+            .filter(|url| is_loopback(&authority(url)));
+        let Some((url, port)) = url
+            .and_then(|url| Some((url.port()?, url)))
+            .map(|(port, url)| (url, port))
+        else {
+            let cause = format!(
+                "{backend_host} lets browsers return to `{}`, which is not a port of this machine",
+                clean(redirect)
+            );
             let help = "Choose `admin.authType: DeviceFlow`, or ask who runs the backend for a redirect to `localhost`.";
             return Err(RpcFailure::new(Code::LoginFailed, cause).help(help));
         };
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let host = url
+            .host_str()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned();
         let mut listeners = Vec::new();
         let mut why = String::new();
         // A browser may resolve `localhost` to an IPv4 or an IPv6 address.
-        for address in tokio::net::lookup_host((host.as_str(), port)).await.into_iter().flatten() {
+        for address in tokio::net::lookup_host((host.as_str(), port))
+            .await
+            .into_iter()
+            .flatten()
+        {
             match TcpListener::bind(address).await {
                 Ok(listener) => listeners.push(listener),
                 Err(cause) => why = cause.to_string(),
             }
         }
         if listeners.is_empty() {
-            let cause = format!("could not listen on {}, where the browser returns to: {why}", authority(&url));
-            return Err(RpcFailure::new(Code::LoginFailed, cause).help("End what uses this port, or choose `admin.authType: DeviceFlow`."));
+            let cause = format!(
+                "could not listen on {}, where the browser returns to: {why}",
+                authority(&url)
+            );
+            return Err(RpcFailure::new(Code::LoginFailed, cause)
+                .help("End what uses this port, or choose `admin.authType: DeviceFlow`."));
         }
-        let expected = ExpectedRedirect { path: url.path().trim_matches('/').to_owned(), state: state.to_owned() };
-        Ok(Self { listeners, expected })
+        let expected = ExpectedRedirect {
+            path: url.path().trim_matches('/').to_owned(),
+            state: state.to_owned(),
+        };
+        Ok(Self {
+            listeners,
+            expected,
+        })
     }
 
     /// Waits for the authorization code.
@@ -82,20 +112,32 @@ impl Callback {
         let waited = tokio::time::timeout(LIMIT, requests.recv()).await;
         match waited.ok().flatten() {
             Some(CallbackRequest::Code(code)) => Ok(code),
-            Some(CallbackRequest::Denied(why)) => Err(RpcFailure::new(Code::LoginFailed, format!("the login was denied: {why}"))),
-            _ => Err(RpcFailure::new(Code::LoginFailed, format!("no browser came back in {} minutes", LIMIT.as_secs() / 60))),
+            Some(CallbackRequest::Denied(why)) => Err(RpcFailure::new(
+                Code::LoginFailed,
+                format!("the login was denied: {why}"),
+            )),
+            _ => Err(RpcFailure::new(
+                Code::LoginFailed,
+                format!("no browser came back in {} minutes", LIMIT.as_secs() / 60),
+            )),
         }
     }
 }
 
-async fn accept(listener: TcpListener, expected: ExpectedRedirect, sender: mpsc::Sender<CallbackRequest>) {
+async fn accept(
+    listener: TcpListener,
+    expected: ExpectedRedirect,
+    sender: mpsc::Sender<CallbackRequest>,
+) {
     let mut tasks = tokio::task::JoinSet::new();
     // Browsers open connections that they never use, so connections are served concurrently.
     while let Ok((stream, _)) = listener.accept().await {
         let expected = expected.clone();
         let sender = sender.clone();
         tasks.spawn(async move {
-            if let Ok(Some(request)) = tokio::time::timeout(REQUEST_LIMIT, serve_redirect(stream, &expected)).await {
+            if let Ok(Some(request)) =
+                tokio::time::timeout(REQUEST_LIMIT, serve_redirect(stream, &expected)).await
+            {
                 // The send fails when another response was first.
                 let _ = sender.send(request).await;
             }
@@ -104,7 +146,10 @@ async fn accept(listener: TcpListener, expected: ExpectedRedirect, sender: mpsc:
 }
 
 /// Reads and answers a request; returns it unless it is unrelated.
-async fn serve_redirect(mut stream: TcpStream, expected: &ExpectedRedirect) -> Option<CallbackRequest> {
+async fn serve_redirect(
+    mut stream: TcpStream,
+    expected: &ExpectedRedirect,
+) -> Option<CallbackRequest> {
     let mut head = Vec::new();
     while !head.windows(2).any(|pair| pair == b"\r\n") {
         if head.len() > LONGEST || stream.read_buf(&mut head).await.ok()? == 0 {
@@ -118,7 +163,8 @@ async fn serve_redirect(mut stream: TcpStream, expected: &ExpectedRedirect) -> O
         CallbackRequest::Denied(_) => ("200 OK", "The login was denied. You may close this page."),
         CallbackRequest::Unrelated(status, words) => (*status, *words),
     };
-    let page = format!("<!doctype html><meta charset=utf-8><title>cargo union</title><p>{words}</p>\n");
+    let page =
+        format!("<!doctype html><meta charset=utf-8><title>cargo union</title><p>{words}</p>\n");
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         page.len()
@@ -131,22 +177,42 @@ async fn serve_redirect(mut stream: TcpStream, expected: &ExpectedRedirect) -> O
 
 /// Classifies a request by its first line.
 fn classify(line: &str, expected: &ExpectedRedirect) -> CallbackRequest {
-    const NOT_FOUND: CallbackRequest = CallbackRequest::Unrelated("404 Not Found", "There is nothing here.");
-    let Some(target) = line.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { return NOT_FOUND };
-    let Ok(url) = Url::parse("http://localhost/").and_then(|base| base.join(target)) else { return NOT_FOUND };
+    const NOT_FOUND: CallbackRequest =
+        CallbackRequest::Unrelated("404 Not Found", "There is nothing here.");
+    let Some(target) = line
+        .strip_prefix("GET ")
+        .and_then(|rest| rest.split(' ').next())
+    else {
+        return NOT_FOUND;
+    };
+    let Ok(url) = Url::parse("http://localhost/").and_then(|base| base.join(target)) else {
+        return NOT_FOUND;
+    };
     if url.path().trim_matches('/') != expected.path {
         return NOT_FOUND;
     }
-    let field = |key: &str| url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
+    let field = |key: &str| {
+        url.query_pairs()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.into_owned())
+    };
     if field("state").as_deref() != Some(&expected.state) {
-        return CallbackRequest::Unrelated("400 Bad Request", "This is not the login that was asked for.");
+        return CallbackRequest::Unrelated(
+            "400 Bad Request",
+            "This is not the login that was asked for.",
+        );
     }
-    match (field("code").filter(|code| !code.is_empty()), field("error")) {
-        (_, Some(error)) => {
-            CallbackRequest::Denied(clean(&field("error_description").map_or(error.clone(), |words| format!("{error} ({words})"))))
-        }
+    match (
+        field("code").filter(|code| !code.is_empty()),
+        field("error"),
+    ) {
+        (_, Some(error)) => CallbackRequest::Denied(clean(
+            &field("error_description").map_or(error.clone(), |words| format!("{error} ({words})")),
+        )),
         (Some(code), None) => CallbackRequest::Code(Secret::new(code)),
-        (None, None) => CallbackRequest::Unrelated("400 Bad Request", "The login server has sent no code."),
+        (None, None) => {
+            CallbackRequest::Unrelated("400 Bad Request", "The login server has sent no code.")
+        }
     }
 }
 
@@ -156,14 +222,23 @@ mod tests {
     use super::*;
 
     fn expected() -> ExpectedRedirect {
-        ExpectedRedirect { path: "callback".to_owned(), state: "s+1".to_owned() }
+        ExpectedRedirect {
+            path: "callback".to_owned(),
+            state: "s+1".to_owned(),
+        }
     }
 
     #[test]
     fn callback_accepts_only_its_own_state() {
         for (line, means) in [
-            ("GET /callback?code=c%20d&state=s%2B1 HTTP/1.1", CallbackRequest::Code(Secret::new("c d".to_owned()))),
-            ("GET /callback/?state=s%2B1&code=x HTTP/1.1", CallbackRequest::Code(Secret::new("x".to_owned()))),
+            (
+                "GET /callback?code=c%20d&state=s%2B1 HTTP/1.1",
+                CallbackRequest::Code(Secret::new("c d".to_owned())),
+            ),
+            (
+                "GET /callback/?state=s%2B1&code=x HTTP/1.1",
+                CallbackRequest::Code(Secret::new("x".to_owned())),
+            ),
             (
                 "GET /callback?error=access_denied&error_description=no&state=s%2B1 HTTP/1.1",
                 CallbackRequest::Denied("access_denied (no)".to_owned()),
@@ -179,16 +254,28 @@ mod tests {
             "POST /callback?code=c&state=s%2B1 HTTP/1.1",
             "nonsense",
         ] {
-            assert!(matches!(classify(line, &expected()), CallbackRequest::Unrelated(..)), "{line}");
+            assert!(
+                matches!(classify(line, &expected()), CallbackRequest::Unrelated(..)),
+                "{line}"
+            );
         }
     }
 
     #[tokio::test]
     async fn redirect_must_be_a_port_of_this_machine() {
-        for redirect in ["http://example.test:8080/callback", "http://localhost/callback", "", "http://127.0.0.1.example.test:1/"] {
+        for redirect in [
+            "http://example.test:8080/callback",
+            "http://localhost/callback",
+            "",
+            "http://127.0.0.1.example.test:1/",
+        ] {
             let refused = Callback::listen(redirect, "s", "host").await.err().unwrap();
             assert_eq!(refused.code, Code::LoginFailed, "{redirect}");
-            assert!(refused.cause.contains("not a port of this machine"), "{}", refused.cause);
+            assert!(
+                refused.cause.contains("not a port of this machine"),
+                "{}",
+                refused.cause
+            );
         }
     }
 
@@ -196,13 +283,25 @@ mod tests {
     async fn occupied_redirect_port_is_named() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let redirect = format!("http://{}/callback", taken.local_addr().unwrap());
-        let refused = Callback::listen(&redirect, "s", "host").await.err().unwrap();
-        assert!(refused.cause.contains(&taken.local_addr().unwrap().to_string()), "{}", refused.cause);
+        let refused = Callback::listen(&redirect, "s", "host")
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            refused
+                .cause
+                .contains(&taken.local_addr().unwrap().to_string()),
+            "{}",
+            refused.cause
+        );
     }
 
     async fn get(address: std::net::SocketAddr, target: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
@@ -211,15 +310,32 @@ mod tests {
     #[tokio::test]
     async fn unrelated_requests_are_answered_and_the_code_is_taken_once() {
         // Port 0 selects a free port.
-        let callback = Callback::listen("http://127.0.0.1:0/callback", "s", "host").await.unwrap();
+        let callback = Callback::listen("http://127.0.0.1:0/callback", "s", "host")
+            .await
+            .unwrap();
         let address = callback.listeners[0].local_addr().unwrap();
         let code = tokio::spawn(callback.code());
         let _silent = TcpStream::connect(address).await.unwrap();
-        assert!(get(address, "/favicon.ico").await.starts_with("HTTP/1.1 404"));
-        assert!(get(address, "/callback?code=evil&state=guess").await.starts_with("HTTP/1.1 400"));
-        assert!(get(address, "/callback?code=good&state=s").await.contains("You are logged in"));
+        assert!(
+            get(address, "/favicon.ico")
+                .await
+                .starts_with("HTTP/1.1 404")
+        );
+        assert!(
+            get(address, "/callback?code=evil&state=guess")
+                .await
+                .starts_with("HTTP/1.1 400")
+        );
+        assert!(
+            get(address, "/callback?code=good&state=s")
+                .await
+                .contains("You are logged in")
+        );
         assert_eq!(code.await.unwrap().unwrap().reveal(), "good");
-        assert!(TcpStream::connect(address).await.is_err(), "it still listens");
+        assert!(
+            TcpStream::connect(address).await.is_err(),
+            "it still listens"
+        );
     }
 
     proptest::proptest! {

@@ -4,14 +4,16 @@ use union_build::diag::Code;
 
 use crate::flyte::config::AuthConfig;
 use crate::flyte::idl::auth::{
-    GetOAuth2MetadataRequest, GetOAuth2MetadataResponse, GetPublicClientConfigRequest, GetPublicClientConfigResponse,
+    GetOAuth2MetadataRequest, GetOAuth2MetadataResponse, GetPublicClientConfigRequest,
+    GetPublicClientConfigResponse,
 };
 use crate::flyte::rpc::{CallMetadata, ConnectTransport, RpcFailure, RpcStatus, Unary};
 use crate::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use crate::http::{Url, authority};
 
 const SERVICE: &str = "flyteidl2.auth.AuthMetadataService";
-const METADATA: Unary<GetOAuth2MetadataRequest, GetOAuth2MetadataResponse> = Unary::repeatable(SERVICE, "GetOAuth2Metadata");
+const METADATA: Unary<GetOAuth2MetadataRequest, GetOAuth2MetadataResponse> =
+    Unary::repeatable(SERVICE, "GetOAuth2Metadata");
 const CLIENT_CONFIG: Unary<GetPublicClientConfigRequest, GetPublicClientConfigResponse> =
     Unary::repeatable(SERVICE, "GetPublicClientConfig");
 
@@ -36,12 +38,20 @@ pub(super) struct AuthorizationServer {
 
 impl AuthorizationServer {
     /// Asks the backend for its authorization server, without credentials except those for a proxy before it.
-    pub(super) async fn discover(connection: &ConnectTransport, proxy: &HeaderMap, auth: &AuthConfig) -> Result<Self, RpcFailure> {
+    pub(super) async fn discover(
+        connection: &ConnectTransport,
+        proxy: &HeaderMap,
+        auth: &AuthConfig,
+    ) -> Result<Self, RpcFailure> {
         let metadata_call = CallMetadata::new(proxy.clone())?;
         let client_call = CallMetadata::new(proxy.clone())?;
         let responses = tokio::try_join!(
             connection.unary(METADATA, &GetOAuth2MetadataRequest {}, &metadata_call),
-            connection.unary(CLIENT_CONFIG, &GetPublicClientConfigRequest {}, &client_call),
+            connection.unary(
+                CLIENT_CONFIG,
+                &GetPublicClientConfigRequest {},
+                &client_call
+            ),
         );
         let host = authority(&connection.base);
         let (metadata, client) = responses.map_err(|failure| match failure.status() {
@@ -52,7 +62,10 @@ impl AuthorizationServer {
             _ => failure,
         })?;
         let token = checked(connection, &metadata.token_endpoint, "token")?;
-        let scopes = auth.scopes.as_ref().map_or(client.scopes, |scopes| scopes.value.clone());
+        let scopes = auth
+            .scopes
+            .as_ref()
+            .map_or(client.scopes, |scopes| scopes.value.clone());
         Ok(Self {
             backend_host: host,
             token,
@@ -62,19 +75,38 @@ impl AuthorizationServer {
             redirect: client.redirect_uri,
             scope: scopes.join(" "),
             audience: client.audience,
-            header: HeaderName::from_bytes(client.authorization_metadata_key.as_bytes()).unwrap_or(AUTHORIZATION),
+            header: HeaderName::from_bytes(client.authorization_metadata_key.as_bytes())
+                .unwrap_or(AUTHORIZATION),
         })
     }
 }
 
 /// An address that the backend names for a login. It must be encrypted, or on this machine if the backend is.
-pub(super) fn checked(connection: &ConnectTransport, address: &str, what: &str) -> Result<Url, RpcFailure> {
+pub(super) fn checked(
+    connection: &ConnectTransport,
+    address: &str,
+    what: &str,
+) -> Result<Url, RpcFailure> {
     let host = authority(&connection.base);
-    let invalid = || RpcFailure::new(Code::BackendInvalid, format!("{host} names no {what} server that is an address"));
-    let url = Url::parse(address).ok().filter(Url::has_host).ok_or_else(invalid)?;
+    let invalid = || {
+        RpcFailure::new(
+            Code::BackendInvalid,
+            format!("{host} names no {what} server that is an address"),
+        )
+    };
+    let url = Url::parse(address)
+        .ok()
+        .filter(Url::has_host)
+        .ok_or_else(invalid)?;
     let unencrypted = || {
-        let cause = format!("{host} requires the login to be sent to `{}`", authority(&url));
+        let cause = format!(
+            "{host} requires the login to be sent to `{}`",
+            authority(&url)
+        );
         RpcFailure::new(Code::LoginUnencrypted, cause)
     };
-    connection.transport.checked(&connection.base, url.clone()).map_err(|_| unencrypted())
+    connection
+        .transport
+        .checked(&connection.base, url.clone())
+        .map_err(|_| unencrypted())
 }

@@ -90,7 +90,11 @@ impl AuthHeaders {
 impl TokenProvider {
     pub(crate) fn new(context: AuthContext) -> Self {
         let browser = Browser::new(context.environment.clone(), context.folder.clone());
-        Self { context, browser, state: Mutex::default() }
+        Self {
+            context,
+            browser,
+            state: Mutex::default(),
+        }
     }
 
     /// The credentials for a call that are available without a login.
@@ -115,7 +119,9 @@ impl TokenProvider {
         if state.tokens.as_ref().map(|tokens| &tokens.access) == refused.access.as_ref() {
             let result = self.log_in(&mut state, false).await;
             // A watch lasts for hours: a transient failure must not fail the next call.
-            result.inspect_err(|failure| state.failed = Some(failure.clone()).filter(|failure| !failure.is_transient()))?;
+            result.inspect_err(|failure| {
+                state.failed = Some(failure.clone()).filter(|failure| !failure.is_transient())
+            })?;
         }
         Ok(self.headers(&state))
     }
@@ -135,15 +141,27 @@ impl TokenProvider {
     /// Whether tokens belong to a user and are stored. A client's secret gives new tokens at any time, and must
     /// not replace the user's login in the keyring.
     fn stores_tokens(&self) -> bool {
-        matches!(self.context.auth.kind.value, AuthType::Pkce | AuthType::DeviceFlow)
+        matches!(
+            self.context.auth.kind.value,
+            AuthType::Pkce | AuthType::DeviceFlow
+        )
     }
 
     fn headers(&self, state: &TokenState) -> AuthHeaders {
         let mut headers = state.proxy.clone().unwrap_or_default();
-        let name = state.authority.as_ref().map_or(AUTHORIZATION, |authority| authority.header.clone());
-        let bearer = state.tokens.as_ref().and_then(|tokens| credential("Bearer", tokens.access.reveal()));
+        let name = state
+            .authority
+            .as_ref()
+            .map_or(AUTHORIZATION, |authority| authority.header.clone());
+        let bearer = state
+            .tokens
+            .as_ref()
+            .and_then(|tokens| credential("Bearer", tokens.access.reveal()));
         headers.extend(bearer.map(|bearer| (name, bearer)));
-        AuthHeaders { headers, access: state.tokens.as_ref().map(|tokens| tokens.access.clone()) }
+        AuthHeaders {
+            headers,
+            access: state.tokens.as_ref().map(|tokens| tokens.access.clone()),
+        }
     }
 
     async fn log_in(&self, state: &mut TokenState, again: bool) -> Result<(), RpcFailure> {
@@ -153,7 +171,10 @@ impl TokenProvider {
         let proxy = self.proxy_headers().await?;
         state.proxy = Some(proxy.clone());
         if auth.kind.value == AuthType::ExternalCommand {
-            state.tokens = Some(Tokens { access: self.command_token().await?, refresh: None });
+            state.tokens = Some(Tokens {
+                access: self.command_token().await?,
+                refresh: None,
+            });
             return Ok(());
         }
         let authority = match &state.authority {
@@ -167,7 +188,9 @@ impl TokenProvider {
                 let help = "Choose `Pkce`, `DeviceFlow`, `ClientSecret` or `ExternalCommand`.";
                 return Err(incomplete("`admin.authType` is `Passthrough`, which means headers that a Python program sets").help(help));
             }
-            AuthType::Pkce | AuthType::DeviceFlow | AuthType::ExternalCommand => self.log_in_user(state, &authority, &proxy, again).await?,
+            AuthType::Pkce | AuthType::DeviceFlow | AuthType::ExternalCommand => {
+                self.log_in_user(state, &authority, &proxy, again).await?
+            }
         };
         state.tokens = Some(tokens);
         Ok(())
@@ -182,7 +205,12 @@ impl TokenProvider {
         proxy: &HeaderMap,
         again: bool,
     ) -> Result<Tokens, RpcFailure> {
-        let AuthContext { connection, reporter, attended, .. } = &self.context;
+        let AuthContext {
+            connection,
+            reporter,
+            attended,
+            ..
+        } = &self.context;
         let refused = if again { None } else { state.tokens.clone() };
         let denied = match refused {
             Some(refused) => match self.refresh(refused, authority, proxy).await? {
@@ -196,11 +224,16 @@ impl TokenProvider {
             return Err(failure);
         }
         if !attended {
-            let cause = format!("{} requires a login, and the session is not interactive", authority.backend_host);
+            let cause = format!(
+                "{} requires a login, and the session is not interactive",
+                authority.backend_host
+            );
             return Err(RpcFailure::new(Code::LoginNeeded, cause));
         }
         let tokens = match self.context.auth.kind.value {
-            AuthType::DeviceFlow => device::log_in(connection, authority, proxy, &**reporter).await?,
+            AuthType::DeviceFlow => {
+                device::log_in(connection, authority, proxy, &**reporter).await?
+            }
             _ => pkce::log_in(connection, authority, proxy, &self.browser, &**reporter).await?,
         };
         self.store_tokens(tokens).await
@@ -209,21 +242,34 @@ impl TokenProvider {
     /// Refreshes tokens that were refused, or takes those that another process has stored in the meantime. A refresh
     /// token can often be used only once, so processes wait for one another; the Python SDK does not, so the stored
     /// tokens are read again before they are deleted.
-    async fn refresh(&self, refused: Tokens, authority: &AuthorizationServer, proxy: &HeaderMap) -> Result<RefreshOutcome, RpcFailure> {
-        let AuthContext { connection, store, .. } = &self.context;
+    async fn refresh(
+        &self,
+        refused: Tokens,
+        authority: &AuthorizationServer,
+        proxy: &HeaderMap,
+    ) -> Result<RefreshOutcome, RpcFailure> {
+        let AuthContext {
+            connection, store, ..
+        } = &self.context;
         let _lock = store.lock().await;
         let mut tokens = refused.clone();
         for _ in 0..MOST_REFRESHES {
             let stored = store.read().await?;
-            if let Some(stored) = stored.as_ref().filter(|stored| stored.access != refused.access && !stored.access.reveal().is_empty()) {
+            if let Some(stored) = stored.as_ref().filter(|stored| {
+                stored.access != refused.access && !stored.access.reveal().is_empty()
+            }) {
                 return Ok(RefreshOutcome::Fresh(stored.clone()));
             }
-            let newer = stored.filter(|stored| stored.refresh.is_some() && stored.refresh != tokens.refresh);
+            let newer = stored
+                .filter(|stored| stored.refresh.is_some() && stored.refresh != tokens.refresh);
             tokens = newer.unwrap_or(tokens);
             match pkce::refresh(connection, authority, proxy, &tokens).await? {
-                RefreshOutcome::Fresh(fresh) => return Ok(RefreshOutcome::Fresh(self.store_tokens(fresh).await?)),
+                RefreshOutcome::Fresh(fresh) => {
+                    return Ok(RefreshOutcome::Fresh(self.store_tokens(fresh).await?));
+                }
                 RefreshOutcome::Ended => match store.read().await? {
-                    Some(stored) if stored.refresh.is_some() && stored.refresh != tokens.refresh => {}
+                    Some(stored)
+                        if stored.refresh.is_some() && stored.refresh != tokens.refresh => {}
                     stored => {
                         // A refresh token that is no longer valid would only be tried again by every later command.
                         if stored.is_some_and(|stored| stored.refresh == tokens.refresh) {
@@ -243,7 +289,11 @@ impl TokenProvider {
             token_store::StoredIn::Keyring => "the system's keyring".to_owned(),
             token_store::StoredIn::File(file, None) => format!("`{}`", file.display()),
             token_store::StoredIn::File(file, Some(why)) => {
-                format!("`{}`, for the keyring cannot be used: {}", file.display(), clean(&why))
+                format!(
+                    "`{}`, for the keyring cannot be used: {}",
+                    file.display(),
+                    clean(&why)
+                )
             }
             token_store::StoredIn::Nowhere => "nowhere".to_owned(),
         };
@@ -251,20 +301,39 @@ impl TokenProvider {
         Ok(tokens)
     }
 
-    async fn log_in_with_secret(&self, authority: &AuthorizationServer, proxy: &HeaderMap) -> Result<Tokens, RpcFailure> {
+    async fn log_in_with_secret(
+        &self,
+        authority: &AuthorizationServer,
+        proxy: &HeaderMap,
+    ) -> Result<Tokens, RpcFailure> {
         let auth = &self.context.auth;
         let Some(id) = &auth.client_id else {
-            return Err(incomplete("a login with a client's secret needs the client's id").help("Set `admin.clientId`."));
+            return Err(
+                incomplete("a login with a client's secret needs the client's id")
+                    .help("Set `admin.clientId`."),
+            );
         };
         let secret = self.client_secret()?;
-        let encoded: String = url::form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
+        let encoded: String =
+            url::form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
         let basic = credential("Basic", &STANDARD.encode(format!("{}:{encoded}", id.value)));
         let basic = basic.expect("base64 is ASCII, which every header can hold");
-        let form = TokenForm::grant(&self.context.connection, authority, proxy, "client_credentials").basic(basic);
-        let form = form.field("scope", &authority.scope).field("audience", &authority.audience);
+        let form = TokenForm::grant(
+            &self.context.connection,
+            authority,
+            proxy,
+            "client_credentials",
+        )
+        .basic(basic);
+        let form = form
+            .field("scope", &authority.scope)
+            .field("audience", &authority.audience);
         let granted = form.tokens().await?;
         granted.map_err(|denied| {
-            let help = format!("Check the client's id `{}` (from {}) and its secret.", id.value, id.origin);
+            let help = format!(
+                "Check the client's id `{}` (from {}) and its secret.",
+                id.value, id.origin
+            );
             denied.into_failure(&authority.token).help(help)
         })
     }
@@ -274,15 +343,25 @@ impl TokenProvider {
             Some(ClientSecret::Known(secret)) => return Ok(secret.clone()),
             Some(ClientSecret::File(file)) => fs::read_to_string(&file.value)?,
             Some(ClientSecret::Unset(name)) => {
-                let cause = format!("{}, where the client's secret should be, is not set", name.value);
-                return Err(incomplete(&cause).help(format!("Set {}, or name another variable in `admin.clientSecretEnvVar`.", name.value)));
+                let cause = format!(
+                    "{}, where the client's secret should be, is not set",
+                    name.value
+                );
+                return Err(incomplete(&cause).help(format!(
+                    "Set {}, or name another variable in `admin.clientSecretEnvVar`.",
+                    name.value
+                )));
             }
             None => {
                 let help = "Set `admin.clientSecretEnvVar` or `admin.clientSecretLocation`.";
-                return Err(incomplete("a login with a client's secret needs the secret").help(help));
+                return Err(
+                    incomplete("a login with a client's secret needs the secret").help(help),
+                );
             }
         };
-        Ok(Secret::new(secret.trim_end_matches(['\n', '\r']).to_owned()))
+        Ok(Secret::new(
+            secret.trim_end_matches(['\n', '\r']).to_owned(),
+        ))
     }
 
     async fn command_token(&self) -> Result<Secret<String>, RpcFailure> {
@@ -290,13 +369,27 @@ impl TokenProvider {
             let help = "Set `admin.command` to the program and its arguments.";
             return Err(incomplete("a login by a program requires the program").help(help));
         };
-        command::token(&words.value, "admin.command", &self.context.environment, &self.context.folder).await
+        command::token(
+            &words.value,
+            "admin.command",
+            &self.context.environment,
+            &self.context.folder,
+        )
+        .await
     }
 
     /// The credentials for a proxy before the backend; empty when there is none.
     async fn proxy_headers(&self) -> Result<HeaderMap, RpcFailure> {
-        let Some(words) = &self.context.auth.proxy_command else { return Ok(HeaderMap::new()) };
-        let token = command::token(&words.value, "admin.proxyCommand", &self.context.environment, &self.context.folder).await?;
+        let Some(words) = &self.context.auth.proxy_command else {
+            return Ok(HeaderMap::new());
+        };
+        let token = command::token(
+            &words.value,
+            "admin.proxyCommand",
+            &self.context.environment,
+            &self.context.folder,
+        )
+        .await?;
         let header = |name: HeaderName| Some((name, credential("Bearer", token.reveal())?));
         Ok(header(PROXY_AUTHORIZATION).into_iter().collect())
     }

@@ -47,19 +47,36 @@ struct TokenGrant {
 impl<'a> TokenForm<'a> {
     /// An empty form. The proxy's credentials are included only for the backend's own origin, where the proxy is.
     pub(super) fn new(connection: &'a ConnectTransport, url: Url, proxy: &HeaderMap) -> Self {
-        let private = if same_origin(&url, &connection.base) { proxy.clone() } else { HeaderMap::new() };
-        Self { connection, url, fields: String::new(), private, repeat: Idempotency::Always }
+        let private = if same_origin(&url, &connection.base) {
+            proxy.clone()
+        } else {
+            HeaderMap::new()
+        };
+        Self {
+            connection,
+            url,
+            fields: String::new(),
+            private,
+            repeat: Idempotency::Always,
+        }
     }
 
     /// A token request with a grant type.
-    pub(super) fn grant(connection: &'a ConnectTransport, authority: &AuthorizationServer, proxy: &HeaderMap, kind: &str) -> Self {
+    pub(super) fn grant(
+        connection: &'a ConnectTransport,
+        authority: &AuthorizationServer,
+        proxy: &HeaderMap,
+        kind: &str,
+    ) -> Self {
         Self::new(connection, authority.token.clone(), proxy).field("grant_type", kind)
     }
 
     /// Adds a field, unless its value is empty.
     pub(super) fn field(mut self, name: &str, value: &str) -> Self {
         if !value.is_empty() {
-            self.fields = Serializer::new(self.fields).append_pair(name, value).finish();
+            self.fields = Serializer::new(self.fields)
+                .append_pair(name, value)
+                .finish();
         }
         self
     }
@@ -86,20 +103,35 @@ impl<'a> TokenForm<'a> {
         if !is_token(&granted.access_token) {
             return Err(no_token(&server));
         }
-        let refresh = granted.refresh_token.filter(|token| is_token(token)).map(Secret::new);
-        Ok(Ok(Tokens { access: Secret::new(granted.access_token), refresh }))
+        let refresh = granted
+            .refresh_token
+            .filter(|token| is_token(token))
+            .map(Secret::new);
+        Ok(Ok(Tokens {
+            access: Secret::new(granted.access_token),
+            refresh,
+        }))
     }
 
     /// Sends the form.
-    pub(super) async fn send<T: DeserializeOwned>(self) -> Result<Result<T, OAuthError>, RpcFailure> {
+    pub(super) async fn send<T: DeserializeOwned>(
+        self,
+    ) -> Result<Result<T, OAuthError>, RpcFailure> {
         let body = RequestBody::Bytes(self.fields.into());
-        let outgoing = HttpRequest { private: self.private, ..HttpRequest::new(Method::POST, self.url.clone()) }
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(ACCEPT, "application/json")
-            .body(body);
+        let outgoing = HttpRequest {
+            private: self.private,
+            ..HttpRequest::new(Method::POST, self.url.clone())
+        }
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(ACCEPT, "application/json")
+        .body(body);
         let server = authority(&self.url);
         let connection = self.connection;
-        connection.with_retries(&format!("the token server {server}"), self.repeat, || send_once(connection, &outgoing, &server)).await
+        connection
+            .with_retries(&format!("the token server {server}"), self.repeat, || {
+                send_once(connection, &outgoing, &server)
+            })
+            .await
     }
 }
 
@@ -114,28 +146,48 @@ async fn send_once<T: DeserializeOwned>(
     let body = answer.bytes(LONGEST).await?;
     if status.is_success() {
         // serde's message would repeat parts of the response.
-        return serde_json::from_slice(&body).map(Ok).map_err(|_| no_token(server));
+        return serde_json::from_slice(&body)
+            .map(Ok)
+            .map_err(|_| no_token(server));
     }
     match serde_json::from_slice::<OAuthError>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
         _ if is_transient(status) => {
             let cause = format!("the token server {server} answered {status}");
-            Err(RpcFailure::transient(Code::LoginFailed, cause, retry_after).through(answer.proxy_hint()))
+            Err(RpcFailure::transient(Code::LoginFailed, cause, retry_after)
+                .through(answer.proxy_hint()))
         }
         _ => {
-            let failure = RpcFailure::new(Code::LoginFailed, format!("the token server {server} answered {status}"));
+            let failure = RpcFailure::new(
+                Code::LoginFailed,
+                format!("the token server {server} answered {status}"),
+            );
             Err(failure.through(answer.proxy_hint()))
         }
     }
 }
 
 fn no_token(server: &str) -> RpcFailure {
-    RpcFailure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is not a token"))
+    RpcFailure::new(
+        Code::BackendInvalid,
+        format!("the token server {server} answered with something that is not a token"),
+    )
 }
 
 impl OAuthError {
     pub(super) fn into_failure(self, server: &Url) -> RpcFailure {
-        let why = self.error_description.as_deref().map(|words| format!(" ({})", clean(words))).unwrap_or_default();
-        RpcFailure::new(Code::LoginFailed, format!("the token server {} answered `{}`{why}", authority(server), clean(&self.error)))
+        let why = self
+            .error_description
+            .as_deref()
+            .map(|words| format!(" ({})", clean(words)))
+            .unwrap_or_default();
+        RpcFailure::new(
+            Code::LoginFailed,
+            format!(
+                "the token server {} answered `{}`{why}",
+                authority(server),
+                clean(&self.error)
+            ),
+        )
     }
 }

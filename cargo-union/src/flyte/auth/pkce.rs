@@ -32,16 +32,30 @@ pub(super) async fn log_in(
     let mut address: Url = checked(connection, &authority.authorization, "authorization")?;
     address.query_pairs_mut().extend_pairs(&parameters);
     let opened = browser.open(address.as_str());
-    reporter.visit(&LoginPrompt { address: address.as_str(), code: None, opened });
+    reporter.visit(&LoginPrompt {
+        address: address.as_str(),
+        code: None,
+        opened,
+    });
     let code = callback.code().await?;
     let form = TokenForm::grant(connection, authority, proxy, "authorization_code").single_use();
-    let form = form.field("code", code.reveal()).field("code_verifier", verifier.reveal());
+    let form = form
+        .field("code", code.reveal())
+        .field("code_verifier", verifier.reveal());
     // The backend's own token server requires the parameters of the authorization request as well.
-    let form = parameters.iter().fold(form, |form, (name, value)| form.field(name, value));
-    form.tokens().await?.map_err(|denied| denied.into_failure(&authority.token))
+    let form = parameters
+        .iter()
+        .fold(form, |form, (name, value)| form.field(name, value));
+    form.tokens()
+        .await?
+        .map_err(|denied| denied.into_failure(&authority.token))
 }
 
-fn parameters<'a>(authority: &'a AuthorizationServer, state: &'a str, challenge: &'a str) -> Vec<(&'static str, &'a str)> {
+fn parameters<'a>(
+    authority: &'a AuthorizationServer,
+    state: &'a str,
+    challenge: &'a str,
+) -> Vec<(&'static str, &'a str)> {
     let mut parameters = vec![
         ("client_id", authority.client_id.as_str()),
         ("response_type", "code"),
@@ -75,17 +89,30 @@ pub(super) async fn refresh(
     tokens: &Tokens,
 ) -> Result<RefreshOutcome, RpcFailure> {
     let Some(refresh) = &tokens.refresh else {
-        let cause = format!("{} refuses the access token, and there is no refresh token", authority.backend_host);
-        return Ok(RefreshOutcome::Denied(RpcFailure::new(Code::LoginNeeded, cause)));
+        let cause = format!(
+            "{} refuses the access token, and there is no refresh token",
+            authority.backend_host
+        );
+        return Ok(RefreshOutcome::Denied(RpcFailure::new(
+            Code::LoginNeeded,
+            cause,
+        )));
     };
     let form = TokenForm::grant(connection, authority, proxy, "refresh_token").single_use();
-    let form = form.field("refresh_token", refresh.reveal()).field("client_id", &authority.client_id);
+    let form = form
+        .field("refresh_token", refresh.reveal())
+        .field("client_id", &authority.client_id);
     match form.tokens().await {
         // Without a new refresh token in the response, the old one remains valid (RFC 6749, section 6).
-        Ok(Ok(fresh)) => Ok(RefreshOutcome::Fresh(Tokens { refresh: fresh.refresh.or_else(|| Some(refresh.clone())), ..fresh })),
+        Ok(Ok(fresh)) => Ok(RefreshOutcome::Fresh(Tokens {
+            refresh: fresh.refresh.or_else(|| Some(refresh.clone())),
+            ..fresh
+        })),
         // RFC 6749, section 5.2: invalid, expired, revoked, or of another client.
         Ok(Err(denied)) if denied.error == "invalid_grant" => Ok(RefreshOutcome::Ended),
-        Ok(Err(denied)) => Ok(RefreshOutcome::Denied(denied.into_failure(&authority.token))),
+        Ok(Err(denied)) => Ok(RefreshOutcome::Denied(
+            denied.into_failure(&authority.token),
+        )),
         Err(failure) if failure.is_transient() || failure.code != Code::LoginFailed => Err(failure),
         Err(failure) => Ok(RefreshOutcome::Denied(failure)),
     }

@@ -57,12 +57,37 @@ mod tests {
     #[test]
     fn tokens_have_the_json_of_the_python_sdk() {
         let tokens = Tokens::of_json(r#"{"access_token": "a", "refresh_token": "r"}"#).unwrap();
-        assert_eq!((tokens.access.reveal().as_str(), tokens.refresh.as_ref().unwrap().reveal().as_str()), ("a", "r"));
-        assert_eq!(tokens.to_json().reveal(), r#"{"access_token":"a","refresh_token":"r"}"#);
-        let access_only = Tokens::of_json(r#"{"access_token": "a", "refresh_token": null}"#).unwrap();
-        assert_eq!(access_only.to_json().reveal(), r#"{"access_token":"a","refresh_token":null}"#);
-        assert_eq!(Tokens::of_json(r#"{"refresh_token": "r"}"#).unwrap().access.reveal(), "");
-        for invalid in ["", "{}", "[]", r#"{"access_token": ""}"#, r#"{"access_token": "a\nb"}"#] {
+        assert_eq!(
+            (
+                tokens.access.reveal().as_str(),
+                tokens.refresh.as_ref().unwrap().reveal().as_str()
+            ),
+            ("a", "r")
+        );
+        assert_eq!(
+            tokens.to_json().reveal(),
+            r#"{"access_token":"a","refresh_token":"r"}"#
+        );
+        let access_only =
+            Tokens::of_json(r#"{"access_token": "a", "refresh_token": null}"#).unwrap();
+        assert_eq!(
+            access_only.to_json().reveal(),
+            r#"{"access_token":"a","refresh_token":null}"#
+        );
+        assert_eq!(
+            Tokens::of_json(r#"{"refresh_token": "r"}"#)
+                .unwrap()
+                .access
+                .reveal(),
+            ""
+        );
+        for invalid in [
+            "",
+            "{}",
+            "[]",
+            r#"{"access_token": ""}"#,
+            r#"{"access_token": "a\nb"}"#,
+        ] {
             assert_eq!(Tokens::of_json(invalid), None, "{invalid}");
         }
     }

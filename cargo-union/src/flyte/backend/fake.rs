@@ -9,7 +9,9 @@ use super::Backend;
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::project::{Domain, Project};
 use crate::flyte::idl::task::task_triggers_summary::{Summary, TriggerStats};
-use crate::flyte::idl::task::{DeployTaskRequest, Task, TaskDetails, TaskIdentifier, TaskMetadata, TaskTriggersSummary};
+use crate::flyte::idl::task::{
+    DeployTaskRequest, Task, TaskDetails, TaskIdentifier, TaskMetadata, TaskTriggersSummary,
+};
 use crate::flyte::rpc::RpcFailure;
 
 /// The registered tasks, in the order of their first registration.
@@ -40,12 +42,19 @@ fn id(task: &DeployTaskRequest) -> &TaskIdentifier {
 }
 
 fn metadata(task: &DeployTaskRequest) -> TaskMetadata {
-    let environment = task.spec.as_ref().and_then(|spec| spec.environment.as_ref());
+    let environment = task
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.environment.as_ref());
     let total = u32::try_from(task.triggers.len()).expect("few triggers");
     TaskMetadata {
         deployed_at: None,
-        environment_name: environment.map(|environment| environment.name.clone()).unwrap_or_default(),
-        triggers_summary: Some(TaskTriggersSummary { summary: Some(Summary::Stats(TriggerStats { total })) }),
+        environment_name: environment
+            .map(|environment| environment.name.clone())
+            .unwrap_or_default(),
+        triggers_summary: Some(TaskTriggersSummary {
+            summary: Some(Summary::Stats(TriggerStats { total })),
+        }),
     }
 }
 
@@ -56,10 +65,17 @@ impl Backend for FakeBackend {
         let stored = tasks.iter().find(|task| key(self::id(task)) == key(&id));
         Ok(stored.map(|task| {
             let mut spec = task.spec.clone();
-            if let Some(id) = spec.as_mut().and_then(|spec| spec.task_template.as_mut()?.id.as_mut()) {
+            if let Some(id) = spec
+                .as_mut()
+                .and_then(|spec| spec.task_template.as_mut()?.id.as_mut())
+            {
                 id.org.clear();
             }
-            TaskDetails { task_id: task.task_id.clone(), metadata: Some(metadata(task)), spec }
+            TaskDetails {
+                task_id: task.task_id.clone(),
+                metadata: Some(metadata(task)),
+                spec,
+            }
         }))
     }
 
@@ -69,21 +85,36 @@ impl Backend for FakeBackend {
             (&id.project, &id.domain, id.name.as_str()) == (&scope.project, &scope.domain, name)
         };
         let tasks = self.tasks.lock().expect("the mutex is not poisoned");
-        Ok(tasks.iter().rfind(has_name).map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }))
+        Ok(tasks.iter().rfind(has_name).map(|task| Task {
+            task_id: task.task_id.clone(),
+            metadata: Some(metadata(task)),
+        }))
     }
 
     async fn tasks(&self, _: &ProjectDomain, _: u32) -> Result<Vec<Task>, RpcFailure> {
         let tasks = self.tasks.lock().expect("the mutex is not poisoned");
-        Ok(tasks.iter().map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }).collect())
+        Ok(tasks
+            .iter()
+            .map(|task| Task {
+                task_id: task.task_id.clone(),
+                metadata: Some(metadata(task)),
+            })
+            .collect())
     }
 
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {
-        if self.refuses.is_some_and(|refused| refused == id(request).name) {
+        if self
+            .refuses
+            .is_some_and(|refused| refused == id(request).name)
+        {
             return Err(RpcFailure::new(Code::BackendRefused, "it refuses"));
         }
         *self.writes.lock().expect("the mutex is not poisoned") += 1;
         let mut tasks = self.tasks.lock().expect("the mutex is not poisoned");
-        match tasks.iter_mut().find(|task| key(id(task)) == key(id(request))) {
+        match tasks
+            .iter_mut()
+            .find(|task| key(id(task)) == key(id(request)))
+        {
             Some(existing) => existing.clone_from(request),
             None => tasks.push(request.clone()),
         }
@@ -91,11 +122,18 @@ impl Backend for FakeBackend {
     }
 
     async fn project(&self, _: &str, id: &str) -> Result<Option<Project>, RpcFailure> {
-        Ok(self.projects("").await?.into_iter().find(|project| project.id == id))
+        Ok(self
+            .projects("")
+            .await?
+            .into_iter()
+            .find(|project| project.id == id))
     }
 
     async fn projects(&self, _: &str) -> Result<Vec<Project>, RpcFailure> {
-        let domain = |id: &&str| Domain { id: (*id).to_owned(), name: String::new() };
+        let domain = |id: &&str| Domain {
+            id: (*id).to_owned(),
+            name: String::new(),
+        };
         let project = |(id, domains): &(&str, Vec<&str>)| Project {
             id: (*id).to_owned(),
             name: String::new(),

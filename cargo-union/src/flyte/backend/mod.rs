@@ -10,11 +10,13 @@ use super::convert::ProjectDomain;
 use super::idl::common::filter::Function;
 use super::idl::common::sort::Direction;
 use super::idl::common::{Filter, ListRequest, Sort};
-use super::idl::project::{GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse, Project};
+use super::idl::project::{
+    GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse, Project,
+};
 use super::idl::task::list_tasks_request::ScopeBy;
 use super::idl::task::{
-    DeployTaskRequest, DeployTaskResponse, GetTaskDetailsRequest, GetTaskDetailsResponse, ListTasksRequest, ListTasksResponse, Task,
-    TaskDetails, TaskIdentifier,
+    DeployTaskRequest, DeployTaskResponse, GetTaskDetailsRequest, GetTaskDetailsResponse,
+    ListTasksRequest, ListTasksResponse, Task, TaskDetails, TaskIdentifier,
 };
 use super::rpc::{RpcFailure, RpcStatus, Unary};
 
@@ -45,26 +47,42 @@ const PROJECTS: &str = "flyteidl2.project.ProjectService";
 
 // Registering the same content twice has no further effect, so an interrupted call can be retried.
 const DEPLOY: Unary<DeployTaskRequest, DeployTaskResponse> = Unary::repeatable(TASKS, "DeployTask");
-const DETAILS: Unary<GetTaskDetailsRequest, GetTaskDetailsResponse> = Unary::repeatable(TASKS, "GetTaskDetails");
+const DETAILS: Unary<GetTaskDetailsRequest, GetTaskDetailsResponse> =
+    Unary::repeatable(TASKS, "GetTaskDetails");
 const LIST: Unary<ListTasksRequest, ListTasksResponse> = Unary::repeatable(TASKS, "ListTasks");
-const PROJECT: Unary<GetProjectRequest, GetProjectResponse> = Unary::repeatable(PROJECTS, "GetProject");
-const LIST_PROJECTS: Unary<ListProjectsRequest, ListProjectsResponse> = Unary::repeatable(PROJECTS, "ListProjects");
+const PROJECT: Unary<GetProjectRequest, GetProjectResponse> =
+    Unary::repeatable(PROJECTS, "GetProject");
+const LIST_PROJECTS: Unary<ListProjectsRequest, ListProjectsResponse> =
+    Unary::repeatable(PROJECTS, "ListProjects");
 
 #[async_trait]
 impl Backend for Client {
     async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
-        let response = not_found_as_none(self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) }).await)?;
+        let response = not_found_as_none(
+            self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) })
+                .await,
+        )?;
         Ok(response.and_then(|response| response.details))
     }
 
     async fn latest(&self, scope: &ProjectDomain, name: &str) -> Result<Option<Task>, RpcFailure> {
-        let by_name = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
-        let tasks = self.unary(LIST, &tasks(scope, 1, vec![by_name])).await?.tasks;
+        let by_name = Filter {
+            function: Function::Equal.into(),
+            field: "name".to_owned(),
+            values: vec![name.to_owned()],
+        };
+        let tasks = self
+            .unary(LIST, &tasks(scope, 1, vec![by_name]))
+            .await?
+            .tasks;
         Ok(tasks.into_iter().next())
     }
 
     async fn tasks(&self, scope: &ProjectDomain, limit: u32) -> Result<Vec<Task>, RpcFailure> {
-        Ok(self.unary(LIST, &tasks(scope, limit, Vec::new())).await?.tasks)
+        Ok(self
+            .unary(LIST, &tasks(scope, limit, Vec::new()))
+            .await?
+            .tasks)
     }
 
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {
@@ -72,15 +90,27 @@ impl Backend for Client {
     }
 
     async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, RpcFailure> {
-        let request = GetProjectRequest { id: id.to_owned(), org: org.to_owned() };
-        Ok(not_found_as_none(self.unary(PROJECT, &request).await)?.and_then(|response| response.project))
+        let request = GetProjectRequest {
+            id: id.to_owned(),
+            org: org.to_owned(),
+        };
+        Ok(not_found_as_none(self.unary(PROJECT, &request).await)?
+            .and_then(|response| response.project))
     }
 
     async fn projects(&self, org: &str) -> Result<Vec<Project>, RpcFailure> {
-        let mut request = ListProjectsRequest { limit: 100, token: String::new(), org: org.to_owned() };
+        let mut request = ListProjectsRequest {
+            limit: 100,
+            token: String::new(),
+            org: org.to_owned(),
+        };
         let mut projects = Vec::new();
         loop {
-            let page = self.unary(LIST_PROJECTS, &request).await?.projects.unwrap_or_default();
+            let page = self
+                .unary(LIST_PROJECTS, &request)
+                .await?
+                .projects
+                .unwrap_or_default();
             projects.extend(page.projects);
             // Bounds the loop when a backend returns the same page forever.
             if page.token.is_empty() || page.token == request.token || projects.len() >= 1_000 {
@@ -92,13 +122,24 @@ impl Backend for Client {
 }
 
 fn tasks(scope: &ProjectDomain, limit: u32, filters: Vec<Filter>) -> ListTasksRequest {
-    ListTasksRequest { request: Some(newest(limit, filters)), scope_by: Some(ScopeBy::ProjectId(scope.id())) }
+    ListTasksRequest {
+        request: Some(newest(limit, filters)),
+        scope_by: Some(ScopeBy::ProjectId(scope.id())),
+    }
 }
 
 /// A list request for the `limit` most recently created items.
 pub(super) fn newest(limit: u32, filters: Vec<Filter>) -> ListRequest {
-    let newest = Sort { key: "created_at".to_owned(), direction: Direction::Descending.into() };
-    ListRequest { limit, sort_by: Some(newest), filters, token: String::new() }
+    let newest = Sort {
+        key: "created_at".to_owned(),
+        direction: Direction::Descending.into(),
+    };
+    ListRequest {
+        limit,
+        sort_by: Some(newest),
+        filters,
+        token: String::new(),
+    }
 }
 
 fn not_found_as_none<T>(answer: Result<T, RpcFailure>) -> Result<Option<T>, RpcFailure> {

@@ -16,7 +16,8 @@ use crate::http::{Url, authority, same_origin};
 
 pub use select_cluster_request::{Operation, Resource};
 
-const SELECT: Unary<SelectClusterRequest, SelectClusterResponse> = Unary::repeatable("flyteidl2.cluster.ClusterService", "SelectCluster");
+const SELECT: Unary<SelectClusterRequest, SelectClusterResponse> =
+    Unary::repeatable("flyteidl2.cluster.ClusterService", "SelectCluster");
 
 /// The selected servers; concurrent callers share one request.
 #[derive(Default)]
@@ -32,19 +33,38 @@ impl Client {
     pub async fn at(&self, operation: Operation, resource: Resource) -> Result<Self, RpcFailure> {
         // Protobuf messages implement neither `Ord` nor `Hash`, so the key is the text of the resource.
         let key = (operation as i32, format!("{resource:?}"));
-        let cell = self.clusters.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-        let base = cell.get_or_try_init(|| self.select(operation, resource)).await?;
-        Ok(Self { connection: self.connection.to(base.clone()), ..self.clone() })
+        let cell = self
+            .clusters
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_default()
+            .clone();
+        let base = cell
+            .get_or_try_init(|| self.select(operation, resource))
+            .await?;
+        Ok(Self {
+            connection: self.connection.to(base.clone()),
+            ..self.clone()
+        })
     }
 
     async fn select(&self, operation: Operation, resource: Resource) -> Result<Url, RpcFailure> {
-        let request = SelectClusterRequest { operation: operation as i32, resource: Some(resource) };
+        let request = SelectClusterRequest {
+            operation: operation as i32,
+            resource: Some(resource),
+        };
         let address = self.unary(SELECT, &request).await?.cluster_endpoint;
         if address.is_empty() {
             return Ok(self.connection.base.clone());
         }
         let invalid = |why: &str| {
-            let cause = format!("{} names the cluster `{}`, which {why}", authority(&self.connection.base), clean(&address));
+            let cause = format!(
+                "{} names the cluster `{}`, which {why}",
+                authority(&self.connection.base),
+                clean(&address)
+            );
             RpcFailure::new(Code::BackendInvalid, cause)
         };
         let endpoint = BackendEndpoint::parse(&address).map_err(invalid)?;
@@ -53,6 +73,9 @@ impl Client {
             return Ok(url);
         }
         // The login is sent to this server too, so it must be encrypted if the backend is.
-        Ok(self.connection.transport.checked(&self.connection.base, url)?)
+        Ok(self
+            .connection
+            .transport
+            .checked(&self.connection.base, url)?)
     }
 }

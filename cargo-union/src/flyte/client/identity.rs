@@ -4,7 +4,8 @@ use super::Client;
 use crate::flyte::idl::auth::{UserInfoRequest, UserInfoResponse};
 use crate::flyte::rpc::{RpcFailure, Unary};
 
-const USER_INFO: Unary<UserInfoRequest, UserInfoResponse> = Unary::repeatable("flyteidl2.auth.IdentityService", "UserInfo");
+const USER_INFO: Unary<UserInfoRequest, UserInfoResponse> =
+    Unary::repeatable("flyteidl2.auth.IdentityService", "UserInfo");
 
 /// A user, or a client with a secret. Fields that the backend does not return are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +27,11 @@ impl Client {
         let response = self.unary(USER_INFO, &UserInfoRequest {}).await?;
         let nonempty = |text: String| Some(text).filter(|text| !text.is_empty());
         let name = nonempty(response.name).or_else(|| nonempty(response.preferred_username));
-        Ok(UserIdentity { subject: nonempty(response.subject), name, email: nonempty(response.email) })
+        Ok(UserIdentity {
+            subject: nonempty(response.subject),
+            name,
+            email: nonempty(response.email),
+        })
     }
 }
 
@@ -49,12 +54,23 @@ mod tests {
     fn user_identity_shows_the_parts_that_are_known() {
         let user = |subject: &str, name: &str, email: &str| {
             let nonempty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-            UserIdentity { subject: nonempty(subject), name: nonempty(name), email: nonempty(email) }.to_string()
+            UserIdentity {
+                subject: nonempty(subject),
+                name: nonempty(name),
+                email: nonempty(email),
+            }
+            .to_string()
         };
-        assert_eq!(user("0oa1", "Ada", "ada@example.test"), "Ada <ada@example.test>");
+        assert_eq!(
+            user("0oa1", "Ada", "ada@example.test"),
+            "Ada <ada@example.test>"
+        );
         assert_eq!(user("0oa1", "", ""), "0oa1");
         assert_eq!(user("", "", "ada@example.test"), "ada@example.test");
-        assert_eq!(user("", "ada@example.test", "ada@example.test"), "ada@example.test");
+        assert_eq!(
+            user("", "ada@example.test", "ada@example.test"),
+            "ada@example.test"
+        );
         assert_eq!(user("", "", ""), "anonymous");
     }
 }

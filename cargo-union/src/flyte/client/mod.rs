@@ -29,8 +29,12 @@ pub use identity::UserIdentity;
 use cluster::ClusterCache;
 
 /// The retry policy of the Python SDK.
-const RETRY: RetryPolicy =
-    RetryPolicy { attempts: 4, first_pause: Duration::from_millis(500), longest_pause: Duration::from_secs(20), jitter: true };
+const RETRY: RetryPolicy = RetryPolicy {
+    attempts: 4,
+    first_pause: Duration::from_millis(500),
+    longest_pause: Duration::from_secs(20),
+    jitter: true,
+};
 
 /// The environment of a client.
 pub struct ClientOptions {
@@ -48,8 +52,19 @@ pub struct ClientOptions {
 
 impl ClientOptions {
     /// Options with the default retry policy.
-    pub fn new(environment: Environment, folder: PathBuf, attended: bool, reporter: Arc<dyn Reporter>) -> Self {
-        Self { environment, folder, attended, retry: RETRY, reporter }
+    pub fn new(
+        environment: Environment,
+        folder: PathBuf,
+        attended: bool,
+        reporter: Arc<dyn Reporter>,
+    ) -> Self {
+        Self {
+            environment,
+            folder,
+            attended,
+            retry: RETRY,
+            reporter,
+        }
     }
 }
 
@@ -73,28 +88,71 @@ impl Client {
     pub fn new(config: &FlyteConfig, options: ClientOptions) -> Result<Self> {
         let missing = || Error::new(Code::BackendMissing, "no backend is configured");
         let endpoint = config.endpoint.as_ref().ok_or_else(missing)?;
-        let ClientOptions { environment, folder, attended, retry, reporter } = options;
+        let ClientOptions {
+            environment,
+            folder,
+            attended,
+            retry,
+            reporter,
+        } = options;
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
-        let plain_hosts: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
+        let plain_hosts: BTreeSet<String> = endpoint
+            .is_plain()
+            .then(|| authority(&base))
+            .into_iter()
+            .collect();
         let proxies = Proxies::of(|name| environment.get(name));
-        let transport = Arc::new(Transport::new(plain_hosts, authorities(config, &environment), proxies.clone()));
+        let transport = Arc::new(Transport::new(
+            plain_hosts,
+            authorities(config, &environment),
+            proxies.clone(),
+        ));
         let connection = ConnectTransport::new(transport, base.clone(), retry, reporter.clone());
-        let storage_transport = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment), proxies));
+        let storage_transport = Arc::new(Transport::new(
+            BTreeSet::new(),
+            authorities_of_stores(config, &environment),
+            proxies,
+        ));
         let storage = ConnectTransport::new(storage_transport, base, retry, reporter.clone());
-        let keeps_no_tokens = endpoint.is_plain() || config.auth.disable_keyring.as_ref().is_some_and(|disabled| disabled.value);
-        let store =
-            if keeps_no_tokens { TokenStore::nothing(endpoint.host()) } else { TokenStore::of_machine(endpoint.host(), &environment) };
-        let context =
-            AuthContext { auth: config.auth.clone(), connection: connection.clone(), store, environment, folder, attended, reporter };
+        let keeps_no_tokens = endpoint.is_plain()
+            || config
+                .auth
+                .disable_keyring
+                .as_ref()
+                .is_some_and(|disabled| disabled.value);
+        let store = if keeps_no_tokens {
+            TokenStore::nothing(endpoint.host())
+        } else {
+            TokenStore::of_machine(endpoint.host(), &environment)
+        };
+        let context = AuthContext {
+            auth: config.auth.clone(),
+            connection: connection.clone(),
+            store,
+            environment,
+            folder,
+            attended,
+            reporter,
+        };
         let login = Arc::new(TokenProvider::new(context));
-        Ok(Self { connection, storage, login, plain: endpoint.is_plain(), clusters: Arc::default() })
+        Ok(Self {
+            connection,
+            storage,
+            login,
+            plain: endpoint.is_plain(),
+            clusters: Arc::default(),
+        })
     }
 
     /// Calls a unary method.
     ///
     /// # Errors
     /// The failure of the last attempt.
-    pub async fn unary<Req: Message, Res: Message + Default>(&self, method: Unary<Req, Res>, request: &Req) -> Result<Res, RpcFailure> {
+    pub async fn unary<Req: Message, Res: Message + Default>(
+        &self,
+        method: Unary<Req, Res>,
+        request: &Req,
+    ) -> Result<Res, RpcFailure> {
         let credentials = self.login.ready().await?;
         let mut metadata = CallMetadata::new(credentials.headers.clone())?;
         match self.connection.unary(method, request, &metadata).await {
@@ -128,7 +186,11 @@ impl Client {
 
     /// The URL of the server, without a slash at its end, as messages show it.
     pub fn endpoint(&self) -> String {
-        self.connection.base.as_str().trim_end_matches('/').to_owned()
+        self.connection
+            .base
+            .as_str()
+            .trim_end_matches('/')
+            .to_owned()
     }
 
     /// The connection for signed addresses of the object store. It sends no credentials.
@@ -173,7 +235,11 @@ impl Client {
         }
     }
 
-    async fn renewed(&self, refusal: &RpcFailure, credentials: &AuthHeaders) -> Result<AuthHeaders, RpcFailure> {
+    async fn renewed(
+        &self,
+        refusal: &RpcFailure,
+        credentials: &AuthHeaders,
+    ) -> Result<AuthHeaders, RpcFailure> {
         self.login.renew(credentials).await.map_err(|mut failure| {
             failure.cause = format!("{}; before that, {}", failure.cause, refusal.cause);
             failure
@@ -183,7 +249,9 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("base", &self.connection.base.as_str()).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("base", &self.connection.base.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -191,7 +259,9 @@ fn authorities(config: &FlyteConfig, environment: &Environment) -> Authorities {
     let nonempty = |name| environment.get(name).filter(|value| !value.is_empty());
     Authorities {
         file: nonempty("SSL_CERT_FILE").map(PathBuf::from),
-        folders: nonempty("SSL_CERT_DIR").map(|directories| std::env::split_paths(directories).collect()).unwrap_or_default(),
+        folders: nonempty("SSL_CERT_DIR")
+            .map(|directories| std::env::split_paths(directories).collect())
+            .unwrap_or_default(),
         registries: Vec::new(),
         only: config.ca_file.as_ref().map(|file| file.value.clone()),
         anybody: config.skip_verify.as_ref().is_some_and(|skip| skip.value),
@@ -203,7 +273,12 @@ fn authorities(config: &FlyteConfig, environment: &Environment) -> Authorities {
 fn authorities_of_stores(config: &FlyteConfig, environment: &Environment) -> Authorities {
     let backend = authorities(config, environment);
     let anybody = backend.anybody && backend.only.is_none();
-    Authorities { file: backend.only.clone().or(backend.file), only: None, anybody, ..backend }
+    Authorities {
+        file: backend.only.clone().or(backend.file),
+        only: None,
+        anybody,
+        ..backend
+    }
 }
 
 #[cfg(test)]
@@ -216,19 +291,44 @@ mod tests {
     fn skips_verification(variables: &[&str]) -> [bool; 2] {
         let folder = PathBuf::from("/");
         let mut environment = Environment::default();
-        variables.iter().for_each(|name| environment.set(*name, if name.ends_with("PATH") { "/ca.pem" } else { "true" }));
-        let request = ConfigRequest { environment: &environment, folder: &folder, file: None, endpoint: None, org: None };
+        variables.iter().for_each(|name| {
+            environment.set(
+                *name,
+                if name.ends_with("PATH") {
+                    "/ca.pem"
+                } else {
+                    "true"
+                },
+            )
+        });
+        let request = ConfigRequest {
+            environment: &environment,
+            folder: &folder,
+            file: None,
+            endpoint: None,
+            org: None,
+        };
         let (config, problems) = load(&request).unwrap();
         assert!(problems.is_empty(), "{problems:?}");
-        [authorities(&config, &environment).clone(), authorities_of_stores(&config, &environment)]
-            .map(|authorities| authorities.anybody && authorities.only.is_none())
+        [
+            authorities(&config, &environment).clone(),
+            authorities_of_stores(&config, &environment),
+        ]
+        .map(|authorities| authorities.anybody && authorities.only.is_none())
     }
 
     #[test]
     fn ca_file_is_verified_by_backend_and_store_even_with_skip_verify() {
         let skip = "FLYTE_ADMIN_INSECURESKIPVERIFY";
         let file = "FLYTE_ADMIN_CACERTFILEPATH";
-        assert_eq!([skips_verification(&[]), skips_verification(&[file]), skips_verification(&[skip, file])], [[false; 2]; 3]);
+        assert_eq!(
+            [
+                skips_verification(&[]),
+                skips_verification(&[file]),
+                skips_verification(&[skip, file])
+            ],
+            [[false; 2]; 3]
+        );
         assert_eq!(skips_verification(&[skip]), [true; 2]);
     }
 }

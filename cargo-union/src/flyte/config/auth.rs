@@ -56,7 +56,11 @@ impl AuthType {
 
     /// The word in the config.
     pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(kind, _)| *kind == self).map(|(_, word)| *word).expect("every kind is listed")
+        Self::ALL
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map(|(_, word)| *word)
+            .expect("every kind is listed")
     }
 }
 
@@ -71,7 +75,11 @@ pub enum ClientSecret {
     Unset(Sourced<String>),
 }
 
-pub(super) fn resolve(request: &ConfigRequest<'_>, key: Option<ApiKey>, reader: &mut ConfigReader<'_>) -> AuthConfig {
+pub(super) fn resolve(
+    request: &ConfigRequest<'_>,
+    key: Option<ApiKey>,
+    reader: &mut ConfigReader<'_>,
+) -> AuthConfig {
     let kind = kind(reader);
     let client_id = reader.text(&keys::CLIENT_ID);
     let auth = AuthConfig {
@@ -83,27 +91,48 @@ pub(super) fn resolve(request: &ConfigRequest<'_>, key: Option<ApiKey>, reader: 
         scopes: reader.words(&keys::SCOPES),
         disable_keyring: reader.switch(&keys::DISABLE_KEYRING),
     };
-    let client_secret_from = |origin: &Origin| Sourced { value: AuthType::ClientSecret, origin: origin.clone() };
+    let client_secret_from = |origin: &Origin| Sourced {
+        value: AuthType::ClientSecret,
+        origin: origin.clone(),
+    };
     match (key, &auth.secret) {
         (Some(key), _) => AuthConfig {
             kind: client_secret_from(&ApiKey::ORIGIN),
-            client_id: Some(Sourced { value: key.client_id, origin: ApiKey::ORIGIN }),
+            client_id: Some(Sourced {
+                value: key.client_id,
+                origin: ApiKey::ORIGIN,
+            }),
             secret: Some(ClientSecret::Known(key.secret)),
             ..auth
         },
         // A secret that is set is used, whatever kind is configured.
-        (None, Some(ClientSecret::Known(_) | ClientSecret::File(_))) if auth.kind.value != AuthType::ClientSecret => {
-            AuthConfig { kind: client_secret_from(&auth.kind.origin), ..auth }
+        (None, Some(ClientSecret::Known(_) | ClientSecret::File(_)))
+            if auth.kind.value != AuthType::ClientSecret =>
+        {
+            AuthConfig {
+                kind: client_secret_from(&auth.kind.origin),
+                ..auth
+            }
         }
         _ => auth,
     }
 }
 
 fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
-    let default = Sourced { value: AuthType::Pkce, origin: Origin::Default };
-    let Some(text) = reader.text(&keys::AUTH_TYPE) else { return default };
+    let default = Sourced {
+        value: AuthType::Pkce,
+        origin: Origin::Default,
+    };
+    let Some(text) = reader.text(&keys::AUTH_TYPE) else {
+        return default;
+    };
     // The words of the SDK's command line are accepted as well as those of its config file.
-    let normalized: String = text.value.to_ascii_lowercase().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
+    let normalized: String = text
+        .value
+        .to_ascii_lowercase()
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric())
+        .collect();
     let value = match normalized.as_str() {
         "pkce" => AuthType::Pkce,
         "deviceflow" | "headless" => AuthType::DeviceFlow,
@@ -111,20 +140,36 @@ fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
         "externalcommand" | "externalprocess" | "command" | "custom" => AuthType::ExternalCommand,
         "passthrough" => AuthType::Passthrough,
         _ => {
-            let words: Vec<String> = AuthType::ALL.iter().map(|(_, word)| format!("`{word}`")).collect();
-            let problem = invalid(format!("`{}` is not a way to log in", text.value), &text.origin);
-            reader.problems.push(problem.help(format!("the words are {}", words.join(", "))));
+            let words: Vec<String> = AuthType::ALL
+                .iter()
+                .map(|(_, word)| format!("`{word}`"))
+                .collect();
+            let problem = invalid(
+                format!("`{}` is not a way to log in", text.value),
+                &text.origin,
+            );
+            reader
+                .problems
+                .push(problem.help(format!("the words are {}", words.join(", "))));
             return default;
         }
     };
-    Sourced { value, origin: text.origin }
+    Sourced {
+        value,
+        origin: text.origin,
+    }
 }
 
 /// The secret; the variable takes precedence over the file when it is set.
 fn secret(request: &ConfigRequest<'_>, reader: &mut ConfigReader<'_>) -> Option<ClientSecret> {
     let variable = reader.text(&keys::SECRET_VARIABLE);
     let file = reader.path(&keys::SECRET_FILE, request.folder);
-    let secret = variable.as_ref().and_then(|name| reader.environment.get(&name.value)).filter(|secret| !secret.is_empty());
+    let secret = variable
+        .as_ref()
+        .and_then(|name| reader.environment.get(&name.value))
+        .filter(|secret| !secret.is_empty());
     let secret = secret.map(|secret| ClientSecret::Known(Secret::new(secret.to_owned())));
-    secret.or_else(|| file.map(ClientSecret::File)).or_else(|| variable.map(ClientSecret::Unset))
+    secret
+        .or_else(|| file.map(ClientSecret::File))
+        .or_else(|| variable.map(ClientSecret::Unset))
 }

@@ -26,7 +26,11 @@ impl BackendEndpoint {
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = match text.split_once("://") {
             None => ("", text),
-            Some(("dns", rest)) => ("dns", rest.strip_prefix('/').ok_or("has two slashes after `dns:` instead of three")?),
+            Some(("dns", rest)) => (
+                "dns",
+                rest.strip_prefix('/')
+                    .ok_or("has two slashes after `dns:` instead of three")?,
+            ),
             Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
             Some(_) => return Err("has an unsupported scheme"),
         };
@@ -38,7 +42,10 @@ impl BackendEndpoint {
             return Err("has a user in it");
         }
         match url::Url::parse(&format!("https://{host}/")) {
-            Ok(url) if url.host_str().is_some_and(|known| !known.is_empty()) => Ok(Self { host: host.to_owned(), plain: scheme == "http" }),
+            Ok(url) if url.host_str().is_some_and(|known| !known.is_empty()) => Ok(Self {
+                host: host.to_owned(),
+                plain: scheme == "http",
+            }),
             _ => Err("is not `host` or `host:port`"),
         }
     }
@@ -65,35 +72,72 @@ impl BackendEndpoint {
 impl fmt::Display for BackendEndpoint {
     /// The URL without a slash at its end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.plain { "http" } else { "https" }, self.host)
+        write!(
+            f,
+            "{}://{}",
+            if self.plain { "http" } else { "https" },
+            self.host
+        )
     }
 }
 
 /// The endpoint: flag, API key, variable or file, with `admin.insecure` applied.
-pub(super) fn resolve(flag: Option<&str>, key: Option<&ApiKey>, reader: &mut ConfigReader<'_>) -> Option<Sourced<BackendEndpoint>> {
+pub(super) fn resolve(
+    flag: Option<&str>,
+    key: Option<&ApiKey>,
+    reader: &mut ConfigReader<'_>,
+) -> Option<Sourced<BackendEndpoint>> {
     let configured = reader.text(&keys::ENDPOINT);
-    let flag = flag.map(|text| Sourced { value: text.to_owned(), origin: Origin::Flag("--endpoint") });
-    let from_key = key.map(|key| Sourced { value: key.endpoint.clone(), origin: ApiKey::ORIGIN });
-    let Sourced { value: text, origin } = flag.or(from_key).or(configured)?;
+    let flag = flag.map(|text| Sourced {
+        value: text.to_owned(),
+        origin: Origin::Flag("--endpoint"),
+    });
+    let from_key = key.map(|key| Sourced {
+        value: key.endpoint.clone(),
+        origin: ApiKey::ORIGIN,
+    });
+    let Sourced {
+        value: text,
+        origin,
+    } = flag.or(from_key).or(configured)?;
     let mut endpoint = match BackendEndpoint::parse(text.trim()) {
         Ok(endpoint) => endpoint,
         Err(why) => {
-            let problem = Diagnostic::error(Code::EndpointInvalid, format!("the endpoint `{text}` {why}"), &origin, "");
+            let problem = Diagnostic::error(
+                Code::EndpointInvalid,
+                format!("the endpoint `{text}` {why}"),
+                &origin,
+                "",
+            );
             reader.problems.push(problem);
             return None;
         }
     };
-    let insecure = reader.switch(&keys::INSECURE).filter(|insecure| insecure.value && !endpoint.plain);
+    let insecure = reader
+        .switch(&keys::INSECURE)
+        .filter(|insecure| insecure.value && !endpoint.plain);
     // An API key is a login, which an unencrypted connection does not allow.
     if let Some(insecure) = insecure.filter(|_| origin != ApiKey::ORIGIN) {
         if text.starts_with("https://") {
-            let problem = Diagnostic::error(Code::EndpointInvalid, "the endpoint is `https`, and `admin.insecure` is true", &origin, "");
-            reader.problems.push(problem.also(&insecure.origin, "without encryption").help("Remove one of the two."));
+            let problem = Diagnostic::error(
+                Code::EndpointInvalid,
+                "the endpoint is `https`, and `admin.insecure` is true",
+                &origin,
+                "",
+            );
+            reader.problems.push(
+                problem
+                    .also(&insecure.origin, "without encryption")
+                    .help("Remove one of the two."),
+            );
             return None;
         }
         endpoint.plain = true;
     }
-    Some(Sourced { value: endpoint, origin })
+    Some(Sourced {
+        value: endpoint,
+        origin,
+    })
 }
 
 #[cfg(test)]
@@ -112,7 +156,11 @@ mod tests {
             ("http://localhost:8090", "http://localhost:8090"),
             ("[::1]:8090", "https://[::1]:8090"),
         ] {
-            assert_eq!(BackendEndpoint::parse(text).unwrap().to_string(), shown, "{text}");
+            assert_eq!(
+                BackendEndpoint::parse(text).unwrap().to_string(),
+                shown,
+                "{text}"
+            );
         }
     }
 
@@ -121,13 +169,20 @@ mod tests {
         for (text, why) in [
             ("dns://acme.example.test", "instead of three"),
             ("ftp://acme.example.test", "unsupported scheme"),
-            ("https://acme.example.test/console/projects", "is the address of a page"),
+            (
+                "https://acme.example.test/console/projects",
+                "is the address of a page",
+            ),
             ("https://me@acme.example.test", "a user"),
             ("host:port", "is not `host`"),
             ("", "is not `host`"),
             ("dns:///", "is not `host`"),
         ] {
-            assert!(BackendEndpoint::parse(text).unwrap_err().contains(why), "{text}: {:?}", BackendEndpoint::parse(text));
+            assert!(
+                BackendEndpoint::parse(text).unwrap_err().contains(why),
+                "{text}: {:?}",
+                BackendEndpoint::parse(text)
+            );
         }
     }
 

@@ -30,16 +30,30 @@ struct ConfigCandidate {
 ///
 /// # Errors
 /// U0004 (`FileUnreadable`).
-pub(super) fn find(request: &ConfigRequest<'_>, problems: &mut Vec<Diagnostic>) -> Result<Option<ConfigFile>> {
+pub(super) fn find(
+    request: &ConfigRequest<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Option<ConfigFile>> {
     for candidate in candidates(request) {
-        let text = if candidate.named { Some(fs::read_to_string(&candidate.path)?) } else { fs::read_if_exists(&candidate.path)? };
+        let text = if candidate.named {
+            Some(fs::read_to_string(&candidate.path)?)
+        } else {
+            fs::read_if_exists(&candidate.path)?
+        };
         let Some(text) = text else { continue };
         let source = SourceFile::new(candidate.path, text);
         match yaml::parse(&source.text) {
-            Ok(root) if candidate.named || root.as_ref().is_some_and(has_sections) => return Ok(Some(ConfigFile { source, root })),
+            Ok(root) if candidate.named || root.as_ref().is_some_and(has_sections) => {
+                return Ok(Some(ConfigFile { source, root }));
+            }
             Err(wrong) if candidate.named || has_section_line(&source.text) => {
                 let place = Origin::File(source.clone(), wrong.span);
-                problems.push(Diagnostic::error(Code::FlyteConfigSyntax, "the Flyte config is not valid YAML", &place, wrong.why));
+                problems.push(Diagnostic::error(
+                    Code::FlyteConfigSyntax,
+                    "the Flyte config is not valid YAML",
+                    &place,
+                    wrong.why,
+                ));
                 return Ok(Some(ConfigFile { source, root: None }));
             }
             // Many projects have a `config.yaml` for another tool.
@@ -51,18 +65,35 @@ pub(super) fn find(request: &ConfigRequest<'_>, problems: &mut Vec<Diagnostic>) 
 
 fn candidates(request: &ConfigRequest<'_>) -> Vec<ConfigCandidate> {
     let optional = |path: PathBuf| ConfigCandidate { path, named: false };
-    let named = |path: &Path| ConfigCandidate { path: fs::absolute(request.folder, path), named: true };
+    let named = |path: &Path| ConfigCandidate {
+        path: fs::absolute(request.folder, path),
+        named: true,
+    };
     if let Some(file) = request.file {
         return vec![named(file)];
     }
-    let set_path = |name: &str| request.environment.get(name).filter(|value| !value.is_empty()).map(Path::new);
-    let repository = request.folder.ancestors().find(|directory| directory.join(".git").exists());
-    let mut candidates = vec![optional(request.folder.join("config.yaml")), optional(request.folder.join(".flyte/config.yaml"))];
+    let set_path = |name: &str| {
+        request
+            .environment
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(Path::new)
+    };
+    let repository = request
+        .folder
+        .ancestors()
+        .find(|directory| directory.join(".git").exists());
+    let mut candidates = vec![
+        optional(request.folder.join("config.yaml")),
+        optional(request.folder.join(".flyte/config.yaml")),
+    ];
     candidates.extend(repository.map(|root| optional(root.join(".flyte/config.yaml"))));
     candidates.extend(set_path("UCTL_CONFIG").map(named));
     candidates.extend(set_path("FLYTECTL_CONFIG").map(named));
     if let Some(home) = set_path("HOME") {
-        candidates.extend([".union/config.yaml", ".flyte/config.yaml"].map(|path| optional(home.join(path))));
+        candidates.extend(
+            [".union/config.yaml", ".flyte/config.yaml"].map(|path| optional(home.join(path))),
+        );
     }
     candidates
 }
@@ -73,7 +104,11 @@ fn has_sections(root: &YamlNode) -> bool {
 
 /// Whether a text that is not YAML has a section of a Flyte config.
 fn has_section_line(text: &str) -> bool {
-    let is_section =
-        |line: &str| SECTIONS.iter().any(|section| line.strip_prefix(section).is_some_and(|rest| rest.trim_start().starts_with(':')));
+    let is_section = |line: &str| {
+        SECTIONS.iter().any(|section| {
+            line.strip_prefix(section)
+                .is_some_and(|rest| rest.trim_start().starts_with(':'))
+        })
+    };
     text.lines().any(is_section)
 }

@@ -57,7 +57,12 @@ One file is read, the first of: `--config FILE`, `./config.yaml` (when it is abo
 ",
     );
     for key in ALL {
-        page.push_str(&format!("| `{}` | {} | {} |\n", key.path, key.variables.join(", "), key.doc));
+        page.push_str(&format!(
+            "| `{}` | {} | {} |\n",
+            key.path,
+            key.variables.join(", "),
+            key.doc
+        ));
     }
     page.push_str(
         "

@@ -76,15 +76,31 @@ impl FlyteConfig {
     pub fn settings(&self) -> Vec<Setting> {
         let quoted = |text: &dyn std::fmt::Display| format!("{:?}", text.to_string());
         let text = |key: &str, value: &Option<Sourced<String>>| {
-            value.as_ref().map(|value| Setting { key: key.to_owned(), value: quoted(&value.value), origin: value.origin.clone() })
+            value.as_ref().map(|value| Setting {
+                key: key.to_owned(),
+                value: quoted(&value.value),
+                origin: value.origin.clone(),
+            })
         };
         let switch = |key: &str, value: &Option<Sourced<bool>>| {
-            value.as_ref().map(|value| Setting { key: key.to_owned(), value: value.value.to_string(), origin: value.origin.clone() })
+            value.as_ref().map(|value| Setting {
+                key: key.to_owned(),
+                value: value.value.to_string(),
+                origin: value.origin.clone(),
+            })
         };
-        let endpoint =
-            self.endpoint.as_ref().map(|endpoint| Sourced { value: endpoint.value.to_string(), origin: endpoint.origin.clone() });
-        let ca_file = self.ca_file.as_ref().map(|file| Sourced { value: file.value.display().to_string(), origin: file.origin.clone() });
-        let kind = Sourced { value: self.auth.kind.value.word().to_owned(), origin: self.auth.kind.origin.clone() };
+        let endpoint = self.endpoint.as_ref().map(|endpoint| Sourced {
+            value: endpoint.value.to_string(),
+            origin: endpoint.origin.clone(),
+        });
+        let ca_file = self.ca_file.as_ref().map(|file| Sourced {
+            value: file.value.display().to_string(),
+            origin: file.origin.clone(),
+        });
+        let kind = Sourced {
+            value: self.auth.kind.value.word().to_owned(),
+            origin: self.auth.kind.origin.clone(),
+        };
         let settings = [
             text("endpoint", &endpoint),
             text("org", &self.org),
@@ -133,11 +149,28 @@ fn org(
     endpoint: Option<&Sourced<BackendEndpoint>>,
     reader: &mut ConfigReader<'_>,
 ) -> Option<Sourced<String>> {
-    let flag = request.org.map(|org| Sourced { value: org.to_owned(), origin: Origin::Flag("--org") });
+    let flag = request.org.map(|org| Sourced {
+        value: org.to_owned(),
+        origin: Origin::Flag("--org"),
+    });
     let configured = reader.text(&keys::ORG);
-    flag.or_else(|| key.and_then(|key| key.org.clone().map(|org| Sourced { value: org, origin: ApiKey::ORIGIN })))
-        .or(configured)
-        .or_else(|| endpoint.and_then(|endpoint| Some(Sourced { value: endpoint.org()?.to_owned(), origin: endpoint.origin.clone() })))
+    flag.or_else(|| {
+        key.and_then(|key| {
+            key.org.clone().map(|org| Sourced {
+                value: org,
+                origin: ApiKey::ORIGIN,
+            })
+        })
+    })
+    .or(configured)
+    .or_else(|| {
+        endpoint.and_then(|endpoint| {
+            Some(Sourced {
+                value: endpoint.org()?.to_owned(),
+                origin: endpoint.origin.clone(),
+            })
+        })
+    })
 }
 
 /// The problem of an invalid value.

@@ -32,9 +32,18 @@ impl Home {
         self
     }
 
-    fn load_with(&self, change: impl FnOnce(&mut ConfigRequest<'_>)) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
+    fn load_with(
+        &self,
+        change: impl FnOnce(&mut ConfigRequest<'_>),
+    ) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
         let folder = self.root.path().join("work");
-        let mut request = ConfigRequest { environment: &self.environment, folder: &folder, file: None, endpoint: None, org: None };
+        let mut request = ConfigRequest {
+            environment: &self.environment,
+            folder: &folder,
+            file: None,
+            endpoint: None,
+            org: None,
+        };
         change(&mut request);
         load(&request)
     }
@@ -51,9 +60,15 @@ impl Home {
     #[track_caller]
     fn problem(&self) -> (Code, String, String) {
         let (_, problems) = self.load_with(|_| {}).unwrap();
-        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
         let place = problem.labels[0].origin.to_string();
-        (problem.code, problem.message.clone(), place.rsplit('/').next().unwrap().to_owned())
+        (
+            problem.code,
+            problem.message.clone(),
+            place.rsplit('/').next().unwrap().to_owned(),
+        )
     }
 }
 
@@ -88,7 +103,9 @@ fn first_existing_config_file_is_read() {
     }
     let uctl = home.root.path().join("uctl.yaml");
     let flytectl = home.root.path().join("flytectl.yaml");
-    home = home.env("UCTL_CONFIG", uctl).env("FLYTECTL_CONFIG", flytectl);
+    home = home
+        .env("UCTL_CONFIG", uctl)
+        .env("FLYTECTL_CONFIG", flytectl);
     for place in places {
         assert_eq!(text(&home.config().project), Some(place));
         assert_eq!(home.config().domain, None, "nothing is merged");
@@ -105,16 +122,26 @@ fn first_existing_config_file_is_read() {
 #[test]
 fn named_config_file_must_exist() {
     let home = home_with_config(EXAMPLE);
-    let absent = home.load_with(|request| request.file = Some(Path::new("absent.yaml"))).unwrap_err();
+    let absent = home
+        .load_with(|request| request.file = Some(Path::new("absent.yaml")))
+        .unwrap_err();
     assert_eq!(absent.code(), Code::FileUnreadable);
     assert!(absent.to_string().contains("work/absent.yaml"), "{absent}");
-    let named = home_with_config(EXAMPLE).env("UCTL_CONFIG", "/no/such/file").load_with(|_| {}).unwrap_err();
+    let named = home_with_config(EXAMPLE)
+        .env("UCTL_CONFIG", "/no/such/file")
+        .load_with(|_| {})
+        .unwrap_err();
     assert!(named.to_string().contains("/no/such/file"), "{named}");
 }
 
 #[test]
 fn config_yaml_without_flyte_sections_is_ignored() {
-    for other in ["server: {port: 80}", "replicas: {{ .Values.replicas }}\nname: x", "- a\n- b", ""] {
+    for other in [
+        "server: {port: 80}",
+        "replicas: {{ .Values.replicas }}\nname: x",
+        "- a\n- b",
+        "",
+    ] {
         let home = home_with_config(EXAMPLE).file("work/config.yaml", other);
         assert_eq!(text(&home.config().project), Some("flytesnacks"), "{other}");
     }
@@ -122,7 +149,8 @@ fn config_yaml_without_flyte_sections_is_ignored() {
 
 #[test]
 fn invalid_yaml_is_an_error_with_its_line() {
-    let (code, _, place) = home_with_config("admin:\n  endpoint: [dns:///a.example.test\ntask: {}\n").problem();
+    let (code, _, place) =
+        home_with_config("admin:\n  endpoint: [dns:///a.example.test\ntask: {}\n").problem();
     assert_eq!(code, Code::FlyteConfigSyntax);
     assert!(place.starts_with("config.yaml:3:"), "{place}");
     let (code, ..) = Home::new().file("work/config.yaml", "admin: {\n").problem();
@@ -131,22 +159,39 @@ fn invalid_yaml_is_an_error_with_its_line() {
 
 #[test]
 fn config_values_have_their_places() {
-    let config = home_with_config(EXAMPLE).env("FLYTE_TASK_DOMAIN", "production").config();
+    let config = home_with_config(EXAMPLE)
+        .env("FLYTE_TASK_DOMAIN", "production")
+        .config();
     let endpoint = config.endpoint.unwrap();
     assert_eq!(endpoint.value.to_string(), "https://acme.example.test");
-    assert!(endpoint.origin.to_string().ends_with("home/.flyte/config.yaml:1:19"), "{}", endpoint.origin);
+    assert!(
+        endpoint
+            .origin
+            .to_string()
+            .ends_with("home/.flyte/config.yaml:1:19"),
+        "{}",
+        endpoint.origin
+    );
     assert_eq!(config.org.unwrap().value, "acme");
     assert_eq!(text(&config.registry), Some("ghcr.io/acme"));
     let domain = config.domain.unwrap();
-    assert_eq!((domain.value.as_str(), domain.origin), ("production", Origin::Env("FLYTE_TASK_DOMAIN")));
+    assert_eq!(
+        (domain.value.as_str(), domain.origin),
+        ("production", Origin::Env("FLYTE_TASK_DOMAIN"))
+    );
 }
 
 #[test]
 fn variables_are_read_without_a_file_and_empty_ones_are_unset() {
-    let config = Home::new().env("FLYTE_ADMIN_ENDPOINT", "acme.example.test").env("FLYTE_ADMIN_CLIENTID", "me").config();
+    let config = Home::new()
+        .env("FLYTE_ADMIN_ENDPOINT", "acme.example.test")
+        .env("FLYTE_ADMIN_CLIENTID", "me")
+        .config();
     assert_eq!(config.endpoint.unwrap().value.host(), "acme.example.test");
     assert_eq!(text(&config.auth.client_id), Some("me"));
-    let config = home_with_config(EXAMPLE).env("FLYTE_TASK_PROJECT", "").config();
+    let config = home_with_config(EXAMPLE)
+        .env("FLYTE_TASK_PROJECT", "")
+        .config();
     assert_eq!(text(&config.project), Some("flytesnacks"));
 }
 
@@ -165,29 +210,57 @@ fn switches_accept_all_words_in_variables_and_quotes() {
         if let Some(variable) = variable {
             home = home.env("FLYTE_ADMIN_INSECURE", variable);
         }
-        assert_eq!(home.config().endpoint.unwrap().value.is_plain(), plain, "{file} {variable:?}");
+        assert_eq!(
+            home.config().endpoint.unwrap().value.is_plain(),
+            plain,
+            "{file} {variable:?}"
+        );
     }
-    let (code, message, place) = home_with_config("admin:\n  insecureSkipVerify: maybe\n").problem();
-    assert_eq!((code, place.as_str()), (Code::FlyteConfigInvalid, "config.yaml:2:23"));
-    assert!(message.contains("`maybe`") && message.contains("admin.insecureSkipVerify"), "{message}");
+    let (code, message, place) =
+        home_with_config("admin:\n  insecureSkipVerify: maybe\n").problem();
+    assert_eq!(
+        (code, place.as_str()),
+        (Code::FlyteConfigInvalid, "config.yaml:2:23")
+    );
+    assert!(
+        message.contains("`maybe`") && message.contains("admin.insecureSkipVerify"),
+        "{message}"
+    );
 }
 
 #[test]
 fn endpoint_scheme_must_not_contradict_insecure() {
-    let plain = |text: &str| home_with_config(text).config().endpoint.unwrap().value.to_string();
-    assert_eq!(plain("admin: {endpoint: 'http://localhost:8090'}"), "http://localhost:8090");
-    assert_eq!(plain("admin: {endpoint: 'dns:///localhost:8090', insecure: true}"), "http://localhost:8090");
-    let (code, message, _) = home_with_config("admin: {endpoint: 'https://localhost:8090', insecure: true}").problem();
+    let plain = |text: &str| {
+        home_with_config(text)
+            .config()
+            .endpoint
+            .unwrap()
+            .value
+            .to_string()
+    };
+    assert_eq!(
+        plain("admin: {endpoint: 'http://localhost:8090'}"),
+        "http://localhost:8090"
+    );
+    assert_eq!(
+        plain("admin: {endpoint: 'dns:///localhost:8090', insecure: true}"),
+        "http://localhost:8090"
+    );
+    let (code, message, _) =
+        home_with_config("admin: {endpoint: 'https://localhost:8090', insecure: true}").problem();
     assert_eq!(code, Code::EndpointInvalid);
     assert!(message.contains("insecure"), "{message}");
-    let (code, message, _) = home_with_config("admin: {endpoint: 'https://acme.example.test/console'}").problem();
+    let (code, message, _) =
+        home_with_config("admin: {endpoint: 'https://acme.example.test/console'}").problem();
     assert_eq!(code, Code::EndpointInvalid);
     assert!(message.contains("the address of a page"), "{message}");
 }
 
 #[test]
 fn flags_take_precedence() {
-    let home = home_with_config(EXAMPLE).env("FLYTE_ADMIN_ENDPOINT", "other.example.test").env("FLYTE_TASK_ORG", "other");
+    let home = home_with_config(EXAMPLE)
+        .env("FLYTE_ADMIN_ENDPOINT", "other.example.test")
+        .env("FLYTE_TASK_ORG", "other");
     let (config, _) = home
         .load_with(|request| {
             request.endpoint = Some("flag.example.test");
@@ -196,25 +269,49 @@ fn flags_take_precedence() {
         .unwrap();
     assert_eq!(
         config.endpoint.unwrap(),
-        Sourced { value: BackendEndpoint::parse("flag.example.test").unwrap(), origin: Origin::Flag("--endpoint") }
+        Sourced {
+            value: BackendEndpoint::parse("flag.example.test").unwrap(),
+            origin: Origin::Flag("--endpoint")
+        }
     );
-    assert_eq!(config.org.unwrap(), Sourced { value: "mine".to_owned(), origin: Origin::Flag("--org") });
+    assert_eq!(
+        config.org.unwrap(),
+        Sourced {
+            value: "mine".to_owned(),
+            origin: Origin::Flag("--org")
+        }
+    );
 }
 
 #[test]
 fn api_key_overrides_endpoint_login_and_organization() {
     use base64::Engine as _;
-    let key = base64::engine::general_purpose::STANDARD.encode("key.example.test:robot:hunter2:tenant");
+    let key =
+        base64::engine::general_purpose::STANDARD.encode("key.example.test:robot:hunter2:tenant");
     let home = home_with_config(
         "admin: {endpoint: localhost:8090, insecure: true, authType: DeviceFlow, caCertFilePath: ca.pem}\ntask: {org: file}",
     );
     let config = home.env("FLYTE_API_KEY", key).config();
     let endpoint = config.endpoint.as_ref().unwrap();
-    assert_eq!((endpoint.value.to_string().as_str(), &endpoint.origin), ("https://key.example.test", &Origin::Env("FLYTE_API_KEY")));
+    assert_eq!(
+        (endpoint.value.to_string().as_str(), &endpoint.origin),
+        ("https://key.example.test", &Origin::Env("FLYTE_API_KEY"))
+    );
     assert_eq!(text(&config.org), Some("tenant"));
-    assert_eq!((config.auth.kind.value, text(&config.auth.client_id)), (AuthType::ClientSecret, Some("robot")));
-    assert!(matches!(&config.auth.secret, Some(ClientSecret::Known(secret)) if secret.reveal() == "hunter2"));
-    assert!(config.ca_file.as_ref().is_some_and(|file| file.ends_with("work/ca.pem")), "the trust of the file still counts");
+    assert_eq!(
+        (config.auth.kind.value, text(&config.auth.client_id)),
+        (AuthType::ClientSecret, Some("robot"))
+    );
+    assert!(
+        matches!(&config.auth.secret, Some(ClientSecret::Known(secret)) if secret.reveal() == "hunter2")
+    );
+    assert!(
+        config
+            .ca_file
+            .as_ref()
+            .is_some_and(|file| file.ends_with("work/ca.pem")),
+        "the trust of the file still counts"
+    );
     assert!(!format!("{config:?}").contains("hunter2"));
     let (code, message, _) = Home::new().env("FLYTE_API_KEY", "hunter2").problem();
     assert_eq!(code, Code::ApiKeyInvalid);
@@ -227,40 +324,80 @@ fn configured_client_secret_selects_the_kind_of_login() {
         let auth = home.config().auth;
         (auth.kind.value, format!("{:?}", auth.secret.unwrap()))
     };
-    let file = "admin: {clientId: robot, clientSecretLocation: secret, clientSecretEnvVar: MY_SECRET}";
+    let file =
+        "admin: {clientId: robot, clientSecretLocation: secret, clientSecretEnvVar: MY_SECRET}";
     let (kind, shown) = secret(home_with_config(file).env("MY_SECRET", "hunter2"));
-    assert_eq!((kind, shown.as_str()), (AuthType::ClientSecret, "Known(***)"));
+    assert_eq!(
+        (kind, shown.as_str()),
+        (AuthType::ClientSecret, "Known(***)")
+    );
     let (kind, shown) = secret(home_with_config(file));
     assert_eq!(kind, AuthType::ClientSecret);
     assert!(shown.contains("work/secret"), "{shown}");
     let (kind, shown) = secret(home_with_config("admin: {clientSecretEnvVar: MY_SECRET}"));
     assert_eq!(kind, AuthType::Pkce);
-    assert!(shown.contains("Unset") && shown.contains("MY_SECRET"), "{shown}");
+    assert!(
+        shown.contains("Unset") && shown.contains("MY_SECRET"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn commands_and_scopes_are_lists_arrays_or_words_in_text() {
     let command = |home: Home| home.config().auth.command.unwrap().value;
-    assert_eq!(command(home_with_config("admin:\n  command: [uctl, get-token]")), ["uctl", "get-token"]);
-    assert_eq!(command(home_with_config("admin:\n  command: uctl get-token")), ["uctl", "get-token"]);
-    assert_eq!(command(Home::new().env("FLYTE_ADMIN_COMMAND", r#"["uctl", "a b"]"#)), ["uctl", "a b"]);
-    assert_eq!(command(Home::new().env("FLYTE_AUTH_COMMAND", "uctl 'a b'")), ["uctl", "a b"]);
-    let scopes = |text: &str| Home::new().env("FLYTE_ADMIN_SCOPES", text).config().auth.scopes.unwrap().value;
+    assert_eq!(
+        command(home_with_config("admin:\n  command: [uctl, get-token]")),
+        ["uctl", "get-token"]
+    );
+    assert_eq!(
+        command(home_with_config("admin:\n  command: uctl get-token")),
+        ["uctl", "get-token"]
+    );
+    assert_eq!(
+        command(Home::new().env("FLYTE_ADMIN_COMMAND", r#"["uctl", "a b"]"#)),
+        ["uctl", "a b"]
+    );
+    assert_eq!(
+        command(Home::new().env("FLYTE_AUTH_COMMAND", "uctl 'a b'")),
+        ["uctl", "a b"]
+    );
+    let scopes = |text: &str| {
+        Home::new()
+            .env("FLYTE_ADMIN_SCOPES", text)
+            .config()
+            .auth
+            .scopes
+            .unwrap()
+            .value
+    };
     assert_eq!(scopes("all, offline"), ["all", "offline"]);
     assert_eq!(scopes(r#"["all","offline"]"#), ["all", "offline"]);
     let (code, message, _) = Home::new().env("FLYTE_AUTH_COMMAND", "uctl 'a").problem();
     assert_eq!(code, Code::FlyteConfigInvalid);
     assert!(message.contains("quotes"), "{message}");
     let (code, _, place) = home_with_config("admin:\n  command: {a: b}").problem();
-    assert_eq!((code, place.as_str()), (Code::FlyteConfigInvalid, "config.yaml:2:12"));
+    assert_eq!(
+        (code, place.as_str()),
+        (Code::FlyteConfigInvalid, "config.yaml:2:12")
+    );
 }
 
 #[test]
 fn auth_type_is_one_of_five() {
-    for (word, kind) in
-        [("DeviceFlow", AuthType::DeviceFlow), ("client_secret", AuthType::ClientSecret), ("headless", AuthType::DeviceFlow)]
-    {
-        assert_eq!(Home::new().env("FLYTE_AUTH_TYPE", word).config().auth.kind.value, kind);
+    for (word, kind) in [
+        ("DeviceFlow", AuthType::DeviceFlow),
+        ("client_secret", AuthType::ClientSecret),
+        ("headless", AuthType::DeviceFlow),
+    ] {
+        assert_eq!(
+            Home::new()
+                .env("FLYTE_AUTH_TYPE", word)
+                .config()
+                .auth
+                .kind
+                .value,
+            kind
+        );
     }
     assert_eq!(Home::new().config().auth.kind.value, AuthType::Pkce);
     let (code, message, _) = Home::new().env("FLYTE_AUTH_TYPE", "Kerberos").problem();
@@ -270,7 +407,9 @@ fn auth_type_is_one_of_five() {
 
 #[test]
 fn differing_variables_of_one_setting_are_a_warning() {
-    let home = Home::new().env("FLYTE_AUTH_TYPE", "Pkce").env("FLYTE_ADMIN_AUTHTYPE", "DeviceFlow");
+    let home = Home::new()
+        .env("FLYTE_AUTH_TYPE", "Pkce")
+        .env("FLYTE_ADMIN_AUTHTYPE", "DeviceFlow");
     let (config, problems) = home.load_with(|_| {}).unwrap();
     assert_eq!(config.auth.kind.value, AuthType::Pkce);
     assert_eq!(problems.len(), 1);
@@ -279,28 +418,47 @@ fn differing_variables_of_one_setting_are_a_warning() {
 
 #[test]
 fn all_problems_of_a_config_are_reported() {
-    let (_, problems) =
-        home_with_config("admin: {endpoint: 'ftp://x', insecureSkipVerify: perhaps, authType: [a]}").load_with(|_| {}).unwrap();
+    let (_, problems) = home_with_config(
+        "admin: {endpoint: 'ftp://x', insecureSkipVerify: perhaps, authType: [a]}",
+    )
+    .load_with(|_| {})
+    .unwrap();
     assert_eq!(problems.len(), 3, "{problems:?}");
 }
 
 #[test]
 fn yaml_anchors_merges_and_duplicate_keys_are_resolved() {
-    let merged =
-        "base: &base {endpoint: a.example.test, clientId: base}\nadmin:\n  <<: *base\n  clientId: own\ntask: {project: a, project: b}\n";
+    let merged = "base: &base {endpoint: a.example.test, clientId: base}\nadmin:\n  <<: *base\n  clientId: own\ntask: {project: a, project: b}\n";
     let config = home_with_config(merged).config();
-    assert_eq!(config.endpoint.as_ref().unwrap().value.host(), "a.example.test");
-    assert_eq!((text(&config.auth.client_id), text(&config.project)), (Some("own"), Some("b")));
+    assert_eq!(
+        config.endpoint.as_ref().unwrap().value.host(),
+        "a.example.test"
+    );
+    assert_eq!(
+        (text(&config.auth.client_id), text(&config.project)),
+        (Some("own"), Some("b"))
+    );
 }
 
 #[test]
 fn hostile_yaml_is_refused_quickly() {
     let mut bomb = String::from("a0: &a0 [x, x]\n");
     for level in 1..60 {
-        bomb.push_str(&format!("a{level}: &a{level} [*a{0}, *a{0}, *a{0}]\n", level - 1));
+        bomb.push_str(&format!(
+            "a{level}: &a{level} [*a{0}, *a{0}, *a{0}]\n",
+            level - 1
+        ));
     }
-    assert_eq!(text(&home_with_config(&format!("{bomb}task: {{project: p}}")).config().project), Some("p"));
-    let (code, ..) = home_with_config(&format!("admin: {}{}", "[".repeat(5000), "]".repeat(5000))).problem();
+    assert_eq!(
+        text(
+            &home_with_config(&format!("{bomb}task: {{project: p}}"))
+                .config()
+                .project
+        ),
+        Some("p")
+    );
+    let (code, ..) =
+        home_with_config(&format!("admin: {}{}", "[".repeat(5000), "]".repeat(5000))).problem();
     assert_eq!(code, Code::FlyteConfigSyntax);
     let (code, ..) = home_with_config("task: &a {project: *a}").problem();
     assert_eq!(code, Code::FlyteConfigSyntax);
@@ -357,7 +515,11 @@ const VARIABLES: &[&str] = &[
 #[test]
 fn deeply_nested_yaml_is_refused() {
     for (open, close) in [("[", "]"), ("{a: ", "}"), ("- ", ""), ("? ", "")] {
-        let file = format!("admin: \n  {}{}\n", open.repeat(20_000), close.repeat(20_000));
+        let file = format!(
+            "admin: \n  {}{}\n",
+            open.repeat(20_000),
+            close.repeat(20_000)
+        );
         let home = Home::new().file("home/.flyte/config.yaml", &file);
         assert!(!home.load_with(|_| {}).unwrap().1.is_empty(), "{open}");
     }

@@ -29,9 +29,13 @@ pub(super) enum YamlValue {
 impl YamlNode {
     /// The value of a key; the last of several counts, as in Python, and merged maps come after.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
-        let YamlValue::Map(entries) = &self.value else { return None };
+        let YamlValue::Map(entries) = &self.value else {
+            return None;
+        };
         let entry = |name: &str| {
-            let last = entries.iter().rfind(|(key, _)| matches!(&key.value, YamlValue::Text(text) if text == name));
+            let last = entries
+                .iter()
+                .rfind(|(key, _)| matches!(&key.value, YamlValue::Text(text) if text == name));
             last.map(|(_, node)| &**node)
         };
         entry(key).or_else(|| match &entry("<<")?.value {
@@ -50,12 +54,20 @@ pub(super) struct YamlError {
 
 /// Parses a single document; `None` when it is empty.
 pub(super) fn parse(text: &str) -> Result<Option<YamlNode>, YamlError> {
-    let mut tree = YamlTree { offsets: offsets(text), open: Vec::new(), anchors: HashMap::new(), done: None };
+    let mut tree = YamlTree {
+        offsets: offsets(text),
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        done: None,
+    };
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| tree.error_at(&Span::empty(*error.marker()), error.info()))?;
+        let (event, span) =
+            event.map_err(|error| tree.error_at(&Span::empty(*error.marker()), error.info()))?;
         tree.handle_event(event, &span)?;
     }
-    Ok(tree.done.map(|node| Rc::try_unwrap(node).unwrap_or_else(|shared| (*shared).clone())))
+    Ok(tree
+        .done
+        .map(|node| Rc::try_unwrap(node).unwrap_or_else(|shared| (*shared).clone())))
 }
 
 /// Builds the tree from parser events.
@@ -70,29 +82,50 @@ struct YamlTree {
 
 impl YamlTree {
     fn handle_event(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
-        let node = |value| YamlNode { span: self.byte_range(span), value };
+        let node = |value| YamlNode {
+            span: self.byte_range(span),
+            value,
+        };
         match event {
             Event::Scalar(text, style, anchor, _) => {
-                let null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let node = node(if null { YamlValue::Null } else { YamlValue::Text(text.into_owned()) });
+                let null = style == ScalarStyle::Plain
+                    && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
+                let node = node(if null {
+                    YamlValue::Null
+                } else {
+                    YamlValue::Text(text.into_owned())
+                });
                 self.finish_node(anchor, node);
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() == DEEPEST => {
                 return Err(self.error_at(span, "the document is nested too deeply"));
             }
-            Event::SequenceStart(anchor, _) => self.open.push((anchor, node(YamlValue::List(Vec::new())), None)),
-            Event::MappingStart(anchor, _) => self.open.push((anchor, node(YamlValue::Map(Vec::new())), None)),
+            Event::SequenceStart(anchor, _) => {
+                self.open
+                    .push((anchor, node(YamlValue::List(Vec::new())), None))
+            }
+            Event::MappingStart(anchor, _) => {
+                self.open
+                    .push((anchor, node(YamlValue::Map(Vec::new())), None))
+            }
             Event::SequenceEnd | Event::MappingEnd => {
-                let (anchor, node, _) = self.open.pop().expect("the parser closes only what it opened");
+                let (anchor, node, _) = self
+                    .open
+                    .pop()
+                    .expect("the parser closes only what it opened");
                 self.finish_node(anchor, node);
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
-                let unknown = || self.error_at(span, "an alias refers to a node that is not complete");
+                let unknown =
+                    || self.error_at(span, "an alias refers to a node that is not complete");
                 self.add_node(node.ok_or_else(unknown)?);
             }
             Event::DocumentStart(_) if self.done.is_some() => {
-                return Err(self.error_at(span, "a config is a single document, but a second one starts here"));
+                return Err(self.error_at(
+                    span,
+                    "a config is a single document, but a second one starts here",
+                ));
             }
             _ => {}
         }
@@ -130,10 +163,16 @@ impl YamlTree {
     }
 
     fn error_at(&self, span: &Span, why: &str) -> YamlError {
-        YamlError { span: self.byte_range(span), why: why.to_owned() }
+        YamlError {
+            span: self.byte_range(span),
+            why: why.to_owned(),
+        }
     }
 }
 
 fn offsets(text: &str) -> Vec<usize> {
-    text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect()
+    text.char_indices()
+        .map(|(offset, _)| offset)
+        .chain([text.len()])
+        .collect()
 }

@@ -81,26 +81,58 @@ pub struct ProjectDomain {
 impl ProjectDomain {
     /// As the protocol's `ProjectIdentifier`.
     pub(super) fn id(&self) -> common::ProjectIdentifier {
-        let Self { org, project, domain } = self.clone();
-        common::ProjectIdentifier { organization: org, name: project, domain }
+        let Self {
+            org,
+            project,
+            domain,
+        } = self.clone();
+        common::ProjectIdentifier {
+            organization: org,
+            name: project,
+            domain,
+        }
     }
 }
 
 /// The request that registers a task as `version`.
-pub fn deploy_task(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &str) -> task::DeployTaskRequest {
-    let ProjectDomain { org, project, domain } = scope.clone();
+pub fn deploy_task(
+    subject: &TaskSource<'_>,
+    scope: &ProjectDomain,
+    version: &str,
+) -> task::DeployTaskRequest {
+    let ProjectDomain {
+        org,
+        project,
+        domain,
+    } = scope.clone();
     let name = subject.name.to_owned();
     let version = version.to_owned();
     task::DeployTaskRequest {
-        task_id: Some(task::TaskIdentifier { org, project, domain, name, version: version.clone() }),
+        task_id: Some(task::TaskIdentifier {
+            org,
+            project,
+            domain,
+            name,
+            version: version.clone(),
+        }),
         spec: Some(task_spec(subject, scope, version)),
-        triggers: subject.task.triggers.values().map(|trigger| trigger::trigger(trigger, subject)).collect(),
+        triggers: subject
+            .task
+            .triggers
+            .values()
+            .map(|trigger| trigger::trigger(trigger, subject))
+            .collect(),
     }
 }
 
 fn task_spec(subject: &TaskSource<'_>, scope: &ProjectDomain, version: String) -> task::TaskSpec {
     let declared = subject.task;
-    let text = |value: &Option<spec::Sourced<String>>| value.as_ref().map(|value| value.value.clone()).unwrap_or_default();
+    let text = |value: &Option<spec::Sourced<String>>| {
+        value
+            .as_ref()
+            .map(|value| value.value.clone())
+            .unwrap_or_default()
+    };
     let id = core::Identifier {
         resource_type: core::ResourceType::Task.into(),
         org: scope.org.clone(),
@@ -113,11 +145,16 @@ fn task_spec(subject: &TaskSource<'_>, scope: &ProjectDomain, version: String) -
         task_template: Some(template::template(subject, id)),
         // The protocol limits it to 63 characters; the identifier has the full name.
         short_name: subject.name.chars().take(63).collect(),
-        environment: Some(task::Environment { name: declared.environment.value.clone(), description: String::new() }),
+        environment: Some(task::Environment {
+            name: declared.environment.value.clone(),
+            description: String::new(),
+        }),
         documentation: Some(task::DocumentationEntity {
             short_description: text(&declared.description),
             long_description: text(&declared.long_description),
-            source_code: declared.source_code.as_ref().map(|link| task::SourceCode { link: link.value.clone() }),
+            source_code: declared.source_code.as_ref().map(|link| task::SourceCode {
+                link: link.value.clone(),
+            }),
         }),
     }
 }

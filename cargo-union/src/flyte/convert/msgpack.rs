@@ -36,7 +36,11 @@ fn write(value: &InputValue, to: &mut Vec<u8>) {
 
 fn integer(number: i64, to: &mut Vec<u8>) {
     match number {
-        -32..=127 => to.extend(i8::try_from(number).expect("it is that small").to_be_bytes()),
+        -32..=127 => to.extend(
+            i8::try_from(number)
+                .expect("it is that small")
+                .to_be_bytes(),
+        ),
         128..=0xff => to.extend([0xcc, number.to_be_bytes()[7]]),
         0x100..=0xffff => sized(0xcd, &number.to_be_bytes()[6..], to),
         0x1_0000..=0xffff_ffff => sized(0xce, &number.to_be_bytes()[4..], to),
@@ -62,7 +66,13 @@ fn length(count: usize, (short, two, four): (u8, u8, u8), to: &mut Vec<u8>) {
     match (u8::try_from(count), u16::try_from(count)) {
         (Ok(count), _) if count < 16 && short != 0 => to.push(short | count),
         (_, Ok(count)) => sized(two, &count.to_be_bytes(), to),
-        _ => sized(four, &u32::try_from(count).expect("no manifest has so much").to_be_bytes(), to),
+        _ => sized(
+            four,
+            &u32::try_from(count)
+                .expect("no manifest has so much")
+                .to_be_bytes(),
+            to,
+        ),
     }
 }
 
@@ -115,7 +125,10 @@ fn read(bytes: &mut &[u8], depth: u8) -> Option<Value> {
 }
 
 fn list(bytes: &mut &[u8], count: usize, depth: u8) -> Option<Value> {
-    (0..count).map(|_| read(bytes, depth + 1)).collect::<Option<Vec<_>>>().map(Value::Array)
+    (0..count)
+        .map(|_| read(bytes, depth + 1))
+        .collect::<Option<Vec<_>>>()
+        .map(Value::Array)
 }
 
 fn map(bytes: &mut &[u8], count: usize, depth: u8) -> Option<Value> {
@@ -123,7 +136,10 @@ fn map(bytes: &mut &[u8], count: usize, depth: u8) -> Option<Value> {
         Value::String(name) => Some((name, read(bytes, depth + 1)?)),
         _ => None,
     };
-    (0..count).map(entry).collect::<Option<Map<_, _>>>().map(Value::Object)
+    (0..count)
+        .map(entry)
+        .collect::<Option<Map<_, _>>>()
+        .map(Value::Object)
 }
 
 fn text(bytes: &mut &[u8], length: usize) -> Option<Value> {
@@ -134,7 +150,11 @@ fn text(bytes: &mut &[u8], length: usize) -> Option<Value> {
 /// A big-endian unsigned integer of `count` bytes.
 fn unsigned(bytes: &mut &[u8], count: usize) -> Option<u64> {
     let bytes = bytes.split_off(..count)?;
-    Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    Some(
+        bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)),
+    )
 }
 
 fn array<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -187,34 +207,76 @@ mod tests {
             (text(32), &[0xd9, 32]),
             (text(256), &[0xda, 1, 0]),
             (text(65_536), &[0xdb, 0, 1, 0, 0]),
-            (InputValue::List(vec![InputValue::Bool(true); 15]), &[0x9f, 0xc3]),
-            (InputValue::List(vec![InputValue::Bool(false); 16]), &[0xdc, 0, 16, 0xc2]),
+            (
+                InputValue::List(vec![InputValue::Bool(true); 15]),
+                &[0x9f, 0xc3],
+            ),
+            (
+                InputValue::List(vec![InputValue::Bool(false); 16]),
+                &[0xdc, 0, 16, 0xc2],
+            ),
             (InputValue::Float(1.5), &[0xcb, 0x3f, 0xf8]),
             (InputValue::Nothing, &[0xc0]),
         ] {
             assert_eq!(&encode(&given)[..start.len()], start, "{given}");
         }
-        let table = InputValue::Map([("b".to_owned(), text(1)), ("a".to_owned(), InputValue::Integer(1))].into());
+        let table = InputValue::Map(
+            [
+                ("b".to_owned(), text(1)),
+                ("a".to_owned(), InputValue::Integer(1)),
+            ]
+            .into(),
+        );
         assert_eq!(encode(&table), b"\x82\xa1a\x01\xa1b\xa1a");
     }
 
     #[test]
     fn encoded_values_are_decoded() {
-        let numbers = [0, 127, 128, 65_536, 4_294_967_296, -1, -33, -129, -32_769, i64::MIN, i64::MAX];
+        let numbers = [
+            0,
+            127,
+            128,
+            65_536,
+            4_294_967_296,
+            -1,
+            -33,
+            -129,
+            -32_769,
+            i64::MIN,
+            i64::MAX,
+        ];
         for number in numbers {
-            assert_eq!(decode(&encode(&InputValue::Integer(number))), Some(json!(number)));
+            assert_eq!(
+                decode(&encode(&InputValue::Integer(number))),
+                Some(json!(number))
+            );
         }
         for count in [0, 31, 32, 256, 65_536] {
             let long = "é".repeat(count);
-            assert_eq!(decode(&encode(&InputValue::Text(long.clone()))), Some(json!(long)));
+            assert_eq!(
+                decode(&encode(&InputValue::Text(long.clone()))),
+                Some(json!(long))
+            );
             let list = InputValue::List(vec![InputValue::Nothing; count]);
-            assert_eq!(decode(&encode(&list)), Some(json!(vec![Value::Null; count])));
+            assert_eq!(
+                decode(&encode(&list)),
+                Some(json!(vec![Value::Null; count]))
+            );
         }
     }
 
     #[test]
     fn malformed_bytes_are_refused() {
-        for bytes in [&b""[..], b"\xc1", b"\xa5abc", b"\xdd\xff\xff\xff\xff", b"\x01\x01", b"\x81\x01\x01", b"\xa1\xff", &[0x91; 1000]] {
+        for bytes in [
+            &b""[..],
+            b"\xc1",
+            b"\xa5abc",
+            b"\xdd\xff\xff\xff\xff",
+            b"\x01\x01",
+            b"\x81\x01\x01",
+            b"\xa1\xff",
+            &[0x91; 1000],
+        ] {
             assert_eq!(decode(bytes), None, "{bytes:?}");
         }
     }

@@ -42,20 +42,40 @@ const CLASSES: [(&str, DeviceClass); 8] = [
 
 /// Requests and limits; `None` when none are declared.
 pub(super) fn resources(declared: &Resources) -> Option<core::Resources> {
-    let entry = |name: ResourceName, value: String| ResourceEntry { name: name.into(), value };
+    let entry = |name: ResourceName, value: String| ResourceEntry {
+        name: name.into(),
+        value,
+    };
     let request = |amount: &Amount| amount.request.value.clone();
     let limit = |amount: &Amount| Some(amount.limit.as_ref()?.value.clone());
     let requests = [
         (ResourceName::Cpu, declared.cpu.as_ref().map(request)),
         (ResourceName::Memory, declared.memory.as_ref().map(request)),
-        (ResourceName::Gpu, declared.gpu.as_ref().map(|gpu| gpu.count.to_string())),
-        (ResourceName::EphemeralStorage, declared.disk.as_ref().map(|disk| disk.value.clone())),
+        (
+            ResourceName::Gpu,
+            declared.gpu.as_ref().map(|gpu| gpu.count.to_string()),
+        ),
+        (
+            ResourceName::EphemeralStorage,
+            declared.disk.as_ref().map(|disk| disk.value.clone()),
+        ),
     ];
-    let limits =
-        [(ResourceName::Cpu, declared.cpu.as_ref().and_then(limit)), (ResourceName::Memory, declared.memory.as_ref().and_then(limit))];
+    let limits = [
+        (ResourceName::Cpu, declared.cpu.as_ref().and_then(limit)),
+        (
+            ResourceName::Memory,
+            declared.memory.as_ref().and_then(limit),
+        ),
+    ];
     let resources = core::Resources {
-        requests: requests.into_iter().filter_map(|(name, value)| Some(entry(name, value?))).collect(),
-        limits: limits.into_iter().filter_map(|(name, value)| Some(entry(name, value?))).collect(),
+        requests: requests
+            .into_iter()
+            .filter_map(|(name, value)| Some(entry(name, value?)))
+            .collect(),
+        limits: limits
+            .into_iter()
+            .filter_map(|(name, value)| Some(entry(name, value?)))
+            .collect(),
     };
     (resources != core::Resources::default()).then_some(resources)
 }
@@ -70,18 +90,30 @@ pub(super) fn extended(declared: &Resources) -> Option<ExtendedResources> {
             SharedMemory::Size(size) => size.clone(),
         },
     });
-    let extended = ExtendedResources { gpu_accelerator: declared.gpu.as_ref().and_then(accelerator), shared_memory };
+    let extended = ExtendedResources {
+        gpu_accelerator: declared.gpu.as_ref().and_then(accelerator),
+        shared_memory,
+    };
     (extended != ExtendedResources::default()).then_some(extended)
 }
 
 /// The type of an accelerator; `None` when any type suffices.
 fn accelerator(gpu: &Gpu) -> Option<GpuAccelerator> {
     let typed = gpu.device.as_deref()?;
-    let device = DEVICES.iter().find(|(name, _)| *name == typed).map_or(typed, |(_, label)| label);
-    let class = CLASSES.iter().find(|(start, _)| typed.starts_with(start)).map_or(DeviceClass::NvidiaGpu, |(_, class)| *class);
+    let device = DEVICES
+        .iter()
+        .find(|(name, _)| *name == typed)
+        .map_or(typed, |(_, label)| label);
+    let class = CLASSES
+        .iter()
+        .find(|(start, _)| typed.starts_with(start))
+        .map_or(DeviceClass::NvidiaGpu, |(_, class)| *class);
     Some(GpuAccelerator {
         device: device.to_owned(),
         device_class: class.into(),
-        partition_size_value: gpu.partition.as_ref().map(|size| PartitionSizeValue::PartitionSize(size.value.clone())),
+        partition_size_value: gpu
+            .partition
+            .as_ref()
+            .map(|size| PartitionSizeValue::PartitionSize(size.value.clone())),
     })
 }

@@ -32,12 +32,26 @@ pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::
 /// The declared interface, and the output that the backend needs of a container task without outputs.
 fn interface(subject: &TaskSource<'_>) -> core::TypedInterface {
     let mut interface = types::interface(&subject.interface);
-    let has_none = interface.outputs.as_ref().is_none_or(|outputs| outputs.variables.is_empty());
-    if EMPTY_OUTPUT && subject.launcher && subject.task.kind.value == TaskKind::Container && has_none {
-        let none = LiteralType { r#type: Some(core::literal_type::Type::Simple(SimpleType::None.into())), ..LiteralType::default() };
+    let has_none = interface
+        .outputs
+        .as_ref()
+        .is_none_or(|outputs| outputs.variables.is_empty());
+    if EMPTY_OUTPUT
+        && subject.launcher
+        && subject.task.kind.value == TaskKind::Container
+        && has_none
+    {
+        let none = LiteralType {
+            r#type: Some(core::literal_type::Type::Simple(SimpleType::None.into())),
+            ..LiteralType::default()
+        };
         let value = Some(core::Variable { r#type: Some(none) });
-        interface.outputs =
-            Some(core::VariableMap { variables: vec![core::VariableEntry { key: launcher::EMPTY_OUTPUT.to_owned(), value }] });
+        interface.outputs = Some(core::VariableMap {
+            variables: vec![core::VariableEntry {
+                key: launcher::EMPTY_OUTPUT.to_owned(),
+                value,
+            }],
+        });
     }
     interface
 }
@@ -59,15 +73,33 @@ fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
             flavor: "rust".to_owned(),
         }),
         timeout: task.timeout.runtime.map(span),
-        retries: Some(core::RetryStrategy { retries: task.retries.count, backoff: task.retries.backoff.as_ref().map(backoff) }),
+        retries: Some(core::RetryStrategy {
+            retries: task.retries.count,
+            backoff: task.retries.backoff.as_ref().map(backoff),
+        }),
         discovery_version: version,
-        interruptible_value: Some(core::task_metadata::InterruptibleValue::Interruptible(task.interruptible.value)),
+        interruptible_value: Some(core::task_metadata::InterruptibleValue::Interruptible(
+            task.interruptible.value,
+        )),
         cache_serializable: cache.is_some_and(|cache| cache.serialize),
         tags: trigger::tag(subject).into_iter().collect(),
-        pod_template_name: task.pod_template.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
-        cache_ignore_input_vars: cache.map(|cache| cache.ignored_inputs.iter().cloned().collect()).unwrap_or_default(),
+        pod_template_name: task
+            .pod_template
+            .as_ref()
+            .map(|name| name.value.clone())
+            .unwrap_or_default(),
+        cache_ignore_input_vars: cache
+            .map(|cache| cache.ignored_inputs.iter().cloned().collect())
+            .unwrap_or_default(),
         generates_deck: Some(false),
-        log_links: task.links.iter().map(|(name, uri)| core::TaskLog { name: name.clone(), uri: uri.value.clone() }).collect(),
+        log_links: task
+            .links
+            .iter()
+            .map(|(name, uri)| core::TaskLog {
+                name: name.clone(),
+                uri: uri.value.clone(),
+            })
+            .collect(),
         timeouts: timeouts(task),
         cache_max_age: cache.and_then(|cache| cache.max_age).map(span),
     }
@@ -76,11 +108,18 @@ fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
 fn timeouts(task: &Task) -> Option<core::TimeoutStrategy> {
     let queued_timeout = task.timeout.queued.map(span);
     let deadline = task.timeout.deadline.map(span);
-    (queued_timeout.is_some() || deadline.is_some()).then_some(core::TimeoutStrategy { queued_timeout, deadline })
+    (queued_timeout.is_some() || deadline.is_some()).then_some(core::TimeoutStrategy {
+        queued_timeout,
+        deadline,
+    })
 }
 
 fn backoff(backoff: &Backoff) -> core::Backoff {
-    core::Backoff { base: Some(span(backoff.base)), factor: Some(backoff.factor), cap: backoff.cap.map(span) }
+    core::Backoff {
+        base: Some(span(backoff.base)),
+        factor: Some(backoff.factor),
+        cap: backoff.cap.map(span),
+    }
 }
 
 fn container(subject: &TaskSource<'_>) -> core::Container {
@@ -97,7 +136,14 @@ fn container(subject: &TaskSource<'_>) -> core::Container {
         command,
         args,
         resources: resources::resources(&task.resources),
-        env: task.env.iter().map(|(key, value)| core::KeyValuePair { key: key.clone(), value: value.value.clone() }).collect(),
+        env: task
+            .env
+            .iter()
+            .map(|(key, value)| core::KeyValuePair {
+                key: key.clone(),
+                value: value.value.clone(),
+            })
+            .collect(),
         data_config: (task.kind.value == TaskKind::Container).then(|| data(task)),
     }
 }
@@ -112,9 +158,21 @@ fn arguments(subject: &TaskSource<'_>) -> Vec<String> {
 /// The command line of a worker of the `flyte` crate. The backend does not replace the names of run and action,
 /// which the worker reads from its environment.
 pub(in crate::flyte) fn worker(program: &str) -> Vec<String> {
-    const ARGUMENTS: [&str; 9] =
-        ["a0", "--inputs", "{{.input}}", "--outputs-path", "{{.outputPrefix}}", "--run-name", "{{.runName}}", "--name", "{{.actionName}}"];
-    std::iter::once(program).chain(ARGUMENTS).map(str::to_owned).collect()
+    const ARGUMENTS: [&str; 9] = [
+        "a0",
+        "--inputs",
+        "{{.input}}",
+        "--outputs-path",
+        "{{.outputPrefix}}",
+        "--run-name",
+        "{{.runName}}",
+        "--name",
+        "{{.actionName}}",
+    ];
+    std::iter::once(program)
+        .chain(ARGUMENTS)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn data(task: &Task) -> core::DataLoadingConfig {
@@ -139,15 +197,29 @@ fn data(task: &Task) -> core::DataLoadingConfig {
 
 fn security_context(task: &Task) -> Option<core::SecurityContext> {
     use core::secret::MountType;
-    let run_as = task.service_account.as_ref().map(|account| core::Identity { k8s_service_account: account.value.clone() });
+    let run_as = task.service_account.as_ref().map(|account| core::Identity {
+        k8s_service_account: account.value.clone(),
+    });
     let secrets = task.secrets.iter().map(|secret| {
         let (mount, env_var) = match &secret.mount {
             Mount::Env(variable) => (MountType::EnvVar, variable.clone()),
             Mount::File => (MountType::File, String::new()),
         };
-        let group = secret.group.as_ref().map(|group| group.value.clone()).unwrap_or_default();
-        core::Secret { group, key: secret.key.value.clone(), mount_requirement: mount.into(), env_var }
+        let group = secret
+            .group
+            .as_ref()
+            .map(|group| group.value.clone())
+            .unwrap_or_default();
+        core::Secret {
+            group,
+            key: secret.key.value.clone(),
+            mount_requirement: mount.into(),
+            env_var,
+        }
     });
-    let context = core::SecurityContext { run_as, secrets: secrets.collect() };
+    let context = core::SecurityContext {
+        run_as,
+        secrets: secrets.collect(),
+    };
     (context != core::SecurityContext::default()).then_some(context)
 }

@@ -13,20 +13,32 @@ use crate::flyte::interface::Description;
 const IMAGE_KEY: &str = "00c0ffee";
 
 fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(union_tests::project::repository().join("tests/fixtures/flyte").join(name)).unwrap()
+    std::fs::read(
+        union_tests::project::repository()
+            .join("tests/fixtures/flyte")
+            .join(name),
+    )
+    .unwrap()
 }
 
 /// A message of the official SDK. Its bytes must round-trip, which shows that `proto/` has all of its fields.
 fn golden<M: Message + Default>(name: &str) -> M {
     let bytes = fixture(name);
     let message = M::decode(&bytes[..]).unwrap();
-    assert_eq!(message.encode_to_vec(), bytes, "{name} has fields that are not in `proto/`");
+    assert_eq!(
+        message.encode_to_vec(),
+        bytes,
+        "{name} has fields that are not in `proto/`"
+    );
     message
 }
 
 /// The task `app` of a manifest.
 fn declared(flyte: bool, lines: &str) -> Task {
-    let manifest = SourceFile::new("/ws/Cargo.toml", format!("[package.metadata.union.tasks.app]\n{lines}\n"));
+    let manifest = SourceFile::new(
+        "/ws/Cargo.toml",
+        format!("[package.metadata.union.tasks.app]\n{lines}\n"),
+    );
     let facts = PackageInfo {
         package: "app".to_owned(),
         folder: "/ws".into(),
@@ -50,7 +62,11 @@ fn task_spec_of(task: &Task, name: &str, interface: &Interface, image: &str) -> 
         program: program.to_owned(),
         ..TaskSource::plain(task, interface)
     };
-    let scope = ProjectDomain { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
+    let scope = ProjectDomain {
+        org: "acme".to_owned(),
+        project: "flytesnacks".to_owned(),
+        domain: "development".to_owned(),
+    };
     deploy_task(&subject, &scope, "v1").spec.unwrap()
 }
 
@@ -69,7 +85,13 @@ struct Difference {
 const ALWAYS: &[Difference] = &[Difference {
     because: "the task is not a Python task, and the backend would read the version as that of a Python SDK",
     apply: |spec| {
-        let metadata = spec.task_template.as_mut().unwrap().metadata.as_mut().unwrap();
+        let metadata = spec
+            .task_template
+            .as_mut()
+            .unwrap()
+            .metadata
+            .as_mut()
+            .unwrap();
         metadata.runtime = Some(core::RuntimeMetadata {
             r#type: core::runtime_metadata::RuntimeType::Other.into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -80,13 +102,25 @@ const ALWAYS: &[Difference] = &[Difference {
 
 const WITHOUT_A_VERSION: &[Difference] = &[Difference {
     because: "the SDK hashes nothing here, so that changed code would have the version of the old one",
-    apply: |spec| spec.task_template.as_mut().unwrap().metadata.as_mut().unwrap().discovery_version = IMAGE_KEY.to_owned(),
+    apply: |spec| {
+        spec.task_template
+            .as_mut()
+            .unwrap()
+            .metadata
+            .as_mut()
+            .unwrap()
+            .discovery_version = IMAGE_KEY.to_owned()
+    },
 }];
 
 const OF_A_WORKER: &[Difference] = &[Difference {
     because: "binaries have their own directory in images of this tool",
     apply: |spec| {
-        let Some(core::task_template::Target::Container(container)) = &mut spec.task_template.as_mut().unwrap().target else { panic!() };
+        let Some(core::task_template::Target::Container(container)) =
+            &mut spec.task_template.as_mut().unwrap().target
+        else {
+            panic!()
+        };
         container.args[0] = "/union/bin/hello-trace".to_owned();
     },
 }];
@@ -98,20 +132,37 @@ fn assert_golden(actual: &task::TaskSpec, golden_file: &str, differences: &[&[Di
     for difference in differences.iter().copied().flatten() {
         let before = expected.clone();
         (difference.apply)(&mut expected);
-        assert!(expected != before, "{golden_file} does not differ in this any more: {}", difference.because);
+        assert!(
+            expected != before,
+            "{golden_file} does not differ in this any more: {}",
+            difference.because
+        );
     }
     let left = to_json(actual);
     let right = to_json(&expected);
     assert_eq!(format!("{left:#}"), format!("{right:#}"), "{golden_file}");
-    assert_eq!(actual.encode_to_vec(), expected.encode_to_vec(), "{golden_file}");
+    assert_eq!(
+        actual.encode_to_vec(),
+        expected.encode_to_vec(),
+        "{golden_file}"
+    );
 }
 
 #[test]
 fn plain_rust_task_equals_the_official_message() {
     let task = declared(true, "bin = \"hello-trace\"");
     let worker = worker();
-    let actual = task_spec_of(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
-    assert_golden(&actual, "taskspec_plain.pb", &[ALWAYS, WITHOUT_A_VERSION, OF_A_WORKER]);
+    let actual = task_spec_of(
+        &task,
+        &worker.task,
+        &worker.interface,
+        "registry.local/acme/hello-trace-worker:abc123",
+    );
+    assert_golden(
+        &actual,
+        "taskspec_plain.pb",
+        &[ALWAYS, WITHOUT_A_VERSION, OF_A_WORKER],
+    );
 }
 
 #[test]
@@ -124,7 +175,12 @@ fn rust_task_with_all_keys_equals_the_official_message() {
                  cache = { version = \"v7\", serialize = true, ignored-inputs = [\"label\"] }";
     let task = declared(true, lines);
     let worker = worker();
-    let actual = task_spec_of(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
+    let actual = task_spec_of(
+        &task,
+        &worker.task,
+        &worker.interface,
+        "registry.local/acme/hello-trace-worker:abc123",
+    );
     assert_golden(&actual, "taskspec_full.pb", &[ALWAYS, OF_A_WORKER]);
 }
 
@@ -135,7 +191,11 @@ fn container_task_equals_the_official_message() {
                  outputs = { n = \"integer\", o0 = \"string\", out_f = \"file\" }\nresources = { cpu = 1, memory = \"256Mi\" }";
     let task = declared(false, lines);
     let actual = task_spec_of(&task, "cp", &Interface::of_manifest(&task), "alpine:3.20");
-    assert_golden(&actual, "taskspec_container.pb", &[ALWAYS, WITHOUT_A_VERSION]);
+    assert_golden(
+        &actual,
+        "taskspec_container.pb",
+        &[ALWAYS, WITHOUT_A_VERSION],
+    );
 }
 
 #[test]
@@ -144,7 +204,11 @@ fn arguments_and_data_config_equal_the_official_message() {
                  inputs = { x = \"integer\" }\noutputs = { o0 = \"string\" }\ndata-format = \"proto\"";
     let task = declared(false, lines);
     let actual = task_spec_of(&task, "cp2", &Interface::of_manifest(&task), "alpine:3.20");
-    assert_golden(&actual, "taskspec_containerargs.pb", &[ALWAYS, WITHOUT_A_VERSION]);
+    assert_golden(
+        &actual,
+        "taskspec_containerargs.pb",
+        &[ALWAYS, WITHOUT_A_VERSION],
+    );
 }
 
 /// The types and values of the official SDK, under the same names.
@@ -157,19 +221,34 @@ fn typed() -> Task {
                   x = \"integer\", y = \"string\", z = \"optional[integer]\" }\ncommand = [\"job\"]\n";
     declared(
         false,
-        &format!("{inputs}[package.metadata.union.tasks.app.triggers.t]\nevery = \"1h\"\ninputs = {{ {} }}", VALUES.replace('\n', ", ")),
+        &format!(
+            "{inputs}[package.metadata.union.tasks.app.triggers.t]\nevery = \"1h\"\ninputs = {{ {} }}",
+            VALUES.replace('\n', ", ")
+        ),
     )
 }
 
 #[test]
 fn types_equal_those_of_the_official_sdk() {
     let official: core::TypedInterface = golden("interface_types.pb");
-    let actual = types::interface(&Interface::of_manifest(&typed())).inputs.unwrap().variables;
+    let actual = types::interface(&Interface::of_manifest(&typed()))
+        .inputs
+        .unwrap()
+        .variables;
     // The SDK's `j` is a dataclass, which only Python has.
-    let expected: Vec<_> = official.inputs.unwrap().variables.into_iter().filter(|variable| variable.key != "j").collect();
+    let expected: Vec<_> = official
+        .inputs
+        .unwrap()
+        .variables
+        .into_iter()
+        .filter(|variable| variable.key != "j")
+        .collect();
     assert_eq!(actual.len(), expected.len());
     for (actual, expected) in actual.iter().zip(&expected) {
-        assert_eq!(format!("{:#}", to_json(actual)), format!("{:#}", to_json(expected)));
+        assert_eq!(
+            format!("{:#}", to_json(actual)),
+            format!("{:#}", to_json(expected))
+        );
     }
 }
 
@@ -180,21 +259,48 @@ fn literals_equal_those_of_the_official_sdk() {
     let interface = Interface::of_manifest(&task);
     let subject = TaskSource::plain(&task, &interface);
     let request = deploy_task(&subject, &ProjectDomain::default(), "v1");
-    let task::task_trigger_spec::InputWrapper::Inputs(actual) = request.triggers[0].spec.clone().unwrap().input_wrapper.unwrap();
-    let expected: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
+    let task::task_trigger_spec::InputWrapper::Inputs(actual) = request.triggers[0]
+        .spec
+        .clone()
+        .unwrap()
+        .input_wrapper
+        .unwrap();
+    let expected: Vec<_> = official
+        .literals
+        .into_iter()
+        .filter(|literal| literal.name != "j")
+        .collect();
     assert_eq!(actual.literals.len(), expected.len());
     for (actual, expected) in actual.literals.iter().zip(&expected) {
         // The SDK encodes structs as MessagePack; copilot writes a JSON file only for the other form.
-        let actual = if actual.name == "k" { packed(&task, "k") } else { actual.clone() };
-        assert_eq!(format!("{:#}", to_json(&actual)), format!("{:#}", to_json(expected)));
+        let actual = if actual.name == "k" {
+            packed(&task, "k")
+        } else {
+            actual.clone()
+        };
+        assert_eq!(
+            format!("{:#}", to_json(&actual)),
+            format!("{:#}", to_json(expected))
+        );
     }
-    assert_eq!(to_json(&actual.literals[8])["value"]["scalar"]["generic"]["q"], 1.0);
+    assert_eq!(
+        to_json(&actual.literals[8])["value"]["scalar"]["generic"]["q"],
+        1.0
+    );
 }
 
 /// The literal of an input for a worker of the `flyte` crate.
 fn packed(task: &Task, name: &str) -> task::NamedLiteral {
-    let value = literal(&task.inputs[name].value, &task.triggers["t"].inputs[name].value, LiteralForm::MessagePack).unwrap();
-    task::NamedLiteral { name: name.to_owned(), value: Some(value) }
+    let value = literal(
+        &task.inputs[name].value,
+        &task.triggers["t"].inputs[name].value,
+        LiteralForm::MessagePack,
+    )
+    .unwrap();
+    task::NamedLiteral {
+        name: name.to_owned(),
+        value: Some(value),
+    }
 }
 
 #[test]
@@ -205,19 +311,36 @@ fn trigger_has_schedule_and_queue() {
     let interface = Interface::of_manifest(&task);
     let subject = TaskSource::plain(&task, &interface);
     let trigger = to_json(&deploy_task(&subject, &ProjectDomain::default(), "v1").triggers[0]);
-    assert_eq!((&trigger["spec"]["runSpec"]["queue"], &trigger["spec"]["description"]), (&"gpu".into(), &"Each Monday".into()));
+    assert_eq!(
+        (
+            &trigger["spec"]["runSpec"]["queue"],
+            &trigger["spec"]["description"]
+        ),
+        (&"gpu".into(), &"Each Monday".into())
+    );
     assert!(trigger["spec"].get("active").is_none(), "{trigger}");
     let schedule = &trigger["automationSpec"]["schedule"];
-    assert_eq!((&schedule["cron"]["timezone"], &schedule["kickoffTimeInputArg"]), (&"Europe/Berlin".into(), &"at".into()));
+    assert_eq!(
+        (
+            &schedule["cron"]["timezone"],
+            &schedule["kickoffTimeInputArg"]
+        ),
+        (&"Europe/Berlin".into(), &"at".into())
+    );
     assert_eq!(trigger["automationSpec"]["type"], "TYPE_SCHEDULE");
 }
 
 #[test]
 fn triggers_of_a_rust_task_are_validated_against_its_interface() {
-    let lines =
-        "bin = \"job\"\n[package.metadata.union.tasks.app.triggers.t]\nevery = \"1d\"\ninputs = { x = \"a\", y = 1 }\ntime-input = \"x\"";
+    let lines = "bin = \"job\"\n[package.metadata.union.tasks.app.triggers.t]\nevery = \"1d\"\ninputs = { x = \"a\", y = 1 }\ntime-input = \"x\"";
     let task = declared(true, lines);
-    let interface = Interface { inputs: vec![("x".to_owned(), Type::Integer), ("z".to_owned(), Type::Float)], outputs: vec![] };
+    let interface = Interface {
+        inputs: vec![
+            ("x".to_owned(), Type::Integer),
+            ("z".to_owned(), Type::Float),
+        ],
+        outputs: vec![],
+    };
     let expected = [
         "trigger `t`, input `x`: `\"a\"` is not a whole number",
         "trigger `t` sets `y`, but the task has no such input",
@@ -236,16 +359,31 @@ fn accelerators_of_other_vendors_have_their_device_class() {
         ("MI300X:8", "MI300X", "AMD_GPU".into()),
         ("my-card:1", "my-card", serde_json::Value::Null),
     ] {
-        let task = declared(false, &format!("bin = \"job\"\nresources = {{ gpu = \"{gpu}\", gpu-partition = \"1g.5gb\" }}"));
+        let task = declared(
+            false,
+            &format!(
+                "bin = \"job\"\nresources = {{ gpu = \"{gpu}\", gpu-partition = \"1g.5gb\" }}"
+            ),
+        );
         let spec = to_json(&task_spec_of(&task, "app", &Interface::default(), "i"));
         let accelerator = &spec["taskTemplate"]["extendedResources"]["gpuAccelerator"];
-        assert_eq!((&accelerator["device"], &accelerator["deviceClass"]), (&device.into(), &class), "{gpu}");
+        assert_eq!(
+            (&accelerator["device"], &accelerator["deviceClass"]),
+            (&device.into(), &class),
+            "{gpu}"
+        );
         assert_eq!(accelerator["partitionSize"], "1g.5gb");
     }
     let any = declared(false, "bin = \"job\"\nresources.gpu = 2");
     let spec = to_json(&task_spec_of(&any, "app", &Interface::default(), "i"));
-    assert!(spec["taskTemplate"].get("extendedResources").is_none(), "{spec}");
-    assert_eq!(spec["taskTemplate"]["container"]["resources"]["requests"][0]["value"], "2");
+    assert!(
+        spec["taskTemplate"].get("extendedResources").is_none(),
+        "{spec}"
+    );
+    assert_eq!(
+        spec["taskTemplate"]["container"]["resources"]["requests"][0]["value"],
+        "2"
+    );
 }
 
 #[test]
@@ -261,24 +399,55 @@ fn descriptions_entrypoint_and_links_are_in_their_fields() {
         program: "/union/bin/job".to_owned(),
         ..TaskSource::plain(&task, &interface)
     };
-    let spec = to_json(&deploy_task(&subject, &ProjectDomain::default(), "v1").spec.unwrap());
+    let spec = to_json(
+        &deploy_task(&subject, &ProjectDomain::default(), "v1")
+            .spec
+            .unwrap(),
+    );
     let expected = serde_json::json!({ "shortDescription": "short", "longDescription": "long", "sourceCode": { "link": "https://a.b/c" } });
     assert_eq!(spec["documentation"], expected);
     let template = &spec["taskTemplate"];
-    assert_eq!(template["container"]["command"], serde_json::json!(["/bin/tini", "--"]));
-    assert_eq!(template["container"]["args"], serde_json::json!(["/union/bin/job"]));
-    assert_eq!(template["metadata"]["logLinks"], serde_json::json!([{ "name": "Metrics", "uri": "https://m.n" }]));
-    assert_eq!((&template["metadata"]["podTemplateName"], &template["metadata"]["cacheMaxAge"]), (&"pods".into(), &"86400s".into()));
+    assert_eq!(
+        template["container"]["command"],
+        serde_json::json!(["/bin/tini", "--"])
+    );
+    assert_eq!(
+        template["container"]["args"],
+        serde_json::json!(["/union/bin/job"])
+    );
+    assert_eq!(
+        template["metadata"]["logLinks"],
+        serde_json::json!([{ "name": "Metrics", "uri": "https://m.n" }])
+    );
+    assert_eq!(
+        (
+            &template["metadata"]["podTemplateName"],
+            &template["metadata"]["cacheMaxAge"]
+        ),
+        (&"pods".into(), &"86400s".into())
+    );
     assert_eq!(template["metadata"]["discoveryVersion"], "k");
-    assert_eq!(template["extendedResources"]["sharedMemory"]["sizeLimit"], "1Gi");
+    assert_eq!(
+        template["extendedResources"]["sharedMemory"]["sizeLimit"],
+        "1Gi"
+    );
 }
 
 #[test]
 fn literal_of_another_type_is_refused_with_a_reason() {
-    let nested = InputValue::List(vec![InputValue::Integer(1), InputValue::Text("a".to_owned())]);
+    let nested = InputValue::List(vec![
+        InputValue::Integer(1),
+        InputValue::Text("a".to_owned()),
+    ]);
     let list = Type::Optional(Box::new(Type::List(Box::new(Type::Integer))));
-    assert_eq!(literal(&list, &nested, LiteralForm::Json).unwrap_err(), "`\"a\"` is not a whole number");
-    assert_eq!(literal(&Type::Struct, &nested, LiteralForm::Json).unwrap_err(), "a list is not a table");
+    assert_eq!(
+        literal(&list, &nested, LiteralForm::Json).unwrap_err(),
+        "`\"a\"` is not a whole number"
+    );
+    assert_eq!(
+        literal(&Type::Struct, &nested, LiteralForm::Json).unwrap_err(),
+        "a list is not a table"
+    );
 }
 
 /// JSON as an input value.
@@ -291,8 +460,15 @@ pub(super) fn given(value: serde_json::Value) -> InputValue {
             Some(whole) => InputValue::Integer(whole),
             None => InputValue::Float(number.as_f64().unwrap()),
         },
-        serde_json::Value::Array(values) => InputValue::List(values.into_iter().map(given).collect()),
-        serde_json::Value::Object(values) => InputValue::Map(values.into_iter().map(|(name, value)| (name, given(value))).collect()),
+        serde_json::Value::Array(values) => {
+            InputValue::List(values.into_iter().map(given).collect())
+        }
+        serde_json::Value::Object(values) => InputValue::Map(
+            values
+                .into_iter()
+                .map(|(name, value)| (name, given(value)))
+                .collect(),
+        ),
     }
 }
 
@@ -342,19 +518,41 @@ const TYPES: &[&str] = &[
 fn literal_bytes() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
     use proptest::strategy::Strategy as _;
     let text = |text: &str| InputValue::Text(text.to_owned());
-    let fields = InputValue::Map([("a".to_owned(), InputValue::List(vec![InputValue::Integer(-1), text("x")]))].into());
+    let fields = InputValue::Map(
+        [(
+            "a".to_owned(),
+            InputValue::List(vec![InputValue::Integer(-1), text("x")]),
+        )]
+        .into(),
+    );
     let literals = [
         ("duration", text("1h30m")),
         ("datetime", text("2030-01-31T12:00:00.5+02:00")),
         ("optional[struct]", fields),
         ("list[file]", InputValue::List(vec![text("s3://a/b")])),
-        ("map[float]", InputValue::Map([("k".to_owned(), InputValue::Float(0.5))].into())),
+        (
+            "map[float]",
+            InputValue::Map([("k".to_owned(), InputValue::Float(0.5))].into()),
+        ),
     ]
     .map(|(ty, given)| {
-        [LiteralForm::Json, LiteralForm::MessagePack].map(|form| literal(&Type::parse(ty).unwrap(), &given, form).unwrap().encode_to_vec())
+        [LiteralForm::Json, LiteralForm::MessagePack].map(|form| {
+            literal(&Type::parse(ty).unwrap(), &given, form)
+                .unwrap()
+                .encode_to_vec()
+        })
     });
-    let types = TYPES.iter().map(|ty| types::literal_type(&Type::parse(ty).unwrap()).encode_to_vec());
-    proptest::sample::select(literals.into_iter().flatten().chain(types).collect::<Vec<_>>()).prop_map(|bytes| bytes)
+    let types = TYPES
+        .iter()
+        .map(|ty| types::literal_type(&Type::parse(ty).unwrap()).encode_to_vec());
+    proptest::sample::select(
+        literals
+            .into_iter()
+            .flatten()
+            .chain(types)
+            .collect::<Vec<_>>(),
+    )
+    .prop_map(|bytes| bytes)
 }
 
 fn spliced(bytes: &[u8], from: usize, with: &[u8]) -> Vec<u8> {
@@ -367,30 +565,65 @@ fn spliced(bytes: &[u8], from: usize, with: &[u8]) -> Vec<u8> {
 fn launcher_stands_before_the_entrypoint_and_knows_outputs_and_timeout() {
     let container = |flyte: bool, lines: &str| {
         let task = declared(flyte, lines);
-        let interface = if flyte { Interface::default() } else { Interface::of_manifest(&task) };
+        let interface = if flyte {
+            Interface::default()
+        } else {
+            Interface::of_manifest(&task)
+        };
         let entrypoint = vec!["/bin/env".to_owned()];
-        let source =
-            TaskSource { launcher: true, entrypoint, program: "/union/bin/job".to_owned(), ..TaskSource::plain(&task, &interface) };
-        let spec = to_json(&deploy_task(&source, &ProjectDomain::default(), "v1").spec.unwrap());
+        let source = TaskSource {
+            launcher: true,
+            entrypoint,
+            program: "/union/bin/job".to_owned(),
+            ..TaskSource::plain(&task, &interface)
+        };
+        let spec = to_json(
+            &deploy_task(&source, &ProjectDomain::default(), "v1")
+                .spec
+                .unwrap(),
+        );
         let template = &spec["taskTemplate"];
         let words = |key: &str| {
-            let words = template["container"][key].as_array().cloned().unwrap_or_default();
-            words.iter().map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+            let words = template["container"][key]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            words
+                .iter()
+                .map(|word| word.as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
-        (words("command"), words("args"), template["interface"]["outputs"]["variables"].clone())
+        (
+            words("command"),
+            words("args"),
+            template["interface"]["outputs"]["variables"].clone(),
+        )
     };
 
     let lines = "bin = \"job\"\noutputs = { n = \"integer\", m = \"file\" }\ntimeout = \"1m30s\"\ncommand = [\"job\", \"a\"]";
     let (command, args, outputs) = container(false, lines);
     let expected = "/union/launcher --output-directory /var/outputs --output m=file --output n=integer --timeout 90 -- /bin/env";
-    assert_eq!((command.as_str(), args.as_str()), (expected, "/union/bin/job a"));
+    assert_eq!(
+        (command.as_str(), args.as_str()),
+        (expected, "/union/bin/job a")
+    );
     assert_eq!(outputs.as_array().unwrap().len(), 2);
 
     let (command, _, outputs) = container(false, "bin = \"job\"");
-    assert_eq!(command, "/union/launcher --output-directory /var/outputs --empty-output union_none -- /bin/env");
-    assert_eq!(outputs, serde_json::json!([{ "key": "union_none", "value": { "type": { "simple": "NONE" } } }]));
+    assert_eq!(
+        command,
+        "/union/launcher --output-directory /var/outputs --empty-output union_none -- /bin/env"
+    );
+    assert_eq!(
+        outputs,
+        serde_json::json!([{ "key": "union_none", "value": { "type": { "simple": "NONE" } } }])
+    );
 
-    let (command, _, outputs) = container(true, "bin = \"hello-trace\"\nkind = \"rust\"\ntimeout = \"5s\"");
+    let (command, _, outputs) = container(
+        true,
+        "bin = \"hello-trace\"\nkind = \"rust\"\ntimeout = \"5s\"",
+    );
     assert_eq!(command, "/union/launcher --timeout 5 -- /bin/env");
     assert!(outputs.is_null(), "{outputs}");
 }

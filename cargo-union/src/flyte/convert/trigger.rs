@@ -8,19 +8,35 @@ use super::TaskSource;
 use super::literal::{LiteralForm, literal, nothing};
 use crate::flyte::idl::Message as _;
 use crate::flyte::idl::task::trigger_automation_spec::Automation;
-use crate::flyte::idl::task::{self, FixedRateUnit, TriggerAutomationSpecType, schedule, task_trigger_spec};
+use crate::flyte::idl::task::{
+    self, FixedRateUnit, TriggerAutomationSpecType, schedule, task_trigger_spec,
+};
 use crate::flyte::interface::Interface;
 
 /// A trigger of a task. Its values must have been checked by [`validate_triggers`].
 pub(super) fn trigger(trigger: &Trigger, subject: &TaskSource<'_>) -> task::TaskTrigger {
-    let queue = subject.task.queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
+    let queue = subject
+        .task
+        .queue
+        .as_ref()
+        .map(|queue| queue.value.clone())
+        .unwrap_or_default();
     task::TaskTrigger {
         name: trigger.key.clone(),
         spec: Some(task::TaskTriggerSpec {
             active: trigger.active,
-            input_wrapper: Some(task_trigger_spec::InputWrapper::Inputs(inputs(trigger, subject))),
-            run_spec: Some(task::RunSpec { queue, ..task::RunSpec::default() }),
-            description: trigger.description.as_ref().map(|text| text.value.clone()).unwrap_or_default(),
+            input_wrapper: Some(task_trigger_spec::InputWrapper::Inputs(inputs(
+                trigger, subject,
+            ))),
+            run_spec: Some(task::RunSpec {
+                queue,
+                ..task::RunSpec::default()
+            }),
+            description: trigger
+                .description
+                .as_ref()
+                .map(|text| text.value.clone())
+                .unwrap_or_default(),
         }),
         automation_spec: Some(task::TriggerAutomationSpec {
             r#type: TriggerAutomationSpecType::TypeSchedule.into(),
@@ -33,7 +49,11 @@ pub(super) fn trigger(trigger: &Trigger, subject: &TaskSource<'_>) -> task::Task
 /// change of a trigger is detected by this tag.
 pub(super) fn tag(subject: &TaskSource<'_>) -> Option<(String, String)> {
     const TRIGGERS: &str = "union.triggers";
-    let triggers = subject.task.triggers.values().map(|declared| Value::hash_of(trigger(declared, subject).encode_to_vec()));
+    let triggers = subject
+        .task
+        .triggers
+        .values()
+        .map(|declared| Value::hash_of(trigger(declared, subject).encode_to_vec()));
     let hashes: Vec<Value> = triggers.collect();
     if hashes.is_empty() {
         return None;
@@ -47,33 +67,61 @@ pub(super) fn tag(subject: &TaskSource<'_>) -> Option<(String, String)> {
 fn inputs(trigger: &Trigger, subject: &TaskSource<'_>) -> task::Inputs {
     let interface = &subject.interface;
     let form = LiteralForm::of(subject.task.kind.value);
-    let is_time = |name: &str| trigger.time_input.as_ref().is_some_and(|time| time.value == name);
+    let is_time = |name: &str| {
+        trigger
+            .time_input
+            .as_ref()
+            .is_some_and(|time| time.value == name)
+    };
     let value = |(name, ty): &(String, Type)| {
         let value = match trigger.inputs.get(name) {
             Some(given) => literal(ty, given, form).ok()?,
             None if matches!(ty, Type::Optional(_)) && !is_time(name) => nothing(),
             None => return None,
         };
-        Some(task::NamedLiteral { name: name.clone(), value: Some(value) })
+        Some(task::NamedLiteral {
+            name: name.clone(),
+            value: Some(value),
+        })
     };
-    task::Inputs { literals: interface.inputs.iter().filter_map(value).collect(), context: Vec::new() }
+    task::Inputs {
+        literals: interface.inputs.iter().filter_map(value).collect(),
+        context: Vec::new(),
+    }
 }
 
 fn schedule(trigger: &Trigger) -> task::Schedule {
     let expression = match &trigger.schedule {
-        Schedule::Cron { expression, timezone } => {
-            schedule::Expression::Cron(task::Cron { expression: expression.clone(), timezone: timezone.clone() })
-        }
-        Schedule::Every(minutes) => schedule::Expression::Rate(task::FixedRate { value: *minutes, unit: FixedRateUnit::Minute.into() }),
+        Schedule::Cron {
+            expression,
+            timezone,
+        } => schedule::Expression::Cron(task::Cron {
+            expression: expression.clone(),
+            timezone: timezone.clone(),
+        }),
+        Schedule::Every(minutes) => schedule::Expression::Rate(task::FixedRate {
+            value: *minutes,
+            unit: FixedRateUnit::Minute.into(),
+        }),
     };
-    let time = trigger.time_input.as_ref().map(|name| name.value.clone()).unwrap_or_default();
-    task::Schedule { expression: Some(expression), kickoff_time_input_arg: time }
+    let time = trigger
+        .time_input
+        .as_ref()
+        .map(|name| name.value.clone())
+        .unwrap_or_default();
+    task::Schedule {
+        expression: Some(expression),
+        kickoff_time_input_arg: time,
+    }
 }
 
 /// The reasons why the triggers of a task do not match its interface, which for a `rust` task only its binary knows.
 pub fn validate_triggers(task: &Task, interface: &Interface) -> Vec<String> {
     let form = LiteralForm::of(task.kind.value);
-    task.triggers.values().flat_map(|trigger| misfits_of(trigger, interface, form)).collect()
+    task.triggers
+        .values()
+        .flat_map(|trigger| misfits_of(trigger, interface, form))
+        .collect()
 }
 
 fn misfits_of(trigger: &Trigger, interface: &Interface, form: LiteralForm) -> Vec<String> {
@@ -81,8 +129,14 @@ fn misfits_of(trigger: &Trigger, interface: &Interface, form: LiteralForm) -> Ve
     let mut problems = Vec::new();
     for (name, given) in &trigger.inputs {
         match interface.input(name) {
-            None => problems.push(format!("trigger `{key}` sets `{name}`, but the task has no such input")),
-            Some(ty) => problems.extend(literal(ty, given, form).err().map(|misfit| format!("trigger `{key}`, input `{name}`: {misfit}"))),
+            None => problems.push(format!(
+                "trigger `{key}` sets `{name}`, but the task has no such input"
+            )),
+            Some(ty) => problems.extend(
+                literal(ty, given, form)
+                    .err()
+                    .map(|misfit| format!("trigger `{key}`, input `{name}`: {misfit}")),
+            ),
         }
     }
     let time = trigger.time_input.as_ref().map(|time| time.value.as_str());
@@ -90,7 +144,9 @@ fn misfits_of(trigger: &Trigger, interface: &Interface, form: LiteralForm) -> Ve
         problems.push(format!("trigger `{key}` sets the time of `{time}`, but the task has no such input of the type `datetime`"));
     }
     for (name, ty) in &interface.inputs {
-        let has_value = trigger.inputs.contains_key(name) || time == Some(name.as_str()) || matches!(ty, Type::Optional(_));
+        let has_value = trigger.inputs.contains_key(name)
+            || time == Some(name.as_str())
+            || matches!(ty, Type::Optional(_));
         if !has_value {
             problems.push(format!("trigger `{key}` does not give `{name}`"));
         }

@@ -11,7 +11,10 @@ use crate::sys::error::{Error, Result};
 
 /// The backend's interface; inputs and outputs are sorted by name, because the backend hashes their order.
 pub(super) fn interface(interface: &Interface) -> core::TypedInterface {
-    core::TypedInterface { inputs: Some(variables(&interface.inputs)), outputs: Some(variables(&interface.outputs)) }
+    core::TypedInterface {
+        inputs: Some(variables(&interface.inputs)),
+        outputs: Some(variables(&interface.outputs)),
+    }
 }
 
 fn variables(declared: &[(String, Type)]) -> core::VariableMap {
@@ -19,14 +22,21 @@ fn variables(declared: &[(String, Type)]) -> core::VariableMap {
     sorted.sort_by(|left, right| left.0.cmp(&right.0));
     let entry = |(name, ty): &(String, Type)| core::VariableEntry {
         key: name.clone(),
-        value: Some(core::Variable { r#type: Some(literal_type(ty)) }),
+        value: Some(core::Variable {
+            r#type: Some(literal_type(ty)),
+        }),
     };
-    core::VariableMap { variables: sorted.into_iter().map(entry).collect() }
+    core::VariableMap {
+        variables: sorted.into_iter().map(entry).collect(),
+    }
 }
 
 /// The backend's type.
 pub(super) fn literal_type(ty: &Type) -> LiteralType {
-    let literal = |literal: Of| LiteralType { r#type: Some(literal), ..LiteralType::default() };
+    let literal = |literal: Of| LiteralType {
+        r#type: Some(literal),
+        ..LiteralType::default()
+    };
     let simple = |simple: SimpleType| literal(Of::Simple(simple.into()));
     match ty {
         Type::Integer => simple(SimpleType::Integer),
@@ -35,13 +45,20 @@ pub(super) fn literal_type(ty: &Type) -> LiteralType {
         Type::Boolean => simple(SimpleType::Boolean),
         Type::Datetime => simple(SimpleType::Datetime),
         Type::Duration => simple(SimpleType::Duration),
-        Type::Struct => LiteralType { annotation: Some(msgpack()), ..simple(SimpleType::Struct) },
+        Type::Struct => LiteralType {
+            annotation: Some(msgpack()),
+            ..simple(SimpleType::Struct)
+        },
         Type::File => literal(Of::Blob(core::BlobType::default())),
         Type::Directory => literal(Of::Blob(directory())),
         Type::List(inner) => literal(Of::CollectionType(Box::new(literal_type(inner)))),
         Type::Map(inner) => literal(Of::MapValueType(Box::new(literal_type(inner)))),
-        Type::Optional(inner) => literal(Of::UnionType(core::UnionType { variants: vec![variant(inner), nothing()] })),
-        Type::Enum(words) => literal(Of::EnumType(core::EnumType { values: words.clone() })),
+        Type::Optional(inner) => literal(Of::UnionType(core::UnionType {
+            variants: vec![variant(inner), nothing()],
+        })),
+        Type::Enum(words) => literal(Of::EnumType(core::EnumType {
+            values: words.clone(),
+        })),
     }
 }
 
@@ -53,15 +70,27 @@ impl Interface {
     pub fn of_backend(task: &str, typed: &core::TypedInterface) -> Result<Self> {
         let inputs = typed.inputs.iter().flat_map(|inputs| &inputs.variables);
         let variable_type = |entry: &core::VariableEntry| {
-            let ty = entry.value.as_ref().and_then(|variable| declared(variable.r#type.as_ref()?));
+            let ty = entry
+                .value
+                .as_ref()
+                .and_then(|variable| declared(variable.r#type.as_ref()?));
             let unknown = || {
-                let error = Error::new(Code::InterfaceUnsupported, format!("could not parse the inputs of task `{task}`"));
-                error.because(format!("its input `{}` has a type that is not supported", entry.key))
+                let error = Error::new(
+                    Code::InterfaceUnsupported,
+                    format!("could not parse the inputs of task `{task}`"),
+                );
+                error.because(format!(
+                    "its input `{}` has a type that is not supported",
+                    entry.key
+                ))
             };
             Ok((entry.key.clone(), ty.ok_or_else(unknown)?))
         };
         // The literals of outputs carry their types themselves, so outputs are not converted.
-        Ok(Self { inputs: inputs.map(variable_type).collect::<Result<_>>()?, outputs: Vec::new() })
+        Ok(Self {
+            inputs: inputs.map(variable_type).collect::<Result<_>>()?,
+            outputs: Vec::new(),
+        })
     }
 }
 
@@ -84,7 +113,9 @@ pub fn declared(ty: &LiteralType) -> Option<Type> {
         Of::MapValueType(inner) => Type::Map(Box::new(declared(inner)?)),
         Of::EnumType(words) => Type::Enum(words.values.clone()),
         Of::UnionType(union) => match &union.variants[..] {
-            [inner, none] if none.r#type == Some(Of::Simple(SimpleType::None.into())) => Type::Optional(Box::new(declared(inner)?)),
+            [inner, none] if none.r#type == Some(Of::Simple(SimpleType::None.into())) => {
+                Type::Optional(Box::new(declared(inner)?))
+            }
             _ => return None,
         },
     })
@@ -92,7 +123,10 @@ pub fn declared(ty: &LiteralType) -> Option<Type> {
 
 /// The blob type of a directory: several files.
 pub(super) fn directory() -> core::BlobType {
-    core::BlobType { dimensionality: core::blob_type::BlobDimensionality::Multipart.into(), ..Default::default() }
+    core::BlobType {
+        dimensionality: core::blob_type::BlobDimensionality::Multipart.into(),
+        ..Default::default()
+    }
 }
 
 /// A variant of a union type, with the tag that the Python SDK gives it.
@@ -116,20 +150,39 @@ pub(super) fn variant(ty: &Type) -> LiteralType {
 
 /// The variant of a union type without a value.
 pub(super) fn nothing() -> LiteralType {
-    tagged(LiteralType { r#type: Some(Of::Simple(SimpleType::None.into())), ..LiteralType::default() }, "none")
+    tagged(
+        LiteralType {
+            r#type: Some(Of::Simple(SimpleType::None.into())),
+            ..LiteralType::default()
+        },
+        "none",
+    )
 }
 
 fn tagged(ty: LiteralType, tag: &str) -> LiteralType {
-    LiteralType { structure: Some(core::TypeStructure { tag: tag.to_owned() }), ..ty }
+    LiteralType {
+        structure: Some(core::TypeStructure {
+            tag: tag.to_owned(),
+        }),
+        ..ty
+    }
 }
 
 /// The annotation that the Python SDK adds to its structs, so that both have the same keys of cached results.
 fn msgpack() -> core::TypeAnnotation {
-    let text = |text: &str| Value { kind: Some(value::Kind::StringValue(text.to_owned())) };
-    let table = |name: &str, value: Value| Struct { fields: [(name.to_owned(), value)].into() };
+    let text = |text: &str| Value {
+        kind: Some(value::Kind::StringValue(text.to_owned())),
+    };
+    let table = |name: &str, value: Value| Struct {
+        fields: [(name.to_owned(), value)].into(),
+    };
     let format = table("serialization-format", text("msgpack"));
-    let metadata = Value { kind: Some(value::Kind::StructValue(format)) };
-    core::TypeAnnotation { annotations: Some(table("cache-key-metadata", metadata)) }
+    let metadata = Value {
+        kind: Some(value::Kind::StructValue(format)),
+    };
+    core::TypeAnnotation {
+        annotations: Some(table("cache-key-metadata", metadata)),
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +192,15 @@ mod tests {
 
     #[test]
     fn literal_type_round_trips() {
-        for text in ["integer", "list[map[float]]", "optional[directory]", "map[file]", "struct", "datetime", "optional[list[duration]]"] {
+        for text in [
+            "integer",
+            "list[map[float]]",
+            "optional[directory]",
+            "map[file]",
+            "struct",
+            "datetime",
+            "optional[list[duration]]",
+        ] {
             let ty = Type::parse(text).unwrap();
             assert_eq!(declared(&literal_type(&ty)), Some(ty));
         }

@@ -17,7 +17,12 @@ use crate::flyte::idl::{self, Struct, value::Kind};
 /// # Errors
 /// Names an integer that floating point cannot represent exactly.
 pub(super) fn structure(fields: &BTreeMap<String, InputValue>) -> Result<Struct, String> {
-    Ok(Struct { fields: fields.iter().map(|(name, value)| Ok((name.clone(), to_value(value)?))).collect::<Result<_, String>>()? })
+    Ok(Struct {
+        fields: fields
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), to_value(value)?)))
+            .collect::<Result<_, String>>()?,
+    })
 }
 
 fn to_value(value: &InputValue) -> Result<idl::Value, String> {
@@ -26,11 +31,15 @@ fn to_value(value: &InputValue) -> Result<idl::Value, String> {
         InputValue::Text(text) => Kind::StringValue(text.clone()),
         InputValue::Bool(value) => Kind::BoolValue(*value),
         InputValue::Integer(number) if number.unsigned_abs() > msgpack::EXACT.unsigned_abs() => {
-            return Err(format!("`{number}` is too large for a number in a struct; write it as text"));
+            return Err(format!(
+                "`{number}` is too large for a number in a struct; write it as text"
+            ));
         }
         InputValue::Integer(number) => Kind::NumberValue(*number as f64),
         InputValue::Float(number) => Kind::NumberValue(*number),
-        InputValue::List(values) => Kind::ListValue(idl::ListValue { values: values.iter().map(to_value).collect::<Result<_, _>>()? }),
+        InputValue::List(values) => Kind::ListValue(idl::ListValue {
+            values: values.iter().map(to_value).collect::<Result<_, _>>()?,
+        }),
         InputValue::Map(fields) => Kind::StructValue(structure(fields)?),
     };
     Ok(idl::Value { kind: Some(kind) })
@@ -41,7 +50,12 @@ pub fn json(literal: &Literal) -> Value {
     match &literal.value {
         Some(literal::Value::Scalar(value)) => of_scalar(value),
         Some(literal::Value::Collection(list)) => list.literals.iter().map(json).collect(),
-        Some(literal::Value::Map(map)) => Value::Object(map.literals.iter().map(|(name, value)| (name.clone(), json(value))).collect()),
+        Some(literal::Value::Map(map)) => Value::Object(
+            map.literals
+                .iter()
+                .map(|(name, value)| (name.clone(), json(value)))
+                .collect(),
+        ),
         Some(literal::Value::OffloadedMetadata(elsewhere)) => json!(elsewhere.uri),
         None => Value::Null,
     }
@@ -51,7 +65,9 @@ fn of_scalar(scalar: &Scalar) -> Value {
     match &scalar.value {
         Some(scalar::Value::Primitive(primitive)) => of_primitive(primitive),
         Some(scalar::Value::Blob(blob)) => json!(blob.uri),
-        Some(scalar::Value::Binary(binary)) => msgpack::decode(&binary.value).unwrap_or_else(|| json!(base64(&binary.value))),
+        Some(scalar::Value::Binary(binary)) => {
+            msgpack::decode(&binary.value).unwrap_or_else(|| json!(base64(&binary.value)))
+        }
         Some(scalar::Value::Generic(fields)) => of_struct(fields),
         Some(scalar::Value::Union(union)) => union.value.as_deref().map_or(Value::Null, json),
         Some(scalar::Value::NoneType(_)) | None => Value::Null,
@@ -64,15 +80,28 @@ fn of_primitive(primitive: &Primitive) -> Value {
         Some(PrimitiveValue::FloatValue(number)) => msgpack::float(*number),
         Some(PrimitiveValue::StringValue(text)) => json!(text),
         Some(PrimitiveValue::Boolean(value)) => json!(value),
-        Some(PrimitiveValue::Datetime(time)) => json!(time::datetime(time.seconds, u32::try_from(time.nanos).unwrap_or_default())),
+        Some(PrimitiveValue::Datetime(time)) => json!(time::datetime(
+            time.seconds,
+            u32::try_from(time.nanos).unwrap_or_default()
+        )),
         Some(PrimitiveValue::Duration(span)) => json!(of_span(*span)),
         None => Value::Null,
     }
 }
 
 fn of_span(span: idl::Duration) -> String {
-    let sign = if span.seconds < 0 || span.nanos < 0 { "-" } else { "" };
-    format!("{sign}{}", time::duration(Duration::new(span.seconds.unsigned_abs(), span.nanos.unsigned_abs())))
+    let sign = if span.seconds < 0 || span.nanos < 0 {
+        "-"
+    } else {
+        ""
+    };
+    format!(
+        "{sign}{}",
+        time::duration(Duration::new(
+            span.seconds.unsigned_abs(),
+            span.nanos.unsigned_abs()
+        ))
+    )
 }
 
 fn of_struct(fields: &Struct) -> Value {
@@ -110,10 +139,21 @@ mod tests {
     }
 
     fn fields() -> InputValue {
-        let list =
-            InputValue::List(vec![InputValue::Nothing, InputValue::Bool(true), InputValue::Float(0.5), InputValue::Integer(-70_000)]);
+        let list = InputValue::List(vec![
+            InputValue::Nothing,
+            InputValue::Bool(true),
+            InputValue::Float(0.5),
+            InputValue::Integer(-70_000),
+        ]);
         let inner = InputValue::Map([("é".to_owned(), InputValue::Text("x".repeat(40)))].into());
-        InputValue::Map([("a".to_owned(), list), ("b".to_owned(), inner), ("c".to_owned(), InputValue::Integer(200))].into())
+        InputValue::Map(
+            [
+                ("a".to_owned(), list),
+                ("b".to_owned(), inner),
+                ("c".to_owned(), InputValue::Integer(200)),
+            ]
+            .into(),
+        )
     }
 
     #[test]
@@ -125,11 +165,23 @@ mod tests {
             ("float", InputValue::Float(0.25), "0.25"),
             ("boolean", InputValue::Bool(true), "true"),
             ("string", text("a\nb"), r#""a\nb""#),
-            ("datetime", text("2030-01-31T12:00:00.5+02:00"), r#""2030-01-31T10:00:00.5Z""#),
+            (
+                "datetime",
+                text("2030-01-31T12:00:00.5+02:00"),
+                r#""2030-01-31T10:00:00.5Z""#,
+            ),
             ("duration", text("90m"), r#""1h30m0s""#),
             ("file", text("s3://a/b"), r#""s3://a/b""#),
-            ("list[integer]", InputValue::List(vec![InputValue::Integer(1)]), "[1]"),
-            ("map[boolean]", InputValue::Map([("k".to_owned(), InputValue::Bool(false))].into()), r#"{"k":false}"#),
+            (
+                "list[integer]",
+                InputValue::List(vec![InputValue::Integer(1)]),
+                "[1]",
+            ),
+            (
+                "map[boolean]",
+                InputValue::Map([("k".to_owned(), InputValue::Bool(false))].into()),
+                r#"{"k":false}"#,
+            ),
             ("optional[integer]", InputValue::Nothing, "null"),
             ("optional[integer]", InputValue::Integer(1), "1"),
         ] {
@@ -139,7 +191,10 @@ mod tests {
 
     #[test]
     fn struct_round_trips_in_both_forms() {
-        let expected = format!(r#"{{"a":[null,true,0.5,-70000],"b":{{"é":"{}"}},"c":200}}"#, "x".repeat(40));
+        let expected = format!(
+            r#"{{"a":[null,true,0.5,-70000],"b":{{"é":"{}"}},"c":200}}"#,
+            "x".repeat(40)
+        );
         for form in [LiteralForm::Json, LiteralForm::MessagePack] {
             assert_eq!(shown("struct", &fields(), form), expected, "{form:?}");
         }
@@ -149,17 +204,35 @@ mod tests {
     fn integer_beyond_floating_point_is_refused_in_a_struct() {
         for number in [i64::MIN, i64::MAX] {
             let odd = InputValue::Map([("n".to_owned(), InputValue::Integer(number))].into());
-            assert!(literal(&Type::Struct, &odd, LiteralForm::Json).unwrap_err().contains("too large"));
+            assert!(
+                literal(&Type::Struct, &odd, LiteralForm::Json)
+                    .unwrap_err()
+                    .contains("too large")
+            );
         }
-        let large = InputValue::Map([("n".to_owned(), InputValue::Integer(msgpack::EXACT + 1))].into());
-        assert!(literal(&Type::Struct, &large, LiteralForm::Json).unwrap_err().contains("9007199254740993"));
-        assert_eq!(shown("struct", &large, LiteralForm::MessagePack), r#"{"n":9007199254740993}"#);
+        let large =
+            InputValue::Map([("n".to_owned(), InputValue::Integer(msgpack::EXACT + 1))].into());
+        assert!(
+            literal(&Type::Struct, &large, LiteralForm::Json)
+                .unwrap_err()
+                .contains("9007199254740993")
+        );
+        assert_eq!(
+            shown("struct", &large, LiteralForm::MessagePack),
+            r#"{"n":9007199254740993}"#
+        );
     }
 
     #[test]
     fn nan_infinity_and_negative_durations_are_strings() {
-        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(msgpack::float), [json!("NaN"), json!("Infinity"), json!("-Infinity")]);
-        let span = idl::Duration { seconds: -90, nanos: 0 };
+        assert_eq!(
+            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(msgpack::float),
+            [json!("NaN"), json!("Infinity"), json!("-Infinity")]
+        );
+        let span = idl::Duration {
+            seconds: -90,
+            nanos: 0,
+        };
         assert_eq!(of_span(span), "-1m30s");
     }
 }

@@ -8,7 +8,10 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use prost::{Message, Name};
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet, Struct, Value as Wkt, value::Kind};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet, Struct,
+    Value as Wkt, value::Kind,
+};
 use serde_json::{Map, Value, json};
 
 /// A message as JSON. Fields with their default value are omitted, as in the wire encoding.
@@ -26,11 +29,20 @@ impl Descriptors {
     fn of_proto_files() -> Self {
         let bytes: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
         let set = FileDescriptorSet::decode(bytes).expect("the build script wrote it");
-        let mut descriptors = Self { messages: HashMap::new(), enums: HashMap::new() };
+        let mut descriptors = Self {
+            messages: HashMap::new(),
+            enums: HashMap::new(),
+        };
         for file in set.file {
             let scope = format!(".{}", file.package());
-            descriptors.enums.extend(file.enum_type.into_iter().map(|declared| (format!("{scope}.{}", declared.name()), declared)));
-            file.message_type.into_iter().for_each(|message| descriptors.add(&scope, message));
+            descriptors.enums.extend(
+                file.enum_type
+                    .into_iter()
+                    .map(|declared| (format!("{scope}.{}", declared.name()), declared)),
+            );
+            file.message_type
+                .into_iter()
+                .for_each(|message| descriptors.add(&scope, message));
         }
         descriptors
     }
@@ -38,8 +50,14 @@ impl Descriptors {
     fn add(&mut self, scope: &str, mut message: DescriptorProto) {
         let name = format!("{scope}.{}", message.name());
         let inner = std::mem::take(&mut message.enum_type);
-        self.enums.extend(inner.into_iter().map(|declared| (format!("{name}.{}", declared.name()), declared)));
-        std::mem::take(&mut message.nested_type).into_iter().for_each(|inner| self.add(&name, inner));
+        self.enums.extend(
+            inner
+                .into_iter()
+                .map(|declared| (format!("{name}.{}", declared.name()), declared)),
+        );
+        std::mem::take(&mut message.nested_type)
+            .into_iter()
+            .for_each(|inner| self.add(&name, inner));
         self.messages.insert(name, message);
     }
 
@@ -51,16 +69,27 @@ impl Descriptors {
         let mut object = Map::new();
         for (number, wire) in fields(bytes) {
             // The encoded message contains only fields of its descriptor.
-            let Some(field) = descriptor.field.iter().find(|field| field.number() == number) else { continue };
+            let Some(field) = descriptor
+                .field
+                .iter()
+                .find(|field| field.number() == number)
+            else {
+                continue;
+            };
             let key = field.json_name().to_owned();
             if self.is_map(field) {
                 let entries = object.entry(key).or_insert_with(|| json!({}));
                 let entry = self.message(field.type_name(), wire.bytes());
                 let name = entry["key"].as_str().unwrap_or_default().to_owned();
-                entries[name] = entry.get("value").cloned().unwrap_or_else(|| self.map_default(field));
+                entries[name] = entry
+                    .get("value")
+                    .cloned()
+                    .unwrap_or_else(|| self.map_default(field));
             } else if field.label() == Label::Repeated {
                 let list = object.entry(key).or_insert_with(|| json!([]));
-                list.as_array_mut().expect("a repeated field is a list").extend(self.values(field, wire));
+                list.as_array_mut()
+                    .expect("a repeated field is a list")
+                    .extend(self.values(field, wire));
             } else {
                 object.extend(self.values(field, wire).pop().map(|value| (key, value)));
             }
@@ -70,12 +99,17 @@ impl Descriptors {
 
     fn is_map(&self, field: &FieldDescriptorProto) -> bool {
         let entry = self.messages.get(field.type_name());
-        entry.and_then(|entry| entry.options.as_ref()).is_some_and(|options| options.map_entry())
+        entry
+            .and_then(|entry| entry.options.as_ref())
+            .is_some_and(|options| options.map_entry())
     }
 
     /// The JSON of a map entry's default value.
     fn map_default(&self, field: &FieldDescriptorProto) -> Value {
-        let value = self.messages[field.type_name()].field.iter().find(|field| field.number() == 2);
+        let value = self.messages[field.type_name()]
+            .field
+            .iter()
+            .find(|field| field.number() == 2);
         match value.map(FieldDescriptorProto::r#type) {
             Some(Type::Message) => json!({}),
             _ => json!(""),
@@ -85,9 +119,13 @@ impl Descriptors {
     /// The values of a field; several when numbers are packed.
     fn values(&self, field: &FieldDescriptorProto, wire: WireValue<'_>) -> Vec<Value> {
         match (field.r#type(), wire) {
-            (Type::Message, WireValue::Bytes(bytes)) => vec![self.message(field.type_name(), bytes)],
+            (Type::Message, WireValue::Bytes(bytes)) => {
+                vec![self.message(field.type_name(), bytes)]
+            }
             (Type::String, WireValue::Bytes(bytes)) => vec![json!(String::from_utf8_lossy(bytes))],
-            (Type::Bytes, WireValue::Bytes(bytes)) => vec![json!(base64::engine::general_purpose::STANDARD.encode(bytes))],
+            (Type::Bytes, WireValue::Bytes(bytes)) => vec![json!(
+                base64::engine::general_purpose::STANDARD.encode(bytes)
+            )],
             (_, WireValue::Bytes(mut packed)) => {
                 let mut values = Vec::new();
                 while let Some(number) = varint(&mut packed) {
@@ -98,15 +136,21 @@ impl Descriptors {
             (Type::Double, WireValue::Number(bits)) => vec![double(f64::from_bits(bits))],
             (Type::Bool, WireValue::Number(number)) => vec![json!(number != 0)],
             // Strings by protobuf's JSON mapping: JSON readers lose digits of 64-bit integers.
-            (Type::Int64, WireValue::Number(number)) => vec![json!(number.cast_signed().to_string())],
-            (Type::Enum, WireValue::Number(number)) => vec![self.enum_name(field.type_name(), number)],
+            (Type::Int64, WireValue::Number(number)) => {
+                vec![json!(number.cast_signed().to_string())]
+            }
+            (Type::Enum, WireValue::Number(number)) => {
+                vec![self.enum_name(field.type_name(), number)]
+            }
             (_, WireValue::Number(number)) => vec![json!(number)],
         }
     }
 
     fn enum_name(&self, name: &str, number: u64) -> Value {
         let values = &self.enums[name].value;
-        let word = values.iter().find(|value| u64::try_from(value.number()) == Ok(number));
+        let word = values
+            .iter()
+            .find(|value| u64::try_from(value.number()) == Ok(number));
         word.map_or_else(|| json!(number), |word| json!(word.name()))
     }
 }
@@ -133,8 +177,12 @@ fn fields(mut bytes: &[u8]) -> Vec<(i32, WireValue<'_>)> {
     while let Some(key) = varint(&mut bytes) {
         let wire = match key & 7 {
             0 => varint(&mut bytes).map(WireValue::Number),
-            1 => bytes.split_off(..8).map(|bits| WireValue::Number(u64::from_le_bytes(bits.try_into().expect("8 bytes")))),
-            _ => varint(&mut bytes).and_then(|length| bytes.split_off(..usize::try_from(length).ok()?)).map(WireValue::Bytes),
+            1 => bytes.split_off(..8).map(|bits| {
+                WireValue::Number(u64::from_le_bytes(bits.try_into().expect("8 bytes")))
+            }),
+            _ => varint(&mut bytes)
+                .and_then(|length| bytes.split_off(..usize::try_from(length).ok()?))
+                .map(WireValue::Bytes),
         };
         fields.extend(i32::try_from(key >> 3).ok().zip(wire));
     }
@@ -157,8 +205,16 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 fn well_known(name: &str, bytes: &[u8]) -> Option<Value> {
     const VALID: &str = "the message was encoded here";
     Some(match name {
-        ".google.protobuf.Duration" => json!(prost_types::Duration::decode(bytes).expect(VALID).to_string()),
-        ".google.protobuf.Timestamp" => json!(prost_types::Timestamp::decode(bytes).expect(VALID).to_string()),
+        ".google.protobuf.Duration" => json!(
+            prost_types::Duration::decode(bytes)
+                .expect(VALID)
+                .to_string()
+        ),
+        ".google.protobuf.Timestamp" => json!(
+            prost_types::Timestamp::decode(bytes)
+                .expect(VALID)
+                .to_string()
+        ),
         ".google.protobuf.BoolValue" => json!(bool::decode(bytes).expect(VALID)),
         ".google.protobuf.Struct" => structure(Struct::decode(bytes).expect(VALID)),
         _ => return None,
@@ -166,7 +222,13 @@ fn well_known(name: &str, bytes: &[u8]) -> Option<Value> {
 }
 
 fn structure(fields: Struct) -> Value {
-    Value::Object(fields.fields.into_iter().map(|(name, value)| (name, any(value))).collect())
+    Value::Object(
+        fields
+            .fields
+            .into_iter()
+            .map(|(name, value)| (name, any(value)))
+            .collect(),
+    )
 }
 
 fn any(value: Wkt) -> Value {
@@ -197,13 +259,30 @@ mod tests {
 
     #[test]
     fn json_supports_all_field_types_of_the_messages() {
-        const KNOWN: [Type; 8] =
-            [Type::Message, Type::String, Type::Bytes, Type::Double, Type::Bool, Type::Int64, Type::Enum, Type::Uint32];
-        for (name, message) in Descriptors::of_proto_files().messages.iter().filter(|(name, _)| name.starts_with(".flyteidl2.")) {
+        const KNOWN: [Type; 8] = [
+            Type::Message,
+            Type::String,
+            Type::Bytes,
+            Type::Double,
+            Type::Bool,
+            Type::Int64,
+            Type::Enum,
+            Type::Uint32,
+        ];
+        for (name, message) in Descriptors::of_proto_files()
+            .messages
+            .iter()
+            .filter(|(name, _)| name.starts_with(".flyteidl2."))
+        {
             for field in &message.field {
                 assert!(KNOWN.contains(&field.r#type()), "{name}.{}", field.name());
-                let packed_double = field.r#type() == Type::Double && field.label() == Label::Repeated;
-                assert!(!packed_double, "{name}.{}: only varints are unpacked", field.name());
+                let packed_double =
+                    field.r#type() == Type::Double && field.label() == Label::Repeated;
+                assert!(
+                    !packed_double,
+                    "{name}.{}: only varints are unpacked",
+                    field.name()
+                );
             }
         }
     }
@@ -212,29 +291,57 @@ mod tests {
     fn json_follows_the_protobuf_mapping() {
         let primitive = |value| core::Literal {
             value: Some(core::literal::Value::Scalar(Box::new(core::Scalar {
-                value: Some(core::scalar::Value::Primitive(core::Primitive { value: Some(value) })),
+                value: Some(core::scalar::Value::Primitive(core::Primitive {
+                    value: Some(value),
+                })),
             }))),
         };
         use core::primitive::Value as Is;
         for (literal, expected) in [
             (primitive(Is::Integer(-3)), json!({ "integer": "-3" })),
             (primitive(Is::FloatValue(2.5)), json!({ "floatValue": 2.5 })),
-            (primitive(Is::FloatValue(f64::NAN)), json!({ "floatValue": "NaN" })),
-            (primitive(Is::StringValue(String::new())), json!({ "stringValue": "" })),
+            (
+                primitive(Is::FloatValue(f64::NAN)),
+                json!({ "floatValue": "NaN" }),
+            ),
+            (
+                primitive(Is::StringValue(String::new())),
+                json!({ "stringValue": "" }),
+            ),
             (primitive(Is::Boolean(false)), json!({ "boolean": false })),
-            (primitive(Is::Duration(prost_types::Duration { seconds: 1, nanos: 500_000_000 })), json!({ "duration": "1.500s" })),
-            (primitive(Is::Datetime(prost_types::Timestamp { seconds: 0, nanos: 0 })), json!({ "datetime": "1970-01-01T00:00:00Z" })),
+            (
+                primitive(Is::Duration(prost_types::Duration {
+                    seconds: 1,
+                    nanos: 500_000_000,
+                })),
+                json!({ "duration": "1.500s" }),
+            ),
+            (
+                primitive(Is::Datetime(prost_types::Timestamp {
+                    seconds: 0,
+                    nanos: 0,
+                })),
+                json!({ "datetime": "1970-01-01T00:00:00Z" }),
+            ),
         ] {
-            assert_eq!(to_json(&literal), json!({ "scalar": { "primitive": expected } }));
+            assert_eq!(
+                to_json(&literal),
+                json!({ "scalar": { "primitive": expected } })
+            );
         }
     }
 
     #[test]
     fn json_has_enum_names_and_omits_absent_fields() {
         let metadata = core::TaskMetadata {
-            runtime: Some(core::RuntimeMetadata { r#type: 1, ..Default::default() }),
+            runtime: Some(core::RuntimeMetadata {
+                r#type: 1,
+                ..Default::default()
+            }),
             generates_deck: Some(false),
-            interruptible_value: Some(core::task_metadata::InterruptibleValue::Interruptible(false)),
+            interruptible_value: Some(core::task_metadata::InterruptibleValue::Interruptible(
+                false,
+            )),
             cache_ignore_input_vars: vec!["b".to_owned(), "a".to_owned()],
             ..Default::default()
         };
@@ -247,10 +354,22 @@ mod tests {
 
     #[test]
     fn json_has_maps_and_base64_bytes() {
-        let binary =
-            core::Scalar { value: Some(core::scalar::Value::Binary(core::Binary { value: vec![0xfb, 0xff], tag: String::new() })) };
-        let literal = core::Literal { value: Some(core::literal::Value::Scalar(Box::new(binary))) };
-        let map = core::LiteralMap { literals: [("a".to_owned(), literal), ("b".to_owned(), core::Literal::default())].into() };
+        let binary = core::Scalar {
+            value: Some(core::scalar::Value::Binary(core::Binary {
+                value: vec![0xfb, 0xff],
+                tag: String::new(),
+            })),
+        };
+        let literal = core::Literal {
+            value: Some(core::literal::Value::Scalar(Box::new(binary))),
+        };
+        let map = core::LiteralMap {
+            literals: [
+                ("a".to_owned(), literal),
+                ("b".to_owned(), core::Literal::default()),
+            ]
+            .into(),
+        };
         let expected = json!({ "literals": { "a": { "scalar": { "binary": { "value": "+/8=" } } }, "b": {} } });
         assert_eq!(to_json(&map), expected);
     }

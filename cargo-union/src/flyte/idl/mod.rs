@@ -3,13 +3,19 @@
 //! Names and numbers are those of the protocol. Unused fields are omitted and skipped when decoding, so a decoded
 //! message must never be sent back.
 
-#![allow(missing_docs, reason = "the protocol's own documentation says what they mean")]
+#![allow(
+    missing_docs,
+    reason = "the protocol's own documentation says what they mean"
+)]
 
 mod json;
 
 include!(concat!(env!("OUT_DIR"), "/idl.rs"));
 
-pub use flyteidl2::{actions, auth, cluster, common, core, dataproxy, imagebuilder, logs, project, task, unread, workflow};
+pub use flyteidl2::{
+    actions, auth, cluster, common, core, dataproxy, imagebuilder, logs, project, task, unread,
+    workflow,
+};
 pub use json::to_json;
 pub use prost::Message;
 pub use prost_types::{Duration, ListValue, Struct, Timestamp, Value, value};

@@ -13,7 +13,9 @@ use crate::flyte::convert::{LiteralForm, literal};
 use crate::flyte::files::upload;
 use crate::flyte::idl::Message as _;
 use crate::flyte::idl::core::{Literal, SecurityContext, TaskTemplate};
-use crate::flyte::idl::task::{CacheConfig, CacheLookupScope, Inputs, NamedLiteral, RunSpec, TaskSpec};
+use crate::flyte::idl::task::{
+    CacheConfig, CacheLookupScope, Inputs, NamedLiteral, RunSpec, TaskSpec,
+};
 use crate::flyte::idl::unread::{CreateRunRequest, UploadInputsRequest};
 use crate::flyte::idl::workflow::RunSource;
 use crate::flyte::runs::{self, ReconnectPolicy, RunIdent, RunOutcome};
@@ -67,16 +69,29 @@ pub trait RemoteBuildListener: runs::RunListener {
 /// # Errors
 /// Failures of uploading, of starting and of following the run; U0757 (`BackendInvalid`) when the builder returns
 /// no reference.
-pub async fn build(build: &RemoteBuild<'_>, listener: &dyn RemoteBuildListener) -> Result<RemoteBuildResult> {
+pub async fn build(
+    build: &RemoteBuild<'_>,
+    listener: &dyn RemoteBuildListener,
+) -> Result<RemoteBuildResult> {
     let (literals, sent) = build.literals().await?;
     let run = RunIdent::new(build.scope.clone())?;
-    let mut guard = AbortGuard { client: build.client, run: &run, listener, finished: false };
+    let mut guard = AbortGuard {
+        client: build.client,
+        run: &run,
+        listener,
+        finished: false,
+    };
     build.start(&run, literals).await?;
     listener.started(&run);
     let outcome = runs::follow(build.client, &run, ReconnectPolicy::default(), listener).await;
     guard.finished = true;
     drop(guard);
-    let may_continue = || format!("The run `{}` may go on: run the command again when it has ended, and its image is found.", run.name);
+    let may_continue = || {
+        format!(
+            "The run `{}` may go on: run the command again when it has ended, and its image is found.",
+            run.name
+        )
+    };
     let image = match outcome.map_err(|error| error.help(may_continue()))? {
         RunOutcome::Succeeded => Ok(image_reference(build.client, &run).await?),
         outcome => Err(outcome),
@@ -87,37 +102,78 @@ pub async fn build(build: &RemoteBuild<'_>, listener: &dyn RemoteBuildListener) 
 impl RemoteBuild<'_> {
     /// Uploads the files and returns the inputs of the task. The task's interface is checked before anything is uploaded.
     async fn literals(&self) -> Result<(Vec<NamedLiteral>, u64)> {
-        let takes = [self.task.takes("spec")?, self.task.takes("context")?, self.task.takes("target_image")?];
+        let takes = [
+            self.task.takes("spec")?,
+            self.task.takes("context")?,
+            self.task.takes("target_image")?,
+        ];
         let spec = spec::spec(self.order).encode_to_vec();
         let mut bytes_sent = spec.len() as u64;
-        let spec = upload(self.client, self.scope, "spec.pb", BodySource::Bytes(spec.into())).await?;
+        let spec = upload(
+            self.client,
+            self.scope,
+            "spec.pb",
+            BodySource::Bytes(spec.into()),
+        )
+        .await?;
         let context = match &self.context {
             Some(path) => {
-                bytes_sent += std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?.len();
-                upload(self.client, self.scope, "context.tar.gz", BodySource::File(path.clone())).await?
+                bytes_sent += std::fs::metadata(path)
+                    .map_err(|cause| fs::unreadable(path, cause))?
+                    .len();
+                upload(
+                    self.client,
+                    self.scope,
+                    "context.tar.gz",
+                    BodySource::File(path.clone()),
+                )
+                .await?
             }
             None => String::new(),
         };
-        let values = [("spec", spec), ("context", context), ("target_image", self.target.to_owned())];
+        let values = [
+            ("spec", spec),
+            ("context", context),
+            ("target_image", self.target.to_owned()),
+        ];
         let to_literal = |((name, value), takes): ((&str, String), BuildTaskInput)| NamedLiteral {
             name: name.to_owned(),
             value: Some(address_literal(takes, value)),
         };
-        Ok((values.into_iter().zip(takes).map(to_literal).collect(), bytes_sent))
+        Ok((
+            values.into_iter().zip(takes).map(to_literal).collect(),
+            bytes_sent,
+        ))
     }
 
     async fn start(&self, run: &RunIdent, literals: Vec<NamedLiteral>) -> Result<()> {
         let tried = || "could not start the image builder of the backend".to_owned();
         let task_spec = self.task_spec();
-        let inputs = Inputs { literals, context: Vec::new() };
-        let request = UploadInputsRequest { project_id: Some(self.scope.id()), task_spec: task_spec.clone(), inputs: Some(inputs.clone()) };
-        let offloaded = runs::offload(self.client, self.scope, &request).await.map_err(|failure| failure.into_error(tried()))?;
-        let cache = CacheConfig { overwrite_cache: self.anew, cache_lookup_scope: CacheLookupScope::ProjectDomain.into() };
+        let inputs = Inputs {
+            literals,
+            context: Vec::new(),
+        };
+        let request = UploadInputsRequest {
+            project_id: Some(self.scope.id()),
+            task_spec: task_spec.clone(),
+            inputs: Some(inputs.clone()),
+        };
+        let offloaded = runs::offload(self.client, self.scope, &request)
+            .await
+            .map_err(|failure| failure.into_error(tried()))?;
+        let cache = CacheConfig {
+            overwrite_cache: self.anew,
+            cache_lookup_scope: CacheLookupScope::ProjectDomain.into(),
+        };
         let request = CreateRunRequest {
             run_id: Some(run.id()),
             task_spec,
             inputs: offloaded.is_none().then_some(inputs),
-            run_spec: Some(RunSpec { overwrite_cache: self.anew, cache_config: Some(cache), ..RunSpec::default() }),
+            run_spec: Some(RunSpec {
+                overwrite_cache: self.anew,
+                cache_config: Some(cache),
+                ..RunSpec::default()
+            }),
             source: RunSource::Cli.into(),
             offloaded_input_data: offloaded,
         };
@@ -131,9 +187,17 @@ impl RemoteBuild<'_> {
         let mut spec = self.task.spec.clone();
         let secrets = spec::secrets(self.order);
         if !secrets.is_empty() {
-            let security_context = Some(SecurityContext { secrets, ..SecurityContext::default() });
-            let addition =
-                TaskSpec { task_template: Some(TaskTemplate { security_context, ..TaskTemplate::default() }), ..TaskSpec::default() };
+            let security_context = Some(SecurityContext {
+                secrets,
+                ..SecurityContext::default()
+            });
+            let addition = TaskSpec {
+                task_template: Some(TaskTemplate {
+                    security_context,
+                    ..TaskTemplate::default()
+                }),
+                ..TaskSpec::default()
+            };
             spec.extend(addition.encode_to_vec());
         }
         spec
@@ -146,7 +210,8 @@ fn address_literal(takes: BuildTaskInput, value: String) -> Literal {
         BuildTaskInput::Text => Type::String,
         BuildTaskInput::Blob => Type::File,
     };
-    literal(&ty, &InputValue::Text(value), LiteralForm::MessagePack).expect("a text is both a string and the address of a file")
+    literal(&ty, &InputValue::Text(value), LiteralForm::MessagePack)
+        .expect("a text is both a string and the address of a file")
 }
 
 /// Reads the reference of the image that a run has built: its first string output.
@@ -157,7 +222,10 @@ async fn image_reference(client: &Client, run: &RunIdent) -> Result<String> {
         _ => None,
     });
     first.ok_or_else(|| {
-        let error = Error::new(Code::BackendInvalid, format!("could not read the outputs of the run `{}`", run.name));
+        let error = Error::new(
+            Code::BackendInvalid,
+            format!("could not read the outputs of the run `{}`", run.name),
+        );
         error
             .because("the builder does not return the reference of its image")
             .help("Use a release of cargo union that supports this backend.")

@@ -28,9 +28,16 @@ impl Drop for AbortGuard<'_> {
         let run = self.run.clone();
         // The current runtime may be shutting down, so the call has a thread with its own runtime, which is joined.
         let aborting = std::thread::Builder::new().spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            else {
+                return;
+            };
             // The process is being interrupted: a failure of the abort is not reported.
-            let _ = runtime.block_on(async { tokio::time::timeout(TIME_LIMIT, client.abort(&run, "interrupted")).await });
+            let _ = runtime.block_on(async {
+                tokio::time::timeout(TIME_LIMIT, client.abort(&run, "interrupted")).await
+            });
         });
         let _ = aborting.map(std::thread::JoinHandle::join);
     }

@@ -19,7 +19,8 @@ use crate::sys::error::Result;
 pub use build::{RemoteBuild, RemoteBuildListener, RemoteBuildResult, build};
 pub use task::{BuildTask, task};
 
-const GET: Unary<GetImageRequest, GetImageResponse> = Unary::repeatable("flyteidl2.imagebuilder.ImageService", "GetImage");
+const GET: Unary<GetImageRequest, GetImageResponse> =
+    Unary::repeatable("flyteidl2.imagebuilder.ImageService", "GetImage");
 
 /// The reference of an image of the backend, as a node pulls it; `None` when there is no image `name`, a `name:tag`.
 ///
@@ -27,21 +28,32 @@ const GET: Unary<GetImageRequest, GetImageResponse> = Unary::repeatable("flyteid
 /// U0769 (`BuilderMissing`) when the backend has no image service; failures of the call.
 pub async fn find(client: &Client, scope: &ProjectDomain, name: &str) -> Result<Option<String>> {
     let request = GetImageRequest {
-        id: Some(ImageIdentifier { name: name.to_owned() }),
+        id: Some(ImageIdentifier {
+            name: name.to_owned(),
+        }),
         organization: scope.org.clone(),
         project_id: Some(scope.id()),
     };
     let call = async {
-        let client = client.at(Operation::GetImage, Resource::ProjectId(scope.id())).await?;
+        let client = client
+            .at(Operation::GetImage, Resource::ProjectId(scope.id()))
+            .await?;
         client.unary(GET, &request).await
     };
     let mut failure = match call.await {
-        Ok(response) => return Ok(response.image.map(|image| image.fqin).filter(|fqin| !fqin.is_empty())),
+        Ok(response) => {
+            return Ok(response
+                .image
+                .map(|image| image.fqin)
+                .filter(|fqin| !fqin.is_empty()));
+        }
         Err(failure) if failure.is(RpcStatus::NotFound) => return Ok(None),
         Err(failure) => failure,
     };
     if failure.is(RpcStatus::Unimplemented) {
         failure.code = Code::BuilderMissing;
     }
-    Err(failure.into_error(format!("could not find out whether the backend has the image `{name}`")))
+    Err(failure.into_error(format!(
+        "could not find out whether the backend has the image `{name}`"
+    )))
 }

@@ -52,7 +52,10 @@ pub struct RegistrationPlan {
 impl RegistrationPlan {
     /// The request in its wire encoding, and as JSON.
     pub fn files(&self) -> (Vec<u8>, String) {
-        (self.request.encode_to_vec(), format!("{:#}\n", to_json(&self.request)))
+        (
+            self.request.encode_to_vec(),
+            format!("{:#}\n", to_json(&self.request)),
+        )
     }
 }
 
@@ -67,18 +70,39 @@ pub async fn plan_registration(
     version: &TaskVersionHash,
     replace: bool,
 ) -> Result<RegistrationPlan> {
-    let context = RegistrationContext { backend, subject, scope, version, replace };
-    let lookups = futures_util::future::try_join(backend.latest(scope, &subject.name), context.details(&version.text));
-    let (latest, exact) = lookups.await.map_err(|failure| context.lookup_error(failure))?;
+    let context = RegistrationContext {
+        backend,
+        subject,
+        scope,
+        version,
+        replace,
+    };
+    let lookups = futures_util::future::try_join(
+        backend.latest(scope, &subject.name),
+        context.details(&version.text),
+    );
+    let (latest, exact) = lookups
+        .await
+        .map_err(|failure| context.lookup_error(failure))?;
     context.check_environment(latest.as_ref())?;
     context.decide(latest.as_ref(), exact).await
 }
 
 /// The plan for a backend without the task, when no backend can be asked.
-pub fn unseen(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &TaskVersionHash) -> RegistrationPlan {
+pub fn unseen(
+    subject: &TaskSource<'_>,
+    scope: &ProjectDomain,
+    version: &TaskVersionHash,
+) -> RegistrationPlan {
     let request = deploy_task(subject, scope, &version.text);
     let version = version.text.clone();
-    RegistrationPlan { state: RegistrationAction::New, version, latest: None, leaves_triggers: false, request }
+    RegistrationPlan {
+        state: RegistrationAction::New,
+        version,
+        latest: None,
+        leaves_triggers: false,
+        request,
+    }
 }
 
 /// Registers a task as planned.
@@ -89,8 +113,16 @@ pub async fn apply_registration(backend: &dyn Backend, plan: &RegistrationPlan) 
     if plan.state == RegistrationAction::Unchanged {
         return Ok(());
     }
-    let name = plan.request.task_id.as_ref().map(|id| id.name.as_str()).unwrap_or_default();
-    backend.deploy(&plan.request).await.map_err(|failure| failure.into_error(format!("could not register the task `{name}`")))
+    let name = plan
+        .request
+        .task_id
+        .as_ref()
+        .map(|id| id.name.as_str())
+        .unwrap_or_default();
+    backend
+        .deploy(&plan.request)
+        .await
+        .map_err(|failure| failure.into_error(format!("could not register the task `{name}`")))
 }
 
 /// The maximum number of repetitions of a version, which bounds the search for a free one.
@@ -106,17 +138,37 @@ struct RegistrationContext<'a> {
 
 impl RegistrationContext<'_> {
     async fn details(&self, version: &str) -> Result<Option<TaskSpec>, RpcFailure> {
-        let ProjectDomain { org, project, domain } = self.scope.clone();
-        let id = TaskIdentifier { org, project, domain, name: self.subject.name.to_owned(), version: version.to_owned() };
-        Ok(self.backend.details(id).await?.and_then(|details| details.spec))
+        let ProjectDomain {
+            org,
+            project,
+            domain,
+        } = self.scope.clone();
+        let id = TaskIdentifier {
+            org,
+            project,
+            domain,
+            name: self.subject.name.to_owned(),
+            version: version.to_owned(),
+        };
+        Ok(self
+            .backend
+            .details(id)
+            .await?
+            .and_then(|details| details.spec))
     }
 
     fn lookup_error(&self, failure: RpcFailure) -> Error {
         // The open-source backend has no organizations; hosted ones only report that a field is too short.
-        let misses_organization = self.scope.org.is_empty() && failure.is(RpcStatus::InvalidArgument);
-        let error = failure.into_error(format!("could not look up the task `{}`", self.subject.name));
+        let misses_organization =
+            self.scope.org.is_empty() && failure.is(RpcStatus::InvalidArgument);
+        let error = failure.into_error(format!(
+            "could not look up the task `{}`",
+            self.subject.name
+        ));
         if misses_organization {
-            error.help("If the backend has organizations, name yours with `--org` or in the Flyte config.")
+            error.help(
+                "If the backend has organizations, name yours with `--org` or in the Flyte config.",
+            )
         } else {
             error
         }
@@ -124,19 +176,30 @@ impl RegistrationContext<'_> {
 
     fn check_environment(&self, latest: Option<&Task>) -> Result<()> {
         let declared = &self.subject.task.environment.value;
-        let registered = latest.and_then(|task| task.metadata.as_ref()).map(|metadata| metadata.environment_name.as_str());
+        let registered = latest
+            .and_then(|task| task.metadata.as_ref())
+            .map(|metadata| metadata.environment_name.as_str());
         match registered.filter(|registered| !registered.is_empty() && registered != declared) {
             None => Ok(()),
             Some(registered) => {
-                let error = Error::new(Code::EnvironmentTaken, format!("could not register the task `{}`", self.subject.name));
+                let error = Error::new(
+                    Code::EnvironmentTaken,
+                    format!("could not register the task `{}`", self.subject.name),
+                );
                 Err(error.because(format!("a task of that name is in the environment `{registered}`, and this one is of `{declared}`")))
             }
         }
     }
 
     /// Plans the version itself, or its first repetition that is free or the latest.
-    async fn decide(&self, latest: Option<&Task>, exact: Option<TaskSpec>) -> Result<RegistrationPlan> {
-        let latest_version = latest.and_then(|task| task.task_id.as_ref()).map(|id| id.version.clone());
+    async fn decide(
+        &self,
+        latest: Option<&Task>,
+        exact: Option<TaskSpec>,
+    ) -> Result<RegistrationPlan> {
+        let latest_version = latest
+            .and_then(|task| task.task_id.as_ref())
+            .map(|id| id.version.clone());
         let mut candidate = self.version.text.clone();
         let mut existing = exact;
         for repetition in 2..=MOST_REPETITIONS + 1 {
@@ -156,8 +219,11 @@ impl RegistrationContext<'_> {
                 };
                 return Ok(plan(state));
             };
-            let differences =
-                differences::between(request.spec.as_ref().expect("every request has one"), existing_spec, self.version.derived);
+            let differences = differences::between(
+                request.spec.as_ref().expect("every request has one"),
+                existing_spec,
+                self.version.derived,
+            );
             if !differences.is_empty() {
                 return if self.replace {
                     Ok(plan(RegistrationAction::Replaced))
@@ -166,14 +232,30 @@ impl RegistrationContext<'_> {
                 };
             }
             // A version that the user chose is never repeated, whether or not it is the latest.
-            if !self.version.derived || latest_version.as_ref().is_none_or(|latest| *latest == candidate) {
+            if !self.version.derived
+                || latest_version
+                    .as_ref()
+                    .is_none_or(|latest| *latest == candidate)
+            {
                 return Ok(plan(RegistrationAction::Unchanged));
             }
             candidate = self.repeat_version(repetition)?;
-            existing = self.details(&candidate).await.map_err(|failure| self.lookup_error(failure))?;
+            existing = self
+                .details(&candidate)
+                .await
+                .map_err(|failure| self.lookup_error(failure))?;
         }
-        let error = Error::new(Code::VersionTaken, format!("could not find a free version for the task `{}`", self.subject.name));
-        Err(error.because(format!("the backend has `{0}` and each repetition up to `{0}-{MOST_REPETITIONS}`", self.version.text)))
+        let error = Error::new(
+            Code::VersionTaken,
+            format!(
+                "could not find a free version for the task `{}`",
+                self.subject.name
+            ),
+        );
+        Err(error.because(format!(
+            "the backend has `{0}` and each repetition up to `{0}-{MOST_REPETITIONS}`",
+            self.version.text
+        )))
     }
 
     fn request(&self, version: &str) -> DeployTaskRequest {
@@ -182,22 +264,46 @@ impl RegistrationContext<'_> {
 
     fn repeat_version(&self, repetition: u64) -> Result<String> {
         let repeated = format!("{}-{repetition}", self.version.text);
-        if repeated.len() <= LONGEST { Ok(repeated) } else { TaskVersionHash::chosen(&repeated).map(|version| version.text) }
+        if repeated.len() <= LONGEST {
+            Ok(repeated)
+        } else {
+            TaskVersionHash::chosen(&repeated).map(|version| version.text)
+        }
     }
 
     fn version_taken(&self, version: &str, differences: &[Difference]) -> Error {
         const SHOWN: usize = 6;
-        let mut list: Vec<String> = differences.iter().take(SHOWN).map(ToString::to_string).collect();
+        let mut list: Vec<String> = differences
+            .iter()
+            .take(SHOWN)
+            .map(ToString::to_string)
+            .collect();
         if differences.len() > SHOWN {
             list.push(format!("and {} more", differences.len() - SHOWN));
         }
-        Error::new(Code::VersionTaken, format!("could not register the task `{}` as version `{version}`", self.subject.name))
-            .because(format!("the backend has that version with other content: {}", list.join(", ")))
+        Error::new(
+            Code::VersionTaken,
+            format!(
+                "could not register the task `{}` as version `{version}`",
+                self.subject.name
+            ),
+        )
+        .because(format!(
+            "the backend has that version with other content: {}",
+            list.join(", ")
+        ))
     }
 }
 
 fn has_triggers(latest: Option<&Task>) -> bool {
-    let summary = latest.and_then(|task| task.metadata.as_ref()?.triggers_summary.as_ref()?.summary.as_ref());
+    let summary = latest.and_then(|task| {
+        task.metadata
+            .as_ref()?
+            .triggers_summary
+            .as_ref()?
+            .summary
+            .as_ref()
+    });
     match summary {
         Some(Summary::Stats(stats)) => stats.total > 0,
         Some(Summary::Details(_)) => true,

@@ -8,8 +8,15 @@ use crate::flyte::backend::fake::FakeBackend;
 use crate::flyte::interface::Interface;
 
 fn declared(lines: &str) -> Task {
-    let manifest = SourceFile::new("/ws/Cargo.toml", format!("[package.metadata.union.tasks.app]\n{lines}\n"));
-    let facts = PackageInfo { package: "app".to_owned(), binaries: vec!["app".to_owned()], ..PackageInfo::default() };
+    let manifest = SourceFile::new(
+        "/ws/Cargo.toml",
+        format!("[package.metadata.union.tasks.app]\n{lines}\n"),
+    );
+    let facts = PackageInfo {
+        package: "app".to_owned(),
+        binaries: vec!["app".to_owned()],
+        ..PackageInfo::default()
+    };
     let (spec, problems, _) = load(None, &manifest, &Overrides::new("/ws"), &facts);
     assert_eq!(problems, []);
     spec.unwrap().tasks["app"].clone()
@@ -26,17 +33,30 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self { image: "r/app@sha256:1", ..Self::default() }
+        Self {
+            image: "r/app@sha256:1",
+            ..Self::default()
+        }
     }
 
     async fn decide(&self, lines: &str) -> Result<RegistrationPlan> {
         let task = declared(lines);
         let interface = Interface::of_manifest(&task);
-        let subject = TaskSource { image: self.image.to_owned(), ..TaskSource::plain(&task, &interface) };
-        let scope = ProjectDomain { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
+        let subject = TaskSource {
+            image: self.image.to_owned(),
+            ..TaskSource::plain(&task, &interface)
+        };
+        let scope = ProjectDomain {
+            org: "acme".to_owned(),
+            project: "p".to_owned(),
+            domain: "d".to_owned(),
+        };
         let version = match self.version {
             Some(text) => TaskVersionHash::chosen(text)?,
-            None => TaskVersionHash::of([&TaskSource { image: "r/app:tag".to_owned(), ..subject.clone() }]),
+            None => TaskVersionHash::of([&TaskSource {
+                image: "r/app:tag".to_owned(),
+                ..subject.clone()
+            }]),
         };
         plan_registration(&self.backend, &subject, &scope, &version, self.replace).await
     }
@@ -53,11 +73,20 @@ impl Scene {
 async fn same_content_is_registered_once() {
     let scene = Scene::new();
     let (state, version) = scene.register("retries = 1").await;
-    assert_eq!((state, version.len(), scene.backend.writes()), (RegistrationAction::New, 26, 1));
-    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Unchanged, version.clone()));
+    assert_eq!(
+        (state, version.len(), scene.backend.writes()),
+        (RegistrationAction::New, 26, 1)
+    );
+    assert_eq!(
+        scene.register("retries = 1").await,
+        (RegistrationAction::Unchanged, version.clone())
+    );
     assert_eq!(scene.backend.writes(), 1);
     let (state, other) = scene.register("retries = 2").await;
-    assert_eq!((state, scene.backend.writes()), (RegistrationAction::Updated, 2));
+    assert_eq!(
+        (state, scene.backend.writes()),
+        (RegistrationAction::Updated, 2)
+    );
     assert_ne!(other, version);
 }
 
@@ -66,10 +95,22 @@ async fn reverted_content_is_registered_as_a_repetition() {
     let scene = Scene::new();
     let (_, first) = scene.register("retries = 1").await;
     let (_, second) = scene.register("retries = 2").await;
-    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Again, format!("{first}-2")));
-    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Unchanged, format!("{first}-2")));
-    assert_eq!(scene.register("retries = 2").await, (RegistrationAction::Again, format!("{second}-2")));
-    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Again, format!("{first}-3")));
+    assert_eq!(
+        scene.register("retries = 1").await,
+        (RegistrationAction::Again, format!("{first}-2"))
+    );
+    assert_eq!(
+        scene.register("retries = 1").await,
+        (RegistrationAction::Unchanged, format!("{first}-2"))
+    );
+    assert_eq!(
+        scene.register("retries = 2").await,
+        (RegistrationAction::Again, format!("{second}-2"))
+    );
+    assert_eq!(
+        scene.register("retries = 1").await,
+        (RegistrationAction::Again, format!("{first}-3"))
+    );
     assert_eq!(scene.backend.writes(), 5);
 }
 
@@ -81,30 +122,80 @@ async fn search_for_a_free_repetition_is_bounded() {
     for repetition in 2..=MOST_REPETITIONS {
         let mut repeated = request.clone();
         let version = format!("{first}-{repetition}");
-        repeated.task_id.as_mut().unwrap().version.clone_from(&version);
-        repeated.spec.as_mut().unwrap().task_template.as_mut().unwrap().id.as_mut().unwrap().version = version;
+        repeated
+            .task_id
+            .as_mut()
+            .unwrap()
+            .version
+            .clone_from(&version);
+        repeated
+            .spec
+            .as_mut()
+            .unwrap()
+            .task_template
+            .as_mut()
+            .unwrap()
+            .id
+            .as_mut()
+            .unwrap()
+            .version = version;
         scene.backend.tasks.lock().unwrap().push(repeated);
     }
-    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Unchanged, format!("{first}-{MOST_REPETITIONS}")));
+    assert_eq!(
+        scene.register("retries = 1").await,
+        (
+            RegistrationAction::Unchanged,
+            format!("{first}-{MOST_REPETITIONS}")
+        )
+    );
     scene.register("retries = 2").await;
     let error = scene.decide("retries = 1").await.unwrap_err();
     assert_eq!(error.code(), Code::VersionTaken);
-    assert!(error.chain().join(": ").contains(&format!("up to `{first}-{MOST_REPETITIONS}`")), "{:?}", error.chain());
+    assert!(
+        error
+            .chain()
+            .join(": ")
+            .contains(&format!("up to `{first}-{MOST_REPETITIONS}`")),
+        "{:?}",
+        error.chain()
+    );
 }
 
 #[tokio::test]
 async fn other_content_under_a_version_is_refused_unless_replaced() {
-    let mut scene = Scene { version: Some("v1"), ..Scene::new() };
-    assert_eq!(scene.register("retries = 1").await.0, RegistrationAction::New);
-    let error = scene.decide("retries = 2\nenv = { A = \"b\" }").await.unwrap_err();
+    let mut scene = Scene {
+        version: Some("v1"),
+        ..Scene::new()
+    };
+    assert_eq!(
+        scene.register("retries = 1").await.0,
+        RegistrationAction::New
+    );
+    let error = scene
+        .decide("retries = 2\nenv = { A = \"b\" }")
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::VersionTaken);
     let why = error.chain()[1].clone();
-    assert!(why.contains("`metadata.retries.retries` is 1 there and 2 here"), "{why}");
+    assert!(
+        why.contains("`metadata.retries.retries` is 1 there and 2 here"),
+        "{why}"
+    );
     assert!(why.contains("`container.env` is nothing there"), "{why}");
-    assert_eq!(scene.decide("").await.unwrap_err().code(), Code::VersionTaken, "what is gone is a difference as well");
+    assert_eq!(
+        scene.decide("").await.unwrap_err().code(),
+        Code::VersionTaken,
+        "what is gone is a difference as well"
+    );
     scene.replace = true;
-    assert_eq!(scene.register("retries = 2").await, (RegistrationAction::Replaced, "v1".to_owned()));
-    assert_eq!(scene.register("retries = 2").await.0, RegistrationAction::Unchanged);
+    assert_eq!(
+        scene.register("retries = 2").await,
+        (RegistrationAction::Replaced, "v1".to_owned())
+    );
+    assert_eq!(
+        scene.register("retries = 2").await.0,
+        RegistrationAction::Unchanged
+    );
 }
 
 #[tokio::test]
@@ -114,18 +205,28 @@ async fn other_image_under_a_derived_version_is_refused() {
     scene.image = "r/app@sha256:2";
     let error = scene.decide("").await.unwrap_err();
     assert_eq!(error.code(), Code::VersionTaken);
-    assert!(error.chain()[1].contains("`container.image` is \"r/app@sha256:1\" there"), "{:?}", error.chain());
+    assert!(
+        error.chain()[1].contains("`container.image` is \"r/app@sha256:1\" there"),
+        "{:?}",
+        error.chain()
+    );
 }
 
 #[tokio::test]
 async fn chosen_version_is_not_repeated_when_it_is_not_the_latest() {
-    let mut scene = Scene { version: Some("v1"), ..Scene::new() };
+    let mut scene = Scene {
+        version: Some("v1"),
+        ..Scene::new()
+    };
     scene.register("").await;
     scene.version = Some("v2");
     scene.register("retries = 1").await;
     scene.version = Some("v1");
     let decision = scene.decide("").await.unwrap();
-    assert_eq!((decision.state, decision.latest.as_deref()), (RegistrationAction::Unchanged, Some("v2")));
+    assert_eq!(
+        (decision.state, decision.latest.as_deref()),
+        (RegistrationAction::Unchanged, Some("v2"))
+    );
 }
 
 #[tokio::test]
@@ -133,12 +234,23 @@ async fn changed_trigger_is_a_difference() {
     let trigger = |minutes: u32| format!("triggers.t.every = \"{minutes}m\"");
     let mut scene = Scene::new();
     scene.register(&trigger(1)).await;
-    assert_eq!(scene.register(&trigger(1)).await.0, RegistrationAction::Unchanged);
-    assert_eq!(scene.register(&trigger(2)).await.0, RegistrationAction::Updated);
+    assert_eq!(
+        scene.register(&trigger(1)).await.0,
+        RegistrationAction::Unchanged
+    );
+    assert_eq!(
+        scene.register(&trigger(2)).await.0,
+        RegistrationAction::Updated
+    );
     scene.version = Some("v1");
     scene.register(&trigger(1)).await;
     let error = scene.decide(&trigger(2)).await.unwrap_err();
-    assert!(error.code() == Code::VersionTaken && error.chain()[1].contains("`metadata.tags.union.triggers`"), "{:?}", error.chain());
+    assert!(
+        error.code() == Code::VersionTaken
+            && error.chain()[1].contains("`metadata.tags.union.triggers`"),
+        "{:?}",
+        error.chain()
+    );
     let decision = scene.decide("retries = 1\n").await;
     assert_eq!(decision.unwrap_err().code(), Code::VersionTaken);
 }
@@ -148,7 +260,13 @@ async fn triggers_that_are_no_longer_declared_are_reported() {
     let scene = Scene::new();
     scene.register("triggers.t.every = \"1h\"").await;
     assert!(scene.decide("retries = 1").await.unwrap().leaves_triggers);
-    assert!(!scene.decide("triggers.t.every = \"2h\"").await.unwrap().leaves_triggers);
+    assert!(
+        !scene
+            .decide("triggers.t.every = \"2h\"")
+            .await
+            .unwrap()
+            .leaves_triggers
+    );
 }
 
 #[tokio::test]
@@ -157,7 +275,11 @@ async fn task_name_of_another_environment_is_refused() {
     scene.register("environment = \"theirs\"").await;
     let error = scene.decide("").await.unwrap_err();
     assert_eq!(error.code(), Code::EnvironmentTaken);
-    assert!(error.chain()[1].contains("in the environment `theirs`, and this one is of `app_env`"), "{:?}", error.chain());
+    assert!(
+        error.chain()[1].contains("in the environment `theirs`, and this one is of `app_env`"),
+        "{:?}",
+        error.chain()
+    );
     assert_eq!(scene.backend.writes(), 1);
 }
 
@@ -167,19 +289,41 @@ async fn repeated_version_is_limited_in_length() {
     let task = declared("");
     let interface = Interface::default();
     let subject = TaskSource::plain(&task, &interface);
-    let version = TaskVersionHash { text: "a".repeat(62), derived: true };
+    let version = TaskVersionHash {
+        text: "a".repeat(62),
+        derived: true,
+    };
     let backend = FakeBackend::default();
-    let context =
-        RegistrationContext { backend: &backend, subject: &subject, scope: &ProjectDomain::default(), version: &version, replace: false };
-    assert_eq!(context.repeat_version(2).unwrap_err().code(), Code::VersionInvalid);
+    let context = RegistrationContext {
+        backend: &backend,
+        subject: &subject,
+        scope: &ProjectDomain::default(),
+        version: &version,
+        replace: false,
+    };
+    assert_eq!(
+        context.repeat_version(2).unwrap_err().code(),
+        Code::VersionInvalid
+    );
 }
 
 #[tokio::test]
 async fn registration_failure_names_the_task_and_the_reason() {
-    let scene = Scene { backend: FakeBackend { refuses: Some("app"), ..FakeBackend::default() }, ..Scene::new() };
+    let scene = Scene {
+        backend: FakeBackend {
+            refuses: Some("app"),
+            ..FakeBackend::default()
+        },
+        ..Scene::new()
+    };
     let decision = scene.decide("").await.unwrap();
-    let error = apply_registration(&scene.backend, &decision).await.unwrap_err();
-    assert_eq!(error.chain(), ["could not register the task `app`", "it refuses"]);
+    let error = apply_registration(&scene.backend, &decision)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.chain(),
+        ["could not register the task `app`", "it refuses"]
+    );
 }
 
 #[tokio::test]
@@ -187,12 +331,27 @@ async fn fields_added_by_the_backend_are_ignored_for_derived_versions() {
     let task = declared("retries = 1");
     let interface = Interface::of_manifest(&task);
     let subject = TaskSource::plain(&task, &interface);
-    let declared_spec = deploy_task(&subject, &ProjectDomain::default(), "v1").spec.unwrap();
+    let declared_spec = deploy_task(&subject, &ProjectDomain::default(), "v1")
+        .spec
+        .unwrap();
     let mut registered = declared_spec.clone();
-    registered.task_template.as_mut().unwrap().metadata.as_mut().unwrap().pod_template_name = "filled-in".to_owned();
+    registered
+        .task_template
+        .as_mut()
+        .unwrap()
+        .metadata
+        .as_mut()
+        .unwrap()
+        .pod_template_name = "filled-in".to_owned();
     assert_eq!(differences::between(&declared_spec, &registered, true), []);
-    let strict: Vec<String> = differences::between(&declared_spec, &registered, false).iter().map(ToString::to_string).collect();
-    assert_eq!(strict, ["`metadata.podTemplateName` is \"filled-in\" there and nothing here"]);
+    let strict: Vec<String> = differences::between(&declared_spec, &registered, false)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        strict,
+        ["`metadata.podTemplateName` is \"filled-in\" there and nothing here"]
+    );
 }
 
 #[test]
@@ -200,33 +359,72 @@ fn derived_version_is_stable_and_changes_with_the_declaration() {
     let interface = Interface::default();
     let version = |lines: &str, image: &str, name: &str| {
         let task = declared(lines);
-        TaskVersionHash::of([&TaskSource { name: name.to_owned(), image: image.to_owned(), ..TaskSource::plain(&task, &interface) }]).text
+        TaskVersionHash::of([&TaskSource {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            ..TaskSource::plain(&task, &interface)
+        }])
+        .text
     };
     let known = version("retries = 1", "r/app:tag", "app");
     assert_eq!(known, version("retries = 1 # the same", "r/app:tag", "app"));
-    for (lines, image, name) in
-        [("retries = 2", "r/app:tag", "app"), ("retries = 1", "r/app:gat", "app"), ("retries = 1", "r/app:tag", "b")]
-    {
+    for (lines, image, name) in [
+        ("retries = 2", "r/app:tag", "app"),
+        ("retries = 1", "r/app:gat", "app"),
+        ("retries = 1", "r/app:tag", "b"),
+    ] {
         assert_ne!(known, version(lines, image, name), "{lines} {image} {name}");
     }
     // The types of a `rust` task are not known, but the values of its triggers are part of the version.
-    let given =
-        |value: u8| format!("kind = \"container\"\ninputs.x = \"integer\"\ntriggers.t = {{ every = \"1h\", inputs = {{ x = {value} }} }}");
-    assert_ne!(version(&given(1), "r/app:tag", "app"), version(&given(2), "r/app:tag", "app"));
+    let given = |value: u8| {
+        format!(
+            "kind = \"container\"\ninputs.x = \"integer\"\ntriggers.t = {{ every = \"1h\", inputs = {{ x = {value} }} }}"
+        )
+    };
+    assert_ne!(
+        version(&given(1), "r/app:tag", "app"),
+        version(&given(2), "r/app:tag", "app")
+    );
 }
 
 #[tokio::test]
 async fn unknown_project_or_domain_lists_the_known_ones() {
     use crate::flyte::project::check;
-    let backend =
-        FakeBackend { projects: vec![("flytesnacks", vec!["development", "production"]), ("other", vec![])], ..FakeBackend::default() };
-    let scope = |project: &str, domain: &str| ProjectDomain { org: String::new(), project: project.to_owned(), domain: domain.to_owned() };
-    check(&backend, &scope("flytesnacks", "development")).await.unwrap();
+    let backend = FakeBackend {
+        projects: vec![
+            ("flytesnacks", vec!["development", "production"]),
+            ("other", vec![]),
+        ],
+        ..FakeBackend::default()
+    };
+    let scope = |project: &str, domain: &str| ProjectDomain {
+        org: String::new(),
+        project: project.to_owned(),
+        domain: domain.to_owned(),
+    };
+    check(&backend, &scope("flytesnacks", "development"))
+        .await
+        .unwrap();
     check(&backend, &scope("other", "anything")).await.unwrap();
-    let error = check(&backend, &scope("flytesnack", "development")).await.unwrap_err();
-    assert_eq!((error.code(), error.advice()), (Code::ProjectUnknown, "Did you mean `flytesnacks`? There is `flytesnacks`, `other`."));
-    let error = check(&backend, &scope("flytesnacks", "staging")).await.unwrap_err();
-    assert_eq!((error.code(), error.advice()), (Code::DomainUnknown, "There is `development`, `production`."));
-    let error = check(&FakeBackend::default(), &scope("a", "b")).await.unwrap_err();
+    let error = check(&backend, &scope("flytesnack", "development"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.advice()),
+        (
+            Code::ProjectUnknown,
+            "Did you mean `flytesnacks`? There is `flytesnacks`, `other`."
+        )
+    );
+    let error = check(&backend, &scope("flytesnacks", "staging"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.advice()),
+        (Code::DomainUnknown, "There is `development`, `production`.")
+    );
+    let error = check(&FakeBackend::default(), &scope("a", "b"))
+        .await
+        .unwrap_err();
     assert_eq!(error.advice(), "No project is visible to you.");
 }

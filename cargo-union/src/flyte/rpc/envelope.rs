@@ -35,19 +35,31 @@ impl Frames {
     /// # Errors
     /// The reason, phrased to follow the host's name.
     pub(super) fn next(&mut self) -> Result<Option<EnvelopeFrame>, String> {
-        let Some(head) = self.0.get(..HEAD) else { return Ok(None) };
+        let Some(head) = self.0.get(..HEAD) else {
+            return Ok(None);
+        };
         let flags = head[0];
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
         if length > LARGEST {
-            return Err(format!("sends a message of {length} bytes, where {LARGEST} are the most"));
+            return Err(format!(
+                "sends a message of {length} bytes, where {LARGEST} are the most"
+            ));
         }
         if self.0.len() < HEAD + length {
             return Ok(None);
         }
         self.0.advance(HEAD);
         let payload = self.0.split_to(length).freeze();
-        let payload = if flags & COMPRESSED != 0 { unpack(&payload)? } else { payload };
-        Ok(Some(if flags & END != 0 { EnvelopeFrame::End(payload) } else { EnvelopeFrame::Message(payload) }))
+        let payload = if flags & COMPRESSED != 0 {
+            unpack(&payload)?
+        } else {
+            payload
+        };
+        Ok(Some(if flags & END != 0 {
+            EnvelopeFrame::End(payload)
+        } else {
+            EnvelopeFrame::Message(payload)
+        }))
     }
 
     /// Whether the buffer contains an incomplete frame.
@@ -96,12 +108,23 @@ mod tests {
     }
 
     fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
-        [&[flags][..], &u32::try_from(payload.len()).unwrap().to_be_bytes(), payload].concat()
+        [
+            &[flags][..],
+            &u32::try_from(payload.len()).unwrap().to_be_bytes(),
+            payload,
+        ]
+        .concat()
     }
 
     #[test]
     fn frames_are_read_from_chunks_of_any_size() {
-        let stream = [frame(0, b"one"), frame(1, &gzip(b"two")), frame(0, b""), frame(2, b"{}")].concat();
+        let stream = [
+            frame(0, b"one"),
+            frame(1, &gzip(b"two")),
+            frame(0, b""),
+            frame(2, b"{}"),
+        ]
+        .concat();
         for size in 1..stream.len() {
             let mut frames = Frames::default();
             let mut seen = Vec::new();
@@ -111,8 +134,17 @@ mod tests {
                     seen.push(frame);
                 }
             }
-            let message = |text: &'static str| EnvelopeFrame::Message(Bytes::from_static(text.as_bytes()));
-            assert_eq!(seen, [message("one"), message("two"), message(""), EnvelopeFrame::End(Bytes::from_static(b"{}"))]);
+            let message =
+                |text: &'static str| EnvelopeFrame::Message(Bytes::from_static(text.as_bytes()));
+            assert_eq!(
+                seen,
+                [
+                    message("one"),
+                    message("two"),
+                    message(""),
+                    EnvelopeFrame::End(Bytes::from_static(b"{}"))
+                ]
+            );
             assert!(!frames.is_torn());
         }
     }

@@ -21,18 +21,34 @@ impl FailureDomain for RpcDomain {
     const INVALID: Code = Code::BackendInvalid;
 
     fn plaintext_help(host: &str) -> String {
-        format!("If it is meant to go without encryption, write `http://{host}`, or set `admin.insecure`.")
+        format!(
+            "If it is meant to go without encryption, write `http://{host}`, or set `admin.insecure`."
+        )
     }
 }
 
 impl RpcFailure {
     /// The failure of an error response.
     pub(super) fn from_status(host: &str, status: RpcStatus, said: &ErrorText) -> Self {
-        let words = if said.message.is_empty() { String::new() } else { format!(": {}", said.message) };
+        let words = if said.message.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", said.message)
+        };
         let is_transient = matches!(status, RpcStatus::Unavailable | RpcStatus::Internal);
-        let retryable = if is_transient { Retryable::MaybeExecuted } else { Retryable::Never };
+        let retryable = if is_transient {
+            Retryable::MaybeExecuted
+        } else {
+            Retryable::Never
+        };
         let cause = format!("{host} answered `{}`{words}", status.word());
-        Self { domain: RpcDomain { status: Some(status) }, retryable, ..Self::new(code_of(status), cause) }
+        Self {
+            domain: RpcDomain {
+                status: Some(status),
+            },
+            retryable,
+            ..Self::new(code_of(status), cause)
+        }
     }
 
     /// The failure of a stream that ended before its end frame.

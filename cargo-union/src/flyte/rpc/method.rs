@@ -35,32 +35,51 @@ pub enum Idempotency {
 impl<Request, Response> Unary<Request, Response> {
     /// An idempotent method.
     pub const fn repeatable(service: &'static str, name: &'static str) -> Self {
-        Self { place: MethodPath { service, name }, repeat: Idempotency::Always, types: PhantomData }
+        Self {
+            place: MethodPath { service, name },
+            repeat: Idempotency::Always,
+            types: PhantomData,
+        }
     }
 
     /// A method that must not be executed twice.
     pub const fn non_idempotent(service: &'static str, name: &'static str) -> Self {
-        Self { place: MethodPath { service, name }, repeat: Idempotency::IfNotExecuted, types: PhantomData }
+        Self {
+            place: MethodPath { service, name },
+            repeat: Idempotency::IfNotExecuted,
+            types: PhantomData,
+        }
     }
 
     /// The same method for a request that makes it idempotent, such as a run with a name that the client chose.
     #[must_use]
     pub const fn idempotent(self) -> Self {
-        Self { repeat: Idempotency::Always, ..self }
+        Self {
+            repeat: Idempotency::Always,
+            ..self
+        }
     }
 }
 
 impl<Request, Response> Streaming<Request, Response> {
     /// A streaming method.
     pub const fn new(service: &'static str, name: &'static str) -> Self {
-        Self { place: MethodPath { service, name }, types: PhantomData }
+        Self {
+            place: MethodPath { service, name },
+            types: PhantomData,
+        }
     }
 }
 
 impl fmt::Display for MethodPath {
     /// `TaskService/DeployTask`, without the package, which is of no use to users.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.service.rsplit('.').next().unwrap_or(self.service), self.name)
+        write!(
+            f,
+            "{}/{}",
+            self.service.rsplit('.').next().unwrap_or(self.service),
+            self.name
+        )
     }
 }
 

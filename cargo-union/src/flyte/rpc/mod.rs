@@ -16,7 +16,9 @@ use super::Reporter;
 use crate::http::body::RequestBody;
 use crate::http::error::clean;
 use crate::http::failure::Retryable;
-use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use crate::http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
 use crate::http::response::HttpResponse;
 use crate::http::retry::{RetryPolicy, is_transient};
 use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, authority};
@@ -64,18 +66,34 @@ impl CallMetadata {
     /// Metadata with a new random request id.
     pub(crate) fn new(credentials: HeaderMap) -> Result<Self, RpcFailure> {
         let id = crate::sys::random::uuid()?;
-        Ok(Self { id: HeaderValue::from_str(&id).expect("a UUID is letters, digits and dashes"), credentials })
+        Ok(Self {
+            id: HeaderValue::from_str(&id).expect("a UUID is letters, digits and dashes"),
+            credentials,
+        })
     }
 }
 
 impl ConnectTransport {
-    pub(crate) fn new(transport: Arc<Transport>, base: Url, retry: RetryPolicy, reporter: Arc<dyn Reporter>) -> Self {
-        Self { transport, base, retry, reporter }
+    pub(crate) fn new(
+        transport: Arc<Transport>,
+        base: Url,
+        retry: RetryPolicy,
+        reporter: Arc<dyn Reporter>,
+    ) -> Self {
+        Self {
+            transport,
+            base,
+            retry,
+            reporter,
+        }
     }
 
     /// The same connection settings for another server.
     pub(crate) fn to(&self, base: Url) -> Self {
-        Self { base, ..self.clone() }
+        Self {
+            base,
+            ..self.clone()
+        }
     }
 
     /// Calls a unary method.
@@ -86,13 +104,36 @@ impl ConnectTransport {
         metadata: &CallMetadata,
     ) -> Result<Res, RpcFailure> {
         let place = method.place;
-        let bytes = self.unary_bytes(place, method.repeat, request.encode_to_vec().into(), metadata).await?;
-        Res::decode(bytes).map_err(|cause| self.invalid(format!("answers {place} with another message than expected: {cause}")))
+        let bytes = self
+            .unary_bytes(
+                place,
+                method.repeat,
+                request.encode_to_vec().into(),
+                metadata,
+            )
+            .await?;
+        Res::decode(bytes).map_err(|cause| {
+            self.invalid(format!(
+                "answers {place} with another message than expected: {cause}"
+            ))
+        })
     }
 
     /// Calls a unary method with an encoded message. It is not generic: each instance of the retries would be large.
-    async fn unary_bytes(&self, place: MethodPath, repeat: Idempotency, body: Bytes, metadata: &CallMetadata) -> Result<Bytes, RpcFailure> {
-        traced(place, self.with_retries(&place.to_string(), repeat, || self.unary_once(place, body.clone(), metadata))).await
+    async fn unary_bytes(
+        &self,
+        place: MethodPath,
+        repeat: Idempotency,
+        body: Bytes,
+        metadata: &CallMetadata,
+    ) -> Result<Bytes, RpcFailure> {
+        traced(
+            place,
+            self.with_retries(&place.to_string(), repeat, || {
+                self.unary_once(place, body.clone(), metadata)
+            }),
+        )
+        .await
     }
 
     /// Calls a streaming method and waits for its first message.
@@ -105,31 +146,58 @@ impl ConnectTransport {
         let body = envelope::wrap(&request.encode_to_vec());
         let name = method.place.to_string();
         let opened = self.with_retries(&name, Idempotency::Always, || async {
-            let outgoing = HttpRequest { patient: true, ..self.outgoing(method.place, STREAM, body.clone(), metadata) };
+            let outgoing = HttpRequest {
+                patient: true,
+                ..self.outgoing(method.place, STREAM, body.clone(), metadata)
+            };
             let answer = self.transport.send_once(&outgoing).await?;
             stream::open(self.check_response(answer, STREAM).await?).await
         });
         traced(method.place, opened).await
     }
 
-    async fn unary_once(&self, place: MethodPath, body: Bytes, metadata: &CallMetadata) -> Result<Bytes, RpcFailure> {
-        let outgoing = self.outgoing(place, PROTO, body, metadata).header(ACCEPT_ENCODING, "gzip");
+    async fn unary_once(
+        &self,
+        place: MethodPath,
+        body: Bytes,
+        metadata: &CallMetadata,
+    ) -> Result<Bytes, RpcFailure> {
+        let outgoing = self
+            .outgoing(place, PROTO, body, metadata)
+            .header(ACCEPT_ENCODING, "gzip");
         let answer = self.transport.send_once(&outgoing).await?;
         let mut answer = self.check_response(answer, PROTO).await?;
-        let compressed = answer.header(CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
+        let compressed = answer
+            .header(CONTENT_ENCODING)
+            .is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
         let bytes = answer.bytes(LARGEST).await?;
-        if compressed { envelope::unpack(&bytes).map_err(|why| self.invalid(why)) } else { Ok(bytes) }
+        if compressed {
+            envelope::unpack(&bytes).map_err(|why| self.invalid(why))
+        } else {
+            Ok(bytes)
+        }
     }
 
     fn invalid(&self, why: String) -> RpcFailure {
-        RpcFailure::new(Code::BackendInvalid, format!("{} {why}", authority(&self.base)))
+        RpcFailure::new(
+            Code::BackendInvalid,
+            format!("{} {why}", authority(&self.base)),
+        )
     }
 
-    fn outgoing(&self, place: MethodPath, kind: &'static str, body: Bytes, metadata: &CallMetadata) -> HttpRequest {
+    fn outgoing(
+        &self,
+        place: MethodPath,
+        kind: &'static str,
+        body: Bytes,
+        metadata: &CallMetadata,
+    ) -> HttpRequest {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/{}", place.service, place.name));
-        let mut outgoing =
-            HttpRequest::new(Method::POST, url).header(CONTENT_TYPE, kind).header(VERSION, "1").body(RequestBody::Bytes(body));
+        let mut outgoing = HttpRequest::new(Method::POST, url)
+            .header(CONTENT_TYPE, kind)
+            .header(VERSION, "1")
+            .body(RequestBody::Bytes(body));
         if kind == STREAM {
             outgoing = outgoing.header(HeaderName::from_static("connect-accept-encoding"), "gzip");
         }
@@ -139,16 +207,31 @@ impl ConnectTransport {
     }
 
     /// The response, when it is successful and has the expected content type.
-    async fn check_response(&self, answer: HttpResponse, kind: &str) -> Result<HttpResponse, RpcFailure> {
-        let content_type =
-            answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    async fn check_response(
+        &self,
+        answer: HttpResponse,
+        kind: &str,
+    ) -> Result<HttpResponse, RpcFailure> {
+        let content_type = answer
+            .header(CONTENT_TYPE)
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         match answer.status() {
             StatusCode::OK if content_type == kind => Ok(answer),
             StatusCode::OK => Err(self.unexpected_content_type(&answer, &content_type)),
             status if status.is_redirection() => {
-                let to = answer.header(crate::http::header::LOCATION).and_then(|location| self.base.join(location).ok());
+                let to = answer
+                    .header(crate::http::header::LOCATION)
+                    .and_then(|location| self.base.join(location).ok());
                 let to = to.map_or_else(|| "elsewhere".to_owned(), |to| authority(&to));
-                Err(RpcFailure::new(Code::BackendInvalid, format!("{} sends on to {to}", authority(&self.base))))
+                Err(RpcFailure::new(
+                    Code::BackendInvalid,
+                    format!("{} sends on to {to}", authority(&self.base)),
+                ))
             }
             _ => Err(self.read_failure(answer, &content_type).await),
         }
@@ -161,24 +244,54 @@ impl ConnectTransport {
             "" => "something without a kind".to_owned(),
             kind => format!("`{}`", clean(kind)),
         };
-        RpcFailure::new(Code::BackendInvalid, format!("{} answers {} with {content}", authority(&self.base), answer.status()))
+        RpcFailure::new(
+            Code::BackendInvalid,
+            format!(
+                "{} answers {} with {content}",
+                authority(&self.base),
+                answer.status()
+            ),
+        )
     }
 
     async fn read_failure(&self, mut answer: HttpResponse, kind: &str) -> RpcFailure {
         let http = answer.status();
         let retry_after = answer.retry_after();
         let body = answer.bytes(LONGEST_ERROR).await.unwrap_or_default();
-        let error = if kind == "application/json" { status::error(&body) } else { None };
+        let error = if kind == "application/json" {
+            status::error(&body)
+        } else {
+            None
+        };
         let host = authority(&self.base);
         let mut failure = match &error {
-            Some(error) => RpcFailure::from_status(&host, error.status.unwrap_or_else(|| RpcStatus::of_http(http)), error),
+            Some(error) => RpcFailure::from_status(
+                &host,
+                error.status.unwrap_or_else(|| RpcStatus::of_http(http)),
+                error,
+            ),
             None => {
                 let status = RpcStatus::of_http(http);
-                let text = if kind == "text/plain" { format!(": {}", clean(&String::from_utf8_lossy(&body))) } else { String::new() };
-                let error = status::ErrorText { status: None, message: String::new() };
+                let text = if kind == "text/plain" {
+                    format!(": {}", clean(&String::from_utf8_lossy(&body)))
+                } else {
+                    String::new()
+                };
+                let error = status::ErrorText {
+                    status: None,
+                    message: String::new(),
+                };
                 // The status is only derived from the HTTP code, which is what decides about retries.
-                let retryable = if is_transient(http) { Retryable::MaybeExecuted } else { Retryable::Never };
-                RpcFailure { cause: format!("{host} answered {http}{text}"), retryable, ..RpcFailure::from_status(&host, status, &error) }
+                let retryable = if is_transient(http) {
+                    Retryable::MaybeExecuted
+                } else {
+                    Retryable::Never
+                };
+                RpcFailure {
+                    cause: format!("{host} answered {http}{text}"),
+                    retryable,
+                    ..RpcFailure::from_status(&host, status, &error)
+                }
             }
         };
         if error.is_none() && http == StatusCode::NOT_FOUND {
@@ -188,17 +301,31 @@ impl ConnectTransport {
             failure.retryable = Retryable::NotExecuted;
         }
         // Go: "Client sent an HTTP request to an HTTPS server."; nginx: "The plain HTTP request was sent to HTTPS port".
-        if self.base.scheme() == "http" && http == StatusCode::BAD_REQUEST && String::from_utf8_lossy(&body).contains("HTTPS") {
+        if self.base.scheme() == "http"
+            && http == StatusCode::BAD_REQUEST
+            && String::from_utf8_lossy(&body).contains("HTTPS")
+        {
             failure.code = Code::BackendUntrusted;
         }
         let proxy = answer.proxy_hint().filter(|_| error.is_none());
-        RpcFailure { retry_after, ..self.with_encryption_advice(failure) }.through(proxy)
+        RpcFailure {
+            retry_after,
+            ..self.with_encryption_advice(failure)
+        }
+        .through(proxy)
     }
 
     /// Adds advice when an unencrypted connection may be the cause.
     fn with_encryption_advice(&self, failure: RpcFailure) -> RpcFailure {
-        let connection_failed = matches!(failure.code, Code::BackendUnreachable | Code::BackendUntrusted);
-        if !connection_failed || self.base.scheme() != "http" || failure.help.is_some() || failure.retryable == Retryable::NotExecuted {
+        let connection_failed = matches!(
+            failure.code,
+            Code::BackendUnreachable | Code::BackendUntrusted
+        );
+        if !connection_failed
+            || self.base.scheme() != "http"
+            || failure.help.is_some()
+            || failure.retryable == Retryable::NotExecuted
+        {
             return failure;
         }
         failure.help("If the backend encrypts, write its endpoint without `http://`, and leave out `admin.insecure`.")
@@ -211,26 +338,36 @@ impl ConnectTransport {
         repeat: Idempotency,
         call: impl Fn() -> F,
     ) -> Result<T, RpcFailure> {
-        let attempt = || async { call().await.map_err(|failure| self.with_encryption_advice(failure)) };
+        let attempt = || async {
+            call()
+                .await
+                .map_err(|failure| self.with_encryption_advice(failure))
+        };
         let may_retry = |failure: &RpcFailure| match failure.retryable {
             Retryable::Never => false,
             Retryable::MaybeExecuted => repeat == Idempotency::Always,
             Retryable::NotExecuted => true,
         };
-        let report = |failure: &RpcFailure, pause| self.reporter.retrying(what, &failure.cause, pause);
+        let report =
+            |failure: &RpcFailure, pause| self.reporter.retrying(what, &failure.cause, pause);
         self.retry.run(attempt, may_retry, report).await
     }
 }
 
 /// A call in a span that `-vv` shows, with all its attempts. The status is the backend's, else the code of the error.
-async fn traced<T>(method: MethodPath, call: impl Future<Output = Result<T, RpcFailure>>) -> Result<T, RpcFailure> {
+async fn traced<T>(
+    method: MethodPath,
+    call: impl Future<Output = Result<T, RpcFailure>>,
+) -> Result<T, RpcFailure> {
     let span = debug_span!("rpc", %method, status = Empty);
     let done = call.instrument(span.clone()).await;
     span.record(
         "status",
         match &done {
             Ok(_) => "ok",
-            Err(failure) => failure.status().map_or(failure.code.as_str(), RpcStatus::word),
+            Err(failure) => failure
+                .status()
+                .map_or(failure.code.as_str(), RpcStatus::word),
         },
     );
     done

@@ -7,7 +7,10 @@ use crate::http::error::clean;
 
 /// A status code of the Connect protocol; the same as in gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the protocol's documentation says what they mean")]
+#[allow(
+    missing_docs,
+    reason = "the protocol's documentation says what they mean"
+)]
 pub enum RpcStatus {
     Canceled,
     Unknown,
@@ -49,13 +52,20 @@ impl RpcStatus {
 
     /// The code in the protocol: `not_found`.
     pub fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(status, _)| *status == self).map(|(_, word)| *word).expect("every code is listed")
+        Self::WORDS
+            .iter()
+            .find(|(status, _)| *status == self)
+            .map(|(_, word)| *word)
+            .expect("every code is listed")
     }
 
     /// The status of a code; gRPC's upper-case spelling is accepted too.
     fn of_word(word: &str) -> Option<Self> {
         let word = word.to_ascii_lowercase();
-        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(status, _)| *status)
+        Self::WORDS
+            .iter()
+            .find(|(_, known)| *known == word)
+            .map(|(status, _)| *status)
     }
 
     /// The status of a response without one of the protocol, by Connect's mapping of HTTP codes.
@@ -91,8 +101,15 @@ impl From<WireError> for ErrorText {
         let word = wire.code.unwrap_or_default();
         let message = wire.message.unwrap_or_default();
         let status = RpcStatus::of_word(&word);
-        let text = if message.is_empty() && status.is_none() { word } else { message };
-        Self { status, message: clean(&text) }
+        let text = if message.is_empty() && status.is_none() {
+            word
+        } else {
+            message
+        };
+        Self {
+            status,
+            message: clean(&text),
+        }
     }
 }
 
@@ -120,18 +137,32 @@ mod tests {
     #[test]
     fn rpc_status_and_word_round_trip() {
         for (status, word) in RpcStatus::WORDS {
-            assert_eq!((status.word(), RpcStatus::of_word(word)), (word, Some(status)));
+            assert_eq!(
+                (status.word(), RpcStatus::of_word(word)),
+                (word, Some(status))
+            );
         }
-        assert_eq!(RpcStatus::of_word("UNAUTHENTICATED"), Some(RpcStatus::Unauthenticated));
+        assert_eq!(
+            RpcStatus::of_word("UNAUTHENTICATED"),
+            Some(RpcStatus::Unauthenticated)
+        );
         assert_eq!(RpcStatus::of_word("teapot"), None);
     }
 
     #[test]
     fn error_response_is_parsed_from_json_only() {
-        let error_text = error(br#"{"code":"not_found","message":"project \"x\"\n not found","details":[]}"#).unwrap();
-        assert_eq!((error_text.status, error_text.message.as_str()), (Some(RpcStatus::NotFound), r#"project "x" not found"#));
+        let error_text =
+            error(br#"{"code":"not_found","message":"project \"x\"\n not found","details":[]}"#)
+                .unwrap();
+        assert_eq!(
+            (error_text.status, error_text.message.as_str()),
+            (Some(RpcStatus::NotFound), r#"project "x" not found"#)
+        );
         let error_text = error(br#"{"code":"teapot"}"#).unwrap();
-        assert_eq!((error_text.status, error_text.message.as_str()), (None, "teapot"));
+        assert_eq!(
+            (error_text.status, error_text.message.as_str()),
+            (None, "teapot")
+        );
         for body in ["", "<html>", "{}", "[]", r#"{"error":"x"}"#] {
             assert!(error(body.as_bytes()).is_none(), "{body}");
         }
@@ -141,7 +172,13 @@ mod tests {
     fn end_of_stream_is_success_or_an_error() {
         assert!(end(b"{}").unwrap().is_none());
         assert!(end(br#"{"metadata":{"a":["b"]}}"#).unwrap().is_none());
-        assert_eq!(end(br#"{"error":{"code":"aborted"}}"#).unwrap().unwrap().status, Some(RpcStatus::Aborted));
+        assert_eq!(
+            end(br#"{"error":{"code":"aborted"}}"#)
+                .unwrap()
+                .unwrap()
+                .status,
+            Some(RpcStatus::Aborted)
+        );
         assert!(end(b"").is_err());
     }
 
@@ -158,7 +195,11 @@ mod tests {
             (500, RpcStatus::Unknown),
             (503, RpcStatus::Unavailable),
         ] {
-            assert_eq!(RpcStatus::of_http(StatusCode::from_u16(number).unwrap()), status, "{number}");
+            assert_eq!(
+                RpcStatus::of_http(StatusCode::from_u16(number).unwrap()),
+                status,
+                "{number}"
+            );
         }
     }
 }

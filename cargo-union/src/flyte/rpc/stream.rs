@@ -27,7 +27,11 @@ struct MessageStream<Res> {
 pub(super) async fn open<Res: Message + Default + 'static>(
     answer: HttpResponse,
 ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
-    let mut reader = MessageStream { answer, frames: Frames::default(), types: PhantomData };
+    let mut reader = MessageStream {
+        answer,
+        frames: Frames::default(),
+        types: PhantomData,
+    };
     let first = reader.message().await?;
     let next_message = move |reader: Option<MessageStream<Res>>| async move {
         let mut reader = reader?;
@@ -39,7 +43,9 @@ pub(super) async fn open<Res: Message + Default + 'static>(
         }
     };
     let open_reader = first.is_some().then_some(reader);
-    Ok(stream::iter(first.map(Ok)).chain(stream::unfold(open_reader, next_message)).boxed())
+    Ok(stream::iter(first.map(Ok))
+        .chain(stream::unfold(open_reader, next_message))
+        .boxed())
 }
 
 impl<Res: Message + Default> MessageStream<Res> {
@@ -51,21 +57,35 @@ impl<Res: Message + Default> MessageStream<Res> {
             match self.frames.next().map_err(invalid)? {
                 Some(EnvelopeFrame::Message(bytes)) => {
                     let message = Res::decode(bytes);
-                    return message.map(Some).map_err(|cause| invalid(format!("streams another message than expected: {cause}")));
+                    return message.map(Some).map_err(|cause| {
+                        invalid(format!("streams another message than expected: {cause}"))
+                    });
                 }
                 Some(EnvelopeFrame::End(bytes)) => {
-                    let end = status::end(&bytes).map_err(|_| invalid("ends a stream with an invalid end-of-stream frame".to_owned()))?;
+                    let end = status::end(&bytes).map_err(|_| {
+                        invalid("ends a stream with an invalid end-of-stream frame".to_owned())
+                    })?;
                     return match end {
-                        Some(error) => Err(RpcFailure::from_status(&host, error.status.unwrap_or(RpcStatus::Unknown), &error)),
+                        Some(error) => Err(RpcFailure::from_status(
+                            &host,
+                            error.status.unwrap_or(RpcStatus::Unknown),
+                            &error,
+                        )),
                         None => Ok(None),
                     };
                 }
                 None => match self.answer.chunk_some_day().await? {
                     Some(bytes) => self.frames.feed(&bytes),
                     None if self.frames.is_torn() => {
-                        return Err(RpcFailure::cut(format!("{host} cut a stream in the middle of a message")));
+                        return Err(RpcFailure::cut(format!(
+                            "{host} cut a stream in the middle of a message"
+                        )));
                     }
-                    None => return Err(RpcFailure::cut(format!("{host} cut a stream before its end"))),
+                    None => {
+                        return Err(RpcFailure::cut(format!(
+                            "{host} cut a stream before its end"
+                        )));
+                    }
                 },
             }
         }

@@ -36,10 +36,24 @@ pub struct CacheOptions {
 /// # Errors
 /// Failures of the upload and of the call. The run may exist nevertheless, because a response can be lost.
 pub async fn create(service: &dyn RunService, run_request: &RunRequest) -> Result<()> {
-    let literals = run_request.inputs.iter().map(|(name, value)| NamedLiteral { name: name.clone(), value: Some(value.clone()) });
-    let inputs = Inputs { literals: literals.collect(), context: Vec::new() };
-    let tried = || format!("could not send the inputs of task `{}` to the backend", run_request.task.name);
-    let uploaded = service.upload(&run_request.task, &run_request.run, &inputs).await.map_err(|failure| failure.into_error(tried()))?;
+    let literals = run_request.inputs.iter().map(|(name, value)| NamedLiteral {
+        name: name.clone(),
+        value: Some(value.clone()),
+    });
+    let inputs = Inputs {
+        literals: literals.collect(),
+        context: Vec::new(),
+    };
+    let tried = || {
+        format!(
+            "could not send the inputs of task `{}` to the backend",
+            run_request.task.name
+        )
+    };
+    let uploaded = service
+        .upload(&run_request.task, &run_request.run, &inputs)
+        .await
+        .map_err(|failure| failure.into_error(tried()))?;
     let wrapper = match uploaded {
         Some(uploaded) => InputWrapper::OffloadedInputData(uploaded),
         None => InputWrapper::Inputs(inputs),
@@ -52,12 +66,29 @@ pub async fn create(service: &dyn RunService, run_request: &RunRequest) -> Resul
         source: RunSource::Cli.into(),
     };
     let tried = || format!("could not create a run of task `{}`", run_request.task.name);
-    service.create(&request).await.map_err(|failure| failure.into_error(tried()))
+    service
+        .create(&request)
+        .await
+        .map_err(|failure| failure.into_error(tried()))
 }
 
 fn spec(run_request: &RunRequest) -> RunSpec {
-    let CacheOptions { overwrite, of_project } = run_request.cache;
-    let scope = if of_project { CacheLookupScope::ProjectDomain } else { CacheLookupScope::Unspecified };
-    let config = CacheConfig { overwrite_cache: overwrite, cache_lookup_scope: scope.into() };
-    RunSpec { overwrite_cache: overwrite, queue: run_request.queue.clone(), cache_config: (overwrite || of_project).then_some(config) }
+    let CacheOptions {
+        overwrite,
+        of_project,
+    } = run_request.cache;
+    let scope = if of_project {
+        CacheLookupScope::ProjectDomain
+    } else {
+        CacheLookupScope::Unspecified
+    };
+    let config = CacheConfig {
+        overwrite_cache: overwrite,
+        cache_lookup_scope: scope.into(),
+    };
+    RunSpec {
+        overwrite_cache: overwrite,
+        queue: run_request.queue.clone(),
+        cache_config: (overwrite || of_project).then_some(config),
+    }
 }

@@ -47,7 +47,10 @@ pub(super) fn cut() -> RpcFailure {
 }
 
 pub(super) fn refusal(status: RpcStatus) -> RpcFailure {
-    let mut failure = RpcFailure::new(Code::BackendRefused, format!("it answered `{}`", status.word()));
+    let mut failure = RpcFailure::new(
+        Code::BackendRefused,
+        format!("it answered `{}`", status.word()),
+    );
     failure.domain.status = Some(status);
     failure
 }
@@ -66,8 +69,16 @@ fn next<T: Send + 'static>(from: &Mutex<VecDeque<Script<T>>>) -> Result<Messages
 
 #[async_trait]
 impl RunService for FakeRuns {
-    async fn upload(&self, _: &TaskVersion, _: &RunIdent, _: &Inputs) -> Result<Option<OffloadedInputData>, RpcFailure> {
-        let data = OffloadedInputData { uri: "s3://inputs".to_owned(), inputs_hash: "hash".to_owned() };
+    async fn upload(
+        &self,
+        _: &TaskVersion,
+        _: &RunIdent,
+        _: &Inputs,
+    ) -> Result<Option<OffloadedInputData>, RpcFailure> {
+        let data = OffloadedInputData {
+            uri: "s3://inputs".to_owned(),
+            inputs_hash: "hash".to_owned(),
+        };
         Ok((!self.takes_no_uploads).then_some(data))
     }
 

@@ -9,9 +9,18 @@ use crate::sys::error::Result;
 ///
 /// # Errors
 /// Failures of watching the run, after the retries of the policy.
-pub async fn follow(service: &dyn RunService, run: &RunIdent, policy: ReconnectPolicy, listener: &dyn RunListener) -> Result<RunOutcome> {
+pub async fn follow(
+    service: &dyn RunService,
+    run: &RunIdent,
+    policy: ReconnectPolicy,
+    listener: &dyn RunListener,
+) -> Result<RunOutcome> {
     let (sender, receiver) = tokio::sync::watch::channel(LogStream::default());
     let watching = watch::watch(service, run, policy, listener, sender);
-    let (outcome, ()) = tokio::join!(watching, logs::report_logs(service, run, policy, listener, receiver));
-    outcome.map_err(|failure| failure.into_error(format!("could not follow the run `{}`", run.name)))
+    let (outcome, ()) = tokio::join!(
+        watching,
+        logs::report_logs(service, run, policy, listener, receiver)
+    );
+    outcome
+        .map_err(|failure| failure.into_error(format!("could not follow the run `{}`", run.name)))
 }

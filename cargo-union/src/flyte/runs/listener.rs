@@ -42,12 +42,22 @@ impl Default for ReconnectPolicy {
     /// The values of the Python SDK.
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        let retry = RetryPolicy { attempts: 6, first_pause: Duration::from_millis(500), longest_pause: seconds(10), jitter: false };
-        Self { retry, silence: seconds(2) }
+        let retry = RetryPolicy {
+            attempts: 6,
+            first_pause: Duration::from_millis(500),
+            longest_pause: seconds(10),
+            jitter: false,
+        };
+        Self {
+            retry,
+            silence: seconds(2),
+        }
     }
 }
 
 /// Whether a failure is transient. A stream that a proxy resets has the status `canceled`.
 pub(super) fn passes(failure: &RpcFailure) -> bool {
-    failure.is_transient() || failure.is(RpcStatus::Canceled) || failure.is(RpcStatus::DeadlineExceeded)
+    failure.is_transient()
+        || failure.is(RpcStatus::Canceled)
+        || failure.is(RpcStatus::DeadlineExceeded)
 }

@@ -18,12 +18,22 @@ pub(super) struct LogStream {
 
 impl LogStream {
     pub(super) fn of(details: &ActionDetails, state: RunState) -> Self {
-        let logged = details.attempts.iter().filter(|attempt| attempt.logs_available).map(|attempt| attempt.attempt).max();
+        let logged = details
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.logs_available)
+            .map(|attempt| attempt.attempt)
+            .max();
         let running = state.phase == RunPhase::Running;
         let ended = state.phase.is_last();
         // Not all backends count attempts.
         let least = u32::from(running || ended && !state.cached);
-        Self { attempt: state.attempt.max(least), running, logged: logged.unwrap_or_default(), ended }
+        Self {
+            attempt: state.attempt.max(least),
+            running,
+            logged: logged.unwrap_or_default(),
+            ended,
+        }
     }
 
     /// Whether an attempt may have written logs.

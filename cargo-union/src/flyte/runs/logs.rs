@@ -33,13 +33,23 @@ pub(super) async fn report_logs(
     mut logs: Receiver<LogStream>,
 ) {
     for attempt in 1.. {
-        let Ok(state) = logs.wait_for(|state| state.may_have_logs(attempt) || state.is_over(attempt)).await.map(|state| *state) else {
+        let Ok(state) = logs
+            .wait_for(|state| state.may_have_logs(attempt) || state.is_over(attempt))
+            .await
+            .map(|state| *state)
+        else {
             return;
         };
         if state.attempt.max(state.logged) < attempt {
             return;
         }
-        let log = AttemptLog { service, run, attempt, policy, listener };
+        let log = AttemptLog {
+            service,
+            run,
+            attempt,
+            policy,
+            listener,
+        };
         if let Err(failure) = log.report(&mut logs.clone()).await {
             return listener.no_logs(&failure.cause);
         }
@@ -66,7 +76,9 @@ impl AttemptLog<'_> {
         loop {
             let over = self.is_over(logs);
             let failure = self.read(&mut cursor, &mut early, logs).await.err();
-            let missing = failure.as_ref().is_some_and(|failure| failure.is(RpcStatus::NotFound));
+            let missing = failure
+                .as_ref()
+                .is_some_and(|failure| failure.is(RpcStatus::NotFound));
             let promised = logs.borrow().logged >= self.attempt;
             if over && (failure.is_none() || missing && !promised) {
                 return Ok(());
@@ -74,7 +86,14 @@ impl AttemptLog<'_> {
             let count = if over { &mut late } else { &mut early };
             *count += 1;
             let retry = self.policy.retry;
-            let pause = retry.pause(if over { late } else { early.min(retry.attempts - 1) }, None);
+            let pause = retry.pause(
+                if over {
+                    late
+                } else {
+                    early.min(retry.attempts - 1)
+                },
+                None,
+            );
             match (failure, pause) {
                 (Some(failure), None) => return Err(failure),
                 (Some(failure), _) if !missing && !passes(&failure) => return Err(failure),
@@ -100,8 +119,18 @@ impl AttemptLog<'_> {
     }
 
     /// Reads one stream, until it ends or stays silent after the end of the attempt.
-    async fn read(&self, cursor: &mut LogCursor, early: &mut u32, logs: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {
-        let Some(opened) = self.until_silent(self.service.tail(self.run, self.attempt), logs).await else { return Ok(()) };
+    async fn read(
+        &self,
+        cursor: &mut LogCursor,
+        early: &mut u32,
+        logs: &mut Receiver<LogStream>,
+    ) -> Result<(), RpcFailure> {
+        let Some(opened) = self
+            .until_silent(self.service.tail(self.run, self.attempt), logs)
+            .await
+        else {
+            return Ok(());
+        };
         let mut messages: Messages<Vec<LogLine>> = opened?;
         cursor.start_over();
         while let Some(Some(message)) = self.until_silent(messages.next(), logs).await {
@@ -114,7 +143,11 @@ impl AttemptLog<'_> {
     }
 
     /// Awaits a future; `None` when it does not complete within the silence limit after the end of the attempt.
-    async fn until_silent<T>(&self, future: impl Future<Output = T>, logs: &mut Receiver<LogStream>) -> Option<T> {
+    async fn until_silent<T>(
+        &self,
+        future: impl Future<Output = T>,
+        logs: &mut Receiver<LogStream>,
+    ) -> Option<T> {
         let silence = async {
             // An error means that the run is no longer watched, which ends the attempt too.
             let _ = logs.wait_for(|state| state.is_over(self.attempt)).await;
@@ -130,7 +163,10 @@ impl AttemptLog<'_> {
 
 impl TaskLogLine {
     fn of(line: LogLine) -> Self {
-        Self { system: line.originator() == LogLineOriginator::System, text: line.message.trim_end_matches(['\n', '\r']).to_owned() }
+        Self {
+            system: line.originator() == LogLineOriginator::System,
+            text: line.message.trim_end_matches(['\n', '\r']).to_owned(),
+        }
     }
 }
 
@@ -152,7 +188,10 @@ impl LogCursor {
     }
 
     fn is_new(&mut self, line: &LogLine) -> bool {
-        let time = line.timestamp.map(|time| (time.seconds, time.nanos)).unwrap_or_default();
+        let time = line
+            .timestamp
+            .map(|time| (time.seconds, time.nanos))
+            .unwrap_or_default();
         if let (Some(skip), Some((last, _))) = (self.skip, self.last) {
             if time < last {
                 return false;

@@ -61,24 +61,49 @@ impl RunIdent {
     /// # Errors
     /// When the operating system's random number generator fails.
     pub fn new(scope: ProjectDomain) -> Result<Self> {
-        Ok(Self { scope, name: new_name()? })
+        Ok(Self {
+            scope,
+            name: new_name()?,
+        })
     }
 
     pub(super) fn id(&self) -> RunIdentifier {
-        let ProjectDomain { org, project, domain } = self.scope.clone();
-        RunIdentifier { org, project, domain, name: self.name.clone() }
+        let ProjectDomain {
+            org,
+            project,
+            domain,
+        } = self.scope.clone();
+        RunIdentifier {
+            org,
+            project,
+            domain,
+            name: self.name.clone(),
+        }
     }
 
     /// The root action of the run: the execution of the task itself.
     fn action(&self) -> ActionIdentifier {
-        ActionIdentifier { run: Some(self.id()), name: "a0".to_owned() }
+        ActionIdentifier {
+            run: Some(self.id()),
+            name: "a0".to_owned(),
+        }
     }
 }
 
 impl TaskVersion {
     pub(super) fn id(&self) -> TaskIdentifier {
-        let ProjectDomain { org, project, domain } = self.scope.clone();
-        TaskIdentifier { org, project, domain, name: self.name.clone(), version: self.version.clone() }
+        let ProjectDomain {
+            org,
+            project,
+            domain,
+        } = self.scope.clone();
+        TaskIdentifier {
+            org,
+            project,
+            domain,
+            name: self.name.clone(),
+            version: self.version.clone(),
+        }
     }
 }
 
@@ -86,6 +111,8 @@ impl TaskVersion {
 fn new_name() -> Result<String> {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let random = random::bytes::<19>()?;
-    let letters = random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    let letters = random
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
     Ok(std::iter::once('u').chain(letters).collect())
 }

@@ -64,23 +64,45 @@ fn run_error(details: &ActionDetails) -> Option<RunError> {
     };
     match &details.result {
         Some(ActionResult::ErrorInfo(info)) => Some(convert(info)),
-        _ => details.attempts.iter().rev().find_map(|attempt| attempt.error_info.as_ref()).map(convert),
+        _ => details
+            .attempts
+            .iter()
+            .rev()
+            .find_map(|attempt| attempt.error_info.as_ref())
+            .map(convert),
     }
 }
 
 /// Keeps line breaks and tabs, but removes other control characters, which could move the terminal's cursor.
 fn printable(text: &str) -> String {
-    text.trim().chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+    text.trim()
+        .chars()
+        .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
+        .collect()
 }
 
 /// The outputs of a successful run by name, as JSON.
 ///
 /// # Errors
 /// Failures of the call.
-pub async fn outputs(service: &dyn RunService, run: &RunIdent) -> Result<Vec<(String, serde_json::Value)>> {
+pub async fn outputs(
+    service: &dyn RunService,
+    run: &RunIdent,
+) -> Result<Vec<(String, serde_json::Value)>> {
     let tried = || format!("could not fetch the outputs of run `{}`", run.name);
-    let outputs = service.outputs(run).await.map_err(|failure| failure.into_error(tried()))?;
-    let value = |literal: NamedLiteral| (literal.name, convert::json(&literal.value.unwrap_or_default()));
-    let declared = outputs.literals.into_iter().filter(|literal| literal.name != EMPTY_OUTPUT);
+    let outputs = service
+        .outputs(run)
+        .await
+        .map_err(|failure| failure.into_error(tried()))?;
+    let value = |literal: NamedLiteral| {
+        (
+            literal.name,
+            convert::json(&literal.value.unwrap_or_default()),
+        )
+    };
+    let declared = outputs
+        .literals
+        .into_iter()
+        .filter(|literal| literal.name != EMPTY_OUTPUT);
     Ok(declared.map(value).collect())
 }

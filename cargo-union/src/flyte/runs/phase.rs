@@ -54,7 +54,10 @@ impl RunPhase {
 
     /// Whether the phase is final.
     pub fn is_last(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Recovered | Self::Failed | Self::Aborted | Self::TimedOut)
+        matches!(
+            self,
+            Self::Succeeded | Self::Recovered | Self::Failed | Self::Aborted | Self::TimedOut
+        )
     }
 
     /// The name in JSON documents.
@@ -96,13 +99,25 @@ impl RunState {
     /// The state in a response with all details.
     pub(super) fn of(details: &ActionDetails) -> Self {
         let status = details.status.unwrap_or_default();
-        let last = details.attempts.iter().map(|attempt| attempt.attempt).max().unwrap_or_default();
-        Self { attempt: status.attempts.max(last), ..Self::of_status(&status) }
+        let last = details
+            .attempts
+            .iter()
+            .map(|attempt| attempt.attempt)
+            .max()
+            .unwrap_or_default();
+        Self {
+            attempt: status.attempts.max(last),
+            ..Self::of_status(&status)
+        }
     }
 
     /// The state in a status without details.
     pub(super) fn of_status(status: &ActionStatus) -> Self {
         let cached = status.cache_status == i32::from(CatalogCacheStatus::CacheHit);
-        Self { phase: RunPhase::of(status.phase), attempt: status.attempts, cached }
+        Self {
+            phase: RunPhase::of(status.phase),
+            attempt: status.attempts,
+            cached,
+        }
     }
 }

@@ -30,10 +30,26 @@ pub struct RunSummary {
 ///
 /// # Errors
 /// Failures of the call.
-pub async fn list(service: &dyn RunService, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunSummary>> {
-    let tried = || format!("could not list the runs of {}/{}", scope.project, scope.domain);
-    let response = service.list(scope, limit).await.map_err(|failure| failure.into_error(tried()))?;
-    Ok(response.runs.into_iter().filter_map(|run: workflow::Run| Some(run_summary(run.action?))).collect())
+pub async fn list(
+    service: &dyn RunService,
+    scope: &ProjectDomain,
+    limit: u32,
+) -> Result<Vec<RunSummary>> {
+    let tried = || {
+        format!(
+            "could not list the runs of {}/{}",
+            scope.project, scope.domain
+        )
+    };
+    let response = service
+        .list(scope, limit)
+        .await
+        .map_err(|failure| failure.into_error(tried()))?;
+    Ok(response
+        .runs
+        .into_iter()
+        .filter_map(|run: workflow::Run| Some(run_summary(run.action?)))
+        .collect())
 }
 
 /// Looks up a run.
@@ -41,13 +57,26 @@ pub async fn list(service: &dyn RunService, scope: &ProjectDomain, limit: u32) -
 /// # Errors
 /// U0761 (`BackendNotFound`) when there is no such run; other failures of the call.
 pub async fn get_run(service: &dyn RunService, run: &RunIdent) -> Result<RunSummary> {
-    let tried = || format!("could not look up the run `{}` in {}/{}", run.name, run.scope.project, run.scope.domain);
+    let tried = || {
+        format!(
+            "could not look up the run `{}` in {}/{}",
+            run.name, run.scope.project, run.scope.domain
+        )
+    };
     let details = service.details(run).await.map_err(|failure| {
         let missing = failure.is(RpcStatus::NotFound);
         let error = failure.into_error(tried());
-        if missing { error.help("`cargo union get runs` lists those that there are.") } else { error }
+        if missing {
+            error.help("`cargo union get runs` lists those that there are.")
+        } else {
+            error
+        }
     })?;
-    Ok(run_summary(Action { id: Some(run.action()), metadata: details.metadata, status: details.status }))
+    Ok(run_summary(Action {
+        id: Some(run.action()),
+        metadata: details.metadata,
+        status: details.status,
+    }))
 }
 
 fn run_summary(action: Action) -> RunSummary {
@@ -57,7 +86,8 @@ fn run_summary(action: Action) -> RunSummary {
         None => TaskIdentifier::default(),
     };
     let nonempty = |text: String| Some(text).filter(|text| !text.is_empty());
-    let seconds = |time: Option<Timestamp>| time.map(|time| time.seconds).filter(|seconds| *seconds > 0);
+    let seconds =
+        |time: Option<Timestamp>| time.map(|time| time.seconds).filter(|seconds| *seconds > 0);
     RunSummary {
         name: action.id.and_then(|id| id.run).unwrap_or_default().name,
         task: nonempty(id.name),

@@ -22,7 +22,8 @@ pub(super) async fn watch(
     let mut failed = 0;
     let mut last = RunState::default();
     loop {
-        let failure = match subscribe(service, run, listener, &logs, (&mut failed, &mut last)).await {
+        let failure = match subscribe(service, run, listener, &logs, (&mut failed, &mut last)).await
+        {
             Ok(Some(outcome)) => return Ok(outcome),
             // Proxies close streams after some time.
             Ok(None) => {
@@ -32,7 +33,13 @@ pub(super) async fn watch(
             Err(failure) => failure,
         };
         failed += 1;
-        let Some(pause) = policy.retry.pause(failed, None).filter(|_| passes(&failure)) else { return Err(failure) };
+        let Some(pause) = policy
+            .retry
+            .pause(failed, None)
+            .filter(|_| passes(&failure))
+        else {
+            return Err(failure);
+        };
         listener.lost(&failure.cause, pause);
         tokio::time::sleep(pause).await;
     }

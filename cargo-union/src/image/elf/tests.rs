@@ -11,7 +11,12 @@ use super::*;
 /// A workshop with a library of two symbol versions.
 fn workshop() -> Workshop {
     let workshop = Workshop::default();
-    workshop.library("libdeep.so", "libdeep.so.1", &[("DEEP_1", "one"), ("DEEP_2", "two")], &[]);
+    workshop.library(
+        "libdeep.so",
+        "libdeep.so.1",
+        &[("DEEP_1", "one"), ("DEEP_2", "two")],
+        &[],
+    );
     workshop
 }
 
@@ -23,12 +28,32 @@ fn read(path: &Path) -> Elf {
 fn a_program_has_interpreter_needed_libraries_and_versions() {
     let workshop = workshop();
     let source = "void one(void); void two(void);\nint main(void) { one(); two(); return 0; }\n";
-    let program = workshop.cc("program", source, &["-L.", "-ldeep", "-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/../lib:/opt/lib"]);
+    let program = workshop.cc(
+        "program",
+        source,
+        &[
+            "-L.",
+            "-ldeep",
+            "-Wl,--disable-new-dtags",
+            "-Wl,-rpath,$ORIGIN/../lib:/opt/lib",
+        ],
+    );
     let elf = read(&program);
-    assert!(elf.interpreter.as_ref().is_some_and(|loader| loader.contains("/ld-")), "{elf:?}");
+    assert!(
+        elf.interpreter
+            .as_ref()
+            .is_some_and(|loader| loader.contains("/ld-")),
+        "{elf:?}"
+    );
     assert_eq!(elf.needed[0], "libdeep.so.1");
-    assert!(elf.needed.iter().any(|name| name.starts_with("libc.so")), "{elf:?}");
-    assert_eq!((elf.rpath.as_deref(), elf.runpath), (Some("$ORIGIN/../lib:/opt/lib"), None));
+    assert!(
+        elf.needed.iter().any(|name| name.starts_with("libc.so")),
+        "{elf:?}"
+    );
+    assert_eq!(
+        (elf.rpath.as_deref(), elf.runpath),
+        (Some("$ORIGIN/../lib:/opt/lib"), None)
+    );
     let mut versions = elf.versions_needed["libdeep.so.1"].clone();
     versions.sort_unstable();
     assert_eq!(versions, ["DEEP_1", "DEEP_2"]);
@@ -39,16 +64,31 @@ fn a_program_has_interpreter_needed_libraries_and_versions() {
 fn a_library_has_soname_and_versions() {
     let workshop = workshop();
     let elf = read(&workshop.folder().join("libdeep.so"));
-    assert_eq!((elf.soname.as_deref(), elf.interpreter.as_deref()), (Some("libdeep.so.1"), None));
+    assert_eq!(
+        (elf.soname.as_deref(), elf.interpreter.as_deref()),
+        (Some("libdeep.so.1"), None)
+    );
     assert_eq!(elf.versions, ["DEEP_1", "DEEP_2"]);
 }
 
 #[test]
 fn rpath_is_ignored_if_there_is_a_runpath() {
     let workshop = Workshop::default();
-    let library = workshop.cc("librun.so", "", &["-shared", "-nostdlib", "-Wl,--enable-new-dtags", "-Wl,-rpath,/opt/lib"]);
+    let library = workshop.cc(
+        "librun.so",
+        "",
+        &[
+            "-shared",
+            "-nostdlib",
+            "-Wl,--enable-new-dtags",
+            "-Wl,-rpath,/opt/lib",
+        ],
+    );
     let elf = read(&library);
-    assert_eq!((elf.runpath.as_deref(), elf.rpath), (Some("/opt/lib"), None));
+    assert_eq!(
+        (elf.runpath.as_deref(), elf.rpath),
+        (Some("/opt/lib"), None)
+    );
 }
 
 #[test]
@@ -80,7 +120,10 @@ fn only_small_parts_of_a_large_file_are_read() {
     let source = "const char big[20000000] = { 1 };\nint main(void) { return big[0]; }\n";
     let program = workshop.cc("program", source, &[]);
     let count = std::rc::Rc::default();
-    let cache = ReadCache::new(Counting(std::fs::File::open(&program).unwrap(), std::rc::Rc::clone(&count)));
+    let cache = ReadCache::new(Counting(
+        std::fs::File::open(&program).unwrap(),
+        std::rc::Rc::clone(&count),
+    ));
     assert_eq!(Elf::read(&cache).unwrap(), read(&program));
     assert!(count.get() < 100_000, "{} bytes", count.get());
 }
@@ -89,7 +132,8 @@ fn only_small_parts_of_a_large_file_are_read() {
 fn files_that_loaders_refuse_have_distinct_errors() {
     let workshop = Workshop::default();
     let object = std::fs::read(workshop.cc("x.o", "int x;\n", &["-c"])).unwrap();
-    let program = std::fs::read(workshop.cc("program", "int main(void) { return 0; }\n", &[])).unwrap();
+    let program =
+        std::fs::read(workshop.cc("program", "int main(void) { return 0; }\n", &[])).unwrap();
     for (bytes, why) in [
         (&b"#!/bin/sh\n"[..], ElfError::NotElf),
         (b"", ElfError::NotElf),
@@ -98,13 +142,22 @@ fn files_that_loaders_refuse_have_distinct_errors() {
         (&object, ElfError::NotLinked),
         (&program[..2000], ElfError::Damaged),
     ] {
-        assert_eq!(Elf::read(bytes), Err(why), "{:?}", &bytes[..bytes.len().min(8)]);
+        assert_eq!(
+            Elf::read(bytes),
+            Err(why),
+            "{:?}",
+            &bytes[..bytes.len().min(8)]
+        );
     }
 }
 
 /// A handwritten file for another machine: a header, three segments, and tables.
 fn handwritten(is_64: bool, is_little: bool) -> Vec<u8> {
-    let mut file = Writer { bytes: Vec::new(), is_64, is_little };
+    let mut file = Writer {
+        bytes: Vec::new(),
+        is_64,
+        is_little,
+    };
     let (header, segment, entry) = if is_64 { (64, 56, 16) } else { (52, 32, 8) };
     let names = b"\0libfar.so.7\0libnear.so.1\0FAR_1\0NEAR_2\0\0";
     let loader = b"/lib/ld-far.so.1\0\0\0\0";
@@ -117,10 +170,29 @@ fn handwritten(is_64: bool, is_little: bool) -> Vec<u8> {
     // Addresses differ from offsets.
     let address = |offset: usize| offset + 0x1000;
 
-    file.bytes.extend([0x7f, b'E', b'L', b'F', 1 + u8::from(is_64), 2 - u8::from(is_little), 1]);
+    file.bytes.extend([
+        0x7f,
+        b'E',
+        b'L',
+        b'F',
+        1 + u8::from(is_64),
+        2 - u8::from(is_little),
+        1,
+    ]);
     file.bytes.resize(16, 0);
-    file.half(3).half(22).word(1).long(0).long(header).long(0).word(0);
-    file.half(header).half(segment).half(3).half(0).half(0).half(0);
+    file.half(3)
+        .half(22)
+        .word(1)
+        .long(0)
+        .long(header)
+        .long(0)
+        .word(0);
+    file.half(header)
+        .half(segment)
+        .half(3)
+        .half(0)
+        .half(0)
+        .half(0);
     for (kind, start, end) in [(1, 0, end), (3, loader_at, needed_at), (2, dynamic_at, end)] {
         file.segment(kind, start, address(start), end - start);
     }
@@ -130,12 +202,32 @@ fn handwritten(is_64: bool, is_little: bool) -> Vec<u8> {
     file.half(1).half(1).word(1).word(16).word(0);
     file.word(0).half(0).half(2).word(26).word(0);
     // Verdef: NEAR_2.
-    file.half(1).half(0).half(2).half(1).word(0).word(20).word(0).word(32).word(0);
+    file.half(1)
+        .half(0)
+        .half(2)
+        .half(1)
+        .word(0)
+        .word(20)
+        .word(0)
+        .word(32)
+        .word(0);
     // Both RPATH and RUNPATH, of which RUNPATH takes precedence.
-    for (tag, value) in [(1, 1), (14, 13), (29, 26), (15, 32), (5, address(names_at)), (10, names.len())] {
+    for (tag, value) in [
+        (1, 1),
+        (14, 13),
+        (29, 26),
+        (15, 32),
+        (5, address(names_at)),
+        (10, names.len()),
+    ] {
         file.long(tag).long(value);
     }
-    for (tag, value) in [(0x6fff_fffe, address(needed_at)), (0x6fff_ffff, 1), (0x6fff_fffc, address(versions_at)), (0x6fff_fffd, 1)] {
+    for (tag, value) in [
+        (0x6fff_fffe, address(needed_at)),
+        (0x6fff_ffff, 1),
+        (0x6fff_fffc, address(versions_at)),
+        (0x6fff_fffd, 1),
+    ] {
         file.long(tag).long(value);
     }
     assert_eq!(file.bytes.len(), end);
@@ -173,9 +265,23 @@ impl Writer {
 
     fn segment(&mut self, kind: usize, offset: usize, address: usize, size: usize) {
         if self.is_64 {
-            self.word(kind).word(4).long(offset).long(address).long(0).long(size).long(size).long(1);
+            self.word(kind)
+                .word(4)
+                .long(offset)
+                .long(address)
+                .long(0)
+                .long(size)
+                .long(size)
+                .long(1);
         } else {
-            self.word(kind).long(offset).long(address).long(0).long(size).long(size).word(4).long(1);
+            self.word(kind)
+                .long(offset)
+                .long(address)
+                .long(0)
+                .long(size)
+                .long(size)
+                .word(4)
+                .long(1);
         }
     }
 }
@@ -185,7 +291,11 @@ fn both_word_sizes_and_both_byte_orders_are_read() {
     for (is_64, is_little) in [(true, true), (true, false), (false, true), (false, false)] {
         let elf = Elf::read(&handwritten(is_64, is_little)[..]).unwrap();
         let expected = Elf {
-            machine: MachineType { number: 22, is_64, is_little },
+            machine: MachineType {
+                number: 22,
+                is_64,
+                is_little,
+            },
             interpreter: Some("/lib/ld-far.so.1".to_owned()),
             soname: Some("libnear.so.1".to_owned()),
             needed: vec!["libfar.so.7".to_owned()],
@@ -200,7 +310,10 @@ fn both_word_sizes_and_both_byte_orders_are_read() {
 
 /// The offset of the Verneed list of a handwritten file.
 fn needed_in(bytes: &[u8]) -> usize {
-    bytes.windows(8).position(|eight| eight == [1, 0, 1, 0, 1, 0, 0, 0]).unwrap()
+    bytes
+        .windows(8)
+        .position(|eight| eight == [1, 0, 1, 0, 1, 0, 0, 0])
+        .unwrap()
 }
 
 #[test]
@@ -208,7 +321,10 @@ fn weak_versions_are_not_needed() {
     let mut bytes = handwritten(true, true);
     let flags = needed_in(&bytes) + 16 + 4;
     bytes[flags] = 2;
-    assert_eq!(Elf::read(&bytes[..]).unwrap().versions_needed, BTreeMap::new());
+    assert_eq!(
+        Elf::read(&bytes[..]).unwrap().versions_needed,
+        BTreeMap::new()
+    );
 }
 
 #[test]
@@ -227,7 +343,11 @@ fn endless_lists_of_versions_are_an_error() {
     bytes[needed + 2..needed + 4].copy_from_slice(&[0xff, 0xff]);
     assert_eq!(Elf::read(&bytes[..]), Err(ElfError::Damaged));
     let mut bytes = handwritten(true, true);
-    let count = bytes.windows(4).rposition(|four| four == [0xff, 0xff, 0xff, 0x6f]).unwrap() + 8;
+    let count = bytes
+        .windows(4)
+        .rposition(|four| four == [0xff, 0xff, 0xff, 0x6f])
+        .unwrap()
+        + 8;
     bytes[count..count + 8].fill(0xff);
     assert_eq!(Elf::read(&bytes[..]), Err(ElfError::Damaged));
 }

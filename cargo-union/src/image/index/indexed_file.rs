@@ -28,7 +28,10 @@ pub struct ElfFacts(Box<RawValue>);
 impl ElfFacts {
     /// Serializes the headers.
     pub fn of(elf: &Elf) -> Self {
-        Self(serde_json::value::to_raw_value(elf).expect("facts are plain values, which always serialize"))
+        Self(
+            serde_json::value::to_raw_value(elf)
+                .expect("facts are plain values, which always serialize"),
+        )
     }
 
     /// Deserializes the headers; `None` if another version of this tool wrote them in a different format.
@@ -63,7 +66,9 @@ impl IndexedFile {
     pub fn of<'data>(path: &str, data: impl ReadRef<'data>) -> Option<Self> {
         let content = |limit: u64| data.read_bytes_at(0, data.len().ok()?.min(limit)).ok();
         if is_text(path) {
-            return Some(Self::Text(String::from_utf8_lossy(content(TEXT)?).into_owned()));
+            return Some(Self::Text(
+                String::from_utf8_lossy(content(TEXT)?).into_owned(),
+            ));
         }
         if path == LOADER_CACHE_PATH {
             return LoaderCache::read(content(LOADER_CACHE)?).map(Self::LoaderCache);
@@ -72,7 +77,8 @@ impl IndexedFile {
         // Position-independent executables have the ELF type of libraries, but have an interpreter. The C library can
         // be executed and has one, too.
         let name = path.rsplit('/').next().unwrap_or(path);
-        (elf.interpreter.is_none() || name.contains(".so")).then(|| Self::Library(ElfFacts::of(&elf)))
+        (elf.interpreter.is_none() || name.contains(".so"))
+            .then(|| Self::Library(ElfFacts::of(&elf)))
     }
 }
 
@@ -80,10 +86,17 @@ const LOADER_CACHE_PATH: &str = "etc/ld.so.cache";
 
 fn is_text(path: &str) -> bool {
     match path {
-        "etc/passwd" | "etc/group" | "etc/os-release" | "usr/lib/os-release" | "etc/ld.so.conf" => true,
+        "etc/passwd" | "etc/group" | "etc/os-release" | "usr/lib/os-release" | "etc/ld.so.conf" => {
+            true
+        }
         _ => {
-            let glibc = path.strip_prefix("etc/ld.so.conf.d/").is_some_and(|name| name.ends_with(".conf"));
-            glibc || path.strip_prefix("etc/ld-musl-").is_some_and(|name| name.ends_with(".path"))
+            let glibc = path
+                .strip_prefix("etc/ld.so.conf.d/")
+                .is_some_and(|name| name.ends_with(".conf"));
+            glibc
+                || path
+                    .strip_prefix("etc/ld-musl-")
+                    .is_some_and(|name| name.ends_with(".path"))
         }
     }
 }
@@ -95,14 +108,30 @@ mod tests {
 
     #[test]
     fn text_files_are_indexed_by_path() {
-        for path in ["etc/passwd", "usr/lib/os-release", "etc/ld.so.conf.d/x86_64-linux-gnu.conf", "etc/ld-musl-aarch64.path"] {
+        for path in [
+            "etc/passwd",
+            "usr/lib/os-release",
+            "etc/ld.so.conf.d/x86_64-linux-gnu.conf",
+            "etc/ld-musl-aarch64.path",
+        ] {
             assert!(
-                IndexedFile::is_possible(path, b"") && IndexedFile::of(path, &b"text"[..]) == Some(IndexedFile::Text("text".to_owned())),
+                IndexedFile::is_possible(path, b"")
+                    && IndexedFile::of(path, &b"text"[..])
+                        == Some(IndexedFile::Text("text".to_owned())),
                 "{path}"
             );
         }
-        for path in ["etc/shadow", "etc/ld.so.conf.d/README", "home/etc/passwd", "usr/bin/tool.so"] {
-            assert!(!IndexedFile::is_possible(path, b"#!/bin/sh") && IndexedFile::of(path, &b"#!/bin/sh"[..]).is_none(), "{path}");
+        for path in [
+            "etc/shadow",
+            "etc/ld.so.conf.d/README",
+            "home/etc/passwd",
+            "usr/bin/tool.so",
+        ] {
+            assert!(
+                !IndexedFile::is_possible(path, b"#!/bin/sh")
+                    && IndexedFile::of(path, &b"#!/bin/sh"[..]).is_none(),
+                "{path}"
+            );
         }
     }
 
@@ -110,8 +139,17 @@ mod tests {
     fn libraries_are_indexed_and_programs_are_not_except_the_c_library() {
         let host = |path: &str| std::fs::read(path).unwrap();
         let program = host("/bin/sh");
-        assert!(IndexedFile::is_possible("bin/sh", &program[..IndexedFile::START]), "a position-independent executable could be a library");
+        assert!(
+            IndexedFile::is_possible("bin/sh", &program[..IndexedFile::START]),
+            "a position-independent executable could be a library"
+        );
         assert_eq!(IndexedFile::of("bin/sh", &program[..]), None);
-        assert!(matches!(IndexedFile::of("lib/libc.so.6", &program[..]), Some(IndexedFile::Library(_))), "an executable library");
+        assert!(
+            matches!(
+                IndexedFile::of("lib/libc.so.6", &program[..]),
+                Some(IndexedFile::Library(_))
+            ),
+            "an executable library"
+        );
     }
 }

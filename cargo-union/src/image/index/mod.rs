@@ -43,7 +43,9 @@ pub enum Conflict {
     #[error("`/{0}` is a file, but a directory is required")]
     NotADirectory(String),
     /// A file would replace a directory.
-    #[error("`/{0}` is a directory, which a file cannot replace; end the destination with `/` to copy into it")]
+    #[error(
+        "`/{0}` is a directory, which a file cannot replace; end the destination with `/` to copy into it"
+    )]
     IsADirectory(String),
     /// Too many links were followed.
     #[error("the symbolic links of `/{0}` form a loop")]
@@ -100,7 +102,11 @@ impl FileIndex {
 
     /// The entry at a path, without following links.
     pub fn get(&self, path: &str) -> Option<&FsEntry> {
-        if path.is_empty() { Some(&FsEntry::Folder) } else { self.0.get(path) }
+        if path.is_empty() {
+            Some(&FsEntry::Folder)
+        } else {
+            self.0.get(path)
+        }
     }
 
     /// The paths of all entries, sorted.
@@ -132,10 +138,17 @@ impl FileIndex {
         let resolved = join(&self.place_directory(directory)?, name);
         // A link to a directory is treated as the directory; a link to a file is replaced.
         let target = match self.get(&resolved) {
-            Some(FsEntry::Link(_)) => self.follow(&resolved).ok().and_then(|target| self.get(&target)),
+            Some(FsEntry::Link(_)) => self
+                .follow(&resolved)
+                .ok()
+                .and_then(|target| self.get(&target)),
             entry => entry,
         };
-        if target == Some(&FsEntry::Folder) { Err(Conflict::IsADirectory(resolved)) } else { Ok(resolved) }
+        if target == Some(&FsEntry::Folder) {
+            Err(Conflict::IsADirectory(resolved))
+        } else {
+            Ok(resolved)
+        }
     }
 
     /// The path at which a directory is or has to be created; follows all links.
@@ -178,7 +191,9 @@ impl FileIndex {
                     }
                     remaining.extend(target.split('/').rev().map(str::to_owned));
                 }
-                Some(FsEntry::File(_)) if !remaining.is_empty() => return Err(Conflict::NotADirectory(next)),
+                Some(FsEntry::File(_)) if !remaining.is_empty() => {
+                    return Err(Conflict::NotADirectory(next));
+                }
                 _ => resolved = next,
             }
         }
@@ -195,13 +210,21 @@ impl FileIndex {
             return self.0.clear();
         }
         // In ASCII, `0` follows `/`: the range has exactly the paths below the directory.
-        let below: Vec<String> = self.0.range(format!("{directory}/")..format!("{directory}0")).map(|(path, _)| path.clone()).collect();
+        let below: Vec<String> = self
+            .0
+            .range(format!("{directory}/")..format!("{directory}0"))
+            .map(|(path, _)| path.clone())
+            .collect();
         below.iter().for_each(|path| drop(self.0.remove(path)));
     }
 }
 
 fn join(directory: &str, name: &str) -> String {
-    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+    if directory.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{directory}/{name}")
+    }
 }
 
 #[cfg(test)]

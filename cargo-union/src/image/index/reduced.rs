@@ -12,20 +12,39 @@ impl FileIndex {
     /// to any of them. Directories are omitted, because missing components of a path are not an error.
     #[must_use]
     pub fn reduced(&self) -> Self {
-        let mut reduced: Self = Self(self.0.iter().filter(|(path, node)| matters(path, node)).map(to_owned).collect());
+        let mut reduced: Self = Self(
+            self.0
+                .iter()
+                .filter(|(path, node)| matters(path, node))
+                .map(to_owned)
+                .collect(),
+        );
         let is_link = |(_, node): &(&String, &FsEntry)| matches!(node, FsEntry::Link(_));
-        let mut links: Vec<_> =
-            self.0.iter().filter(is_link).filter_map(|(path, node)| Some((path, node, self.follow(path).ok()?))).collect();
+        let mut links: Vec<_> = self
+            .0
+            .iter()
+            .filter(is_link)
+            .filter_map(|(path, node)| Some((path, node, self.follow(path).ok()?)))
+            .collect();
         // Links to the directory of a relevant link are relevant, too.
         loop {
-            let parents = reduced.0.keys().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end]));
+            let parents = reduced
+                .0
+                .keys()
+                .flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end]));
             let directories: BTreeSet<&str> = parents.collect();
             let (relevant, others): (Vec<_>, Vec<_>) =
-                links.into_iter().partition(|(.., target)| reduced.0.contains_key(target) || directories.contains(target.as_str()));
+                links.into_iter().partition(|(.., target)| {
+                    reduced.0.contains_key(target) || directories.contains(target.as_str())
+                });
             if relevant.is_empty() {
                 return reduced;
             }
-            reduced.0.extend(relevant.into_iter().map(|(path, node, _)| to_owned((path, node))));
+            reduced.0.extend(
+                relevant
+                    .into_iter()
+                    .map(|(path, node, _)| to_owned((path, node))),
+            );
             links = others;
         }
     }
@@ -86,8 +105,17 @@ mod tests {
             "var/lib/dpkg/status",
         ];
         assert_eq!(paths, expected);
-        for path in ["etc/os-release", "lib64/os-release", "etc/alternatives/os", "srv/os"] {
-            assert_eq!((reduced.text(path), reduced.find(path)), (Some("ID=debian"), index.find(path)), "{path}");
+        for path in [
+            "etc/os-release",
+            "lib64/os-release",
+            "etc/alternatives/os",
+            "srv/os",
+        ] {
+            assert_eq!(
+                (reduced.text(path), reduced.find(path)),
+                (Some("ID=debian"), index.find(path)),
+                "{path}"
+            );
         }
     }
 }

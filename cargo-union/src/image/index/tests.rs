@@ -5,7 +5,10 @@ use super::*;
 fn index(layers: &[&[(&str, FsEntry)]]) -> FileIndex {
     let mut index = FileIndex::default();
     for layer in layers {
-        let changes: Vec<_> = layer.iter().map(|(path, node)| LayerChange::of(path, node.clone())).collect();
+        let changes: Vec<_> = layer
+            .iter()
+            .map(|(path, node)| LayerChange::of(path, node.clone()))
+            .collect();
         index.apply(&changes);
     }
     index
@@ -47,7 +50,12 @@ fn absolute_relative_and_chained_links_are_followed() {
 
 #[test]
 fn a_link_to_a_missing_target_is_followed() {
-    assert_eq!(index(&[&[("var/run", link("/run"))]]).place_directory("var/run/app").unwrap(), "run/app");
+    assert_eq!(
+        index(&[&[("var/run", link("/run"))]])
+            .place_directory("var/run/app")
+            .unwrap(),
+        "run/app"
+    );
 }
 
 #[test]
@@ -58,21 +66,57 @@ fn a_loop_of_links_is_an_error() {
 
 #[test]
 fn files_and_directories_do_not_replace_each_other() {
-    let index = index(&[&[("etc/app/conf", file()), ("conf", link("etc/app")), ("one", link("etc/app/conf"))]]);
-    assert_eq!(index.place_file("etc/app"), Err(Conflict::IsADirectory("etc/app".to_owned())));
-    assert_eq!(index.place_file("conf"), Err(Conflict::IsADirectory("conf".to_owned())));
-    assert_eq!(index.place_directory("etc/app/conf"), Err(Conflict::NotADirectory("etc/app/conf".to_owned())));
-    assert_eq!(index.place_file("etc/app/conf/x"), Err(Conflict::NotADirectory("etc/app/conf".to_owned())));
-    assert_eq!(index.place_file("one").unwrap(), "one", "a link to a file is replaced, not written through");
+    let index = index(&[&[
+        ("etc/app/conf", file()),
+        ("conf", link("etc/app")),
+        ("one", link("etc/app/conf")),
+    ]]);
+    assert_eq!(
+        index.place_file("etc/app"),
+        Err(Conflict::IsADirectory("etc/app".to_owned()))
+    );
+    assert_eq!(
+        index.place_file("conf"),
+        Err(Conflict::IsADirectory("conf".to_owned()))
+    );
+    assert_eq!(
+        index.place_directory("etc/app/conf"),
+        Err(Conflict::NotADirectory("etc/app/conf".to_owned()))
+    );
+    assert_eq!(
+        index.place_file("etc/app/conf/x"),
+        Err(Conflict::NotADirectory("etc/app/conf".to_owned()))
+    );
+    assert_eq!(
+        index.place_file("one").unwrap(),
+        "one",
+        "a link to a file is replaced, not written through"
+    );
 }
 
 #[test]
 fn whiteouts_only_remove_entries_of_lower_layers() {
-    let lower: &[(&str, FsEntry)] = &[("a/gone/x", file()), ("a/gone2", file()), ("b/old", file()), ("b0", file())];
-    let upper: &[(&str, FsEntry)] = &[("b/new", file()), ("a/.wh.gone", file()), ("b/.wh..wh..opq", file()), ("a/gone/again", file())];
+    let lower: &[(&str, FsEntry)] = &[
+        ("a/gone/x", file()),
+        ("a/gone2", file()),
+        ("b/old", file()),
+        ("b0", file()),
+    ];
+    let upper: &[(&str, FsEntry)] = &[
+        ("b/new", file()),
+        ("a/.wh.gone", file()),
+        ("b/.wh..wh..opq", file()),
+        ("a/gone/again", file()),
+    ];
     let index = index(&[lower, upper]);
-    for (path, exists) in [("a/gone/x", false), ("a/gone/again", true), ("a/gone2", true), ("b/old", false), ("b/new", true), ("b0", true)]
-    {
+    for (path, exists) in [
+        ("a/gone/x", false),
+        ("a/gone/again", true),
+        ("a/gone2", true),
+        ("b/old", false),
+        ("b/new", true),
+        ("b0", true),
+    ] {
         assert_eq!(index.get(path).is_some(), exists, "{path}");
     }
 }
@@ -86,7 +130,13 @@ fn a_removed_link_is_not_followed() {
 #[test]
 fn text_is_that_of_the_topmost_layer_and_removed_with_its_file() {
     let passwd = |text: &str| FsEntry::File(Some(IndexedFile::Text(text.to_owned())));
-    let layers: &[&[(&str, FsEntry)]] = &[&[("etc/passwd", passwd("old"))], &[("etc/passwd", passwd("new"))]];
+    let layers: &[&[(&str, FsEntry)]] = &[
+        &[("etc/passwd", passwd("old"))],
+        &[("etc/passwd", passwd("new"))],
+    ];
     assert_eq!(index(layers).text("etc/passwd"), Some("new"));
-    assert_eq!(index(&[layers[0], &[("etc/.wh.passwd", file())]]).text("etc/passwd"), None);
+    assert_eq!(
+        index(&[layers[0], &[("etc/.wh.passwd", file())]]).text("etc/passwd"),
+        None
+    );
 }

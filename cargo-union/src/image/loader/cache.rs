@@ -25,10 +25,20 @@ impl LoaderCache {
             // Before glibc 2.32, the file starts with a table in the old format.
             Some(_) => {
                 let header = bytes.get(..OLD_HEADER)?;
-                let end =
-                    |count: u32| Some(usize::try_from(count).ok()?.checked_mul(OLD_ENTRY)?.checked_add(OLD_HEADER)?.next_multiple_of(8));
-                let ends = [u32::from_le_bytes, u32::from_be_bytes].map(|order| end(order(word(header, 12)?)));
-                ends.into_iter().flatten().find_map(|end| bytes.get(end..).filter(|rest| rest.starts_with(NEW)))?
+                let end = |count: u32| {
+                    Some(
+                        usize::try_from(count)
+                            .ok()?
+                            .checked_mul(OLD_ENTRY)?
+                            .checked_add(OLD_HEADER)?
+                            .next_multiple_of(8),
+                    )
+                };
+                let ends = [u32::from_le_bytes, u32::from_be_bytes]
+                    .map(|order| end(order(word(header, 12)?)));
+                ends.into_iter()
+                    .flatten()
+                    .find_map(|end| bytes.get(end..).filter(|rest| rest.starts_with(NEW)))?
             }
         };
         let order = byte_order(new)?;
@@ -47,13 +57,20 @@ impl LoaderCache {
 
     #[cfg(test)]
     pub(crate) fn of(libraries: &[(&str, &str)]) -> Self {
-        Self(libraries.iter().map(|(name, path)| format!("{name}\n{path}\n")).collect())
+        Self(
+            libraries
+                .iter()
+                .map(|(name, path)| format!("{name}\n{path}\n"))
+                .collect(),
+        )
     }
 
     /// The paths of a name, in the order in which the loader tries them.
     pub fn paths<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let mut lines = self.0.lines();
-        std::iter::from_fn(move || Some((lines.next()?, lines.next()?))).filter(move |(key, _)| *key == name).map(|(_, path)| path)
+        std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
+            .filter(move |(key, _)| *key == name)
+            .map(|(_, path)| path)
     }
 }
 
@@ -61,10 +78,16 @@ impl LoaderCache {
 fn byte_order(new: &[u8]) -> Option<fn([u8; 4]) -> u32> {
     let count = word(new.strip_prefix(NEW).map(|_| new)?, 20)?;
     let fits = |order: &fn([u8; 4]) -> u32| {
-        let entries = usize::try_from(order(count)).ok().and_then(|count| count.checked_mul(NEW_ENTRY));
-        entries.and_then(|size| size.checked_add(NEW_HEADER)).is_some_and(|size| size <= new.len())
+        let entries = usize::try_from(order(count))
+            .ok()
+            .and_then(|count| count.checked_mul(NEW_ENTRY));
+        entries
+            .and_then(|size| size.checked_add(NEW_HEADER))
+            .is_some_and(|size| size <= new.len())
     };
-    [u32::from_le_bytes as fn([u8; 4]) -> u32, u32::from_be_bytes].into_iter().find(fits)
+    [u32::from_le_bytes as fn([u8; 4]) -> u32, u32::from_be_bytes]
+        .into_iter()
+        .find(fits)
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
@@ -85,7 +108,13 @@ mod tests {
 
     /// A file in the new format, with entries of name, path and hwcap.
     fn file(little: bool, entries: &[(&str, &str, u64)]) -> Vec<u8> {
-        let word = |value: u32| if little { value.to_le_bytes() } else { value.to_be_bytes() };
+        let word = |value: u32| {
+            if little {
+                value.to_le_bytes()
+            } else {
+                value.to_be_bytes()
+            }
+        };
         let mut bytes = [NEW, &word(entries.len() as u32), &[0; 24]].concat();
         let mut strings = Vec::new();
         let start = NEW_HEADER + entries.len() * NEW_ENTRY;
@@ -102,7 +131,11 @@ mod tests {
     }
 
     const ENTRIES: [(&str, &str, u64); 4] = [
-        ("libz.so.1", "/lib/glibc-hwcaps/x86-64-v3/libz.so.1", 1 << 62),
+        (
+            "libz.so.1",
+            "/lib/glibc-hwcaps/x86-64-v3/libz.so.1",
+            1 << 62,
+        ),
         ("libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1", 0),
         ("libz.so.1", "/lib32/libz.so.1", 0),
         ("liba.so", "/opt/liba.so", 0),
@@ -112,7 +145,11 @@ mod tests {
     fn baseline_libraries_are_found_in_order() {
         for little in [true, false] {
             let cache = LoaderCache::read(&file(little, &ENTRIES)).unwrap();
-            assert!(cache.paths("libz.so.1").eq(["/lib/x86_64-linux-gnu/libz.so.1", "/lib32/libz.so.1"]));
+            assert!(
+                cache
+                    .paths("libz.so.1")
+                    .eq(["/lib/x86_64-linux-gnu/libz.so.1", "/lib32/libz.so.1"])
+            );
             assert_eq!(cache.paths("libz.so").next(), None);
         }
     }
@@ -130,11 +167,24 @@ mod tests {
         for format in ["new", "compat"] {
             let path = directory.path().join(format);
             // It may not be on the PATH of users. Without `-X` it would also create links.
-            let ldconfig = ["/sbin/ldconfig", "/usr/sbin/ldconfig"].into_iter().find(|path| std::fs::exists(path).unwrap()).unwrap();
-            let status = std::process::Command::new(ldconfig).args(["-X", "-c", format, "-C"]).arg(&path).status().unwrap();
+            let ldconfig = ["/sbin/ldconfig", "/usr/sbin/ldconfig"]
+                .into_iter()
+                .find(|path| std::fs::exists(path).unwrap())
+                .unwrap();
+            let status = std::process::Command::new(ldconfig)
+                .args(["-X", "-c", format, "-C"])
+                .arg(&path)
+                .status()
+                .unwrap();
             assert!(status.success());
             let cache = LoaderCache::read(&std::fs::read(&path).unwrap()).unwrap();
-            assert!(cache.paths("libc.so.6").next().is_some_and(|path| path.ends_with("/libc.so.6")), "{format}");
+            assert!(
+                cache
+                    .paths("libc.so.6")
+                    .next()
+                    .is_some_and(|path| path.ends_with("/libc.so.6")),
+                "{format}"
+            );
         }
     }
 

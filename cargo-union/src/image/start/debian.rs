@@ -24,12 +24,21 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 pub(super) const NEWEST: (&str, &str) = ("debian:trixie-slim", "GLIBC_2.41");
 
 /// Releases of Debian and Ubuntu, and their versions of Python.
-const PYTHONS: [(&str, &str); 6] =
-    [("bullseye", "3.9"), ("bookworm", "3.11"), ("trixie", "3.13"), ("focal", "3.8"), ("jammy", "3.10"), ("noble", "3.12")];
+const PYTHONS: [(&str, &str); 6] = [
+    ("bullseye", "3.9"),
+    ("bookworm", "3.11"),
+    ("trixie", "3.13"),
+    ("focal", "3.8"),
+    ("jammy", "3.10"),
+    ("noble", "3.12"),
+];
 
 /// The package of a library; `None` if the name has no version.
 pub(super) fn package(soname: &str) -> Option<String> {
-    if let Some((_, package)) = EXCEPTIONS.iter().find(|(start, _)| soname.starts_with(start)) {
+    if let Some((_, package)) = EXCEPTIONS
+        .iter()
+        .find(|(start, _)| soname.starts_with(start))
+    {
         return Some((*package).to_owned());
     }
     if let Some(version) = python(soname) {
@@ -39,10 +48,23 @@ pub(super) fn package(soname: &str) -> Option<String> {
     // `libfoo-2.so` is in libfoo-2.
     let (name, version) = match soname.split_once(".so.") {
         Some((name, version)) => (name, version),
-        None => (soname.strip_suffix(".so").filter(|name| name.ends_with(is_digit))?, ""),
+        None => (
+            soname
+                .strip_suffix(".so")
+                .filter(|name| name.ends_with(is_digit))?,
+            "",
+        ),
     };
-    let dash = if name.ends_with(is_digit) && !version.is_empty() { "-" } else { "" };
-    Some(format!("{name}{dash}{version}").to_lowercase().replace('_', "-"))
+    let dash = if name.ends_with(is_digit) && !version.is_empty() {
+        "-"
+    } else {
+        ""
+    };
+    Some(
+        format!("{name}{dash}{version}")
+            .to_lowercase()
+            .replace('_', "-"),
+    )
 }
 
 /// The version of a Python library: `3.11` of `libpython3.11.so.1.0`.

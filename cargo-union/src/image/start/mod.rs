@@ -92,20 +92,40 @@ pub struct Elsewhere {
 }
 
 /// The reasons why a program cannot start; empty if it can. Does not read `files` for a static program.
-pub fn start_failures(program: Program<'_>, files: &FileIndex, runtime: RuntimeConfig<'_>) -> Vec<StartFailure> {
-    let failure = |kind| StartFailure { program: program.name.to_owned(), kind };
+pub fn start_failures(
+    program: Program<'_>,
+    files: &FileIndex,
+    runtime: RuntimeConfig<'_>,
+) -> Vec<StartFailure> {
+    let failure = |kind| StartFailure {
+        program: program.name.to_owned(),
+        kind,
+    };
     let elf = program.elf;
     if MachineType::of(runtime.platform).is_some_and(|machine| machine != elf.machine) {
         return vec![failure(StartFailureKind::OtherMachine(elf.machine))];
     }
     let Some(interpreter) = &elf.interpreter else {
-        let library = || StartFailureKind::NotExecutable("it is a shared library: it needs other libraries, but has no loader".to_owned());
-        return if elf.is_static() { Vec::new() } else { vec![failure(library())] };
+        let library = || {
+            StartFailureKind::NotExecutable(
+                "it is a shared library: it needs other libraries, but has no loader".to_owned(),
+            )
+        };
+        return if elf.is_static() {
+            Vec::new()
+        } else {
+            vec![failure(library())]
+        };
     };
     let Some(loader) = Loader::of(elf, files, runtime.library_path) else {
         return vec![failure(StartFailureKind::NoLoader(interpreter.clone()))];
     };
-    let mut loading = Loading { loader, runtime, objects: Vec::new(), failures: Vec::new() };
+    let mut loading = Loading {
+        loader,
+        runtime,
+        objects: Vec::new(),
+        failures: Vec::new(),
+    };
     loading.load(program);
     loading.check_versions();
     loading.failures.into_iter().map(failure).collect()
@@ -113,7 +133,13 @@ pub fn start_failures(program: Program<'_>, files: &FileIndex, runtime: RuntimeC
 
 /// Whether the node provides a library: those of the GPU driver, which must match the kernel module.
 fn is_provided_by_node(name: &str) -> bool {
-    const DRIVER: [&str; 5] = ["libcuda.so", "libcudadebugger.so", "libnvidia-", "libnvcuvid.so", "libnvoptix.so"];
+    const DRIVER: [&str; 5] = [
+        "libcuda.so",
+        "libcudadebugger.so",
+        "libnvidia-",
+        "libnvcuvid.so",
+        "libnvoptix.so",
+    ];
     DRIVER.iter().any(|part| name.starts_with(part))
 }
 
@@ -130,13 +156,25 @@ impl<'a> Loading<'a> {
     /// Loads breadth-first, like loaders: a name that is already loaded is not searched again.
     fn load(&mut self, program: Program<'_>) {
         let place = program.path.trim_start_matches('/').to_owned();
-        self.objects.push((Object { names: Vec::new(), path: program.path.to_owned(), place, elf: program.elf.clone() }, 0));
-        self.objects.extend(self.loader.as_object().map(|loader| (loader, 0)));
+        self.objects.push((
+            Object {
+                names: Vec::new(),
+                path: program.path.to_owned(),
+                place,
+                elf: program.elf.clone(),
+            },
+            0,
+        ));
+        self.objects
+            .extend(self.loader.as_object().map(|loader| (loader, 0)));
         let mut queue = VecDeque::from([0]);
         let mut missing = Vec::new();
         while let Some(needed_by) = queue.pop_front() {
             for name in self.objects[needed_by].0.elf.needed.clone() {
-                if self.loader.is_itself(&name) || self.position(&name).is_some() || missing.contains(&name) {
+                if self.loader.is_itself(&name)
+                    || self.position(&name).is_some()
+                    || missing.contains(&name)
+                {
                     continue;
                 }
                 match self.loader.find(&name, self.ancestors(needed_by)) {
@@ -152,7 +190,11 @@ impl<'a> Loading<'a> {
 
     /// Adds a library and returns its position, unless it is already loaded under another name.
     fn add(&mut self, mut object: Object, name: &str, needed_by: usize) -> Option<usize> {
-        if let Some((loaded, _)) = self.objects.iter_mut().find(|(loaded, _)| loaded.place == object.place) {
+        if let Some((loaded, _)) = self
+            .objects
+            .iter_mut()
+            .find(|(loaded, _)| loaded.place == object.place)
+        {
             loaded.names.push(name.to_owned());
             return None;
         }
@@ -167,10 +209,21 @@ impl<'a> Loading<'a> {
         }
         let elsewhere = self.loader.find_elsewhere(name).map(|path| {
             let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-            let is_configured = self.loader.configured().iter().any(|configured| configured.trim_end_matches('/') == directory);
-            Elsewhere { is_configured, path }
+            let is_configured = self
+                .loader
+                .configured()
+                .iter()
+                .any(|configured| configured.trim_end_matches('/') == directory);
+            Elsewhere {
+                is_configured,
+                path,
+            }
         });
-        self.failures.push(StartFailureKind::NoLibrary { name: name.to_owned(), needed_by: self.name_of(needed_by), elsewhere });
+        self.failures.push(StartFailureKind::NoLibrary {
+            name: name.to_owned(),
+            needed_by: self.name_of(needed_by),
+            elsewhere,
+        });
     }
 
     fn check_versions(&mut self) {
@@ -179,20 +232,33 @@ impl<'a> Loading<'a> {
         }
         for (position, (object, _)) in self.objects.iter().enumerate() {
             for (name, needed) in &object.elf.versions_needed {
-                let Some(library) = self.position(name).map(|at| &self.objects[at].0.elf) else { continue };
+                let Some(library) = self.position(name).map(|at| &self.objects[at].0.elf) else {
+                    continue;
+                };
                 // For a library without any versions the loader only warns, but then fails at the first symbol.
-                let missing: Vec<String> = needed.iter().filter(|version| !library.versions.contains(version)).cloned().collect();
+                let missing: Vec<String> = needed
+                    .iter()
+                    .filter(|version| !library.versions.contains(version))
+                    .cloned()
+                    .collect();
                 if !missing.is_empty() {
                     let needed_by = self.name_of(position);
                     let has = library.versions.clone();
-                    self.failures.push(StartFailureKind::NoVersion { name: name.clone(), needed_by, missing, has });
+                    self.failures.push(StartFailureKind::NoVersion {
+                        name: name.clone(),
+                        needed_by,
+                        missing,
+                        has,
+                    });
                 }
             }
         }
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.objects.iter().position(|(object, _)| object.has_name(name))
+        self.objects
+            .iter()
+            .position(|(object, _)| object.has_name(name))
     }
 
     /// An object, the object that needed it, and so on up to the program.
@@ -204,7 +270,13 @@ impl<'a> Loading<'a> {
     /// The name of a library; `None` for the program.
     fn name_of(&self, at: usize) -> Option<String> {
         let object = &self.objects[at].0;
-        let soname_or_path = || object.elf.soname.clone().unwrap_or_else(|| object.path.clone());
+        let soname_or_path = || {
+            object
+                .elf
+                .soname
+                .clone()
+                .unwrap_or_else(|| object.path.clone())
+        };
         (at > 0).then(|| object.names.first().cloned().unwrap_or_else(soname_or_path))
     }
 }

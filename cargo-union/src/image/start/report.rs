@@ -18,15 +18,28 @@ use crate::sys::words::list;
 /// When there are no failures.
 pub fn refusal(failures: &[StartFailure], context: StartCheckContext<'_>) -> Error {
     // Codes are ordered, the most fundamental first.
-    let code = failures.iter().map(|failure| code(&failure.kind)).min().expect("there is a failure");
+    let code = failures
+        .iter()
+        .map(|failure| code(&failure.kind))
+        .min()
+        .expect("there is a failure");
     let release = Release::of(context.files);
-    let mut problem = format!("{} could not start in image `{}` on `{}`", programs(failures), context.image, context.base);
+    let mut problem = format!(
+        "{} could not start in image `{}` on `{}`",
+        programs(failures),
+        context.image,
+        context.base
+    );
     if let Some(release) = &release {
         problem.push_str(&format!(", {release}"));
     }
     let error = Error::new(code, problem).because(causes(failures, context.platform).join("\n"));
     let suggestions = suggestions(failures, context, release.as_ref());
-    if suggestions.is_empty() { error } else { error.help(suggestions.join("\n")) }
+    if suggestions.is_empty() {
+        error
+    } else {
+        error.help(suggestions.join("\n"))
+    }
 }
 
 fn code(kind: &StartFailureKind) -> Code {
@@ -40,7 +53,10 @@ fn code(kind: &StartFailureKind) -> Code {
 }
 
 fn programs(failures: &[StartFailure]) -> String {
-    let mut names: Vec<&str> = failures.iter().map(|failure| failure.program.as_str()).collect();
+    let mut names: Vec<&str> = failures
+        .iter()
+        .map(|failure| failure.program.as_str())
+        .collect();
     names.dedup();
     list(&names)
 }
@@ -51,29 +67,56 @@ fn causes(failures: &[StartFailure], platform: &Platform) -> Vec<String> {
     let mut missing = BTreeMap::<&str, Vec<&str>>::new();
     for StartFailure { program, kind } in failures {
         causes.extend(match kind {
-            StartFailureKind::NotExecutable(why) => Some(format!("`{program}` is not a Linux program: {why}")),
-            StartFailureKind::OtherMachine(machine) => Some(format!("`{program}` is built for {machine}, but the image is for {platform}")),
-            StartFailureKind::NoLoader(path) => Some(format!("`{path}`, the loader of `{program}`, is missing")),
-            StartFailureKind::NoLibrary { name, needed_by, .. } => {
-                missing.entry(name).or_default().push(needed_by.as_ref().unwrap_or(program));
+            StartFailureKind::NotExecutable(why) => {
+                Some(format!("`{program}` is not a Linux program: {why}"))
+            }
+            StartFailureKind::OtherMachine(machine) => Some(format!(
+                "`{program}` is built for {machine}, but the image is for {platform}"
+            )),
+            StartFailureKind::NoLoader(path) => {
+                Some(format!("`{path}`, the loader of `{program}`, is missing"))
+            }
+            StartFailureKind::NoLibrary {
+                name, needed_by, ..
+            } => {
+                missing
+                    .entry(name)
+                    .or_default()
+                    .push(needed_by.as_ref().unwrap_or(program));
                 None
             }
-            StartFailureKind::NoVersion { name, needed_by, missing, has } => {
-                Some(format!("`{}` {}", needed_by.as_ref().unwrap_or(program), too_old(name, missing, has)))
-            }
+            StartFailureKind::NoVersion {
+                name,
+                needed_by,
+                missing,
+                has,
+            } => Some(format!(
+                "`{}` {}",
+                needed_by.as_ref().unwrap_or(program),
+                too_old(name, missing, has)
+            )),
         });
     }
     let elsewhere = |name: &str| {
         failures.iter().find_map(|failure| match &failure.kind {
-            StartFailureKind::NoLibrary { name: other, elsewhere: Some(elsewhere), .. } if other == name => Some(elsewhere.path.clone()),
+            StartFailureKind::NoLibrary {
+                name: other,
+                elsewhere: Some(elsewhere),
+                ..
+            } if other == name => Some(elsewhere.path.clone()),
             _ => None,
         })
     };
     let missing = missing.into_iter().map(|(name, mut needed_by)| {
         needed_by.dedup();
         let verb = if needed_by.len() > 1 { "need" } else { "needs" };
-        let hint = elsewhere(name).map_or(String::new(), |path| format!("; the loader does not search the directory of `{path}`"));
-        format!("`{name}` is missing, and {} {verb} it{hint}", list(&needed_by))
+        let hint = elsewhere(name).map_or(String::new(), |path| {
+            format!("; the loader does not search the directory of `{path}`")
+        });
+        format!(
+            "`{name}` is missing, and {} {verb} it{hint}",
+            list(&needed_by)
+        )
     });
     missing.chain(causes).collect()
 }
@@ -82,9 +125,15 @@ fn causes(failures: &[StartFailure], platform: &Platform) -> Vec<String> {
 fn too_old(library: &str, missing: &[String], has: &[String]) -> String {
     let needs = newest_by_family(missing).into_values().collect::<Vec<_>>();
     let newest = newest_by_family(has);
-    let available: Vec<&str> = needs.iter().filter_map(|version| newest.get(family(version)).copied()).collect();
-    let has =
-        if available.is_empty() { "which does not have it".to_owned() } else { format!("which has at most {}", available.join(" and ")) };
+    let available: Vec<&str> = needs
+        .iter()
+        .filter_map(|version| newest.get(family(version)).copied())
+        .collect();
+    let has = if available.is_empty() {
+        "which does not have it".to_owned()
+    } else {
+        format!("which has at most {}", available.join(" and "))
+    };
     format!("needs {} of `{library}`, {has}", needs.join(" and "))
 }
 
@@ -101,5 +150,7 @@ fn newest_by_family(versions: &[String]) -> BTreeMap<&str, &str> {
 }
 
 fn family(version: &str) -> &str {
-    version.rsplit_once('_').map_or(version, |(family, _)| family)
+    version
+        .rsplit_once('_')
+        .map_or(version, |(family, _)| family)
 }

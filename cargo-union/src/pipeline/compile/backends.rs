@@ -36,39 +36,78 @@ impl CompileSelector<'_> {
     ///
     /// # Errors
     /// `EngineUnreachable`, or what the host lacks if the container was chosen by `compile = "auto"`.
-    pub(crate) async fn select(&self, images: &[ResolvedImage], missing: &[&ResolvedImage]) -> Result<CompilePlan> {
+    pub(crate) async fn select(
+        &self,
+        images: &[ResolvedImage],
+        missing: &[&ResolvedImage],
+    ) -> Result<CompilePlan> {
         let mut compile_plan = CompilePlan::default();
         let jobs: Jobs<'_> = collect_jobs(images, missing);
         for (settings, target) in jobs.into_keys() {
             let group = SharedCompile::members(images, settings, target);
             let compilers = || group.iter().map(|member| member.build.compiler);
             let choice = match compilers().map(|compiler| compiler.place).max() {
-                Some(CompileMode::Container) => self.select_container(settings, target, &group).await?,
+                Some(CompileMode::Container) => {
+                    self.select_container(settings, target, &group).await?
+                }
                 Some(CompileMode::Zig) => {
-                    let method = CompileBackend::Zig(compilers().filter_map(|compiler| compiler.glibc).min());
-                    CompileChoice { method, runner: Arc::new(Host) }
+                    let method = CompileBackend::Zig(
+                        compilers().filter_map(|compiler| compiler.glibc).min(),
+                    );
+                    CompileChoice {
+                        method,
+                        runner: Arc::new(Host),
+                    }
                 }
                 Some(CompileMode::Host | CompileMode::Auto) | None => {
                     self.context.snapshot.check_linker(target, settings)?;
-                    CompileChoice { method: CompileBackend::Host, runner: Arc::new(Host) }
+                    CompileChoice {
+                        method: CompileBackend::Host,
+                        runner: Arc::new(Host),
+                    }
                 }
             };
-            compile_plan.0.insert((settings.clone(), target.to_owned()), choice);
+            compile_plan
+                .0
+                .insert((settings.clone(), target.to_owned()), choice);
         }
         Ok(compile_plan)
     }
 
-    async fn select_container(&self, settings: &CompileSettings, target: &str, group: &[SharedCompile<'_>]) -> Result<CompileChoice> {
-        let first = group.iter().find_map(|member| Some((member, member.build.toolchain.as_ref()?)));
-        let unknown = || Error::new(Code::RustImageUnknown, format!("could not find an image to compile for `{target}` in"));
-        let (SharedCompile { resolved, platform, .. }, toolchain) = first.ok_or_else(unknown)?;
+    async fn select_container(
+        &self,
+        settings: &CompileSettings,
+        target: &str,
+        group: &[SharedCompile<'_>],
+    ) -> Result<CompileChoice> {
+        let first = group
+            .iter()
+            .find_map(|member| Some((member, member.build.toolchain.as_ref()?)));
+        let unknown = || {
+            Error::new(
+                Code::RustImageUnknown,
+                format!("could not find an image to compile for `{target}` in"),
+            )
+        };
+        let (
+            SharedCompile {
+                resolved, platform, ..
+            },
+            toolchain,
+        ) = first.ok_or_else(unknown)?;
         if settings.place == CompileMode::Auto {
             let engine = self.builder.engines().engine().await;
-            engine.map_err(|error| prefer_host_error(error.into(), settings, platform, self.context.snapshot))?;
+            engine.map_err(|error| {
+                prefer_host_error(error.into(), settings, platform, self.context.snapshot)
+            })?;
         }
-        let container = ContainerRunner::new(self, settings, target, resolved.spec(), platform, toolchain);
+        let container =
+            ContainerRunner::new(self, settings, target, resolved.spec(), platform, toolchain);
         let method = CompileBackend::Container(container.directory_name().to_owned());
-        Ok(CompileChoice { method, runner: Arc::new(container) })
+        Ok(CompileChoice {
+            method,
+            runner: Arc::new(container),
+        })
     }
 }
 
@@ -82,9 +121,19 @@ struct SharedCompile<'a> {
 impl<'a> SharedCompile<'a> {
     fn members(images: &'a [ResolvedImage], settings: &CompileSettings, target: &str) -> Vec<Self> {
         let member = |resolved: &'a ResolvedImage| {
-            let code = resolved.code.as_ref().filter(|code| code.compile == *settings)?;
-            let (platform, build) = code.builds.iter().find(|(_, build)| build.target == target)?;
-            Some(Self { resolved, platform, build })
+            let code = resolved
+                .code
+                .as_ref()
+                .filter(|code| code.compile == *settings)?;
+            let (platform, build) = code
+                .builds
+                .iter()
+                .find(|(_, build)| build.target == target)?;
+            Some(Self {
+                resolved,
+                platform,
+                build,
+            })
         };
         images.iter().filter_map(member).collect()
     }

@@ -20,16 +20,25 @@ pub(super) struct CompileBatch<'a> {
 
 impl<'a> CompileBatch<'a> {
     pub(super) fn of_single_job(job: CompileJob<'a>) -> Self {
-        Self { jobs: vec![job], features: None }
+        Self {
+            jobs: vec![job],
+            features: None,
+        }
     }
 
     fn accepts(&self, job: &CompileJob<'_>, features: &Features) -> bool {
-        let Some(expected) = &self.features else { return false };
-        let binaries: BTreeSet<&String> = self.jobs.iter().flat_map(|other| &other.binaries).collect();
+        let Some(expected) = &self.features else {
+            return false;
+        };
+        let binaries: BTreeSet<&String> =
+            self.jobs.iter().flat_map(|other| &other.binaries).collect();
         let has_same_settings = self.jobs.first().is_some_and(|first| {
-            (first.settings, first.target, &first.choice().method) == (job.settings, job.target, &job.choice().method)
+            (first.settings, first.target, &first.choice().method)
+                == (job.settings, job.target, &job.choice().method)
         });
-        has_same_settings && job.binaries.iter().all(|name| !binaries.contains(name)) && expected.agree(features)
+        has_same_settings
+            && job.binaries.iter().all(|name| !binaries.contains(name))
+            && expected.agree(features)
     }
 }
 
@@ -38,27 +47,42 @@ pub(super) async fn group_jobs(jobs: Vec<CompileJob<'_>>) -> Vec<CompileBatch<'_
     let mut batches: Vec<CompileBatch<'_>> = Vec::new();
     let is_single = jobs.len() < 2;
     let resolving = jobs.into_iter().map(|job| async {
-        let features = if is_single { None } else { features_alone(&job).await };
+        let features = if is_single {
+            None
+        } else {
+            features_alone(&job).await
+        };
         (job, features)
     });
-    let with_features: Vec<_> =
-        stream::iter(resolving).buffered(std::thread::available_parallelism().map_or(1, Into::into)).collect().await;
+    let with_features: Vec<_> = stream::iter(resolving)
+        .buffered(std::thread::available_parallelism().map_or(1, Into::into))
+        .collect()
+        .await;
     for (job, features) in with_features {
         let Some(features) = features else {
             batches.push(CompileBatch::of_single_job(job));
             continue;
         };
-        match batches.iter_mut().find(|batch| batch.accepts(&job, &features)) {
+        match batches
+            .iter_mut()
+            .find(|batch| batch.accepts(&job, &features))
+        {
             Some(batch) => {
                 batch.jobs.push(job);
                 if let Some(expected) = &mut batch.features {
                     expected.extend(&features);
                 }
             }
-            None => batches.push(CompileBatch { jobs: vec![job], features: Some(features) }),
+            None => batches.push(CompileBatch {
+                jobs: vec![job],
+                features: Some(features),
+            }),
         }
     }
-    batches.iter_mut().filter(|batch| batch.jobs.len() == 1).for_each(|batch| batch.features = None);
+    batches
+        .iter_mut()
+        .filter(|batch| batch.jobs.len() == 1)
+        .for_each(|batch| batch.features = None);
     batches
 }
 
@@ -69,7 +93,20 @@ async fn features_alone(job: &CompileJob<'_>) -> Option<Features> {
     if is_in_container || !job.settings.features.is_empty() {
         return None;
     }
-    let PackageContext { options, snapshot, package, .. } = &job.build.context;
+    let PackageContext {
+        options,
+        snapshot,
+        package,
+        ..
+    } = &job.build.context;
     let inputs = job.codes().map(|code| &code.inputs).next()?;
-    snapshot.features(&package.package, job.settings, job.target, inputs, &options.scope.cache).await
+    snapshot
+        .features(
+            &package.package,
+            job.settings,
+            job.target,
+            inputs,
+            &options.scope.cache,
+        )
+        .await
 }

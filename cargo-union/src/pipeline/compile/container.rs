@@ -23,7 +23,9 @@ use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::{Environment, OutputStream, ProcessFailure, user};
 use crate::sys::secret::Secret;
-use crate::workspace::{CargoInvocation, CargoRunner, CompileSettings, LineHandler, PATIENCE, ProbeOutput, SCOPE};
+use crate::workspace::{
+    CargoInvocation, CargoRunner, CompileSettings, LineHandler, PATIENCE, ProbeOutput, SCOPE,
+};
 
 /// Runs cargo in the container, with the toolchain of the image instead of that of a `rust-toolchain.toml`. The marker file
 /// exists only if the mounted directories are this machine's. Whether rustc supports `--remap-path-scope` is checked in the
@@ -75,15 +77,26 @@ impl ContainerRunner {
         platform: &Platform,
         toolchain: &LockedBase,
     ) -> Self {
-        let PackageContext { options, loaded, snapshot, reporter, .. } = selector.context;
+        let PackageContext {
+            options,
+            loaded,
+            snapshot,
+            reporter,
+            ..
+        } = selector.context;
         let workspace = &loaded.workspace;
         let cargo = &options.scope.cargo;
         let mut read_only = vec![workspace.root.clone()];
         read_only.extend(snapshot.outside_paths());
         // cargo's home is mounted as a whole.
         let configured = snapshot.configured_paths(settings, target).into_iter();
-        read_only.extend(configured.filter(|path| !cargo.home().is_some_and(|home| path.starts_with(home))));
-        let mut writable = vec![workspace.target_directory.clone(), workspace.build_directory.clone()];
+        read_only.extend(
+            configured.filter(|path| !cargo.home().is_some_and(|home| path.starts_with(home))),
+        );
+        let mut writable = vec![
+            workspace.target_directory.clone(),
+            workspace.build_directory.clone(),
+        ];
         writable.extend(cargo.target_dir.clone());
         writable.extend(cargo.home());
         let mut inputs = Inputs::new();
@@ -111,15 +124,32 @@ impl ContainerRunner {
     /// Returns the engine and the toolchain image, which is built if `build.apt-packages` are installed in it.
     async fn prepare_toolchain(&self) -> Result<(&Engine, String)> {
         let engine = self.builder.engines().engine().await?;
-        let image = self.builder.toolchain(&self.image, &self.toolchain, &self.platform, &self.apt_packages).await?;
+        let image = self
+            .builder
+            .toolchain(
+                &self.image,
+                &self.toolchain,
+                &self.platform,
+                &self.apt_packages,
+            )
+            .await?;
         Ok((engine, image))
     }
 
     /// The error for an engine on another machine, such as a VM that does not share directories.
     fn no_access_error(&self, engine: &Engine) -> Error {
-        Error::new(Code::EngineFailed, format!("the engine at {} cannot access this machine's directories", engine.address()))
-            .because(format!("`{}` does not exist in its containers", self.read_only[0].display()))
-            .help("Compile with `compile = \"host\"` or `\"zig\"`, or use an engine on this machine.")
+        Error::new(
+            Code::EngineFailed,
+            format!(
+                "the engine at {} cannot access this machine's directories",
+                engine.address()
+            ),
+        )
+        .because(format!(
+            "`{}` does not exist in its containers",
+            self.read_only[0].display()
+        ))
+        .help("Compile with `compile = \"host\"` or `\"zig\"`, or use an engine on this machine.")
     }
 
     /// `tool` is `cargo` or `rustc`.
@@ -137,11 +167,21 @@ impl ContainerRunner {
             .filter(|(name, _)| self.declared_variables.contains(*name) || is_passed_on(name))
             .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
             .collect();
-        let mut set = |name: &str, value: String| drop(env.insert(name.to_owned(), Secret::new(value)));
+        let mut set =
+            |name: &str, value: String| drop(env.insert(name.to_owned(), Secret::new(value)));
         set("UNION_MARKER", marker.display().to_string());
-        let flags = call.environment.get("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-        let flags: Vec<&str> = flags.split(SEPARATOR).filter(|flag| !flag.is_empty() && *flag != SCOPE).collect();
-        set("UNION_SCOPE", format!("{}{SCOPE}", if flags.is_empty() { "" } else { SEPARATOR }));
+        let flags = call
+            .environment
+            .get("CARGO_ENCODED_RUSTFLAGS")
+            .unwrap_or_default();
+        let flags: Vec<&str> = flags
+            .split(SEPARATOR)
+            .filter(|flag| !flag.is_empty() && *flag != SCOPE)
+            .collect();
+        set(
+            "UNION_SCOPE",
+            format!("{}{SCOPE}", if flags.is_empty() { "" } else { SEPARATOR }),
+        );
         set("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));
         set("HOME", "/tmp".to_owned());
         // The container has no terminal.
@@ -149,21 +189,49 @@ impl ContainerRunner {
         if let Some(home) = self.writable.last() {
             set("CARGO_HOME", home.display().to_string());
         }
-        let bind = |path: &PathBuf, writable| BindMount { from: path.clone(), to: path.display().to_string(), writable };
-        let mut binds: Vec<BindMount> = self.read_only.iter().map(|path| bind(path, false)).collect();
-        binds.extend(self.writable.iter().collect::<BTreeSet<_>>().into_iter().map(|path| bind(path, true)));
-        if let Some(authority) = find_authority(&call.environment) {
-            binds.push(BindMount { from: authority, to: AUTHORITY.to_owned(), writable: false });
-            ["SSL_CERT_FILE", "CARGO_HTTP_CAINFO", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"]
+        let bind = |path: &PathBuf, writable| BindMount {
+            from: path.clone(),
+            to: path.display().to_string(),
+            writable,
+        };
+        let mut binds: Vec<BindMount> = self
+            .read_only
+            .iter()
+            .map(|path| bind(path, false))
+            .collect();
+        binds.extend(
+            self.writable
                 .iter()
-                .for_each(|name| set(name, AUTHORITY.to_owned()));
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(|path| bind(path, true)),
+        );
+        if let Some(authority) = find_authority(&call.environment) {
+            binds.push(BindMount {
+                from: authority,
+                to: AUTHORITY.to_owned(),
+                writable: false,
+            });
+            [
+                "SSL_CERT_FILE",
+                "CARGO_HTTP_CAINFO",
+                "CURL_CA_BUNDLE",
+                "GIT_SSL_CAINFO",
+            ]
+            .iter()
+            .for_each(|name| set(name, AUTHORITY.to_owned()));
         }
         let entrypoint = ["/bin/sh", "-c", SCRIPT, tool].map(str::to_owned);
         ContainerOptions {
             name: "union-compile".to_owned(),
             image,
             entrypoint: Some(entrypoint.to_vec()),
-            command: Some(call.arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()),
+            command: Some(
+                call.arguments
+                    .iter()
+                    .map(|argument| argument.to_string_lossy().into_owned())
+                    .collect(),
+            ),
             env,
             user,
             workdir: Some(call.folder.display().to_string()),
@@ -181,32 +249,64 @@ impl ContainerRunner {
 
 impl ContainerRunner {
     /// Runs cargo or rustc in a container, and returns its exit code.
-    async fn run_tool(&self, tool: &str, call: &CargoInvocation, output: impl FnMut(OutputStream, &[u8]) + Send) -> Result<i64> {
+    async fn run_tool(
+        &self,
+        tool: &str,
+        call: &CargoInvocation,
+        output: impl FnMut(OutputStream, &[u8]) + Send,
+    ) -> Result<i64> {
         let (engine, image) = self.prepare_toolchain().await?;
         let directory = self.writable[0].join("union/container");
-        self.writable.iter().chain([&directory]).try_for_each(|directory| fs::create_folder(directory))?;
+        self.writable
+            .iter()
+            .chain([&directory])
+            .try_for_each(|directory| fs::create_folder(directory))?;
         let marker = fs::AtomicFile::beside(&directory.join("marker"))?;
-        let options = self.container_options(tool, call, image, marker.path(), container_user(engine).await?);
+        let options = self.container_options(
+            tool,
+            call,
+            image,
+            marker.path(),
+            container_user(engine).await?,
+        );
         // Some engines check mounted directories before they start a container; others create missing ones, for which there
         // is the marker file.
-        let is_missing_mount = |cause: &String| cause.contains("bind source path does not exist") || cause.contains("statfs ");
-        let container = engine
-            .container(&options)
-            .await
-            .map_err(|error| if error.chain().iter().any(is_missing_mount) { self.no_access_error(engine) } else { error })?;
+        let is_missing_mount = |cause: &String| {
+            cause.contains("bind source path does not exist") || cause.contains("statfs ")
+        };
+        let container = engine.container(&options).await.map_err(|error| {
+            if error.chain().iter().any(is_missing_mount) {
+                self.no_access_error(engine)
+            } else {
+                error
+            }
+        })?;
         if tool == "cargo" {
-            self.reporter.status("Compiling", &format!("in {}", self.toolchain.repository));
+            self.reporter
+                .status("Compiling", &format!("in {}", self.toolchain.repository));
         }
         let output = Mutex::new(output);
-        let code = container.run(|stream, bytes| (output.lock().unwrap_or_else(PoisonError::into_inner))(stream, bytes)).await?;
+        let code = container
+            .run(|stream, bytes| {
+                (output.lock().unwrap_or_else(PoisonError::into_inner))(stream, bytes)
+            })
+            .await?;
         container.remove().await?;
-        if code == MARKER_NOT_FOUND { Err(self.no_access_error(engine)) } else { Ok(code) }
+        if code == MARKER_NOT_FOUND {
+            Err(self.no_access_error(engine))
+        } else {
+            Ok(code)
+        }
     }
 }
 
 #[async_trait]
 impl CargoRunner for ContainerRunner {
-    async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>> {
+    async fn cargo(
+        &self,
+        call: &CargoInvocation,
+        line: &mut LineHandler<'_>,
+    ) -> Result<Result<(), ProcessFailure>> {
         let mut buffer = Vec::new();
         let code = self
             .run_tool("cargo", call, |stream, bytes| match stream {
@@ -220,12 +320,18 @@ impl CargoRunner for ContainerRunner {
                 }
             })
             .await?;
-        Ok(if code == 0 { Ok(()) } else { Err(ProcessFailure::ended("cargo", code)) })
+        Ok(if code == 0 {
+            Ok(())
+        } else {
+            Err(ProcessFailure::ended("cargo", code))
+        })
     }
 
     async fn rustc(&self, call: &CargoInvocation) -> Result<Result<(), ProcessFailure>> {
         let mut printed = Vec::new();
-        let code = self.run_tool("rustc", call, |_, bytes| printed.extend_from_slice(bytes)).await?;
+        let code = self
+            .run_tool("rustc", call, |_, bytes| printed.extend_from_slice(bytes))
+            .await?;
         if code == 0 {
             return Ok(Ok(()));
         }
@@ -245,17 +351,31 @@ impl CargoRunner for ContainerRunner {
             command: Some(vec![word.to_owned()]),
             user: container_user(engine).await?,
             network: Some("none".to_owned()),
-            binds: vec![BindMount { from: directory.to_owned(), to: directory.display().to_string(), writable: false }],
+            binds: vec![BindMount {
+                from: directory.to_owned(),
+                to: directory.display().to_string(),
+                writable: false,
+            }],
             ..ContainerOptions::default()
         };
         let container = engine.container(&container_options).await?;
         let stdout = Mutex::new(Vec::new());
         let stderr = Mutex::new(Vec::new());
         let collect = |stream: OutputStream, bytes: &[u8]| {
-            let buffer = if stream == OutputStream::Stdout { &stdout } else { &stderr };
-            buffer.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            let buffer = if stream == OutputStream::Stdout {
+                &stdout
+            } else {
+                &stderr
+            };
+            buffer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(bytes);
         };
-        let code = tokio::time::timeout(PATIENCE, container.run(collect)).await.ok().transpose()?;
+        let code = tokio::time::timeout(PATIENCE, container.run(collect))
+            .await
+            .ok()
+            .transpose()?;
         container.remove().await?;
         let result = code.map(|code| match code {
             0 => Ok(stdout.into_inner().unwrap_or_else(PoisonError::into_inner)),
@@ -273,14 +393,23 @@ impl CargoRunner for ContainerRunner {
 /// The user that a container runs as, so that files it creates belong to the host's user: root in a rootless engine, which
 /// maps its root to that user.
 async fn container_user(engine: &Engine) -> Result<Option<String>> {
-    Ok(Some(if engine.is_rootless().await? { "0:0".to_owned() } else { user() }))
+    Ok(Some(if engine.is_rootless().await? {
+        "0:0".to_owned()
+    } else {
+        user()
+    }))
 }
 
 /// Whether a variable of the host is passed on to the container: settings of cargo and rustc, but no paths of the host's
 /// tools.
 fn is_passed_on(name: &str) -> bool {
-    const HOST_PATHS: [&str; 5] =
-        ["CARGO", "CARGO_HOME", "CARGO_BUILD_RUSTC", "CARGO_BUILD_RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER"];
+    const HOST_PATHS: [&str; 5] = [
+        "CARGO",
+        "CARGO_HOME",
+        "CARGO_BUILD_RUSTC",
+        "CARGO_BUILD_RUSTC_WRAPPER",
+        "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+    ];
     const OTHERS: [&str; 10] = [
         "SOURCE_DATE_EPOCH",
         "RUSTC_BOOTSTRAP",
@@ -294,12 +423,15 @@ fn is_passed_on(name: &str) -> bool {
         "TERM",
     ];
     let is_cargo_setting = name.starts_with("CARGO_") && !HOST_PATHS.contains(&name);
-    (is_cargo_setting && !name.ends_with("_LINKER") && !name.ends_with("_RUNNER")) || OTHERS.contains(&name)
+    (is_cargo_setting && !name.ends_with("_LINKER") && !name.ends_with("_RUNNER"))
+        || OTHERS.contains(&name)
 }
 
 /// The file with the CA certificates that the environment sets for cargo or for all programs.
 fn find_authority(environment: &Environment) -> Option<PathBuf> {
-    let path = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"].into_iter().find_map(|name| environment.get(name).filter(|path| !path.is_empty()));
+    let path = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"]
+        .into_iter()
+        .find_map(|name| environment.get(name).filter(|path| !path.is_empty()));
     path.map(PathBuf::from).filter(|path| path.is_file())
 }
 
@@ -319,9 +451,15 @@ mod tests {
         ] {
             assert!(is_passed_on(name), "{name}");
         }
-        for name in
-            ["CARGO", "CARGO_HOME", "PATH", "RUSTC_WRAPPER", "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "RUSTUP_HOME", "AWS_SECRET"]
-        {
+        for name in [
+            "CARGO",
+            "CARGO_HOME",
+            "PATH",
+            "RUSTC_WRAPPER",
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
+            "RUSTUP_HOME",
+            "AWS_SECRET",
+        ] {
             assert!(!is_passed_on(name), "{name}");
         }
     }

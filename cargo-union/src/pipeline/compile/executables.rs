@@ -21,19 +21,39 @@ pub(super) struct CompileOutput {
 
 impl Executables {
     fn output(&self, code: &CodeSpec, platform: &Platform) -> Option<&CompileOutput> {
-        self.0.get(&(code.compile.clone(), code.builds.get(platform)?.target.clone()))
+        self.0.get(&(
+            code.compile.clone(),
+            code.builds.get(platform)?.target.clone(),
+        ))
     }
 
     /// The runner that compiled the binaries of an image for a platform.
-    pub(crate) fn runner(&self, resolved: &ResolvedImage, platform: &Platform) -> Option<Arc<dyn CargoRunner>> {
-        Some(self.output(resolved.code.as_ref()?, platform)?.runner.clone())
+    pub(crate) fn runner(
+        &self,
+        resolved: &ResolvedImage,
+        platform: &Platform,
+    ) -> Option<Arc<dyn CargoRunner>> {
+        Some(
+            self.output(resolved.code.as_ref()?, platform)?
+                .runner
+                .clone(),
+        )
     }
 
     /// The binaries of an image for a platform.
     pub(crate) fn of(&self, resolved: &ResolvedImage, platform: &Platform) -> Vec<Executable> {
-        let Some(code) = &resolved.code else { return Vec::new() };
-        let Some(output) = self.output(code, platform) else { return Vec::new() };
-        let executable = |name: &String| Some(Executable { name: name.clone(), path: output.executables.get(name)?.clone() });
+        let Some(code) = &resolved.code else {
+            return Vec::new();
+        };
+        let Some(output) = self.output(code, platform) else {
+            return Vec::new();
+        };
+        let executable = |name: &String| {
+            Some(Executable {
+                name: name.clone(),
+                path: output.executables.get(name)?.clone(),
+            })
+        };
         code.binaries.iter().filter_map(executable).collect()
     }
 }

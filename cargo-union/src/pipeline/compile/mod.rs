@@ -33,9 +33,16 @@ use executables::{CompileOutput, Executables};
 ///
 /// # Errors
 /// `CompileFailed`, `HandoverMismatch`, and the errors of the coverage check.
-pub(super) async fn run(builds: &[PackageBuild<'_>]) -> Result<Vec<(Executables, CoverageFindings)>> {
-    let mut results: Vec<(Executables, CoverageFindings)> = builds.iter().map(|_| Default::default()).collect();
-    let jobs: Vec<CompileJob<'_>> = builds.iter().enumerate().flat_map(|(position, build)| package_jobs(position, build)).collect();
+pub(super) async fn run(
+    builds: &[PackageBuild<'_>],
+) -> Result<Vec<(Executables, CoverageFindings)>> {
+    let mut results: Vec<(Executables, CoverageFindings)> =
+        builds.iter().map(|_| Default::default()).collect();
+    let jobs: Vec<CompileJob<'_>> = builds
+        .iter()
+        .enumerate()
+        .flat_map(|(position, build)| package_jobs(position, build))
+        .collect();
     jobs.iter().for_each(CompileJob::warn_if_native);
     let mut batches = VecDeque::from(batch::group_jobs(jobs).await);
     let mut is_shared = batches.len() > 1;
@@ -44,15 +51,27 @@ pub(super) async fn run(builds: &[PackageBuild<'_>]) -> Result<Vec<(Executables,
             BatchOutcome::Done => {}
             BatchOutcome::FeaturesDiffer => {
                 is_shared = true;
-                batch.jobs.into_iter().rev().for_each(|job| batches.push_front(CompileBatch::of_single_job(job)));
+                batch
+                    .jobs
+                    .into_iter()
+                    .rev()
+                    .for_each(|job| batches.push_front(CompileBatch::of_single_job(job)));
             }
         }
     }
-    let outside: BTreeSet<&PathBuf> = results.iter().flat_map(|(_, findings)| &findings.outside).collect();
+    let outside: BTreeSet<&PathBuf> = results
+        .iter()
+        .flat_map(|(_, findings)| &findings.outside)
+        .collect();
     for file in outside {
         let reporter = builds.first().map(|build| build.context.reporter);
-        let note = format!("the compiler read `{}`, which is outside of the repository and not part of the key", file.display());
-        reporter.into_iter().for_each(|reporter| reporter.note(&note));
+        let note = format!(
+            "the compiler read `{}`, which is outside of the repository and not part of the key",
+            file.display()
+        );
+        reporter
+            .into_iter()
+            .for_each(|reporter| reporter.note(&note));
     }
     Ok(results)
 }
@@ -67,16 +86,29 @@ struct CompileJob<'a> {
     binaries: BTreeSet<String>,
 }
 
-fn package_jobs<'a>(position: usize, build: &'a PackageBuild<'a>) -> impl Iterator<Item = CompileJob<'a>> {
+fn package_jobs<'a>(
+    position: usize,
+    build: &'a PackageBuild<'a>,
+) -> impl Iterator<Item = CompileJob<'a>> {
     let needed: Vec<&ResolvedImage> = build.needed().map(|image| &image.resolved).collect();
     let jobs = collect_jobs(&build.plan.resolved, &needed);
-    jobs.into_iter().map(move |((settings, target), binaries)| CompileJob { position, build, settings, target, binaries })
+    jobs.into_iter()
+        .map(move |((settings, target), binaries)| CompileJob {
+            position,
+            build,
+            settings,
+            target,
+            binaries,
+        })
 }
 
 impl<'a> CompileJob<'a> {
     fn codes(&self) -> impl Iterator<Item = &'a CodeSpec> {
         let settings = self.settings;
-        self.build.needed().filter_map(|image| image.resolved.code.as_ref()).filter(move |code| code.compile == *settings)
+        self.build
+            .needed()
+            .filter_map(|image| image.resolved.code.as_ref())
+            .filter(move |code| code.compile == *settings)
     }
 
     fn inputs(&self) -> Vec<&'a CodeInputs> {
@@ -88,13 +120,21 @@ impl<'a> CompileJob<'a> {
     }
 
     fn member(&self) -> JobMember<'a> {
-        JobMember { package: &self.build.context.package.package, binaries: self.binaries.clone(), inputs: self.inputs() }
+        JobMember {
+            package: &self.build.context.package.package,
+            binaries: self.binaries.clone(),
+            inputs: self.inputs(),
+        }
     }
 
     fn warn_if_native(&self) {
         if self.codes().any(CodeSpec::is_native) {
             let warning = native_processor(self.build.context.package.name());
-            self.build.context.reporter.warning(&format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
+            self.build.context.reporter.warning(&format!(
+                "[{}] {warning}\n  = help: {}",
+                warning.code(),
+                warning.advice()
+            ));
         }
     }
 }
@@ -106,13 +146,33 @@ enum BatchOutcome {
 }
 
 /// Compiles a batch. `is_shared` says that a later compile overwrites its executables in the target directory.
-async fn compile_batch(batch: &CompileBatch<'_>, is_shared: bool, results: &mut [(Executables, CoverageFindings)]) -> Result<BatchOutcome> {
-    let Some(first) = batch.jobs.first() else { return Ok(BatchOutcome::Done) };
-    let PackageContext { options, loaded, snapshot, reporter, .. } = first.build.context;
+async fn compile_batch(
+    batch: &CompileBatch<'_>,
+    is_shared: bool,
+    results: &mut [(Executables, CoverageFindings)],
+) -> Result<BatchOutcome> {
+    let Some(first) = batch.jobs.first() else {
+        return Ok(BatchOutcome::Done);
+    };
+    let PackageContext {
+        options,
+        loaded,
+        snapshot,
+        reporter,
+        ..
+    } = first.build.context;
     let CompileChoice { method, runner } = first.choice();
-    let CompileJob { target, settings, .. } = *first;
+    let CompileJob {
+        target, settings, ..
+    } = *first;
     let members = batch.jobs.iter().map(CompileJob::member).collect();
-    let cargo_job = CargoJob { members, target, settings, method, source_date_epoch: options.source_date_epoch };
+    let cargo_job = CargoJob {
+        members,
+        target,
+        settings,
+        method,
+        source_date_epoch: options.source_date_epoch,
+    };
     let suspended = reporter.suspend_progress();
     let (compiled, findings) = compile(snapshot, &cargo_job, &**runner, &**reporter).await?;
     drop(suspended);
@@ -126,11 +186,23 @@ async fn compile_batch(batch: &CompileBatch<'_>, is_shared: bool, results: &mut 
         package_findings.merge(job_findings);
         let mut executables = compiled.executables(package);
         if is_shared {
-            let directory = loaded.workspace.target_directory.join("union/executables").join(&package.name);
-            set_aside(&mut executables, &directory.join(outputs.0.len().to_string()))?;
+            let directory = loaded
+                .workspace
+                .target_directory
+                .join("union/executables")
+                .join(&package.name);
+            set_aside(
+                &mut executables,
+                &directory.join(outputs.0.len().to_string()),
+            )?;
         }
-        let output = CompileOutput { executables, runner: runner.clone() };
-        outputs.0.insert((settings.clone(), target.to_owned()), output);
+        let output = CompileOutput {
+            executables,
+            runner: runner.clone(),
+        };
+        outputs
+            .0
+            .insert((settings.clone(), target.to_owned()), output);
     }
     Ok(BatchOutcome::Done)
 }
@@ -143,13 +215,17 @@ fn collect_jobs<'a>(images: &'a [ResolvedImage], missing: &[&ResolvedImage]) -> 
     let mut jobs: Jobs<'a> = BTreeMap::new();
     for code in images.iter().filter_map(|resolved| resolved.code.as_ref()) {
         for target in code.targets() {
-            jobs.entry((&code.compile, target)).or_default().extend(code.binaries.iter().cloned());
+            jobs.entry((&code.compile, target))
+                .or_default()
+                .extend(code.binaries.iter().cloned());
         }
     }
     let is_needed = |settings: &CompileSettings, target: &str| {
-        missing
-            .iter()
-            .any(|resolved| resolved.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets().any(|own| own == target)))
+        missing.iter().any(|resolved| {
+            resolved.code.as_ref().is_some_and(|code| {
+                code.compile == *settings && code.targets().any(|own| own == target)
+            })
+        })
     };
     jobs.retain(|(settings, target), _| is_needed(settings, target));
     jobs
@@ -167,20 +243,39 @@ fn set_aside(executables: &mut BTreeMap<String, PathBuf>, directory: &Path) -> R
 }
 
 /// Checks that the crate was compiled with the references of this build.
-fn check_generated(compiled: &CompiledUnits, package: &crate::workspace::WorkspacePackage, references: &References) -> Result<()> {
-    let Some(path) = compiled.generated_file(package) else { return Ok(()) };
+fn check_generated(
+    compiled: &CompiledUnits,
+    package: &crate::workspace::WorkspacePackage,
+    references: &References,
+) -> Result<()> {
+    let Some(path) = compiled.generated_file(package) else {
+        return Ok(());
+    };
     let text = fs::read_to_string(&path)?;
-    let has_literal = |value: &Option<String>| value.as_ref().is_none_or(|value| text.contains(&format!("{value:?}")));
-    if references.images.iter().all(|image| has_literal(&image.id) && has_literal(&image.tag) && has_literal(&image.repository)) {
+    let has_literal = |value: &Option<String>| {
+        value
+            .as_ref()
+            .is_none_or(|value| text.contains(&format!("{value:?}")))
+    };
+    if references.images.iter().all(|image| {
+        has_literal(&image.id) && has_literal(&image.tag) && has_literal(&image.repository)
+    }) {
         return Ok(());
     }
-    let error = Error::new(Code::HandoverMismatch, format!("`{}` does not hold the references of this build", path.display()));
+    let error = Error::new(
+        Code::HandoverMismatch,
+        format!(
+            "`{}` does not hold the references of this build",
+            path.display()
+        ),
+    );
     Err(error.into())
 }
 
 /// A binary that was compiled for the processor of this machine may not run on a node of the cluster.
 fn native_processor(package: &str) -> Error {
-    let what =
-        format!("the flags of `{package}` set `target-cpu=native`: on another processor the program may end with an illegal instruction");
+    let what = format!(
+        "the flags of `{package}` set `target-cpu=native`: on another processor the program may end with an illegal instruction"
+    );
     Error::new(Code::NativeProcessor, what)
 }

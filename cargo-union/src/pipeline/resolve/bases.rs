@@ -28,7 +28,11 @@ pub(crate) enum LockMode {
 impl LockMode {
     /// The mode of a build: [`Locked`](Self::Locked) with `--locked` or `--frozen`.
     pub(crate) fn from_options(options: &BuildOptions) -> Self {
-        if options.scope.cargo.is_locked() { Self::Locked } else { Self::FillIn }
+        if options.scope.cargo.is_locked() {
+            Self::Locked
+        } else {
+            Self::FillIn
+        }
     }
 }
 
@@ -43,18 +47,35 @@ pub(crate) async fn locked(
     source: &dyn BaseSource,
     policy: LockMode,
 ) -> Result<PerPlatform<Option<LockedBase>>> {
-    let reference: BaseRef = base
-        .parse()
-        .map_err(|cause| Error::new(Code::InvalidReference, format!("could not read the base image `{base}`")).because(cause))?;
-    let entry = lock.entry(base).filter(|_| policy != LockMode::Renew).cloned();
-    let complete_entry =
-        entry.as_ref().filter(|entry| platforms.iter().all(|platform| entry.platforms.contains_key(&platform.to_string())));
+    let reference: BaseRef = base.parse().map_err(|cause| {
+        Error::new(
+            Code::InvalidReference,
+            format!("could not read the base image `{base}`"),
+        )
+        .because(cause)
+    })?;
+    let entry = lock
+        .entry(base)
+        .filter(|_| policy != LockMode::Renew)
+        .cloned();
+    let complete_entry = entry.as_ref().filter(|entry| {
+        platforms
+            .iter()
+            .all(|platform| entry.platforms.contains_key(&platform.to_string()))
+    });
     if let Some(entry) = complete_entry {
         return Ok(for_platforms(&reference.repository, platforms, entry));
     }
     if policy == LockMode::Locked {
-        let what = if entry.is_some() { "does not hold all platforms of" } else { "does not hold" };
-        return Err(Error::new(Code::UnionLockStale, format!("Union.lock {what} the base image `{base}`, and `--locked` was given")));
+        let what = if entry.is_some() {
+            "does not hold all platforms of"
+        } else {
+            "does not hold"
+        };
+        return Err(Error::new(
+            Code::UnionLockStale,
+            format!("Union.lock {what} the base image `{base}`, and `--locked` was given"),
+        ));
     }
     let resolved = resolve_base(base, &reference, entry.as_ref(), platforms, source).await?;
     let bases = for_platforms(&reference.repository, platforms, &resolved);
@@ -62,12 +83,22 @@ pub(crate) async fn locked(
     Ok(bases)
 }
 
-fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedReference) -> PerPlatform<Option<LockedBase>> {
+fn for_platforms(
+    repository: &Repository,
+    platforms: &[Platform],
+    locked: &LockedReference,
+) -> PerPlatform<Option<LockedBase>> {
     let base = |platform: &Platform| {
         let digest = *locked.platforms.get(&platform.to_string())?;
-        Some(LockedBase { repository: repository.clone(), digest })
+        Some(LockedBase {
+            repository: repository.clone(),
+            digest,
+        })
     };
-    platforms.iter().map(|platform| (platform.clone(), base(platform))).collect()
+    platforms
+        .iter()
+        .map(|platform| (platform.clone(), base(platform)))
+        .collect()
 }
 
 /// Resolves a base by its registry. If Union.lock has its digest already, only the platforms of that digest are added.
@@ -79,12 +110,29 @@ async fn resolve_base(
     source: &dyn BaseSource,
 ) -> Result<LockedReference> {
     let pinned: Option<Digest> = entry.map(|entry| entry.digest).or(reference.digest);
-    let tag_or_digest = pinned.map(|digest| digest.to_string()).or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
-    let raw = source.manifest(&reference.repository, &tag_or_digest).await?;
-    let mut locked = LockedReference { digest: raw.descriptor.digest, platforms: BTreeMap::new() };
+    let tag_or_digest = pinned
+        .map(|digest| digest.to_string())
+        .or_else(|| reference.tag.clone())
+        .unwrap_or_else(|| "latest".to_owned());
+    let raw = source
+        .manifest(&reference.repository, &tag_or_digest)
+        .await?;
+    let mut locked = LockedReference {
+        digest: raw.descriptor.digest,
+        platforms: BTreeMap::new(),
+    };
     for platform in platforms {
-        let resolved = Lookup { source, name: base, repository: &reference.repository, platform }.resolve(&raw).await?;
-        locked.platforms.insert(platform.to_string(), resolved.digest);
+        let resolved = Lookup {
+            source,
+            name: base,
+            repository: &reference.repository,
+            platform,
+        }
+        .resolve(&raw)
+        .await?;
+        locked
+            .platforms
+            .insert(platform.to_string(), resolved.digest);
     }
     Ok(locked)
 }

@@ -15,7 +15,9 @@ use crate::pipeline::context::UnionPackage;
 use crate::pipeline::problems::{PipelineError, Result};
 use crate::pipeline::resolve::compilers::{self, Compiler};
 use crate::workspace::targets::target_for;
-use crate::workspace::{CodeInputOptions, CodeInputs, CompileMode, CompileSettings, Linkage, Snapshot, UnionLock};
+use crate::workspace::{
+    CodeInputOptions, CodeInputs, CompileMode, CompileSettings, Linkage, Snapshot, UnionLock,
+};
 
 /// How the code of an image is compiled for one platform.
 #[derive(Clone, Debug)]
@@ -43,9 +45,20 @@ pub(crate) struct CodeSpec {
 impl CodeSpec {
     /// The options with which [`Snapshot::inputs`] computes the inputs.
     pub(super) fn input_options(&self, spec: &spec::Image) -> CodeInputOptions {
-        let Self { binaries, compile, builds, tools, secrets, inputs: _ } = self;
-        let toolchain =
-            |(platform, build): (&Platform, &PlatformCompile)| Some((platform.to_string(), build.toolchain.as_ref()?.digest.to_string()));
+        let Self {
+            binaries,
+            compile,
+            builds,
+            tools,
+            secrets,
+            inputs: _,
+        } = self;
+        let toolchain = |(platform, build): (&Platform, &PlatformCompile)| {
+            Some((
+                platform.to_string(),
+                build.toolchain.as_ref()?.digest.to_string(),
+            ))
+        };
         CodeInputOptions {
             compile: compile.clone(),
             targets: builds.values().map(|build| build.target.clone()).collect(),
@@ -82,34 +95,81 @@ pub(super) async fn resolve_code(
     context: &ResolveContext<'_>,
 ) -> Result<Option<CodeSpec>> {
     let spec = chain.own();
-    let binaries: BTreeSet<String> = package.spec.binaries_of(&spec.key).into_iter().map(str::to_owned).collect();
+    let binaries: BTreeSet<String> = package
+        .spec
+        .binaries_of(&spec.key)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     if binaries.is_empty() {
         return Ok(None);
     }
     let mut compile = compile_settings(spec, linkage(spec, chain.base()));
-    let targets = bases.try_map(|platform, _| target_for(platform, compile.linkage, snapshot.toolchain(), compile.place))?;
+    let targets = bases.try_map(|platform, _| {
+        target_for(
+            platform,
+            compile.linkage,
+            snapshot.toolchain(),
+            compile.place,
+        )
+    })?;
     let mut builds = Vec::new();
     for ((platform, target), base) in targets.into_iter().zip(bases.values()) {
-        let compiler = compilers::choose(&compile, &target, &platform, base.as_ref(), snapshot, context).await?;
-        builds.push((platform, PlatformCompile { target, compiler, toolchain: None }));
+        let compiler = compilers::choose(
+            &compile,
+            &target,
+            &platform,
+            base.as_ref(),
+            snapshot,
+            context,
+        )
+        .await?;
+        builds.push((
+            platform,
+            PlatformCompile {
+                target,
+                compiler,
+                toolchain: None,
+            },
+        ));
     }
     let mut builds: PerPlatform<PlatformCompile> = builds.into_iter().collect();
-    let container_platforms: Vec<Platform> =
-        builds.iter().filter(|(_, build)| build.compiler.place == CompileMode::Container).map(|(platform, _)| platform.clone()).collect();
+    let container_platforms: Vec<Platform> = builds
+        .iter()
+        .filter(|(_, build)| build.compiler.place == CompileMode::Container)
+        .map(|(platform, _)| platform.clone())
+        .collect();
     if let Some(platform) = container_platforms.first() {
         let base = bases.get(platform).and_then(Option::as_ref);
         let toolchain: Result<_> = async {
-            let reference = rust_image::resolve_rust_image(&compile, &spec.key, base, platform, snapshot, context).await?;
-            let locked = bases::locked(&reference, &container_platforms, lock, &**context.source, context.policy).await?;
+            let reference = rust_image::resolve_rust_image(
+                &compile, &spec.key, base, platform, snapshot, context,
+            )
+            .await?;
+            let locked = bases::locked(
+                &reference,
+                &container_platforms,
+                lock,
+                &**context.source,
+                context.policy,
+            )
+            .await?;
             Ok((reference, locked))
         }
         .await;
-        let (reference, locked) = toolchain.map_err(|error| prefer_host_error(error, &compile, platform, snapshot))?;
-        builds = builds.map(|platform, build| PlatformCompile { toolchain: locked.get(platform).cloned().flatten(), ..build.clone() });
+        let (reference, locked) =
+            toolchain.map_err(|error| prefer_host_error(error, &compile, platform, snapshot))?;
+        builds = builds.map(|platform, build| PlatformCompile {
+            toolchain: locked.get(platform).cloned().flatten(),
+            ..build.clone()
+        });
         compile.rust_image = Some(reference);
     }
     let mut tools = BTreeMap::new();
-    if builds.values().any(|build| build.compiler.place == CompileMode::Zig) {
+    if builds
+        .values()
+        .any(|build| build.compiler.place == CompileMode::Zig)
+    {
         tools.insert("zig".to_owned(), snapshot.zig().await?);
     }
     let targets: Vec<String> = builds.values().map(|build| build.target.clone()).collect();
@@ -117,7 +177,14 @@ pub(super) async fn resolve_code(
         tools.insert(PROCESSOR.to_owned(), processor);
     }
     let secrets = secret_files(&package.spec);
-    let mut code = CodeSpec { binaries, compile, builds, tools, secrets, inputs: CodeInputs::default() };
+    let mut code = CodeSpec {
+        binaries,
+        compile,
+        builds,
+        tools,
+        secrets,
+        inputs: CodeInputs::default(),
+    };
     code.inputs = snapshot.inputs(&package.package, &code.input_options(spec), lock.packages())?;
     Ok(Some(code))
 }
@@ -134,13 +201,27 @@ pub(crate) fn prefer_host_error(
     }
     let chain = match &error {
         // These errors have their own advice.
-        PipelineError::Failed(error) if matches!(error.code(), Code::Interrupted | Code::UnionLockStale) => None,
+        PipelineError::Failed(error)
+            if matches!(error.code(), Code::Interrupted | Code::UnionLockStale) =>
+        {
+            None
+        }
         PipelineError::Failed(error) => Some(error.chain().join(": ")),
         PipelineError::Invalid(_) => None,
     };
-    let target = target_for(platform, compile.linkage, snapshot.toolchain(), CompileMode::Host);
-    match (target.and_then(|target| snapshot.check_linker(&target, compile)), chain) {
-        (Err(host_error), Some(chain)) => host_error.because(format!("and it cannot be compiled in a container: {chain}")).into(),
+    let target = target_for(
+        platform,
+        compile.linkage,
+        snapshot.toolchain(),
+        CompileMode::Host,
+    );
+    match (
+        target.and_then(|target| snapshot.check_linker(&target, compile)),
+        chain,
+    ) {
+        (Err(host_error), Some(chain)) => host_error
+            .because(format!("and it cannot be compiled in a container: {chain}"))
+            .into(),
         _ => error,
     }
 }
@@ -149,14 +230,28 @@ pub(crate) fn prefer_host_error(
 pub(crate) fn secret_files(spec: &Spec) -> Vec<Pattern> {
     let secrets = spec.images.values().flat_map(|image| &image.secrets);
     let file = |secret: &spec::SecretSpec| match &secret.source {
-        SecretSource::File(path) => Some((path.parent()?.to_owned(), path.file_name()?.to_str()?.to_owned(), secret.id.origin.clone())),
+        SecretSource::File(path) => Some((
+            path.parent()?.to_owned(),
+            path.file_name()?.to_str()?.to_owned(),
+            secret.id.origin.clone(),
+        )),
         SecretSource::Env(_) | SecretSource::Backend => None,
     };
     let pattern = |(folder, name, origin): (PathBuf, String, Origin)| {
         let escaped = |character: char| {
-            if "\\*?[]{}!# ".contains(character) { vec!['\\', character] } else { vec![character] }
+            if "\\*?[]{}!# ".contains(character) {
+                vec!['\\', character]
+            } else {
+                vec![character]
+            }
         };
-        Pattern { glob: spec::Sourced { value: name.chars().flat_map(escaped).collect(), origin }, folder }
+        Pattern {
+            glob: spec::Sourced {
+                value: name.chars().flat_map(escaped).collect(),
+                origin,
+            },
+            folder,
+        }
     };
     secrets.filter_map(file).map(pattern).collect()
 }
@@ -174,10 +269,18 @@ pub(crate) fn compile_settings(spec: &spec::Image, linkage: Linkage) -> CompileS
     let build = &spec.build;
     CompileSettings {
         profile: build.profile.value.clone(),
-        features: build.features.iter().map(|feature| feature.value.clone()).collect(),
+        features: build
+            .features
+            .iter()
+            .map(|feature| feature.value.clone())
+            .collect(),
         default_features: build.default_features.value,
         linkage,
-        env: build.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
+        env: build
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.value.clone()))
+            .collect(),
         place: match build.compile.value {
             Compile::Auto => CompileMode::Auto,
             Compile::Host => CompileMode::Host,
@@ -185,6 +288,10 @@ pub(crate) fn compile_settings(spec: &spec::Image, linkage: Linkage) -> CompileS
             Compile::Container => CompileMode::Container,
         },
         rust_image: build.rust_image.as_ref().map(|image| image.value.clone()),
-        apt_packages: build.apt_packages.iter().map(|package| package.value.clone()).collect(),
+        apt_packages: build
+            .apt_packages
+            .iter()
+            .map(|package| package.value.clone())
+            .collect(),
     }
 }

@@ -50,13 +50,28 @@ pub(crate) async fn choose(
     }
     let links_glibc = compile.linkage == Linkage::Dynamic && target.contains("-gnu");
     let glibc = match base.filter(|_| links_glibc) {
-        Some(base) => base_facts(context.cache, context.source, base, platform).await?.glibc,
+        Some(base) => {
+            base_facts(context.cache, context.source, base, platform)
+                .await?
+                .glibc
+        }
         None => None,
     };
     let place = match compile.place {
         CompileMode::Auto if can_compile_on_host => {
-            let host_glibc = if glibc.is_some() { snapshot.host_glibc().await } else { None };
-            if glibc.zip(host_glibc).is_some_and(|(base, host)| base < host) { CompileMode::Zig } else { CompileMode::Host }
+            let host_glibc = if glibc.is_some() {
+                snapshot.host_glibc().await
+            } else {
+                None
+            };
+            if glibc
+                .zip(host_glibc)
+                .is_some_and(|(base, host)| base < host)
+            {
+                CompileMode::Zig
+            } else {
+                CompileMode::Host
+            }
         }
         _ => CompileMode::Zig,
     };

@@ -23,27 +23,47 @@ const CUDNN: &str = "NV_CUDNN_VERSION";
 ///
 /// # Errors
 /// [`ManifestProblems`] with a `BaseUnfit` for each mismatch; errors of registries.
-pub(crate) async fn check(spec: &Spec, lock: &mut UnionLock, registry: &Registry, policy: LockMode) -> Result<()> {
+pub(crate) async fn check(
+    spec: &Spec,
+    lock: &mut UnionLock,
+    registry: &Registry,
+    policy: LockMode,
+) -> Result<()> {
     let mut problems = Vec::new();
     for image in spec.images.values() {
         let required = [(&image.cuda, CUDA), (&image.cudnn, CUDNN)];
-        let Some(first) = required.iter().find_map(|(value, _)| value.as_ref()) else { continue };
+        let Some(first) = required.iter().find_map(|(value, _)| value.as_ref()) else {
+            continue;
+        };
         match &image.base {
-            Base::Reference(base) if base.origin == Origin::Default => problems.push(suggest_base(image, first, registry).await?),
+            Base::Reference(base) if base.origin == Origin::Default => {
+                problems.push(suggest_base(image, first, registry).await?)
+            }
             Base::Reference(base) => {
                 let config = base_config(image, base, lock, registry, policy).await?;
                 for (value, variable) in required {
-                    problems.extend(value.as_ref().and_then(|value| version_problem(value, variable, base, &config)));
+                    problems.extend(
+                        value
+                            .as_ref()
+                            .and_then(|value| version_problem(value, variable, base, &config)),
+                    );
                 }
             }
             Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => {
-                let message = format!("image `{}` has no base image whose CUDA version could be checked", image.key);
+                let message = format!(
+                    "image `{}` has no base image whose CUDA version could be checked",
+                    image.key
+                );
                 let problem = Diagnostic::error(Code::InvalidValue, message, &first.origin, "");
                 problems.push(problem.help("write it in the image that has the `base-image`"));
             }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(ManifestProblems(problems).into()) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(ManifestProblems(problems).into())
+    }
 }
 
 async fn base_config(
@@ -55,45 +75,91 @@ async fn base_config(
 ) -> Result<BaseConfig> {
     let platforms = super::platforms(image)?;
     let locked = bases::locked(&base.value, &platforms[..1], lock, registry, policy).await?;
-    let locked_base = locked.into_iter().find_map(|(_, base)| base).expect("a reference has a digest for each platform");
-    let lookup = Lookup { source: registry, name: &base.value, repository: &locked_base.repository, platform: &platforms[0] };
+    let locked_base = locked
+        .into_iter()
+        .find_map(|(_, base)| base)
+        .expect("a reference has a digest for each platform");
+    let lookup = Lookup {
+        source: registry,
+        name: &base.value,
+        repository: &locked_base.repository,
+        platform: &platforms[0],
+    };
     let resolved = lookup.locked(locked_base.digest).await?;
     Ok(lookup.config(&resolved.image).await?)
 }
 
-fn version_problem(required: &Sourced<String>, variable: &str, base: &Sourced<String>, config: &BaseConfig) -> Option<Diagnostic> {
+fn version_problem(
+    required: &Sourced<String>,
+    variable: &str,
+    base: &Sourced<String>,
+    config: &BaseConfig,
+) -> Option<Diagnostic> {
     let actual = config.variable(variable);
     if actual.is_some_and(|actual| matches_version(actual, &required.value)) {
         return None;
     }
     let product = if variable == CUDA { "CUDA" } else { "cuDNN" };
     let message = match actual {
-        Some(actual) => format!("the base image has {product} {actual}, and {} is asked for", required.value),
-        None => format!("the base image does not say that it has {product}: its {variable} is not set"),
+        Some(actual) => format!(
+            "the base image has {product} {actual}, and {} is asked for",
+            required.value
+        ),
+        None => {
+            format!("the base image does not say that it has {product}: its {variable} is not set")
+        }
     };
-    let problem = Diagnostic::error(Code::BaseUnfit, message, &required.origin, "asked for here").also(&base.origin, "the base image");
+    let problem = Diagnostic::error(Code::BaseUnfit, message, &required.origin, "asked for here")
+        .also(&base.origin, "the base image");
     Some(problem.help("choose another tag of `nvidia/cuda`, or remove `base-image` and have fitting ones proposed"))
 }
 
 /// Whether a version satisfies a required one: `12.6.1` satisfies `12.6`, and `12.60` does not.
 fn matches_version(version: &str, required: &str) -> bool {
-    version.strip_prefix(required).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '+']))
+    version
+        .strip_prefix(required)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '+']))
 }
 
-async fn suggest_base(image: &Image, first: &Sourced<String>, registry: &Registry) -> Result<Diagnostic> {
+async fn suggest_base(
+    image: &Image,
+    first: &Sourced<String>,
+    registry: &Registry,
+) -> Result<Diagnostic> {
     let reference: BaseRef = "nvidia/cuda".parse().expect("the name is a reference");
-    let Repository { registry: host, path } = &reference.repository;
+    let Repository {
+        registry: host,
+        path,
+    } = &reference.repository;
     let tags = registry.tags(&reference.repository).await?;
-    let fitting = fitting_tags(&tags, image.cuda.as_deref().map(String::as_str), image.cudnn.is_some());
-    let message = format!("image `{}` asks for CUDA and names no `base-image`", image.key);
-    let problem = Diagnostic::error(Code::BaseUnfit, message, &first.origin, "needs a base that has it");
+    let fitting = fitting_tags(
+        &tags,
+        image.cuda.as_deref().map(String::as_str),
+        image.cudnn.is_some(),
+    );
+    let message = format!(
+        "image `{}` asks for CUDA and names no `base-image`",
+        image.key
+    );
+    let problem = Diagnostic::error(
+        Code::BaseUnfit,
+        message,
+        &first.origin,
+        "needs a base that has it",
+    );
     Ok(match fitting.first() {
         Some(_) => {
-            let lines = fitting.iter().take(3).map(|tag| format!("base-image = \"{path}:{tag}\""));
+            let lines = fitting
+                .iter()
+                .take(3)
+                .map(|tag| format!("base-image = \"{path}:{tag}\""));
             let one_of = if fitting.len() > 1 { "one of " } else { "" };
             problem.help(format!("write {one_of}{}", words::list(lines)))
         }
-        None => problem.help(format!("none of the {} tags of {host}/{path} fits; see them for the versions that there are", tags.len())),
+        None => problem.help(format!(
+            "none of the {} tags of {host}/{path} fits; see them for the versions that there are",
+            tags.len()
+        )),
     })
 }
 
@@ -101,7 +167,9 @@ async fn suggest_base(image: &Image, first: &Sourced<String>, registry: &Registr
 fn fitting_tags(tags: &[String], cuda: Option<&str>, cudnn: bool) -> Vec<String> {
     let fits = |tag: &&String| {
         let mut parts = tag.split('-');
-        let has_version = parts.next().is_some_and(|version| cuda.is_none_or(|required| matches_version(version, required)));
+        let has_version = parts
+            .next()
+            .is_some_and(|version| cuda.is_none_or(|required| matches_version(version, required)));
         let parts: Vec<&str> = parts.collect();
         has_version
             && parts.contains(&"runtime")
@@ -114,7 +182,9 @@ fn fitting_tags(tags: &[String], cuda: Option<&str>, cudnn: bool) -> Vec<String>
 }
 
 fn version_numbers(tag: &str) -> Vec<u32> {
-    tag.split(['-', '.']).map(|part| part.trim_start_matches("ubuntu").parse().unwrap_or(0)).collect()
+    tag.split(['-', '.'])
+        .map(|part| part.trim_start_matches("ubuntu").parse().unwrap_or(0))
+        .collect()
 }
 
 #[cfg(test)]
@@ -137,9 +207,16 @@ mod tests {
         let tags: Vec<String> = tags.map(str::to_owned).to_vec();
         assert_eq!(
             fitting_tags(&tags, Some("12.6"), false),
-            ["12.6.3-runtime-ubuntu24.04", "12.6.3-runtime-ubuntu22.04", "12.6.1-runtime-ubuntu22.04"]
+            [
+                "12.6.3-runtime-ubuntu24.04",
+                "12.6.3-runtime-ubuntu22.04",
+                "12.6.1-runtime-ubuntu22.04"
+            ]
         );
-        assert_eq!(fitting_tags(&tags, Some("12.6"), true), ["12.6.3-cudnn-runtime-ubuntu24.04"]);
+        assert_eq!(
+            fitting_tags(&tags, Some("12.6"), true),
+            ["12.6.3-cudnn-runtime-ubuntu24.04"]
+        );
         assert_eq!(fitting_tags(&tags, Some("11"), false), [""; 0]);
     }
 }

@@ -18,7 +18,9 @@ use crate::pipeline::context::UnionPackage;
 use crate::pipeline::problems::Result;
 use crate::sys::cache::Cache;
 use crate::sys::error::Error;
-use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged, launcher};
+use crate::workspace::{
+    AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged, launcher,
+};
 use bases::LockMode;
 
 pub(crate) mod bases;
@@ -29,7 +31,9 @@ pub(crate) mod rust_image;
 mod stage;
 pub(crate) mod variables;
 
-pub(crate) use code::{CodeSpec, PlatformCompile, compile_settings, linkage, prefer_host_error, secret_files};
+pub(crate) use code::{
+    CodeSpec, PlatformCompile, compile_settings, linkage, prefer_host_error, secret_files,
+};
 use stage::EnvironmentInputs;
 pub(crate) use stage::EnvironmentPlan;
 
@@ -93,7 +97,9 @@ impl ResolvedImage {
     /// Its reference, if a registry is set.
     pub(crate) fn reference(&self) -> Option<ImageRef> {
         let spec = self.spec();
-        spec.registry.as_ref().map(|registry| Repository::below(registry, &spec.name).tagged(self.tag.clone()))
+        spec.registry
+            .as_ref()
+            .map(|registry| Repository::below(registry, &spec.name).tagged(self.tag.clone()))
     }
 
     /// The content of the copied files at the time when the key was computed.
@@ -103,21 +109,42 @@ impl ResolvedImage {
 
     /// The names of its binaries, sorted.
     pub(crate) fn binaries(&self) -> Vec<String> {
-        self.code.iter().flat_map(|code| code.binaries.iter().cloned()).collect()
+        self.code
+            .iter()
+            .flat_map(|code| code.binaries.iter().cloned())
+            .collect()
     }
 
     /// Every input by name, as a plan shows it. Variables are hashed in a key, but those of the manifest are not secret and
     /// are shown with their values.
     pub(crate) fn shown_inputs(&self) -> BTreeMap<String, String> {
-        let own = self.inputs.iter().map(|(name, value)| (name.to_owned(), value.to_string()));
-        let others = self.others.iter().map(|(name, key)| (format!("reference to image `{name}`"), Value::from(*key).to_string()));
+        let own = self
+            .inputs
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_string()));
+        let others = self.others.iter().map(|(name, key)| {
+            (
+                format!("reference to image `{name}`"),
+                Value::from(*key).to_string(),
+            )
+        });
         let mut shown: BTreeMap<String, String> = own.chain(others).collect();
         let own = self.spec();
         let of_images = self.chain.iter().flat_map(|spec| {
-            let prefix = if spec.key == own.key { String::new() } else { format!("{}: ", spec.key) };
-            spec.env.iter().map(move |(name, value)| (format!("{prefix}env {name}"), &value.value))
+            let prefix = if spec.key == own.key {
+                String::new()
+            } else {
+                format!("{}: ", spec.key)
+            };
+            spec.env
+                .iter()
+                .map(move |(name, value)| (format!("{prefix}env {name}"), &value.value))
         });
-        let of_code = self.code.iter().flat_map(|code| &code.compile.env).map(|(name, value)| (format!("build.env.{name}"), value));
+        let of_code = self
+            .code
+            .iter()
+            .flat_map(|code| &code.compile.env)
+            .map(|(name, value)| (format!("build.env.{name}"), value));
         for (name, value) in of_images.chain(of_code) {
             if let Some(shown_value) = shown.get_mut(&name) {
                 *shown_value = Value::from(value.as_str()).to_string();
@@ -137,9 +164,21 @@ impl ResolvedImage {
         files: &MeasuredFiles,
         learned: &AllLearned,
     ) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.environment_inputs, &self.binaries(), self.launcher, files)?;
-        let code = self.code.as_ref().map(|code| new_snapshot.inputs(package, &code.input_options(self.spec()), learned));
-        check_unchanged(&self.inputs, &own.into_inputs(code.transpose()?.map(|code| code.inputs)))?;
+        let own = own_inputs(
+            &self.chain,
+            &self.environment_inputs,
+            &self.binaries(),
+            self.launcher,
+            files,
+        )?;
+        let code = self
+            .code
+            .as_ref()
+            .map(|code| new_snapshot.inputs(package, &code.input_options(self.spec()), learned));
+        check_unchanged(
+            &self.inputs,
+            &own.into_inputs(code.transpose()?.map(|code| code.inputs)),
+        )?;
         Ok(())
     }
 }
@@ -174,16 +213,27 @@ pub(crate) async fn compute(
     let mut images = Vec::new();
     let files = Arc::new(MeasuredFiles::new(context.cache));
     for spec in package.spec.images.values() {
-        images.push(resolve_image(package, workspace, spec, snapshot, lock, context, &files).await?);
+        images
+            .push(resolve_image(package, workspace, spec, snapshot, lock, context, &files).await?);
     }
-    let own_keys: BTreeMap<String, Key> = images.iter().map(|resolved| (resolved.name.clone(), resolved.key)).collect();
+    let own_keys: BTreeMap<String, Key> = images
+        .iter()
+        .map(|resolved| (resolved.name.clone(), resolved.key))
+        .collect();
     for resolved in &mut images {
         // Binaries embed the references of all images. An image without binaries depends on its own key only.
         if resolved.code.is_some() {
             resolved.key = tag_key(&resolved.name, &own_keys);
-            resolved.others = own_keys.iter().filter(|(name, _)| **name != resolved.name).map(|(name, key)| (name.clone(), *key)).collect();
+            resolved.others = own_keys
+                .iter()
+                .filter(|(name, _)| **name != resolved.name)
+                .map(|(name, key)| (name.clone(), *key))
+                .collect();
         }
-        resolved.tag = resolved.spec().tag_format.replace("{spec-hash}", &resolved.key.spec_hash());
+        resolved.tag = resolved
+            .spec()
+            .tag_format
+            .replace("{spec-hash}", &resolved.key.spec_hash());
     }
     Ok(images)
 }
@@ -200,16 +250,34 @@ async fn resolve_image(
     let chain = ImageChain::resolve(&package.spec.images, spec);
     let platforms = platforms(spec)?;
     let bases = match chain.base() {
-        Base::Reference(base) => bases::locked(base, &platforms, lock, &**context.source, context.policy).await?,
-        Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
+        Base::Reference(base) => {
+            bases::locked(base, &platforms, lock, &**context.source, context.policy).await?
+        }
+        Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms
+            .iter()
+            .map(|platform| (platform.clone(), None))
+            .collect(),
     };
     let base = multi_platform_base(chain.base(), &bases, lock);
-    let environment_inputs =
-        stage::resolve_environment_inputs((package, workspace), &chain, &bases, snapshot, lock, context, files.clone()).await?;
+    let environment_inputs = stage::resolve_environment_inputs(
+        (package, workspace),
+        &chain,
+        &bases,
+        snapshot,
+        lock,
+        context,
+        files.clone(),
+    )
+    .await?;
     let (stage, native_steps) = environment::EnvironmentStage::of(&chain);
-    let environment_plan = stage.map(|stage| environment_inputs.plan_stage(stage)).transpose()?;
+    let environment_plan = stage
+        .map(|stage| environment_inputs.plan_stage(stage))
+        .transpose()?;
     let code = code::resolve_code(package, &chain, &bases, snapshot, lock, context).await?;
-    let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
+    let binaries: Vec<String> = code
+        .iter()
+        .flat_map(|code| code.binaries.iter().cloned())
+        .collect();
     let launcher = package.spec.has_launcher(&spec.key);
     let own = own_inputs(&chain, &environment_inputs, &binaries, launcher, files)?;
     let environment_key = own.environment.key("environment");
@@ -237,11 +305,21 @@ async fn resolve_image(
 }
 
 /// The index of the base, or its image if there is only one platform.
-fn multi_platform_base(base: &Base, bases: &PerPlatform<Option<LockedBase>>, lock: &UnionLock) -> Option<PinnedRef> {
-    let Base::Reference(reference) = base else { return None };
+fn multi_platform_base(
+    base: &Base,
+    bases: &PerPlatform<Option<LockedBase>>,
+    lock: &UnionLock,
+) -> Option<PinnedRef> {
+    let Base::Reference(reference) = base else {
+        return None;
+    };
     let mut locked = bases.values();
     let first = locked.next()?.as_ref()?;
-    let digest = if locked.next().is_none() { first.digest } else { lock.entry(reference)?.digest };
+    let digest = if locked.next().is_none() {
+        first.digest
+    } else {
+        lock.entry(reference)?.digest
+    };
     Some(first.repository.pinned(digest))
 }
 
@@ -266,7 +344,10 @@ fn own_inputs(
     if !environment_inputs.checks && !binaries.is_empty() {
         config.insert("start-check", "skipped");
     }
-    Ok(DeclaredInputs { environment: environment_inputs.inputs(chain, files)?, config })
+    Ok(DeclaredInputs {
+        environment: environment_inputs.inputs(chain, files)?,
+        config,
+    })
 }
 
 /// Parses the platforms of a spec, in the declared order.
@@ -275,7 +356,13 @@ fn own_inputs(
 /// `InvalidValue`, which the validation of the manifest has already ruled out.
 pub(crate) fn platforms(spec: &spec::Image) -> Result<Vec<Platform>, Error> {
     let parse = |text: &spec::Sourced<String>| {
-        let invalid = |cause| Error::new(Code::InvalidValue, format!("could not read a platform of `{}`", spec.key)).because(cause);
+        let invalid = |cause| {
+            Error::new(
+                Code::InvalidValue,
+                format!("could not read a platform of `{}`", spec.key),
+            )
+            .because(cause)
+        };
         text.parse().map_err(invalid)
     };
     spec.platforms.iter().map(parse).collect()

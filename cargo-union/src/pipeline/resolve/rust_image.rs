@@ -36,15 +36,35 @@ pub(crate) async fn resolve_rust_image(
         return Ok(reference.clone());
     }
     let rust = &snapshot.toolchain().release;
-    let Some(base) = base else { return Ok(format!("rust:{rust}-{NEWEST}")) };
-    let release = base_facts(context.cache, context.source, base, platform).await?.release;
-    match release.as_ref().map(|release| (release, release.codename.as_deref())) {
-        Some((release, Some(codename))) if release.id == "debian" => Ok(format!("rust:{rust}-{codename}")),
+    let Some(base) = base else {
+        return Ok(format!("rust:{rust}-{NEWEST}"));
+    };
+    let release = base_facts(context.cache, context.source, base, platform)
+        .await?
+        .release;
+    match release
+        .as_ref()
+        .map(|release| (release, release.codename.as_deref()))
+    {
+        Some((release, Some(codename))) if release.id == "debian" => {
+            Ok(format!("rust:{rust}-{codename}"))
+        }
         _ => {
-            let what = release.map_or_else(|| "of no known distribution".to_owned(), |release| release.to_string());
-            let error = Error::new(Code::RustImageUnknown, format!("could not choose an image to compile `{image}` in"));
+            let what = release.map_or_else(
+                || "of no known distribution".to_owned(),
+                |release| release.to_string(),
+            );
+            let error = Error::new(
+                Code::RustImageUnknown,
+                format!("could not choose an image to compile `{image}` in"),
+            );
             let help = "Set `build.rust-image` to an image of the same release that has cargo and a C compiler.";
-            Err(error.because(format!("no official `rust` image matches a base that is {what}: they are Debian-based")).help(help).into())
+            Err(error
+                .because(format!(
+                    "no official `rust` image matches a base that is {what}: they are Debian-based"
+                ))
+                .help(help)
+                .into())
         }
     }
 }

@@ -65,10 +65,15 @@ impl EnvironmentInputs {
     /// The inputs of the steps of some specs.
     pub(super) fn inputs(&self, steps: &ImageChain, files: &MeasuredFiles) -> Result<Inputs> {
         let tools = self.tools_of(&tools(steps.iter())).map(|_, tools| {
-            let digests = tools.iter().map(|(reference, tool)| (reference.clone(), tool.digest));
+            let digests = tools
+                .iter()
+                .map(|(reference, tool)| (reference.clone(), tool.digest));
             digests.collect()
         });
-        let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
+        let generations: Vec<u32> = steps
+            .iter()
+            .map(|spec| self.generations[&spec.key])
+            .collect();
         let mut inputs = environment_inputs(&EnvironmentSettings {
             chain: steps,
             bases: &self.bases,
@@ -84,17 +89,35 @@ impl EnvironmentInputs {
     }
 
     /// The plan of a stage and of the stages that it starts from.
-    pub(super) fn plan_stage(&self, stage: environment::EnvironmentStage) -> Result<EnvironmentPlan> {
-        let key = self.inputs(&stage.all_steps(), &self.files)?.key("environment");
+    pub(super) fn plan_stage(
+        &self,
+        stage: environment::EnvironmentStage,
+    ) -> Result<EnvironmentPlan> {
+        let key = self
+            .inputs(&stage.all_steps(), &self.files)?
+            .key("environment");
         let tools = self.tools_of(&stage.tools());
-        let start = stage.start.map(|start| self.plan_stage(*start)).transpose()?.map(Box::new);
-        Ok(EnvironmentPlan { start, steps: stage.steps, key, tools })
+        let start = stage
+            .start
+            .map(|start| self.plan_stage(*start))
+            .transpose()?
+            .map(Box::new);
+        Ok(EnvironmentPlan {
+            start,
+            steps: stage.steps,
+            key,
+            tools,
+        })
     }
 
     fn tools_of(&self, references: &BTreeSet<&str>) -> PerPlatform<BTreeMap<String, LockedBase>> {
         self.tools.map(|_, tools| {
-            let needed = tools.iter().filter(|(reference, _)| references.contains(reference.as_str()));
-            needed.map(|(reference, tool)| (reference.clone(), tool.clone())).collect()
+            let needed = tools
+                .iter()
+                .filter(|(reference, _)| references.contains(reference.as_str()));
+            needed
+                .map(|(reference, tool)| (reference.clone(), tool.clone()))
+                .collect()
         })
     }
 }
@@ -112,13 +135,28 @@ pub(super) async fn resolve_environment_inputs(
     let platforms: Vec<Platform> = bases.platforms().cloned().collect();
     let mut locked_tools = BTreeMap::new();
     for reference in tools(chain.iter()) {
-        locked_tools.insert(reference, bases::locked(reference, &platforms, lock, &**context.source, context.policy).await?);
+        locked_tools.insert(
+            reference,
+            bases::locked(
+                reference,
+                &platforms,
+                lock,
+                &**context.source,
+                context.policy,
+            )
+            .await?,
+        );
     }
     let tools_for = |platform: &Platform| {
         let tools = locked_tools.iter();
-        tools.filter_map(|(reference, tool)| Some(((*reference).to_owned(), tool.get(platform)?.clone()?))).collect()
+        tools
+            .filter_map(|(reference, tool)| {
+                Some(((*reference).to_owned(), tool.get(platform)?.clone()?))
+            })
+            .collect()
     };
-    let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(package.name(), &spec.key));
+    let generation =
+        |spec: &spec::Image| (spec.key.clone(), lock.generation(package.name(), &spec.key));
     Ok(EnvironmentInputs {
         roots: package.roots(workspace),
         bases: bases.map(|_, base| base.as_ref().map(|base| base.digest)),

@@ -24,8 +24,16 @@ pub(crate) async fn check(resolved: &ResolvedImage, source: &dyn BaseSource) -> 
         let Some(base) = base else { continue };
         let known = base_variables(source, base, platform).await?;
         for (name, value) in undefined_variables(spec, &known) {
-            let message = format!("the base of image `{}` does not set the variable `{name}`", spec.key);
-            let problem = Diagnostic::error(Code::InvalidValue, message, &value.origin, "refers to a variable that is not set");
+            let message = format!(
+                "the base of image `{}` does not set the variable `{name}`",
+                spec.key
+            );
+            let problem = Diagnostic::error(
+                Code::InvalidValue,
+                message,
+                &value.origin,
+                "refers to a variable that is not set",
+            );
             let problem = problem.help(format!(
                 "`{name}` would be a variable of {} or of an extended image, never of the same table; write `$$` for a dollar",
                 base.repository
@@ -35,5 +43,9 @@ pub(crate) async fn check(resolved: &ResolvedImage, source: &dyn BaseSource) -> 
             }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(ManifestProblems(problems).into()) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(ManifestProblems(problems).into())
+    }
 }

@@ -23,7 +23,11 @@ impl ImageBackend for DryRun {
         Ok(())
     }
 
-    async fn pack(&self, image: &ResolvedImage, request: &BuildRequest) -> Result<Box<dyn PackedImage>> {
+    async fn pack(
+        &self,
+        image: &ResolvedImage,
+        request: &BuildRequest,
+    ) -> Result<Box<dyn PackedImage>> {
         Ok(Box::new(Unsent(self.0.pack(image, request).await?)))
     }
 }
@@ -35,6 +39,9 @@ impl PackedImage for Unsent {
     }
 
     fn preview(&self) -> PublishedImage {
-        PublishedImage { delivery: Delivery::Packed, ..self.0.preview() }
+        PublishedImage {
+            delivery: Delivery::Packed,
+            ..self.0.preview()
+        }
     }
 }

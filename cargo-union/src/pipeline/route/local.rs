@@ -29,17 +29,34 @@ struct LocalImage {
 }
 
 impl LocalBackend {
-    fn existing(&self, location: String, digest: Digest, pinned: Option<PinnedRef>) -> ExistingImage {
-        ExistingImage { location, digest: Some(digest), pinned: pinned.filter(|_| self.in_registry), unpinned: None }
+    fn existing(
+        &self,
+        location: String,
+        digest: Digest,
+        pinned: Option<PinnedRef>,
+    ) -> ExistingImage {
+        ExistingImage {
+            location,
+            digest: Some(digest),
+            pinned: pinned.filter(|_| self.in_registry),
+            unpinned: None,
+        }
     }
 }
 
 #[async_trait::async_trait]
 impl ImageBackend for LocalBackend {
     async fn find(&self, target: &ImageTarget) -> Result<Option<ExistingImage>> {
-        let pinned = |digest| target.reference.as_ref().map(|reference| reference.repository.pinned(digest));
+        let pinned = |digest| {
+            target
+                .reference
+                .as_ref()
+                .map(|reference| reference.repository.pinned(digest))
+        };
         Ok(match self.publisher.existence(target).await? {
-            Existence::Found(digest) => Some(self.existing(self.location.clone(), digest, pinned(digest))),
+            Existence::Found(digest) => {
+                Some(self.existing(self.location.clone(), digest, pinned(digest)))
+            }
             Existence::Missing => None,
         })
     }
@@ -48,18 +65,42 @@ impl ImageBackend for LocalBackend {
         self.publisher.prepare(target).await
     }
 
-    async fn pack(&self, image: &ResolvedImage, request: &BuildRequest) -> Result<Box<dyn PackedImage>> {
+    async fn pack(
+        &self,
+        image: &ResolvedImage,
+        request: &BuildRequest,
+    ) -> Result<Box<dyn PackedImage>> {
         let content = self.builder.build(request).await?;
-        Ok(Box::new(LocalImage { backend: self.clone(), resolved: image.clone(), content }))
+        Ok(Box::new(LocalImage {
+            backend: self.clone(),
+            resolved: image.clone(),
+            content,
+        }))
     }
 }
 
 #[async_trait::async_trait]
 impl PackedImage for LocalImage {
-    async fn publish(self: Box<Self>, target: &ImageTarget, replace: bool) -> Result<PublishedImage> {
-        let published = self.backend.publisher.publish(target, &self.content, replace).await?;
-        let delivery = if published.adopted { Delivery::Adopted } else { Delivery::Published };
-        Ok(PublishedImage { delivery, sent: published.sent, ..self.published(published.digest) })
+    async fn publish(
+        self: Box<Self>,
+        target: &ImageTarget,
+        replace: bool,
+    ) -> Result<PublishedImage> {
+        let published = self
+            .backend
+            .publisher
+            .publish(target, &self.content, replace)
+            .await?;
+        let delivery = if published.adopted {
+            Delivery::Adopted
+        } else {
+            Delivery::Published
+        };
+        Ok(PublishedImage {
+            delivery,
+            sent: published.sent,
+            ..self.published(published.digest)
+        })
     }
 
     fn preview(&self) -> PublishedImage {
@@ -69,11 +110,20 @@ impl PackedImage for LocalImage {
 
 impl LocalImage {
     fn published(&self, digest: Digest) -> PublishedImage {
-        let pinned = self.resolved.reference().map(|reference| reference.repository.pinned(digest));
-        let layers = self.content.platforms.first().map_or(&[][..], |platform| &platform.layers);
+        let pinned = self
+            .resolved
+            .reference()
+            .map(|reference| reference.repository.pinned(digest));
+        let layers = self
+            .content
+            .platforms
+            .first()
+            .map_or(&[][..], |platform| &platform.layers);
         let code = layers.last().filter(|_| self.resolved.code.is_some());
         PublishedImage {
-            existing: self.backend.existing(self.backend.location.clone(), digest, pinned),
+            existing: self
+                .backend
+                .existing(self.backend.location.clone(), digest, pinned),
             size: layers.iter().map(|layer| layer.blob.descriptor.size).sum(),
             code_size: code.map_or(0, |layer| layer.blob.descriptor.size),
             sent: 0,

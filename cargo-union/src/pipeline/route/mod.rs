@@ -36,7 +36,11 @@ pub(crate) trait ImageBackend: Send + Sync {
     ///
     /// # Errors
     /// If the base is not supported or cannot be read, a file cannot be read, or a binary could not start.
-    async fn pack(&self, image: &ResolvedImage, request: &BuildRequest) -> Result<Box<dyn PackedImage>>;
+    async fn pack(
+        &self,
+        image: &ResolvedImage,
+        request: &BuildRequest,
+    ) -> Result<Box<dyn PackedImage>>;
 }
 
 /// The content of an image that is ready to be sent.
@@ -46,7 +50,11 @@ pub(crate) trait PackedImage: Send {
     ///
     /// # Errors
     /// If the destination refuses or fails; the tag is not changed then.
-    async fn publish(self: Box<Self>, target: &ImageTarget, replace: bool) -> Result<PublishedImage>;
+    async fn publish(
+        self: Box<Self>,
+        target: &ImageTarget,
+        replace: bool,
+    ) -> Result<PublishedImage>;
 
     /// The result as far as it is known without sending anything.
     fn preview(&self) -> PublishedImage;
@@ -70,7 +78,13 @@ impl ExistingImage {
     /// `ImageUnpinned` if the digest of an image in a registry is not known.
     pub(crate) fn unpinned_error(&self, image: &str) -> Option<Error> {
         let cause = self.unpinned.clone()?;
-        Some(Error::new(Code::ImageUnpinned, format!("could not pin image `{image}`, which is {}", self.location)).because(cause))
+        Some(
+            Error::new(
+                Code::ImageUnpinned,
+                format!("could not pin image `{image}`, which is {}", self.location),
+            )
+            .because(cause),
+        )
     }
 }
 

@@ -57,12 +57,22 @@ impl Connection {
         logs: PathBuf,
         reporter: Arc<dyn Reporter>,
     ) -> Self {
-        Self { client, scope, registry, builder, logs, reporter, task: OnceCell::new() }
+        Self {
+            client,
+            scope,
+            registry,
+            builder,
+            logs,
+            reporter,
+            task: OnceCell::new(),
+        }
     }
 
     /// The backend's task that builds images; looked up once.
     async fn task(&self) -> Result<&BuildTask> {
-        self.task.get_or_try_init(|| images::task(&self.client, &self.scope.org)).await
+        self.task
+            .get_or_try_init(|| images::task(&self.client, &self.scope.org))
+            .await
     }
 }
 
@@ -74,22 +84,39 @@ impl RemoteBackend {
     /// Resolves the digest of an image that the backend has built.
     async fn existing(&self, location: String) -> ExistingImage {
         match self.pin(&location).await {
-            Ok(pinned) => ExistingImage { location, digest: Some(pinned.digest), pinned: Some(pinned), unpinned: None },
-            Err(cause) => ExistingImage { location, digest: None, pinned: None, unpinned: Some(cause) },
+            Ok(pinned) => ExistingImage {
+                location,
+                digest: Some(pinned.digest),
+                pinned: Some(pinned),
+                unpinned: None,
+            },
+            Err(cause) => ExistingImage {
+                location,
+                digest: None,
+                pinned: None,
+                unpinned: Some(cause),
+            },
         }
     }
 
     async fn pin(&self, image: &str) -> std::result::Result<PinnedRef, String> {
-        let BaseRef { repository, tag, digest } = image.parse::<BaseRef>().map_err(|cause| cause.to_string())?;
+        let BaseRef {
+            repository,
+            tag,
+            digest,
+        } = image
+            .parse::<BaseRef>()
+            .map_err(|cause| cause.to_string())?;
         if let Some(digest) = digest {
             return Ok(repository.pinned(digest));
         }
         let tagged = repository.tagged(tag.unwrap_or_else(|| "latest".to_owned()));
         match self.0.registry.digest(&tagged).await {
             Ok(Some(digest)) => Ok(repository.pinned(digest)),
-            Ok(None) => {
-                Err(format!("{} returned not found: the image does not exist, or pulling it requires a login", repository.registry))
-            }
+            Ok(None) => Err(format!(
+                "{} returned not found: the image does not exist, or pulling it requires a login",
+                repository.registry
+            )),
             Err(error) => Err(error.chain().join(": ")),
         }
     }
@@ -109,42 +136,89 @@ impl ImageBackend for RemoteBackend {
         self.0.task().await.map(drop)
     }
 
-    async fn pack(&self, image: &ResolvedImage, request: &BuildRequest) -> Result<Box<dyn PackedImage>> {
+    async fn pack(
+        &self,
+        image: &ResolvedImage,
+        request: &BuildRequest,
+    ) -> Result<Box<dyn PackedImage>> {
         let Some(base) = &image.base else {
             let what = format!("the remote builder cannot build image `{}`", image.name);
-            return Err(Error::new(Code::UnsupportedByBuilder, what).because("it has no base image"));
+            return Err(
+                Error::new(Code::UnsupportedByBuilder, what).because("it has no base image")
+            );
         };
         let request = self.0.builder.order(request, base).await?;
-        Ok(Box::new(PackedRemoteImage { backend: self.clone(), image: image.name.clone(), location: location(image), request }))
+        Ok(Box::new(PackedRemoteImage {
+            backend: self.clone(),
+            image: image.name.clone(),
+            location: location(image),
+            request,
+        }))
     }
 }
 
 #[async_trait::async_trait]
 impl PackedImage for PackedRemoteImage {
     /// Starts a build, and waits for its end. Dropping the future aborts the run of the builder.
-    async fn publish(self: Box<Self>, target: &ImageTarget, replace: bool) -> Result<PublishedImage> {
-        let Self { backend, image, request, .. } = &*self;
+    async fn publish(
+        self: Box<Self>,
+        target: &ImageTarget,
+        replace: bool,
+    ) -> Result<PublishedImage> {
+        let Self {
+            backend,
+            image,
+            request,
+            ..
+        } = &*self;
         let connection = &*backend.0;
         let log = Log::begin(connection.logs.join(format!("{image}.log")))?;
-        let progress = RemoteBuildProgress { image, client: &connection.client, reporter: &*connection.reporter, log };
+        let progress = RemoteBuildProgress {
+            image,
+            client: &connection.client,
+            reporter: &*connection.reporter,
+            log,
+        };
         let build = RemoteBuild {
             client: &connection.client,
             scope: &connection.scope,
             task: connection.task().await?,
             order: &request.order,
-            context: request.context.as_ref().map(|context| context.path().to_owned()),
+            context: request
+                .context
+                .as_ref()
+                .map(|context| context.path().to_owned()),
             target: &target.full_name(),
             anew: replace,
         };
         let result = images::build(&build, &progress).await?;
-        let location = result.image.map_err(|outcome| progress.failure(&result.run, outcome))?;
+        let location = result
+            .image
+            .map_err(|outcome| progress.failure(&result.run, outcome))?;
         let existing = backend.existing(location).await;
-        Ok(PublishedImage { existing, size: 0, code_size: result.sent, sent: result.sent, delivery: Delivery::Published })
+        Ok(PublishedImage {
+            existing,
+            size: 0,
+            code_size: result.sent,
+            sent: result.sent,
+            delivery: Delivery::Published,
+        })
     }
 
     fn preview(&self) -> PublishedImage {
-        let existing = ExistingImage { location: self.location.clone(), digest: None, pinned: None, unpinned: None };
-        PublishedImage { existing, size: 0, code_size: 0, sent: 0, delivery: Delivery::Published }
+        let existing = ExistingImage {
+            location: self.location.clone(),
+            digest: None,
+            pinned: None,
+            unpinned: None,
+        };
+        PublishedImage {
+            existing,
+            size: 0,
+            code_size: 0,
+            sent: 0,
+            delivery: Delivery::Published,
+        }
     }
 }
 

@@ -29,16 +29,30 @@ impl RemoteBuildProgress<'_> {
     pub(super) fn failure(&self, run: &RunIdent, outcome: RunOutcome) -> Error {
         let ending = match outcome {
             RunOutcome::Succeeded => "ended well".to_owned(),
-            RunOutcome::Failed(trouble) => trouble.map_or_else(|| "failed".to_owned(), |trouble| format!("failed: {}", trouble.message)),
+            RunOutcome::Failed(trouble) => trouble.map_or_else(
+                || "failed".to_owned(),
+                |trouble| format!("failed: {}", trouble.message),
+            ),
             RunOutcome::TimedOut(_) => "timed out".to_owned(),
             RunOutcome::Aborted(reason) if reason.is_empty() => "was aborted".to_owned(),
             RunOutcome::Aborted(reason) => format!("was aborted: {reason}"),
         };
         let last_lines = self.log.last();
-        let lines = if last_lines.is_empty() { String::new() } else { format!("; its last lines:\n{}", last_lines.join("\n")) };
-        Error::new(Code::RemoteBuildFailed, format!("the backend did not make image `{}`", self.image))
-            .because(format!("the run `{}` {ending}{lines}", run.name))
-            .help(format!("Correct the step. The run is {}, and its whole log `{}`.", self.console_url(run), self.log.path().display()))
+        let lines = if last_lines.is_empty() {
+            String::new()
+        } else {
+            format!("; its last lines:\n{}", last_lines.join("\n"))
+        };
+        Error::new(
+            Code::RemoteBuildFailed,
+            format!("the backend did not make image `{}`", self.image),
+        )
+        .because(format!("the run `{}` {ending}{lines}", run.name))
+        .help(format!(
+            "Correct the step. The run is {}, and its whole log `{}`.",
+            self.console_url(run),
+            self.log.path().display()
+        ))
     }
 }
 
@@ -49,31 +63,49 @@ impl RunListener for RemoteBuildProgress<'_> {
             RunPhase::Succeeded if state.cached => "taken from an earlier run".to_owned(),
             phase => phase.to_string(),
         };
-        self.reporter.detail("Building", &format!("{}: {phase}", self.image));
+        self.reporter
+            .detail("Building", &format!("{}: {phase}", self.image));
     }
 
     fn wrote(&self, line: &TaskLogLine) {
         self.log.line(&line.text);
         if self.reporter.shows_logs() {
-            self.reporter.status("", &format!("{}: {}", self.image, line.text));
+            self.reporter
+                .status("", &format!("{}: {}", self.image, line.text));
         }
     }
 
     fn lost(&self, why: &str, after: Duration) {
-        self.reporter.status("Retrying", &format!("to watch the build of {} in {:.1} s: {why}", self.image, after.as_secs_f64()));
+        self.reporter.status(
+            "Retrying",
+            &format!(
+                "to watch the build of {} in {:.1} s: {why}",
+                self.image,
+                after.as_secs_f64()
+            ),
+        );
     }
 
     fn no_logs(&self, why: &str) {
-        self.reporter.detail("Skipping", &format!("the log of the build of {}: {why}", self.image));
+        self.reporter.detail(
+            "Skipping",
+            &format!("the log of the build of {}: {why}", self.image),
+        );
     }
 }
 
 impl RemoteBuildListener for RemoteBuildProgress<'_> {
     fn started(&self, run: &RunIdent) {
-        self.reporter.status("Building", &format!("{}: {}", self.image, self.console_url(run)));
+        self.reporter.status(
+            "Building",
+            &format!("{}: {}", self.image, self.console_url(run)),
+        );
     }
 
     fn stops(&self, run: &RunIdent) {
-        self.reporter.status("Aborting", &format!("{}, which builds {}", run.name, self.image));
+        self.reporter.status(
+            "Aborting",
+            &format!("{}, which builds {}", run.name, self.image),
+        );
     }
 }

@@ -23,12 +23,32 @@ pub(super) enum Challenge {
 impl Challenge {
     /// The strongest supported challenge of a response.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let challenges: Vec<_> = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).flat_map(parse).collect();
-        let bearer = challenges.iter().find(|(scheme, _)| scheme == "bearer").and_then(|(_, parameters)| {
-            let scopes = parameters.get("scope").map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()).unwrap_or_default();
-            Some(Self::Bearer { realm: parameters.get("realm")?.clone(), service: parameters.get("service").cloned(), scopes })
-        });
-        bearer.or_else(|| challenges.iter().any(|(scheme, _)| scheme == "basic").then_some(Self::Basic))
+        let challenges: Vec<_> = headers
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(parse)
+            .collect();
+        let bearer = challenges
+            .iter()
+            .find(|(scheme, _)| scheme == "bearer")
+            .and_then(|(_, parameters)| {
+                let scopes = parameters
+                    .get("scope")
+                    .map(|scopes| scopes.split_whitespace().map(str::to_owned).collect())
+                    .unwrap_or_default();
+                Some(Self::Bearer {
+                    realm: parameters.get("realm")?.clone(),
+                    service: parameters.get("service").cloned(),
+                    scopes,
+                })
+            });
+        bearer.or_else(|| {
+            challenges
+                .iter()
+                .any(|(scheme, _)| scheme == "basic")
+                .then_some(Self::Basic)
+        })
     }
 }
 
@@ -83,30 +103,61 @@ mod tests {
     use super::*;
 
     fn challenge(values: &[&str]) -> Option<Challenge> {
-        Challenge::of(&values.iter().map(|value| (WWW_AUTHENTICATE, value.parse().unwrap())).collect())
+        Challenge::of(
+            &values
+                .iter()
+                .map(|value| (WWW_AUTHENTICATE, value.parse().unwrap()))
+                .collect(),
+        )
     }
 
     fn bearer(realm: &str, service: Option<&str>, scopes: &[&str]) -> Option<Challenge> {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned), scopes })
+        Some(Challenge::Bearer {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
+            scopes,
+        })
     }
 
     #[test]
     fn quoted_values_may_contain_commas() {
         let header = r#"Bearer realm="https://auth.example.com/token",service="registry",scope="repository:a/b:pull,push""#;
-        assert_eq!(challenge(&[header]), bearer("https://auth.example.com/token", Some("registry"), &["repository:a/b:pull,push"]));
+        assert_eq!(
+            challenge(&[header]),
+            bearer(
+                "https://auth.example.com/token",
+                Some("registry"),
+                &["repository:a/b:pull,push"]
+            )
+        );
     }
 
     #[test]
     fn bearer_is_preferred_to_basic() {
-        assert_eq!(challenge(&[r#"Basic realm="x", Bearer realm="https://a/t""#]), bearer("https://a/t", None, &[]));
-        assert_eq!(challenge(&["Basic realm=x", "bearer realm = https://a/t"]), bearer("https://a/t", None, &[]));
-        assert_eq!(challenge(&[r#"BASIC realm="Registry \"Realm\"""#]), Some(Challenge::Basic));
+        assert_eq!(
+            challenge(&[r#"Basic realm="x", Bearer realm="https://a/t""#]),
+            bearer("https://a/t", None, &[])
+        );
+        assert_eq!(
+            challenge(&["Basic realm=x", "bearer realm = https://a/t"]),
+            bearer("https://a/t", None, &[])
+        );
+        assert_eq!(
+            challenge(&[r#"BASIC realm="Registry \"Realm\"""#]),
+            Some(Challenge::Basic)
+        );
     }
 
     #[test]
     fn unsupported_and_incomplete_challenges_are_ignored() {
-        for header in ["", "Negotiate", r#"Bearer service="x""#, ",,,=", r#"Bearer realm"#] {
+        for header in [
+            "",
+            "Negotiate",
+            r#"Bearer service="x""#,
+            ",,,=",
+            r#"Bearer realm"#,
+        ] {
             assert_eq!(challenge(&[header]), None, "{header}");
         }
     }
@@ -122,5 +173,7 @@ mod tests {
         }
     }
 
-    const PIECES: &[&str] = &["Bearer", "basic", " ", ",", "=", "\"", "\\", "realm", "scope=", "\u{e9}", "\"a\"", "\t"];
+    const PIECES: &[&str] = &[
+        "Bearer", "basic", " ", ",", "=", "\"", "\\", "realm", "scope=", "\u{e9}", "\"a\"", "\t",
+    ];
 }

@@ -99,18 +99,39 @@ impl CredentialFile {
         let error = |failure, is_error| UnreadableFile { failure, is_error };
         let text = match self {
             Self::Variable { text, .. } => Some(text.reveal().clone()),
-            Self::Docker(path) | Self::Podman(path) | Self::Legacy(path) | Self::Named { path, .. } => {
-                read_text(path).map_err(|cause| error(unreadable(path, cause).into(), self.is_named()))?
-            }
+            Self::Docker(path)
+            | Self::Podman(path)
+            | Self::Legacy(path)
+            | Self::Named { path, .. } => read_text(path)
+                .map_err(|cause| error(unreadable(path, cause).into(), self.is_named()))?,
         };
         match (text, self) {
             (Some(text), _) => self.parse(&text).map(Some).map_err(|why| {
-                let failure = RegistryFailure::new(Code::CredentialsInvalid, format!("{self} is not a Docker config.json: {why}"));
-                error(failure.help(format!("Correct or remove {self}.")), self.is_named())
+                let failure = RegistryFailure::new(
+                    Code::CredentialsInvalid,
+                    format!("{self} is not a Docker config.json: {why}"),
+                );
+                error(
+                    failure.help(format!("Correct or remove {self}.")),
+                    self.is_named(),
+                )
             }),
-            (None, Self::Named { path, setting, required }) => {
-                let cause = format!("`{}`, which `{setting}` names, does not exist", path.display());
-                Err(error(RegistryFailure::new(Code::CredentialsInvalid, cause), *required))
+            (
+                None,
+                Self::Named {
+                    path,
+                    setting,
+                    required,
+                },
+            ) => {
+                let cause = format!(
+                    "`{}`, which `{setting}` names, does not exist",
+                    path.display()
+                );
+                Err(error(
+                    RegistryFailure::new(Code::CredentialsInvalid, cause),
+                    *required,
+                ))
             }
             (None, _) => Ok(None),
         }
@@ -121,12 +142,21 @@ impl CredentialFile {
             return Ok(DockerConfig::default());
         }
         // Like Docker, ignores everything after the first value.
-        let first = serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
+        let first = serde_json::Deserializer::from_str(text)
+            .into_iter::<Value>()
+            .next();
         // serde's message could contain the invalid value, which may be a secret.
-        let position = |error: serde_json::Error| format!("line {}, column {}", error.line(), error.column());
-        let document = object("the document", first.transpose().map_err(position)?.as_ref())?;
+        let position =
+            |error: serde_json::Error| format!("line {}, column {}", error.line(), error.column());
+        let document = object(
+            "the document",
+            first.transpose().map_err(position)?.as_ref(),
+        )?;
         if matches!(self, Self::Legacy(_)) {
-            return Ok(DockerConfig { auths: document, ..DockerConfig::default() });
+            return Ok(DockerConfig {
+                auths: document,
+                ..DockerConfig::default()
+            });
         }
         let store = match field(&document, "credsStore") {
             None => None,
@@ -136,14 +166,22 @@ impl CredentialFile {
         let auths = object("`auths`", field(&document, "auths"))?;
         let helpers = object("`credHelpers`", field(&document, "credHelpers"))?;
         let serves_whole_hosts = matches!(self, Self::Docker(_) | Self::Variable { .. });
-        Ok(DockerConfig { auths, helpers, store: store.filter(|store| !store.is_empty()), serves_whole_hosts })
+        Ok(DockerConfig {
+            auths,
+            helpers,
+            store: store.filter(|store| !store.is_empty()),
+            serves_whole_hosts,
+        })
     }
 }
 
 impl fmt::Display for CredentialFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named { path, .. } | Self::Docker(path) | Self::Podman(path) | Self::Legacy(path) => write!(f, "`{}`", path.display()),
+            Self::Named { path, .. }
+            | Self::Docker(path)
+            | Self::Podman(path)
+            | Self::Legacy(path) => write!(f, "`{}`", path.display()),
             Self::Variable { name, .. } => write!(f, "the variable {name}"),
         }
     }
@@ -157,23 +195,36 @@ impl DockerConfig {
         let names = candidate_names(registry, path);
         let mut entries = Vec::new();
         for name in &names {
-            let matching = self.helpers.iter().filter(|(key, _)| normalize(key) == *name);
+            let matching = self
+                .helpers
+                .iter()
+                .filter(|(key, _)| normalize(key) == *name);
             entries.extend(matching.filter_map(|(key, program)| helper(key, program)));
         }
         for name in &names {
-            entries.extend(self.auths.iter().filter(|(key, _)| normalize(key) == *name).filter_map(|(key, auth)| login(key, auth)));
+            entries.extend(
+                self.auths
+                    .iter()
+                    .filter(|(key, _)| normalize(key) == *name)
+                    .filter_map(|(key, auth)| login(key, auth)),
+            );
         }
-        entries.extend(
-            self.store
-                .as_ref()
-                .map(|program| CredentialEntry::Helper { program: program.clone(), server: store_name(registry).to_owned() }),
-        );
+        entries.extend(self.store.as_ref().map(|program| CredentialEntry::Helper {
+            program: program.clone(),
+            server: store_name(registry).to_owned(),
+        }));
         let host = normalize(registry);
         let is_other_path = |key: &str| {
             let key = normalize(key);
-            self.serves_whole_hosts && key.split('/').next() == Some(&*host) && !names.contains(&key)
+            self.serves_whole_hosts
+                && key.split('/').next() == Some(&*host)
+                && !names.contains(&key)
         };
-        let others = self.auths.iter().filter(|(key, _)| is_other_path(key)).filter_map(|(key, auth)| login(key, auth));
+        let others = self
+            .auths
+            .iter()
+            .filter(|(key, _)| is_other_path(key))
+            .filter_map(|(key, auth)| login(key, auth));
         entries.extend(others.filter(|entry| matches!(entry, CredentialEntry::Login(_))));
         entries
     }
@@ -184,10 +235,14 @@ pub(super) fn read_text(path: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
     match read {
-        Ok(_) if bytes.len() as u64 > LONGEST => Err(io::Error::other(format!("it has more than {LONGEST} bytes"))),
+        Ok(_) if bytes.len() as u64 > LONGEST => Err(io::Error::other(format!(
+            "it has more than {LONGEST} bytes"
+        ))),
         Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         // The home directory may be a file, such as /dev/null.
-        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(cause) => Err(cause),
     }
 }
@@ -203,29 +258,54 @@ fn object(name: &str, value: Option<&Value>) -> Result<Map<String, Value>, Strin
 
 /// A member that is not `null`, by its case-insensitive name.
 pub(super) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let any_case = || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    object.get(name).or_else(any_case).filter(|value| !value.is_null())
+    let any_case = || {
+        object
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    };
+    object
+        .get(name)
+        .or_else(any_case)
+        .filter(|value| !value.is_null())
 }
 
 fn helper(key: &str, program: &Value) -> Option<CredentialEntry> {
     match program {
         Value::Null => None,
         Value::String(program) if program.is_empty() => None,
-        Value::String(program) => Some(CredentialEntry::Helper { program: program.clone(), server: key.to_owned() }),
-        _ => Some(CredentialEntry::Unusable(format!("the helper for `{}` is not the name of a program", clean(key)))),
+        Value::String(program) => Some(CredentialEntry::Helper {
+            program: program.clone(),
+            server: key.to_owned(),
+        }),
+        _ => Some(CredentialEntry::Unusable(format!(
+            "the helper for `{}` is not the name of a program",
+            clean(key)
+        ))),
     }
 }
 
 /// The login of an entry of `auths`; `None` if it is empty, as with a credential store.
 fn login(key: &str, auth: &Value) -> Option<CredentialEntry> {
-    let unusable = |why: &str| Some(CredentialEntry::Unusable(format!("the login for `{}` {why}", clean(key))));
+    let unusable = |why: &str| {
+        Some(CredentialEntry::Unusable(format!(
+            "the login for `{}` {why}",
+            clean(key)
+        )))
+    };
     let auth = match auth {
         Value::Null => return None,
         Value::Object(auth) => auth,
         _ => return unusable("is not an object"),
     };
     let mut texts = [None, None, None, None, None];
-    for (text, name) in texts.iter_mut().zip(["identitytoken", "registrytoken", "auth", "username", "password"]) {
+    for (text, name) in texts.iter_mut().zip([
+        "identitytoken",
+        "registrytoken",
+        "auth",
+        "username",
+        "password",
+    ]) {
         *text = match field(auth, name) {
             None => None,
             Some(Value::String(text)) => Some(text.as_str()).filter(|text| !text.is_empty()),
@@ -233,15 +313,20 @@ fn login(key: &str, auth: &Value) -> Option<CredentialEntry> {
         };
     }
     match texts {
-        [Some(token), ..] => Some(CredentialEntry::Login(RegistryLogin::Identity(Secret::new(token.to_owned())))),
-        [None, Some(token), ..] => Some(CredentialEntry::Login(RegistryLogin::Bearer(Secret::new(token.to_owned())))),
+        [Some(token), ..] => Some(CredentialEntry::Login(RegistryLogin::Identity(
+            Secret::new(token.to_owned()),
+        ))),
+        [None, Some(token), ..] => Some(CredentialEntry::Login(RegistryLogin::Bearer(
+            Secret::new(token.to_owned()),
+        ))),
         [None, None, Some(encoded), ..] => match decode(encoded) {
             Some(login) => Some(CredentialEntry::Login(login)),
             None => unusable("is not base64 of `user:password`"),
         },
-        [.., Some(user), Some(password)] => {
-            Some(CredentialEntry::Login(RegistryLogin::Password { user: user.to_owned(), password: Secret::new(password.to_owned()) }))
-        }
+        [.., Some(user), Some(password)] => Some(CredentialEntry::Login(RegistryLogin::Password {
+            user: user.to_owned(),
+            password: Secret::new(password.to_owned()),
+        })),
         _ => None,
     }
 }
@@ -259,28 +344,49 @@ fn candidate_names(registry: &str, path: &str) -> Vec<String> {
 
 /// A key as podman writes it: `https://index.docker.io/v1/` becomes `docker.io`, `https://ghcr.io/v2/` `ghcr.io`.
 fn normalize(key: &str) -> String {
-    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let bare = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"));
     // Docker writes a scheme only before hosts, and ignores the path after them.
-    let name = bare.map_or(key, |bare| bare.split('/').next().unwrap_or(bare)).trim_end_matches('/');
-    let name = name.strip_suffix("/v1").or_else(|| name.strip_suffix("/v2")).unwrap_or(name);
+    let name = bare
+        .map_or(key, |bare| bare.split('/').next().unwrap_or(bare))
+        .trim_end_matches('/');
+    let name = name
+        .strip_suffix("/v1")
+        .or_else(|| name.strip_suffix("/v2"))
+        .unwrap_or(name);
     let (host, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
-    let host = if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host };
+    let host = if matches!(host, "index.docker.io" | "registry-1.docker.io") {
+        "docker.io"
+    } else {
+        host
+    };
     format!("{host}{rest}")
 }
 
 /// Docker's name of a registry in a credential store.
 fn store_name(registry: &str) -> &str {
-    if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }
+    if registry == "docker.io" {
+        "https://index.docker.io/v1/"
+    } else {
+        registry
+    }
 }
 
 fn decode(encoded: &str) -> Option<RegistryLogin> {
-    let engine = GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+    let engine = GeneralPurpose::new(
+        &STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
     // `base64` wraps lines, and Go ignores line breaks.
     let encoded: String = encoded.split_ascii_whitespace().collect();
     let text = String::from_utf8(engine.decode(encoded).ok()?).ok()?;
     let (user, password) = text.split_once(':').filter(|(user, _)| !user.is_empty())?;
     // Old versions of Docker padded passwords with zeros.
-    Some(RegistryLogin::Password { user: user.to_owned(), password: Secret::new(password.trim_matches('\0').to_owned()) })
+    Some(RegistryLogin::Password {
+        user: user.to_owned(),
+        password: Secret::new(password.trim_matches('\0').to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -299,26 +405,42 @@ mod tests {
     }
 
     fn variable(text: &str) -> CredentialFile {
-        CredentialFile::Variable { name: "DOCKER_AUTH_CONFIG", text: Secret::new(text.to_owned()) }
+        CredentialFile::Variable {
+            name: "DOCKER_AUTH_CONFIG",
+            text: Secret::new(text.to_owned()),
+        }
     }
 
     fn entries(text: &str, registry: &str, path: &str) -> Vec<String> {
         let config = variable(text).read().unwrap().unwrap();
-        config.entries(registry, path).into_iter().map(shown).collect()
+        config
+            .entries(registry, path)
+            .into_iter()
+            .map(shown)
+            .collect()
     }
 
     fn shown(entry: CredentialEntry) -> String {
         match entry {
-            CredentialEntry::Login(RegistryLogin::Password { user, password }) => format!("{user}:{}", password.reveal()),
-            CredentialEntry::Login(RegistryLogin::Identity(token)) => format!("token {}", token.reveal()),
-            CredentialEntry::Login(RegistryLogin::Bearer(token)) => format!("bearer {}", token.reveal()),
+            CredentialEntry::Login(RegistryLogin::Password { user, password }) => {
+                format!("{user}:{}", password.reveal())
+            }
+            CredentialEntry::Login(RegistryLogin::Identity(token)) => {
+                format!("token {}", token.reveal())
+            }
+            CredentialEntry::Login(RegistryLogin::Bearer(token)) => {
+                format!("bearer {}", token.reveal())
+            }
             CredentialEntry::Helper { program, server } => format!("ask {program} for {server}"),
             CredentialEntry::Unusable(why) => why,
         }
     }
 
     fn first(text: &str, registry: &str, path: &str) -> String {
-        entries(text, registry, path).into_iter().next().unwrap_or_else(|| "nothing".to_owned())
+        entries(text, registry, path)
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| "nothing".to_owned())
     }
 
     #[test]
@@ -328,7 +450,12 @@ mod tests {
             "quay.io/acme": {"auth": "YWNtZTox"},
             "quay.io/acme/app": {"auth": "YXBwOjE"}
         }}"#;
-        for (path, login) in [("acme/app", "app:1"), ("acme/app/worker", "app:1"), ("acme/application", "acme:1"), ("other", "host:1")] {
+        for (path, login) in [
+            ("acme/app", "app:1"),
+            ("acme/app/worker", "app:1"),
+            ("acme/application", "acme:1"),
+            ("other", "host:1"),
+        ] {
             assert_eq!(first(text, "quay.io", path), login, "{path}");
         }
         assert_eq!(first(text, "ghcr.io", "acme/app"), "nothing");
@@ -337,8 +464,13 @@ mod tests {
     #[test]
     fn a_login_of_another_path_applies_to_the_host_in_dockers_file_only() {
         let text = r#"{"auths": {"quay.io/acme": {"auth": "YWNtZTox"}}, "credsStore": "desktop"}"#;
-        assert_eq!(entries(text, "quay.io", "other"), ["ask desktop for quay.io", "acme:1"]);
-        let (_directory, CredentialFile::Docker(path)) = file(text) else { unreachable!() };
+        assert_eq!(
+            entries(text, "quay.io", "other"),
+            ["ask desktop for quay.io", "acme:1"]
+        );
+        let (_directory, CredentialFile::Docker(path)) = file(text) else {
+            unreachable!()
+        };
         let podman = CredentialFile::Podman(path).read().unwrap().unwrap();
         assert_eq!(podman.entries("quay.io", "other").len(), 1);
     }
@@ -357,13 +489,30 @@ mod tests {
         assert_eq!(first(text, "a.io", "x"), "ask desktop for a.io");
         assert_eq!(first(text, "b.io", "x"), "u:p");
         assert_eq!(first(text, "c.io", "x"), "ask c-login for c.io");
-        assert_eq!(first(text, "docker.io", "x"), "ask desktop for https://index.docker.io/v1/");
+        assert_eq!(
+            first(text, "docker.io", "x"),
+            "ask desktop for https://index.docker.io/v1/"
+        );
     }
 
     #[test]
     fn a_password_may_contain_a_colon_and_base64_may_have_line_breaks() {
-        assert_eq!(first(r#"{"auths": {"a.io": {"auth": "dTpw\nOnE=\n"}}}"#, "a.io", "x"), "u:p:q");
-        assert_eq!(first(r#"{"auths": {"a.io": {"registrytoken": "abc"}}}"#, "a.io", "x"), "bearer abc");
+        assert_eq!(
+            first(
+                r#"{"auths": {"a.io": {"auth": "dTpw\nOnE=\n"}}}"#,
+                "a.io",
+                "x"
+            ),
+            "u:p:q"
+        );
+        assert_eq!(
+            first(
+                r#"{"auths": {"a.io": {"registrytoken": "abc"}}}"#,
+                "a.io",
+                "x"
+            ),
+            "bearer abc"
+        );
     }
 
     #[test]
@@ -394,41 +543,94 @@ mod tests {
         ] {
             assert_eq!(entries(text, "a.io", "x"), ["u:p"], "{text}");
         }
-        let (_directory, source) = file(b"{\"HttpHeaders\": {\"a\": \"\xff\"}, \"auths\": {\"a.io\": {\"auth\": \"dTpw\"}}}");
-        assert_eq!(source.read().unwrap().unwrap().entries("a.io", "x").len(), 1);
+        let (_directory, source) = file(
+            b"{\"HttpHeaders\": {\"a\": \"\xff\"}, \"auths\": {\"a.io\": {\"auth\": \"dTpw\"}}}",
+        );
+        assert_eq!(
+            source.read().unwrap().unwrap().entries("a.io", "x").len(),
+            1
+        );
     }
 
     #[test]
     fn a_legacy_dockercfg_is_read() {
-        let (_directory, CredentialFile::Docker(path)) = file(r#"{"https://a.io/v1/": {"auth": "dTpw", "email": ""}}"#) else {
+        let (_directory, CredentialFile::Docker(path)) =
+            file(r#"{"https://a.io/v1/": {"auth": "dTpw", "email": ""}}"#)
+        else {
             unreachable!()
         };
         let config = CredentialFile::Legacy(path).read().unwrap().unwrap();
-        assert_eq!(config.entries("a.io", "x").into_iter().map(shown).collect::<Vec<_>>(), ["u:p"]);
+        assert_eq!(
+            config
+                .entries("a.io", "x")
+                .into_iter()
+                .map(shown)
+                .collect::<Vec<_>>(),
+            ["u:p"]
+        );
     }
 
     #[test]
     fn a_missing_file_is_none_and_an_unreadable_one_is_an_error() {
-        let (directory, CredentialFile::Docker(path)) = file("{}") else { unreachable!() };
-        assert!(CredentialFile::Docker(path.join("config.json")).read().unwrap().is_none());
-        assert!(CredentialFile::Docker(directory.path().join("none")).read().unwrap().is_none());
-        let unreadable_file = CredentialFile::Docker(directory.path().to_owned()).read().err().unwrap();
-        assert_eq!((unreadable_file.failure.code, unreadable_file.is_error), (Code::FileUnreadable, false));
-        let named = CredentialFile::Named { path: directory.path().join("none"), setting: "registry-config", required: true };
+        let (directory, CredentialFile::Docker(path)) = file("{}") else {
+            unreachable!()
+        };
+        assert!(
+            CredentialFile::Docker(path.join("config.json"))
+                .read()
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            CredentialFile::Docker(directory.path().join("none"))
+                .read()
+                .unwrap()
+                .is_none()
+        );
+        let unreadable_file = CredentialFile::Docker(directory.path().to_owned())
+            .read()
+            .err()
+            .unwrap();
+        assert_eq!(
+            (unreadable_file.failure.code, unreadable_file.is_error),
+            (Code::FileUnreadable, false)
+        );
+        let named = CredentialFile::Named {
+            path: directory.path().join("none"),
+            setting: "registry-config",
+            required: true,
+        };
         let unreadable_file = named.read().err().unwrap();
-        assert_eq!((unreadable_file.failure.code, unreadable_file.is_error), (Code::CredentialsInvalid, true));
-        assert!(unreadable_file.failure.cause.contains("registry-config"), "{unreadable_file:?}");
+        assert_eq!(
+            (unreadable_file.failure.code, unreadable_file.is_error),
+            (Code::CredentialsInvalid, true)
+        );
+        assert!(
+            unreadable_file.failure.cause.contains("registry-config"),
+            "{unreadable_file:?}"
+        );
     }
 
     #[test]
     fn errors_of_an_invalid_file_name_it_without_its_secrets() {
-        for text in
-            ["hunter2", r#"["hunter2"]"#, r#"{"auths": "hunter2"}"#, r#"{"credHelpers": ["hunter2"]}"#, r#"{"credsStore": {"hunter2": 1}}"#]
-        {
+        for text in [
+            "hunter2",
+            r#"["hunter2"]"#,
+            r#"{"auths": "hunter2"}"#,
+            r#"{"credHelpers": ["hunter2"]}"#,
+            r#"{"credsStore": {"hunter2": 1}}"#,
+        ] {
             let failure = variable(text).read().err().unwrap().failure;
             assert_eq!(failure.code, Code::CredentialsInvalid);
-            assert!(failure.cause.contains("DOCKER_AUTH_CONFIG"), "{}", failure.cause);
-            assert!(!format!("{failure:?} {:?}", variable(text)).contains("hunter2"), "{failure:?}");
+            assert!(
+                failure.cause.contains("DOCKER_AUTH_CONFIG"),
+                "{}",
+                failure.cause
+            );
+            assert!(
+                !format!("{failure:?} {:?}", variable(text)).contains("hunter2"),
+                "{failure:?}"
+            );
         }
     }
 
@@ -443,10 +645,15 @@ mod tests {
         ] {
             let text = format!(r#"{{"auths": {{"a.io": {entry}, "b.io": {{"auth": "dTpw"}}}}}}"#);
             let found = first(&text, "a.io", "x");
-            assert!(found.contains("the login for `a.io`") && !found.contains("hunter2"), "{found}");
+            assert!(
+                found.contains("the login for `a.io`") && !found.contains("hunter2"),
+                "{found}"
+            );
             assert_eq!(entries(&text, "b.io", "x"), ["u:p"]);
         }
-        assert!(first(r#"{"credHelpers": {"a.io": 5}}"#, "a.io", "x").contains("the helper for `a.io`"));
+        assert!(
+            first(r#"{"credHelpers": {"a.io": 5}}"#, "a.io", "x").contains("the helper for `a.io`")
+        );
     }
 
     /// Arbitrary JSON that often contains keys of a config.
@@ -474,8 +681,12 @@ mod tests {
         leaf.prop_recursive(5, 64, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec((word(), inner), 0..5)
-                    .prop_map(|members| Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())),
+                prop::collection::vec((word(), inner), 0..5).prop_map(|members| Value::Object(
+                    members
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value))
+                        .collect()
+                )),
             ]
         })
     }

@@ -30,7 +30,10 @@ pub struct CredentialHelpers {
 
 impl Default for CredentialHelpers {
     fn default() -> Self {
-        Self { search_path: None, patience: PATIENCE }
+        Self {
+            search_path: None,
+            patience: PATIENCE,
+        }
     }
 }
 
@@ -43,9 +46,17 @@ impl CredentialHelpers {
     ///
     /// # Errors
     /// The problem, as the end of a sentence whose subject is the helper.
-    pub(super) async fn ask(&self, name: &str, server: &str) -> Result<Option<RegistryLogin>, String> {
+    pub(super) async fn ask(
+        &self,
+        name: &str,
+        server: &str,
+    ) -> Result<Option<RegistryLogin>, String> {
         // No paths: a config.json must not be able to start any other program.
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        {
             return Err("has an invalid name".to_owned());
         }
         let mut environment = Environment::of_process();
@@ -57,20 +68,35 @@ impl CredentialHelpers {
         command.arg("get").input(server);
         let output = match command.bounded(self.patience, LONGEST).await {
             Ok(Bounded::Ended(output)) => output,
-            Ok(Bounded::Late) => return Err(format!("timed out after {} seconds", self.patience.as_secs_f64())),
+            Ok(Bounded::Late) => {
+                return Err(format!(
+                    "timed out after {} seconds",
+                    self.patience.as_secs_f64()
+                ));
+            }
             Ok(Bounded::Long) => return Err(format!("answered with more than {LONGEST} bytes")),
-            Err(error) => return Err(not_started(&error, environment.find_program(Path::new(&program)).is_some())),
+            Err(error) => {
+                return Err(not_started(
+                    &error,
+                    environment.find_program(Path::new(&program)).is_some(),
+                ));
+            }
         };
         let stdout = output.stdout.clone();
         let stderr = output.stderr.clone();
         match output.success() {
-            Ok(answer) => login(&answer).ok_or_else(|| "answered with something that is not a login".to_owned()),
+            Ok(answer) => login(&answer)
+                .ok_or_else(|| "answered with something that is not a login".to_owned()),
             // According to the protocol, helpers write errors to their standard output.
             Err(failure) => match error_message(&stdout).or_else(|| error_message(&stderr)) {
                 Some(message)
-                    if ["credentials not found", "no credentials server URL", "no credentials username"]
-                        .iter()
-                        .any(|words| message.contains(words)) =>
+                    if [
+                        "credentials not found",
+                        "no credentials server URL",
+                        "no credentials username",
+                    ]
+                    .iter()
+                    .any(|words| message.contains(words)) =>
                 {
                     Ok(None)
                 }
@@ -85,9 +111,12 @@ impl CredentialHelpers {
 }
 
 fn not_started(error: &Error, exists: bool) -> String {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
     match cause {
-        Some(cause) if cause.kind() == ErrorKind::NotFound && !exists => "is not on the PATH".to_owned(),
+        Some(cause) if cause.kind() == ErrorKind::NotFound && !exists => {
+            "is not on the PATH".to_owned()
+        }
         Some(cause) => format!("could not be started: {cause}"),
         None => format!("could not be started: {error}"),
     }
@@ -103,7 +132,8 @@ fn error_message(text: &[u8]) -> Option<String> {
 /// Parses an answer, which may have no login; `None` if it is invalid. Other text around the JSON is ignored.
 fn login(answer: &[u8]) -> Option<Option<RegistryLogin>> {
     let start = answer.iter().position(|byte| *byte == b'{')?;
-    let mut values = serde_json::Deserializer::from_slice(answer.get(start..)?).into_iter::<Map<String, Value>>();
+    let mut values = serde_json::Deserializer::from_slice(answer.get(start..)?)
+        .into_iter::<Map<String, Value>>();
     let answer = values.next()?.ok()?;
     let text = |name| match field(&answer, name) {
         None => Some(String::new()),
@@ -115,7 +145,10 @@ fn login(answer: &[u8]) -> Option<Option<RegistryLogin>> {
     Some(match user.as_str() {
         _ if secret.reveal().is_empty() => None,
         "<token>" => Some(RegistryLogin::Identity(secret)),
-        _ => Some(RegistryLogin::Password { user, password: secret }),
+        _ => Some(RegistryLogin::Password {
+            user,
+            password: secret,
+        }),
     })
 }
 
@@ -126,16 +159,29 @@ mod tests {
 
     use super::*;
 
-    async fn ask_script_for(script: &str, patience: Duration) -> Result<Option<RegistryLogin>, String> {
+    async fn ask_script_for(
+        script: &str,
+        patience: Duration,
+    ) -> Result<Option<RegistryLogin>, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("docker-credential-test");
         // Written by another process: if this process had it open for writing, a child that another test starts
         // concurrently could inherit the descriptor, and executing the file would fail with ETXTBSY.
         let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#;
-        let status = tokio::process::Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().await.unwrap();
+        let status = tokio::process::Command::new("sh")
+            .args(["-c", write, "sh", script])
+            .arg(&path)
+            .status()
+            .await
+            .unwrap();
         assert!(status.success());
         let search_path = Some(format!("{}:/usr/bin:/bin", directory.path().display()).into());
-        CredentialHelpers { search_path, patience }.ask("test", "ghcr.io").await
+        CredentialHelpers {
+            search_path,
+            patience,
+        }
+        .ask("test", "ghcr.io")
+        .await
     }
 
     async fn ask_script(script: &str) -> Result<Option<RegistryLogin>, String> {
@@ -144,14 +190,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_helper_reads_the_server_from_stdin() {
-        let login = ask_script(r#"test "$1" = get && printf '{"Username":"%s","Secret":"s3cret"}' "$(cat)""#).await.unwrap().unwrap();
-        assert!(matches!(&login, RegistryLogin::Password { user, password } if user == "ghcr.io" && password.reveal() == "s3cret"));
+        let login = ask_script(
+            r#"test "$1" = get && printf '{"Username":"%s","Secret":"s3cret"}' "$(cat)""#,
+        )
+        .await
+        .unwrap()
+        .unwrap();
+        assert!(
+            matches!(&login, RegistryLogin::Password { user, password } if user == "ghcr.io" && password.reveal() == "s3cret")
+        );
         assert!(!format!("{login:?}").contains("s3cret"));
     }
 
     #[tokio::test]
     async fn user_name_token_is_an_identity_token() {
-        let login = ask_script(r#"echo '{"Username":"<token>","Secret":"abc"}'"#).await.unwrap().unwrap();
+        let login = ask_script(r#"echo '{"Username":"<token>","Secret":"abc"}'"#)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(matches!(login, RegistryLogin::Identity(token) if token.reveal() == "abc"));
     }
 
@@ -159,21 +215,43 @@ mod tests {
     async fn text_around_an_answer_and_case_of_names_are_ignored() {
         let notices = r#"echo "An update is available" >&2; echo "Updating"; echo '{"username":"me","secret":"abc"}'; echo "Bye {""#;
         let login = ask_script(notices).await.unwrap().unwrap();
-        assert!(matches!(login, RegistryLogin::Password { user, password } if user == "me" && password.reveal() == "abc"));
+        assert!(
+            matches!(login, RegistryLogin::Password { user, password } if user == "me" && password.reveal() == "abc")
+        );
     }
 
     #[tokio::test]
     async fn a_helper_without_credentials_is_none() {
-        assert!(ask_script("echo credentials not found in native keychain; exit 1").await.unwrap().is_none());
-        assert!(ask_script(r#"echo '{"Username":null,"Secret":""}'"#).await.unwrap().is_none());
+        assert!(
+            ask_script("echo credentials not found in native keychain; exit 1")
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            ask_script(r#"echo '{"Username":null,"Secret":""}'"#)
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[tokio::test]
     async fn a_failed_helper_is_reported_with_its_message() {
-        let why = ask_script("echo the keychain is locked; exit 3").await.unwrap_err();
+        let why = ask_script("echo the keychain is locked; exit 3")
+            .await
+            .unwrap_err();
         assert_eq!(why, "failed: the keychain is locked");
-        assert_eq!(ask_script("echo log in first >&2; exit 1").await.unwrap_err(), "failed: log in first");
-        assert_eq!(ask_script("exit 7").await.unwrap_err(), "failed with exit code 7");
+        assert_eq!(
+            ask_script("echo log in first >&2; exit 1")
+                .await
+                .unwrap_err(),
+            "failed: log in first"
+        );
+        assert_eq!(
+            ask_script("exit 7").await.unwrap_err(),
+            "failed with exit code 7"
+        );
     }
 
     #[tokio::test]
@@ -191,31 +269,55 @@ mod tests {
 
     #[tokio::test]
     async fn a_helper_may_close_its_stdin() {
-        let login = ask_script(r#"exec <&-; echo '{"Username":"me","Secret":"abc"}'"#).await.unwrap();
+        let login = ask_script(r#"exec <&-; echo '{"Username":"me","Secret":"abc"}'"#)
+            .await
+            .unwrap();
         assert!(login.is_some());
     }
 
     #[tokio::test]
     async fn a_helper_is_stopped_after_its_timeout_or_size_limit() {
-        let why = ask_script_for("sleep 600", Duration::from_millis(50)).await.unwrap_err();
+        let why = ask_script_for("sleep 600", Duration::from_millis(50))
+            .await
+            .unwrap_err();
         assert_eq!(why, "timed out after 0.05 seconds");
-        assert_eq!(ask_script("exec yes").await.unwrap_err(), "answered with more than 1048576 bytes");
-        assert!(ask_script("yes | head -c 3000000 >&2; exit 1").await.unwrap_err().starts_with("failed: y y y"));
+        assert_eq!(
+            ask_script("exec yes").await.unwrap_err(),
+            "answered with more than 1048576 bytes"
+        );
+        assert!(
+            ask_script("yes | head -c 3000000 >&2; exit 1")
+                .await
+                .unwrap_err()
+                .starts_with("failed: y y y")
+        );
     }
 
     #[tokio::test]
     async fn an_answer_does_not_wait_for_background_processes_of_a_helper() {
         // The background process has the helper's stdout open, and ends when the pipe is closed.
-        let script = r#"echo '{"Username":"me","Secret":"abc"}'; (while echo; do sleep 0.1; done) & exit 0"#;
-        assert!(ask_script_for(script, Duration::from_secs(20)).await.unwrap().is_some());
+        let script =
+            r#"echo '{"Username":"me","Secret":"abc"}'; (while echo; do sleep 0.1; done) & exit 0"#;
+        assert!(
+            ask_script_for(script, Duration::from_secs(20))
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[tokio::test]
     async fn a_missing_helper_and_an_invalid_name_are_errors() {
         let helpers = CredentialHelpers::default();
-        assert_eq!(helpers.ask("no-such-helper", "ghcr.io").await.unwrap_err(), "is not on the PATH");
+        assert_eq!(
+            helpers.ask("no-such-helper", "ghcr.io").await.unwrap_err(),
+            "is not on the PATH"
+        );
         for name in ["../../bin/sh", "", "a b", "a\0b"] {
-            assert_eq!(helpers.ask(name, "ghcr.io").await.unwrap_err(), "has an invalid name");
+            assert_eq!(
+                helpers.ask(name, "ghcr.io").await.unwrap_err(),
+                "has an invalid name"
+            );
         }
     }
 

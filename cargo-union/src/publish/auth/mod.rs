@@ -64,14 +64,23 @@ impl Scopes {
 
     /// Writes a repository, with blobs that are mounted from another one.
     pub(crate) fn mount(path: &str, from: &str) -> Self {
-        Self(vec![format!("repository:{path}:pull,push"), format!("repository:{from}:pull")])
+        Self(vec![
+            format!("repository:{path}:pull,push"),
+            format!("repository:{from}:pull"),
+        ])
     }
 
     /// Adds the scopes of other repositories that a registry requests, like mirrors that rename repositories.
     fn with(&self, requested: &[String]) -> Self {
-        let resource = |scope: &str| scope.rsplit_once(':').map(|(resource, _)| resource.to_owned());
+        let resource = |scope: &str| {
+            scope
+                .rsplit_once(':')
+                .map(|(resource, _)| resource.to_owned())
+        };
         let known: Vec<_> = self.0.iter().map(|scope| resource(scope)).collect();
-        let additional = requested.iter().filter(|scope| scope.starts_with("repository:") && !known.contains(&resource(scope)));
+        let additional = requested
+            .iter()
+            .filter(|scope| scope.starts_with("repository:") && !known.contains(&resource(scope)));
         Self(self.0.iter().chain(additional).cloned().collect())
     }
 }
@@ -120,7 +129,10 @@ impl LoginSource {
         match self {
             Self::File(_, config) => config.entries(registry, path),
             // Like podman, uses the name `docker.io` for Docker Hub here, too.
-            Self::Helper(program, _) => vec![CredentialEntry::Helper { program: program.clone(), server: registry.to_owned() }],
+            Self::Helper(program, _) => vec![CredentialEntry::Helper {
+                program: program.clone(),
+                server: registry.to_owned(),
+            }],
         }
     }
 
@@ -175,9 +187,17 @@ impl Authenticator {
         path: &str,
         scopes: &Scopes,
     ) -> Result<Option<HeaderValue>, RegistryFailure> {
-        let known = self.challenges.lock().unwrap_or_else(PoisonError::into_inner).get(registry).cloned();
+        let known = self
+            .challenges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(registry)
+            .cloned();
         match known {
-            Some(challenge) => self.respond(transport, registry, path, scopes, &challenge, None).await,
+            Some(challenge) => {
+                self.respond(transport, registry, path, scopes, &challenge, None)
+                    .await
+            }
             None => Ok(None),
         }
     }
@@ -191,15 +211,30 @@ impl Authenticator {
         refusal: &HeaderMap,
         sent: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, RegistryFailure> {
-        let Some(challenge) = Challenge::of(refusal) else { return Ok(None) };
-        self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(registry.to_owned(), challenge.clone());
-        let header = self.respond(transport, registry, path, scopes, &challenge, sent).await?;
+        let Some(challenge) = Challenge::of(refusal) else {
+            return Ok(None);
+        };
+        self.challenges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(registry.to_owned(), challenge.clone());
+        let header = self
+            .respond(transport, registry, path, scopes, &challenge, sent)
+            .await?;
         Ok(header.filter(|header| Some(header) != sent))
     }
 
     /// The login for a repository, for engines.
-    pub(crate) async fn login_for(&self, registry: &str, path: &str) -> Result<Option<RegistryLogin>, RegistryFailure> {
-        Ok(self.login(registry, path).await?.found.map(|found| found.login))
+    pub(crate) async fn login_for(
+        &self,
+        registry: &str,
+        path: &str,
+    ) -> Result<Option<RegistryLogin>, RegistryFailure> {
+        Ok(self
+            .login(registry, path)
+            .await?
+            .found
+            .map(|found| found.login))
     }
 
     /// Whether an earlier lookup found a login for a repository.
@@ -208,9 +243,18 @@ impl Authenticator {
     }
 
     /// Adds to a failure which login was used, or why there was none.
-    pub(crate) fn explained(&self, mut denial: RegistryFailure, registry: &str, path: &str) -> RegistryFailure {
+    pub(crate) fn explained(
+        &self,
+        mut denial: RegistryFailure,
+        registry: &str,
+        path: &str,
+    ) -> RegistryFailure {
         let KeychainLookup { found, problems } = self.earlier_lookup(registry, path);
-        let command = if registry == "docker.io" { "docker login".to_owned() } else { format!("docker login {registry}") };
+        let command = if registry == "docker.io" {
+            "docker login".to_owned()
+        } else {
+            format!("docker login {registry}")
+        };
         for problem in &problems {
             denial.cause.push_str("; ");
             denial.cause.push_str(problem);
@@ -227,7 +271,10 @@ impl Authenticator {
     fn earlier_lookup(&self, registry: &str, path: &str) -> KeychainLookup {
         let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         let search = logins.get(&(registry.to_owned(), path.to_owned()));
-        search.and_then(|search| search.get()).cloned().unwrap_or_default()
+        search
+            .and_then(|search| search.get())
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The header that satisfies a challenge, other than `refused`.
@@ -245,22 +292,48 @@ impl Authenticator {
         if let Some(RegistryLogin::Bearer(token)) = login {
             return Ok(credential("Bearer", token.reveal()));
         }
-        let Challenge::Bearer { realm, service, scopes: requested } = challenge else { return Ok(login.and_then(token::basic)) };
+        let Challenge::Bearer {
+            realm,
+            service,
+            scopes: requested,
+        } = challenge
+        else {
+            return Ok(login.and_then(token::basic));
+        };
         let key = (registry.to_owned(), scopes.clone());
-        let slot = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        let slot = self
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_default()
+            .clone();
         // Held while the token is fetched, so that concurrent requests wait for it.
         let mut token = slot.lock().await;
         let bearer = |token: &BearerToken| credential("Bearer", token.bearer.reveal());
-        let usable = token.as_ref().filter(|token| token.is_fresh()).and_then(bearer).filter(|header| Some(header) != refused);
+        let usable = token
+            .as_ref()
+            .filter(|token| token.is_fresh())
+            .and_then(bearer)
+            .filter(|header| Some(header) != refused);
         if usable.is_some() {
             return Ok(usable);
         }
         let scopes = &scopes.with(requested);
-        let request = token::TokenRequest { registry, realm, service: service.as_deref(), scopes, login };
-        let fresh = request.fetch(transport).await.map_err(|failure| match failure.code {
-            Code::RegistryDenied => self.explained(failure, registry, path),
-            _ => failure,
-        })?;
+        let request = token::TokenRequest {
+            registry,
+            realm,
+            service: service.as_deref(),
+            scopes,
+            login,
+        };
+        let fresh = request
+            .fetch(transport)
+            .await
+            .map_err(|failure| match failure.code {
+                Code::RegistryDenied => self.explained(failure, registry, path),
+                _ => failure,
+            })?;
         let header = bearer(&fresh);
         *token = Some(fresh);
         Ok(header)
@@ -269,26 +342,46 @@ impl Authenticator {
     /// The login for a repository; looked up once.
     async fn login(&self, registry: &str, path: &str) -> Result<KeychainLookup, RegistryFailure> {
         let key = (registry.to_owned(), path.to_owned());
-        let cell = self.logins.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-        cell.get_or_try_init(|| self.find(registry, path)).await.cloned()
+        let cell = self
+            .logins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_default()
+            .clone();
+        cell.get_or_try_init(|| self.find(registry, path))
+            .await
+            .cloned()
     }
 
     async fn find(&self, registry: &str, path: &str) -> Result<KeychainLookup, RegistryFailure> {
-        let configs = self.configs.get_or_try_init(|| async { self.read_configs() }).await?;
+        let configs = self
+            .configs
+            .get_or_try_init(|| async { self.read_configs() })
+            .await?;
         let mut problems = configs.problems.clone();
         for login_source in &configs.readable {
             for entry in login_source.entries(registry, path) {
                 let (login, source) = match entry {
                     CredentialEntry::Login(login) => (Some(login), login_source.to_string()),
                     CredentialEntry::Helper { program, server } => {
-                        let source = format!("`{}`, which {login_source} names", clean(&helper::program(&program)));
-                        let login = self.ask_helper(&program, &server).await.unwrap_or_else(|why| {
-                            // Warned of only once, because a missing helper affects all registries.
-                            let warning = format!("the credential helper {source}, {why}");
-                            let problem = format!("the credential helper {source} for `{}`, {why}", clean(&server));
-                            self.record_problem(&mut problems, &warning, problem);
-                            None
-                        });
+                        let source = format!(
+                            "`{}`, which {login_source} names",
+                            clean(&helper::program(&program))
+                        );
+                        let login =
+                            self.ask_helper(&program, &server)
+                                .await
+                                .unwrap_or_else(|why| {
+                                    // Warned of only once, because a missing helper affects all registries.
+                                    let warning = format!("the credential helper {source}, {why}");
+                                    let problem = format!(
+                                        "the credential helper {source} for `{}`, {why}",
+                                        clean(&server)
+                                    );
+                                    self.record_problem(&mut problems, &warning, problem);
+                                    None
+                                });
                         (login, source)
                     }
                     CredentialEntry::Unusable(why) => {
@@ -302,17 +395,35 @@ impl Authenticator {
                 };
                 if let Some(login) = login {
                     self.reporter.credentials(registry, &source);
-                    return Ok(KeychainLookup { found: Some(FoundCredentials { login, source }), problems });
+                    return Ok(KeychainLookup {
+                        found: Some(FoundCredentials { login, source }),
+                        problems,
+                    });
                 }
             }
         }
-        Ok(KeychainLookup { found: None, problems })
+        Ok(KeychainLookup {
+            found: None,
+            problems,
+        })
     }
 
-    async fn ask_helper(&self, program: &str, server: &str) -> Result<Option<RegistryLogin>, String> {
+    async fn ask_helper(
+        &self,
+        program: &str,
+        server: &str,
+    ) -> Result<Option<RegistryLogin>, String> {
         let key = (program.to_owned(), server.to_owned());
-        let cell = self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-        cell.get_or_init(|| self.sources.helpers.ask(program, server)).await.clone()
+        let cell = self
+            .answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_default()
+            .clone();
+        cell.get_or_init(|| self.sources.helpers.ask(program, server))
+            .await
+            .clone()
     }
 
     fn read_configs(&self) -> Result<Configs, RegistryFailure> {
@@ -325,19 +436,31 @@ impl Authenticator {
         for helper in helpers {
             match helper {
                 ListedHelper::AuthFiles => self.read_files(&self.sources.files, &mut configs)?,
-                ListedHelper::Program { program, listed_in } => configs.readable.push(LoginSource::Helper(program, listed_in)),
+                ListedHelper::Program { program, listed_in } => configs
+                    .readable
+                    .push(LoginSource::Helper(program, listed_in)),
             }
         }
         Ok(configs)
     }
 
-    fn read_files(&self, files: &[CredentialFile], configs: &mut Configs) -> Result<(), RegistryFailure> {
+    fn read_files(
+        &self,
+        files: &[CredentialFile],
+        configs: &mut Configs,
+    ) -> Result<(), RegistryFailure> {
         for file in files {
             match file.read() {
-                Ok(config) => configs.readable.extend(config.map(|config| LoginSource::File(file.clone(), config))),
+                Ok(config) => configs
+                    .readable
+                    .extend(config.map(|config| LoginSource::File(file.clone(), config))),
                 Err(unreadable) if unreadable.is_error => return Err(unreadable.failure),
                 Err(unreadable) => {
-                    self.record_problem(&mut configs.problems, &unreadable.failure.cause.clone(), unreadable.failure.cause);
+                    self.record_problem(
+                        &mut configs.problems,
+                        &unreadable.failure.cause.clone(),
+                        unreadable.failure.cause,
+                    );
                 }
             }
         }
@@ -346,8 +469,14 @@ impl Authenticator {
 
     /// Records a problem for a later error, and warns of it unless `warning` was recorded before.
     fn record_problem(&self, problems: &mut Vec<String>, warning: &str, problem: String) {
-        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.to_owned()) {
-            self.reporter.warning(&format!("{problem}; continuing without it"));
+        if self
+            .warned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(warning.to_owned())
+        {
+            self.reporter
+                .warning(&format!("{problem}; continuing without it"));
         }
         problems.push(problem);
     }

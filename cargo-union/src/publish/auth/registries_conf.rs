@@ -58,7 +58,10 @@ impl RegistriesConf {
         for program in helpers.into_iter().chain([AUTH_FILES.to_owned()]) {
             let entry = match &*program {
                 AUTH_FILES => ListedHelper::AuthFiles,
-                _ => ListedHelper::Program { program, listed_in: path.clone() },
+                _ => ListedHelper::Program {
+                    program,
+                    listed_in: path.clone(),
+                },
             };
             if !entries.contains(&entry) {
                 entries.push(entry);
@@ -76,8 +79,18 @@ impl RegistriesConf {
             (None, Some(_)) => [None, self.user.as_ref()],
             _ => [self.machine.as_ref(), self.user.as_ref()],
         };
-        let mut files: Vec<PathBuf> = self.named.clone().or(users).or_else(|| self.machine.as_ref().map(main)).into_iter().collect();
-        for directory in directories.into_iter().flatten().map(|directory| directory.join("registries.conf.d")) {
+        let mut files: Vec<PathBuf> = self
+            .named
+            .clone()
+            .or(users)
+            .or_else(|| self.machine.as_ref().map(main))
+            .into_iter()
+            .collect();
+        for directory in directories
+            .into_iter()
+            .flatten()
+            .map(|directory| directory.join("registries.conf.d"))
+        {
             match drop_ins(&directory) {
                 Ok(paths) => files.extend(paths),
                 Err(cause) => problems.push(unreadable(&directory, &cause)),
@@ -90,11 +103,14 @@ impl RegistriesConf {
 /// The files of a registries.conf.d, sorted by name.
 fn drop_ins(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
-        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         entries => entries?,
     };
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
-    let is_drop_in = |path: &PathBuf| path.as_os_str().as_encoded_bytes().ends_with(b".conf") && !path.is_dir();
+    let is_drop_in =
+        |path: &PathBuf| path.as_os_str().as_encoded_bytes().ends_with(b".conf") && !path.is_dir();
     let mut paths: Vec<PathBuf> = paths?.into_iter().filter(is_drop_in).collect();
     paths.sort();
     Ok(paths)
@@ -109,12 +125,20 @@ fn read(path: &Path, is_required: bool) -> Result<Option<Vec<String>>, String> {
         Err(cause) => return Err(unreadable(path, &cause)),
     };
     let invalid = |why: String| format!("`{}` is not a registries.conf: {why}", path.display());
-    let document: Table = text.parse().map_err(|cause: toml::de::Error| invalid(clean(cause.message())))?;
+    let document: Table = text
+        .parse()
+        .map_err(|cause: toml::de::Error| invalid(clean(cause.message())))?;
     let not_a_list = || invalid("`credential-helpers` is not a list of names".to_owned());
-    match document.iter().find(|(key, _)| key.eq_ignore_ascii_case("credential-helpers")) {
+    match document
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case("credential-helpers"))
+    {
         None => Ok(None),
         Some((_, Value::Array(helpers))) => {
-            let names: Option<Vec<String>> = helpers.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+            let names: Option<Vec<String>> = helpers
+                .iter()
+                .map(|name| name.as_str().map(str::to_owned))
+                .collect();
             names.map(Some).ok_or_else(not_a_list)
         }
         Some(_) => Err(not_a_list()),
@@ -140,7 +164,11 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let conf = RegistriesConf { named: None, user: Some(root.path().join("user")), machine: Some(root.path().join("machine")) };
+        let conf = RegistriesConf {
+            named: None,
+            user: Some(root.path().join("user")),
+            machine: Some(root.path().join("machine")),
+        };
         (root, conf)
     }
 
@@ -166,13 +194,29 @@ mod tests {
             ("", "files"),
             ("credential-helpers = []", "files"),
             (A, "a of registries.conf, files"),
-            ("credential-helpers = [\"a\", \"b\"]", "a of registries.conf, b of registries.conf, files"),
-            ("credential-helpers = [\"containers-auth.json\", \"a\"]", "files, a of registries.conf"),
-            ("credential-helpers = [\"containers-auth.json\", \"a\", \"containers-auth.json\", \"a\"]", "files, a of registries.conf"),
-            ("Credential-Helpers = [\"a\"]\n[[registry]]\nlocation = \"x.io\"", "a of registries.conf, files"),
+            (
+                "credential-helpers = [\"a\", \"b\"]",
+                "a of registries.conf, b of registries.conf, files",
+            ),
+            (
+                "credential-helpers = [\"containers-auth.json\", \"a\"]",
+                "files, a of registries.conf",
+            ),
+            (
+                "credential-helpers = [\"containers-auth.json\", \"a\", \"containers-auth.json\", \"a\"]",
+                "files, a of registries.conf",
+            ),
+            (
+                "Credential-Helpers = [\"a\"]\n[[registry]]\nlocation = \"x.io\"",
+                "a of registries.conf, files",
+            ),
             ("[registries.search]\nregistries = [\"docker.io\"]", "files"),
         ] {
-            assert_eq!(shown(&conf(&[("machine/registries.conf", list)]).1), expected, "{list}");
+            assert_eq!(
+                shown(&conf(&[("machine/registries.conf", list)]).1),
+                expected,
+                "{list}"
+            );
         }
         assert_eq!(shown(&RegistriesConf::default()), "files");
     }
@@ -183,23 +227,53 @@ mod tests {
         let drop_in = ("machine/registries.conf.d/50.conf", B);
         let users = ("user/registries.conf.d/10.conf", C);
         assert_eq!(shown(&conf(&[machine, drop_in]).1), "b of 50.conf, files");
-        assert_eq!(shown(&conf(&[machine, drop_in, users]).1), "c of 10.conf, files");
-        assert_eq!(shown(&conf(&[machine, drop_in, ("user/registries.conf", "")]).1), "files");
-        assert_eq!(shown(&conf(&[machine, drop_in, ("user/registries.conf", C)]).1), "c of registries.conf, files");
-        let order = [("user/registries.conf.d/2.conf", B), ("user/registries.conf.d/10.conf", A)];
-        assert_eq!(shown(&conf(&order).1), "b of 2.conf, files", "by name, as text");
-        let others = [machine, ("machine/registries.conf.d/x.toml", B), ("machine/registries.conf.d/y.conf/z.conf", C)];
+        assert_eq!(
+            shown(&conf(&[machine, drop_in, users]).1),
+            "c of 10.conf, files"
+        );
+        assert_eq!(
+            shown(&conf(&[machine, drop_in, ("user/registries.conf", "")]).1),
+            "files"
+        );
+        assert_eq!(
+            shown(&conf(&[machine, drop_in, ("user/registries.conf", C)]).1),
+            "c of registries.conf, files"
+        );
+        let order = [
+            ("user/registries.conf.d/2.conf", B),
+            ("user/registries.conf.d/10.conf", A),
+        ];
+        assert_eq!(
+            shown(&conf(&order).1),
+            "b of 2.conf, files",
+            "by name, as text"
+        );
+        let others = [
+            machine,
+            ("machine/registries.conf.d/x.toml", B),
+            ("machine/registries.conf.d/y.conf/z.conf", C),
+        ];
         assert_eq!(shown(&conf(&others).1), "a of registries.conf, files");
     }
 
     #[test]
     fn a_named_file_replaces_both_and_is_required() {
-        let (root, conf) = conf(&[("machine/registries.conf", A), ("user/registries.conf", B), ("other.conf", C)]);
-        let named = |name: &str| RegistriesConf { named: Some(root.path().join(name)), ..conf.clone() };
+        let (root, conf) = conf(&[
+            ("machine/registries.conf", A),
+            ("user/registries.conf", B),
+            ("other.conf", C),
+        ]);
+        let named = |name: &str| RegistriesConf {
+            named: Some(root.path().join(name)),
+            ..conf.clone()
+        };
         assert_eq!(shown(&named("other.conf")), "c of other.conf, files");
         let (helpers, problems) = named("none.conf").credential_helpers();
         assert_eq!(helpers, [ListedHelper::AuthFiles]);
-        assert!(matches!(&problems[..], [one] if one.contains("none.conf")), "{problems:?}");
+        assert!(
+            matches!(&problems[..], [one] if one.contains("none.conf")),
+            "{problems:?}"
+        );
         fs::create_dir(root.path().join("machine/registries.conf.d")).unwrap();
         fs::write(root.path().join("machine/registries.conf.d/a.conf"), A).unwrap();
         assert_eq!(shown(&named("other.conf")), "a of a.conf, files");
@@ -207,13 +281,21 @@ mod tests {
 
     #[test]
     fn an_invalid_file_is_reported_and_the_others_are_used() {
-        for (text, word) in
-            [("[[", "registries.conf"), ("credential-helpers = \"a\"", "list of names"), ("credential-helpers = [1]", "list")]
-        {
-            let (_root, conf) = conf(&[("machine/registries.conf", text), ("machine/registries.conf.d/1.conf", B)]);
+        for (text, word) in [
+            ("[[", "registries.conf"),
+            ("credential-helpers = \"a\"", "list of names"),
+            ("credential-helpers = [1]", "list"),
+        ] {
+            let (_root, conf) = conf(&[
+                ("machine/registries.conf", text),
+                ("machine/registries.conf.d/1.conf", B),
+            ]);
             let (helpers, problems) = conf.credential_helpers();
             assert_eq!(helpers.len(), 2, "{text}");
-            assert!(matches!(&problems[..], [one] if one.contains(word) && one.contains("machine/registries.conf`")), "{problems:?}");
+            assert!(
+                matches!(&problems[..], [one] if one.contains(word) && one.contains("machine/registries.conf`")),
+                "{problems:?}"
+            );
         }
         let (_root, conf) = conf(&[("machine/registries.conf/x", "")]);
         assert_eq!(conf.credential_helpers().1.len(), 1);

@@ -45,21 +45,38 @@ impl TokenResponse {
     /// Parses a response like Docker's client: case-insensitive names, an empty `token` beside an `access_token`, and
     /// anything after the JSON. The lifetime is one minute if it is missing, invalid or shorter.
     fn read(bytes: &[u8]) -> Option<Self> {
-        let first = serde_json::Deserializer::from_slice(bytes.trim_ascii_start()).into_iter::<Map<String, Value>>().next();
+        let first = serde_json::Deserializer::from_slice(bytes.trim_ascii_start())
+            .into_iter::<Map<String, Value>>()
+            .next();
         let fields = first?.ok()?;
         let field = |name: &str| {
-            let any_case = || fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+            let any_case = || {
+                fields
+                    .iter()
+                    .find(|(field, _)| field.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value)
+            };
             fields.get(name).or_else(any_case)
         };
-        let text = |name| field(name)?.as_str().map(str::trim).filter(|text| !text.is_empty());
+        let text = |name| {
+            field(name)?
+                .as_str()
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+        };
         let bearer = text("access_token").or_else(|| text("token"))?.to_owned();
         let seconds = match field("expires_in") {
             Some(Value::Number(number)) => number.as_f64(),
             Some(Value::String(text)) => text.trim().parse().ok(),
             _ => None,
         };
-        let seconds = seconds.filter(|seconds| seconds.is_finite()).unwrap_or(SHORTEST_LIFE);
-        Some(Self { bearer, life: Duration::from_secs_f64(seconds.clamp(SHORTEST_LIFE, LONGEST_LIFE)) })
+        let seconds = seconds
+            .filter(|seconds| seconds.is_finite())
+            .unwrap_or(SHORTEST_LIFE);
+        Some(Self {
+            bearer,
+            life: Duration::from_secs_f64(seconds.clamp(SHORTEST_LIFE, LONGEST_LIFE)),
+        })
     }
 }
 
@@ -73,7 +90,10 @@ pub(super) struct TokenRequest<'a> {
 }
 
 impl TokenRequest<'_> {
-    pub(super) async fn fetch(&self, transport: &Transport) -> Result<BearerToken, RegistryFailure> {
+    pub(super) async fn fetch(
+        &self,
+        transport: &Transport,
+    ) -> Result<BearerToken, RegistryFailure> {
         let realm = self.checked_realm(transport)?;
         let requested_at = Instant::now();
         let mut answer = transport.send(&self.to_http_request(&realm)).await?;
@@ -81,73 +101,121 @@ impl TokenRequest<'_> {
         let server = authority(&realm);
         if is_transient(status) {
             let cause = format!("the token server {server} answered {status}");
-            let failure = RegistryFailure::transient(Code::RegistryFailed, cause, answer.retry_after());
+            let failure =
+                RegistryFailure::transient(Code::RegistryFailed, cause, answer.retry_after());
             return Err(failure.through(answer.proxy_hint()));
         }
         if matches!(status.as_u16(), 400 | 401 | 403) {
-            let failure = RegistryFailure::new(Code::RegistryDenied, format!("the token server {server} refused with {status}"));
+            let failure = RegistryFailure::new(
+                Code::RegistryDenied,
+                format!("the token server {server} refused with {status}"),
+            );
             return Err(failure.through(answer.proxy_hint()));
         }
-        let invalid =
-            || RegistryFailure::new(Code::RegistryInvalid, format!("the token server {server} answered {status} without a valid token"));
-        let bytes = answer
-            .bytes(LONGEST)
-            .await
-            .map_err(|_| RegistryFailure::transient(Code::RegistryUnreachable, format!("the token server {server} hung up"), None))?;
-        let answer = TokenResponse::read(&bytes).filter(|_| status.is_success()).ok_or_else(invalid)?;
+        let invalid = || {
+            RegistryFailure::new(
+                Code::RegistryInvalid,
+                format!("the token server {server} answered {status} without a valid token"),
+            )
+        };
+        let bytes = answer.bytes(LONGEST).await.map_err(|_| {
+            RegistryFailure::transient(
+                Code::RegistryUnreachable,
+                format!("the token server {server} hung up"),
+                None,
+            )
+        })?;
+        let answer = TokenResponse::read(&bytes)
+            .filter(|_| status.is_success())
+            .ok_or_else(invalid)?;
         // A token must be a valid header value.
         credential("Bearer", &answer.bearer).ok_or_else(invalid)?;
         // The margin allows for the time until the registry checks it.
         let life = answer.life - (answer.life / 5).min(Duration::from_secs(15));
-        Ok(BearerToken { bearer: Secret::new(answer.bearer), until: requested_at + life })
+        Ok(BearerToken {
+            bearer: Secret::new(answer.bearer),
+            until: requested_at + life,
+        })
     }
 
     /// The realm, if credentials may be sent there: with encryption, or to an insecure host that is allowed.
     fn checked_realm(&self, transport: &Transport) -> Result<Url, RegistryFailure> {
-        let invalid = || RegistryFailure::new(Code::RegistryInvalid, format!("{} refers to an invalid token server URL", self.registry));
-        let realm = Url::parse(self.realm).ok().filter(Url::has_host).ok_or_else(invalid)?;
+        let invalid = || {
+            RegistryFailure::new(
+                Code::RegistryInvalid,
+                format!("{} refers to an invalid token server URL", self.registry),
+            )
+        };
+        let realm = Url::parse(self.realm)
+            .ok()
+            .filter(Url::has_host)
+            .ok_or_else(invalid)?;
         let host = authority(&realm);
         // Only a registry on loopback may refer to a token server on loopback.
-        let trusted = transport.may_be_plain(&host) && (!is_loopback(&host) || is_loopback(self.registry));
+        let trusted =
+            transport.may_be_plain(&host) && (!is_loopback(&host) || is_loopback(self.registry));
         let same_host = is_of_host(&realm, self.registry) && transport.may_be_plain(self.registry);
         match realm.scheme() {
             "https" => Ok(realm),
             "http" if trusted || same_host => Ok(realm),
             "http" => Err(RegistryFailure::new(
                 Code::InsecureRealm,
-                format!("{} requires the login to be sent to `http://{host}`", self.registry),
+                format!(
+                    "{} requires the login to be sent to `http://{host}`",
+                    self.registry
+                ),
             )
-            .help(format!("List `{host}` under `insecure-registries` if you trust the network."))),
+            .help(format!(
+                "List `{host}` under `insecure-registries` if you trust the network."
+            ))),
             _ => Err(invalid()),
         }
     }
 
     fn to_http_request(&self, realm: &Url) -> HttpRequest {
         let mut url = realm.clone();
-        let service = self.service.filter(|service| !service.is_empty()).map(|service| ("service", service));
+        let service = self
+            .service
+            .filter(|service| !service.is_empty())
+            .map(|service| ("service", service));
         let mut request = HttpRequest::new(Method::GET, url.clone());
         if let Some(RegistryLogin::Identity(identity)) = self.login {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token")
                 .append_pair("refresh_token", identity.reveal())
                 .append_pair("client_id", "cargo-union");
-            form.extend_pairs(service).append_pair("scope", &self.scopes.0.join(" "));
+            form.extend_pairs(service)
+                .append_pair("scope", &self.scopes.0.join(" "));
             request.method = Method::POST;
-            request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            request.headers.insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/x-www-form-urlencoded"),
+            );
             request.body = RequestBody::Bytes(form.finish().into());
             return request;
         }
-        url.query_pairs_mut().extend_pairs(service).extend_pairs(self.scopes.0.iter().map(|scope| ("scope", scope)));
+        url.query_pairs_mut()
+            .extend_pairs(service)
+            .extend_pairs(self.scopes.0.iter().map(|scope| ("scope", scope)));
         request.url = url;
-        request.private.extend(self.login.and_then(basic).map(|login| (AUTHORIZATION, login)));
+        request.private.extend(
+            self.login
+                .and_then(basic)
+                .map(|login| (AUTHORIZATION, login)),
+        );
         request
     }
 }
 
 /// The `Authorization` header of a user and password; `None` for other logins.
 pub(super) fn basic(login: &RegistryLogin) -> Option<HeaderValue> {
-    let RegistryLogin::Password { user, password } = login else { return None };
-    credential("Basic", &STANDARD.encode(format!("{user}:{}", password.reveal())))
+    let RegistryLogin::Password { user, password } = login else {
+        return None;
+    };
+    credential(
+        "Basic",
+        &STANDARD.encode(format!("{user}:{}", password.reveal())),
+    )
 }
 
 #[cfg(test)]
@@ -167,14 +235,30 @@ mod tests {
             (r#"{"token":"T"}"#, "T", 60),
             (r#"{"access_token":"T","expires_in":300}"#, "T", 300),
             (r#"{"token":"","access_token":"T"}"#, "T", 60),
-            (r#"{"token":null,"access_token":"T","expires_in":null}"#, "T", 60),
-            (r#"{"token":"T","access_token":"","expires_in":"600"}"#, "T", 600),
+            (
+                r#"{"token":null,"access_token":"T","expires_in":null}"#,
+                "T",
+                60,
+            ),
+            (
+                r#"{"token":"T","access_token":"","expires_in":"600"}"#,
+                "T",
+                600,
+            ),
             (r#"{"token":"T","access_token":7}"#, "T", 60),
             (r#"{"Token":"T","Expires_In":120}"#, "T", 120),
-            (r#"{"token":"T\n","expires_in":3599.9,"issued_at":"once upon a time","scope":[]}"#, "T", 3599),
+            (
+                r#"{"token":"T\n","expires_in":3599.9,"issued_at":"once upon a time","scope":[]}"#,
+                "T",
+                3599,
+            ),
             (r#"{"token":"T","expires_in":-1}"#, "T", 60),
             (r#"{"token":"T","expires_in":0}"#, "T", 60),
-            (r#"{"token":"T","expires_in":18446744073709551615}"#, "T", 86_400),
+            (
+                r#"{"token":"T","expires_in":18446744073709551615}"#,
+                "T",
+                86_400,
+            ),
             (r#"{"token":"T","expires_in":1e300}"#, "T", 86_400),
             (r#"{"token":"T","expires_in":"NaN"}"#, "T", 60),
             (r#"{"token":"T","expires_in":{"seconds":1}}"#, "T", 60),
@@ -186,9 +270,18 @@ mod tests {
 
     #[test]
     fn responses_without_a_token_are_none() {
-        for text in
-            ["", "null", "[]", "\"T\"", "{}", r#"{"token":""}"#, r#"{"token":7}"#, r#"{"token":["T"]}"#, "<html>", "{\"token\":\"T\""]
-        {
+        for text in [
+            "",
+            "null",
+            "[]",
+            "\"T\"",
+            "{}",
+            r#"{"token":""}"#,
+            r#"{"token":7}"#,
+            r#"{"token":["T"]}"#,
+            "<html>",
+            "{\"token\":\"T\"",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -20,14 +20,28 @@ impl RepositoryEndpoint {
     /// The endpoint of the repository itself.
     pub(crate) fn of(repository: &Repository) -> Self {
         let registry = repository.registry.clone();
-        let host = if registry == "docker.io" { "registry-1.docker.io".to_owned() } else { registry.clone() };
-        Self { host, registry, path: repository.path.clone() }
+        let host = if registry == "docker.io" {
+            "registry-1.docker.io".to_owned()
+        } else {
+            registry.clone()
+        };
+        Self {
+            host,
+            registry,
+            path: repository.path.clone(),
+        }
     }
 
     /// The endpoint of the repository in a mirror, if its registry has one.
-    pub(crate) fn mirror_of(repository: &Repository, mirrors: &BTreeMap<String, String>) -> Option<Self> {
+    pub(crate) fn mirror_of(
+        repository: &Repository,
+        mirrors: &BTreeMap<String, String>,
+    ) -> Option<Self> {
         let mirror = mirrors.get(&repository.registry)?;
-        Some(Self::of(&Repository::below(mirror.trim_end_matches('/'), &repository.path)))
+        Some(Self::of(&Repository::below(
+            mirror.trim_end_matches('/'),
+            &repository.path,
+        )))
     }
 }
 
@@ -43,12 +57,30 @@ mod tests {
 
     #[test]
     fn a_mirror_may_have_a_path_of_its_own() {
-        let debian = Repository { registry: "docker.io".to_owned(), path: "library/debian".to_owned() };
+        let debian = Repository {
+            registry: "docker.io".to_owned(),
+            path: "library/debian".to_owned(),
+        };
         assert_eq!(RepositoryEndpoint::of(&debian).host, "registry-1.docker.io");
-        assert_eq!(RepositoryEndpoint::of(&debian).to_string(), "docker.io/library/debian");
+        assert_eq!(
+            RepositoryEndpoint::of(&debian).to_string(),
+            "docker.io/library/debian"
+        );
         let mirrors = BTreeMap::from([("docker.io".to_owned(), "cache.lan:5000/hub".to_owned())]);
         let place = RepositoryEndpoint::mirror_of(&debian, &mirrors);
-        assert_eq!(place.map(|place| (place.host, place.path)), Some(("cache.lan:5000".to_owned(), "hub/library/debian".to_owned())));
-        assert_eq!(RepositoryEndpoint::mirror_of(&Repository { registry: "ghcr.io".to_owned(), ..debian }, &mirrors), None);
+        assert_eq!(
+            place.map(|place| (place.host, place.path)),
+            Some(("cache.lan:5000".to_owned(), "hub/library/debian".to_owned()))
+        );
+        assert_eq!(
+            RepositoryEndpoint::mirror_of(
+                &Repository {
+                    registry: "ghcr.io".to_owned(),
+                    ..debian
+                },
+                &mirrors
+            ),
+            None
+        );
     }
 }

@@ -10,7 +10,16 @@ use crate::sys::error::Result;
 #[async_trait]
 impl Logins for Registry {
     async fn login(&self, repository: &Repository) -> Result<Option<RegistryLogin>> {
-        let found = self.wire.auth.login_for(&repository.registry, &repository.path).await;
-        found.map_err(|failure| failure.into_base_error(format!("could not look up the login for {}", repository.registry)))
+        let found = self
+            .wire
+            .auth
+            .login_for(&repository.registry, &repository.path)
+            .await;
+        found.map_err(|failure| {
+            failure.into_base_error(format!(
+                "could not look up the login for {}",
+                repository.registry
+            ))
+        })
     }
 }

@@ -22,8 +22,20 @@ const DIGEST: &str = "docker-content-digest";
 
 impl Registry {
     /// The digest of a tag or digest; `None` if it does not exist.
-    pub(super) async fn head_manifest(&self, place: &RepositoryEndpoint, reference: &str) -> Result<Option<Digest>, ErrorResponse> {
-        let call = self.wire.call(place, Scopes::pull(&place.path), Method::HEAD, &format!("manifests/{reference}")).await?;
+    pub(super) async fn head_manifest(
+        &self,
+        place: &RepositoryEndpoint,
+        reference: &str,
+    ) -> Result<Option<Digest>, ErrorResponse> {
+        let call = self
+            .wire
+            .call(
+                place,
+                Scopes::pull(&place.path),
+                Method::HEAD,
+                &format!("manifests/{reference}"),
+            )
+            .await?;
         let answer = self.wire.send(&accepting(call)).await?;
         let status = answer.status();
         match (status.as_u16(), promised(&answer)) {
@@ -33,12 +45,27 @@ impl Registry {
             _ => drop(answer),
         }
         // A response to HEAD has no body: GET returns the digest, or an error message.
-        Ok(self.get_manifest(place, reference).await?.map(|manifest| manifest.descriptor.digest))
+        Ok(self
+            .get_manifest(place, reference)
+            .await?
+            .map(|manifest| manifest.descriptor.digest))
     }
 
     /// The verified manifest of a tag or digest; `None` if it does not exist.
-    pub(super) async fn get_manifest(&self, place: &RepositoryEndpoint, reference: &str) -> Result<Option<RawManifest>, ErrorResponse> {
-        let call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, &format!("manifests/{reference}")).await?;
+    pub(super) async fn get_manifest(
+        &self,
+        place: &RepositoryEndpoint,
+        reference: &str,
+    ) -> Result<Option<RawManifest>, ErrorResponse> {
+        let call = self
+            .wire
+            .call(
+                place,
+                Scopes::pull(&place.path),
+                Method::GET,
+                &format!("manifests/{reference}"),
+            )
+            .await?;
         let answer = self.wire.send(&accepting(call)).await?;
         match answer.status().as_u16() {
             200 => {}
@@ -46,40 +73,81 @@ impl Registry {
             _ => return Err(self.wire.refusal(place, answer).await),
         }
         let promise = reference.parse().ok().or_else(|| promised(&answer));
-        let kind = answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
+        let kind = answer
+            .header(CONTENT_TYPE)
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         let bytes = answer.bytes().await?;
         let manifest: ManifestShape = serde_json::from_slice(&bytes).map_err(|_| {
-            RegistryFailure::new(Code::RegistryInvalid, format!("{} answered with something that is no manifest ({kind})", place.registry))
+            RegistryFailure::new(
+                Code::RegistryInvalid,
+                format!(
+                    "{} answered with something that is no manifest ({kind})",
+                    place.registry
+                ),
+            )
         })?;
         let digest = Digest::of(&bytes);
         match promise {
-            Some(promise) if promise != digest => Err(mismatch(place, reference, promise, digest).into()),
+            Some(promise) if promise != digest => {
+                Err(mismatch(place, reference, promise, digest).into())
+            }
             _ => {
-                let descriptor = Descriptor { media_type: manifest.media_type(&kind), digest, size: bytes.len() as u64 };
+                let descriptor = Descriptor {
+                    media_type: manifest.media_type(&kind),
+                    digest,
+                    size: bytes.len() as u64,
+                };
                 Ok(Some(RawManifest { descriptor, bytes }))
             }
         }
     }
 
     /// Writes a manifest with a tag, or with its digest.
-    pub(super) async fn put_manifest(&self, place: &RepositoryEndpoint, reference: &str, manifest: &Blob) -> Result<(), ErrorResponse> {
+    pub(super) async fn put_manifest(
+        &self,
+        place: &RepositoryEndpoint,
+        reference: &str,
+        manifest: &Blob,
+    ) -> Result<(), ErrorResponse> {
         let BlobSource::Bytes(bytes) = &manifest.content else {
-            return Err(RegistryFailure::new(Code::DigestMismatch, "a manifest is not in memory").into());
+            return Err(
+                RegistryFailure::new(Code::DigestMismatch, "a manifest is not in memory").into(),
+            );
         };
-        let call = self.wire.call(place, Scopes::push(&place.path), Method::PUT, &format!("manifests/{reference}")).await?;
-        let call = call.header(CONTENT_TYPE, &manifest.descriptor.media_type).body(RequestBody::Bytes(bytes.clone()));
+        let call = self
+            .wire
+            .call(
+                place,
+                Scopes::push(&place.path),
+                Method::PUT,
+                &format!("manifests/{reference}"),
+            )
+            .await?;
+        let call = call
+            .header(CONTENT_TYPE, &manifest.descriptor.media_type)
+            .body(RequestBody::Bytes(bytes.clone()));
         let answer = self.wire.send(&call).await?;
         if !answer.status().is_success() {
             let refusal = self.wire.refusal(place, answer).await;
             let size = manifest.descriptor.size;
             return Err(if is_too_large(&refusal) {
-                ErrorResponse { failure: too_large(refusal.clone(), size), ..refusal }
+                ErrorResponse {
+                    failure: too_large(refusal.clone(), size),
+                    ..refusal
+                }
             } else {
                 refusal
             });
         }
         match promised(&answer) {
-            Some(kept) if kept != manifest.descriptor.digest => Err(mismatch(place, reference, manifest.descriptor.digest, kept).into()),
+            Some(kept) if kept != manifest.descriptor.digest => {
+                Err(mismatch(place, reference, manifest.descriptor.digest, kept).into())
+            }
             _ => Ok(()),
         }
     }
@@ -98,7 +166,11 @@ impl ManifestShape {
     /// The media type: its own field, else the one of the registry if it is that of a manifest, else derived from its
     /// fields.
     fn media_type(self, told: &str) -> String {
-        let shape = if self.manifests.is_some() { Some(media_type::OCI_INDEX) } else { self.layers.and(Some(media_type::OCI_MANIFEST)) };
+        let shape = if self.manifests.is_some() {
+            Some(media_type::OCI_INDEX)
+        } else {
+            self.layers.and(Some(media_type::OCI_MANIFEST))
+        };
         match (self.media_type, shape) {
             (Some(own), _) => own,
             (None, Some(shape)) if !media_type::MANIFESTS.contains(&told) => shape.to_owned(),
@@ -109,11 +181,21 @@ impl ManifestShape {
 
 /// The media type of a cached manifest, without the header of a response.
 pub(super) fn kind_of(bytes: &[u8]) -> Option<String> {
-    serde_json::from_slice::<ManifestShape>(bytes).ok().map(|shape| shape.media_type(""))
+    serde_json::from_slice::<ManifestShape>(bytes)
+        .ok()
+        .map(|shape| shape.media_type(""))
 }
 
-pub(super) fn mismatch(place: &RepositoryEndpoint, reference: &str, promised: Digest, is: Digest) -> RegistryFailure {
-    RegistryFailure::new(Code::DigestMismatch, format!("{place} promises {promised} under `{reference}`, and it is {is}"))
+pub(super) fn mismatch(
+    place: &RepositoryEndpoint,
+    reference: &str,
+    promised: Digest,
+    is: Digest,
+) -> RegistryFailure {
+    RegistryFailure::new(
+        Code::DigestMismatch,
+        format!("{place} promises {promised} under `{reference}`, and it is {is}"),
+    )
 }
 
 /// Without these media types in `Accept`, registries return 404 for an index.
@@ -134,8 +216,16 @@ mod tests {
     fn a_manifest_without_a_kind_is_known_by_what_is_in_it() {
         for (text, told, kind) in [
             (r#"{"mediaType":"x"}"#, media_type::OCI_MANIFEST, "x"),
-            (r#"{"layers":[]}"#, media_type::DOCKER_MANIFEST, media_type::DOCKER_MANIFEST),
-            (r#"{"layers":[]}"#, "application/json", media_type::OCI_MANIFEST),
+            (
+                r#"{"layers":[]}"#,
+                media_type::DOCKER_MANIFEST,
+                media_type::DOCKER_MANIFEST,
+            ),
+            (
+                r#"{"layers":[]}"#,
+                "application/json",
+                media_type::OCI_MANIFEST,
+            ),
             (r#"{"manifests":[]}"#, "text/plain", media_type::OCI_INDEX),
             (
                 r#"{"schemaVersion":1}"#,
@@ -143,7 +233,12 @@ mod tests {
                 "application/vnd.docker.distribution.manifest.v1+prettyjws",
             ),
         ] {
-            assert_eq!(serde_json::from_str::<ManifestShape>(text).unwrap().media_type(told), kind);
+            assert_eq!(
+                serde_json::from_str::<ManifestShape>(text)
+                    .unwrap()
+                    .media_type(told),
+                kind
+            );
         }
     }
 }

@@ -77,7 +77,10 @@ impl Registry {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registry").field("mirrors", &self.mirrors).field("cache", &self.cache).finish_non_exhaustive()
+        f.debug_struct("Registry")
+            .field("mirrors", &self.mirrors)
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
     }
 }
 
@@ -85,26 +88,53 @@ impl std::fmt::Debug for Registry {
 impl Publisher for Registry {
     async fn existence(&self, target: &ImageTarget) -> Result<Existence> {
         let reference = reference(target)?;
-        let found = self.find(&RepositoryEndpoint::of(&reference.repository), target).await;
-        found.map_err(|failure| failure.into_error(format!("could not find out whether {reference} exists")))
+        let found = self
+            .find(&RepositoryEndpoint::of(&reference.repository), target)
+            .await;
+        found.map_err(|failure| {
+            failure.into_error(format!("could not find out whether {reference} exists"))
+        })
     }
 
     async fn prepare(&self, target: &ImageTarget) -> Result<()> {
         let reference = reference(target)?;
-        let accepted = self.try_upload(&RepositoryEndpoint::of(&reference.repository)).await;
-        accepted.map_err(|failure| failure.into_error(format!("could not start an upload to {}", reference.repository)))
+        let accepted = self
+            .try_upload(&RepositoryEndpoint::of(&reference.repository))
+            .await;
+        accepted.map_err(|failure| {
+            failure.into_error(format!(
+                "could not start an upload to {}",
+                reference.repository
+            ))
+        })
     }
 
-    async fn publish(&self, target: &ImageTarget, image: &Image, replace: bool) -> Result<Published> {
+    async fn publish(
+        &self,
+        target: &ImageTarget,
+        image: &Image,
+        replace: bool,
+    ) -> Result<Published> {
         let reference = reference(target)?;
-        let pushed = self.push(&RepositoryEndpoint::of(&reference.repository), target, image, replace).await;
-        pushed.map_err(|failure: RegistryFailure| failure.into_error(format!("could not push {reference}")))
+        let pushed = self
+            .push(
+                &RepositoryEndpoint::of(&reference.repository),
+                target,
+                image,
+                replace,
+            )
+            .await;
+        pushed.map_err(|failure: RegistryFailure| {
+            failure.into_error(format!("could not push {reference}"))
+        })
     }
 }
 
 fn reference(target: &ImageTarget) -> Result<&ImageRef> {
-    target
-        .reference
-        .as_ref()
-        .ok_or_else(|| Error::new(Code::RegistryMissing, format!("could not push `{}`: no registry is set", target.name)))
+    target.reference.as_ref().ok_or_else(|| {
+        Error::new(
+            Code::RegistryMissing,
+            format!("could not push `{}`: no registry is set", target.name),
+        )
+    })
 }

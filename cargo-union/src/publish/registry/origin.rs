@@ -19,9 +19,21 @@ pub(super) struct Origins(Mutex<HashMap<String, Arc<OnceCell<Url>>>>);
 
 impl Origins {
     /// `https://host/` or, if that is allowed and the host does not support TLS, `http://host/`.
-    pub(super) async fn of(&self, transport: &Transport, host: &str) -> Result<Url, RegistryFailure> {
-        let cell = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_default().clone();
-        cell.get_or_try_init(|| find(transport, host)).await.cloned()
+    pub(super) async fn of(
+        &self,
+        transport: &Transport,
+        host: &str,
+    ) -> Result<Url, RegistryFailure> {
+        let cell = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(host.to_owned())
+            .or_default()
+            .clone();
+        cell.get_or_try_init(|| find(transport, host))
+            .await
+            .cloned()
     }
 }
 
@@ -40,7 +52,15 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, RegistryFailure>
             Err(fault) => {
                 let asked = probe(transport, &secure).await.map(|_| secure);
                 asked.map_err(|other| {
-                    if matches!(other.kind, TransportErrorKind::Plain(_) | TransportErrorKind::Untrusted) { other } else { fault }.into()
+                    if matches!(
+                        other.kind,
+                        TransportErrorKind::Plain(_) | TransportErrorKind::Untrusted
+                    ) {
+                        other
+                    } else {
+                        fault
+                    }
+                    .into()
                 })
             }
         };
@@ -51,9 +71,16 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, RegistryFailure>
             Ok(true) => Ok(plain),
             // The user has configured that it does not support TLS.
             Err(other) if matches!(fault.kind, TransportErrorKind::Plain(_)) => Err(other.into()),
-            Err(other) if fault.kind == TransportErrorKind::NoConnection && fault.cause != other.cause => {
+            Err(other)
+                if fault.kind == TransportErrorKind::NoConnection && fault.cause != other.cause =>
+            {
                 let cause = format!("{}; without encryption: {}", fault.cause, other.cause);
-                Err(TransportError { cause, help: fault.help.or(other.help), ..fault }.into())
+                Err(TransportError {
+                    cause,
+                    help: fault.help.or(other.help),
+                    ..fault
+                }
+                .into())
             }
             _ => Err(fault.into()),
         },
@@ -63,7 +90,9 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, RegistryFailure>
 /// Whether the host answers at this URL; `false` if its answer requires TLS.
 async fn probe(transport: &Transport, origin: &Url) -> Result<bool, TransportError> {
     let url = origin.join("v2/").expect("`v2/` is a relative URL");
-    let mut answer = transport.send_once(&HttpRequest::new(Method::GET, url)).await?;
+    let mut answer = transport
+        .send_once(&HttpRequest::new(Method::GET, url))
+        .await?;
     if origin.scheme() == "https" || answer.status() != StatusCode::BAD_REQUEST {
         return Ok(true);
     }
@@ -73,6 +102,10 @@ async fn probe(transport: &Transport, origin: &Url) -> Result<bool, TransportErr
 }
 
 fn origin(scheme: &str, host: &str) -> Result<Url, RegistryFailure> {
-    Url::parse(&format!("{scheme}://{host}/"))
-        .map_err(|cause| RegistryFailure::new(Code::InvalidRegistry, format!("`{host}` is not a registry: {cause}")))
+    Url::parse(&format!("{scheme}://{host}/")).map_err(|cause| {
+        RegistryFailure::new(
+            Code::InvalidRegistry,
+            format!("`{host}` is not a registry: {cause}"),
+        )
+    })
 }

@@ -24,34 +24,54 @@ pub(super) struct PartSizes(Mutex<HashMap<String, u64>>);
 impl PartSizes {
     /// The size of parts for a host; `None` if no limit is known.
     pub(super) fn of(&self, place: &RepositoryEndpoint) -> Option<u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&place.host).copied()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&place.host)
+            .copied()
     }
 
     /// Records the size limit of a host.
     pub(super) fn learn(&self, place: &RepositoryEndpoint, size: u64) {
         let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sizes.entry(place.host.clone()).and_modify(|known| *known = size.min(*known)).or_insert(size);
+        sizes
+            .entry(place.host.clone())
+            .and_modify(|known| *known = size.min(*known))
+            .or_insert(size);
     }
 }
 
 /// The next smaller size after `refused`, but at least `least`, the registry's minimum; `None` if there is none.
 pub(super) fn smaller(refused: u64, least: u64) -> Option<u64> {
-    SIZES.into_iter().map(|size| size.max(least)).find(|size| *size < refused)
+    SIZES
+        .into_iter()
+        .map(|size| size.max(least))
+        .find(|size| *size < refused)
 }
 
 /// Whether a request was refused because of its size.
 pub(super) fn is_too_large(refusal: &ErrorResponse) -> bool {
-    let Some(status) = refusal.status else { return false };
+    let Some(status) = refusal.status else {
+        return false;
+    };
     let words = refusal.failure.cause.to_ascii_lowercase();
     status.as_u16() == 413
-        || (matches!(status.as_u16(), 400 | 416) && ["too large", "exceeds the maximum"].iter().any(|word| words.contains(word)))
+        || (matches!(status.as_u16(), 400 | 416)
+            && ["too large", "exceeds the maximum"]
+                .iter()
+                .any(|word| words.contains(word)))
 }
 
 /// The failure of a request that is too large and cannot be split further.
 pub(super) fn too_large(refusal: ErrorResponse, size: u64) -> RegistryFailure {
     let cause = format!("{}; the request had {size} bytes", refusal.failure.cause);
     let help = "Raise the limit for request bodies at the registry or at the proxy before it (nginx: `client_max_body_size`).";
-    RegistryFailure { cause, retryable: Retryable::Never, ..refusal.failure }.help(help)
+    RegistryFailure {
+        cause,
+        retryable: Retryable::Never,
+        ..refusal.failure
+    }
+    .help(help)
 }
 
 #[cfg(test)]

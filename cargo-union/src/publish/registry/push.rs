@@ -50,14 +50,32 @@ impl Registry {
                 self.tag(place, target, image, replace, &sent).await?
             }
         };
-        Ok(Published { digest, location: format!("{place}:{}", target.tag), sent: sent.into_inner(), adopted })
+        Ok(Published {
+            digest,
+            location: format!("{place}:{}", target.tag),
+            sent: sent.into_inner(),
+            adopted,
+        })
     }
 
     /// Sends everything except the top manifest.
-    async fn send_parts(&self, place: &RepositoryEndpoint, image: &Image, force: bool, sent: &AtomicU64) -> Result<(), RegistryFailure> {
-        self.send_blobs(place, image.platforms.iter(), force, sent).await?;
+    async fn send_parts(
+        &self,
+        place: &RepositoryEndpoint,
+        image: &Image,
+        force: bool,
+        sent: &AtomicU64,
+    ) -> Result<(), RegistryFailure> {
+        self.send_blobs(place, image.platforms.iter(), force, sent)
+            .await?;
         if image.index.is_some() {
-            try_join_all(image.platforms.iter().map(|platform| self.send_platform(place, platform, sent))).await?;
+            try_join_all(
+                image
+                    .platforms
+                    .iter()
+                    .map(|platform| self.send_platform(place, platform, sent)),
+            )
+            .await?;
         }
         Ok(())
     }
@@ -69,18 +87,41 @@ impl Registry {
         force: bool,
         sent: &AtomicU64,
     ) -> Result<(), RegistryFailure> {
-        let blobs = platforms.flat_map(|platform| platform.layers.iter().map(|layer| &layer.blob).chain([&platform.config]));
-        let blobs: BTreeMap<Digest, &Blob> = blobs.map(|blob| (blob.descriptor.digest, blob)).collect();
-        try_join_all(blobs.values().map(|blob| self.ensure_blob(place, blob, force, sent))).await.map(drop)
+        let blobs = platforms.flat_map(|platform| {
+            platform
+                .layers
+                .iter()
+                .map(|layer| &layer.blob)
+                .chain([&platform.config])
+        });
+        let blobs: BTreeMap<Digest, &Blob> =
+            blobs.map(|blob| (blob.descriptor.digest, blob)).collect();
+        try_join_all(
+            blobs
+                .values()
+                .map(|blob| self.ensure_blob(place, blob, force, sent)),
+        )
+        .await
+        .map(drop)
     }
 
     /// Writes the manifest of one platform with its digest.
-    async fn send_platform(&self, place: &RepositoryEndpoint, platform: &PlatformImage, sent: &AtomicU64) -> Result<(), RegistryFailure> {
+    async fn send_platform(
+        &self,
+        place: &RepositoryEndpoint,
+        platform: &PlatformImage,
+        sent: &AtomicU64,
+    ) -> Result<(), RegistryFailure> {
         let digest = platform.manifest.descriptor.digest.to_string();
-        let put = match self.put_counted(place, &digest, &platform.manifest, sent).await {
+        let put = match self
+            .put_counted(place, &digest, &platform.manifest, sent)
+            .await
+        {
             Err(refusal) if lacks_blobs(&refusal) => {
-                self.send_blobs(place, [platform].into_iter(), true, sent).await?;
-                self.put_counted(place, &digest, &platform.manifest, sent).await
+                self.send_blobs(place, [platform].into_iter(), true, sent)
+                    .await?;
+                self.put_counted(place, &digest, &platform.manifest, sent)
+                    .await
             }
             done => done,
         };
@@ -107,7 +148,10 @@ impl Registry {
         };
         let ours = top.descriptor.digest;
         let refusal = put.err();
-        if let Some(refusal) = refusal.as_ref().filter(|refusal| !may_be_immutable(refusal)) {
+        if let Some(refusal) = refusal
+            .as_ref()
+            .filter(|refusal| !may_be_immutable(refusal))
+        {
             return Err(refusal.failure.clone());
         }
         match (self.tagged(place, target).await?, refusal) {
@@ -116,20 +160,32 @@ impl Registry {
                 Ok(()) => Ok((there, true)),
                 Err(_) => Err(mismatch(place, &target.tag, ours, there)),
             },
-            (TagState::Holds(there), Some(refusal)) => match self.check(place, target, there).await {
+            (TagState::Holds(there), Some(refusal)) => match self.check(place, target, there).await
+            {
                 Ok(()) if !replace => Ok((there, true)),
-                _ => Err(RegistryFailure { code: Code::TagImmutable, ..refusal.failure }),
+                _ => Err(RegistryFailure {
+                    code: Code::TagImmutable,
+                    ..refusal.failure
+                }),
             },
             (_, Some(refusal)) => Err(refusal.failure),
             // The digest was confirmed when the tag was written, and the user cannot read more.
             (TagState::Hidden, None) => Ok((ours, false)),
-            (TagState::Nothing, None) => {
-                Err(RegistryFailure::new(Code::RegistryFailed, format!("{place} took `{}` and then has nothing under it", target.tag)))
-            }
+            (TagState::Nothing, None) => Err(RegistryFailure::new(
+                Code::RegistryFailed,
+                format!(
+                    "{place} took `{}` and then has nothing under it",
+                    target.tag
+                ),
+            )),
         }
     }
 
-    async fn tagged(&self, place: &RepositoryEndpoint, target: &ImageTarget) -> Result<TagState, RegistryFailure> {
+    async fn tagged(
+        &self,
+        place: &RepositoryEndpoint,
+        target: &ImageTarget,
+    ) -> Result<TagState, RegistryFailure> {
         match self.head_manifest(place, &target.tag).await {
             Ok(Some(digest)) => Ok(TagState::Holds(digest)),
             Ok(None) => Ok(TagState::Nothing),
@@ -138,19 +194,39 @@ impl Registry {
         }
     }
 
-    async fn checked(&self, place: &RepositoryEndpoint, target: &ImageTarget, there: Digest) -> Result<Digest, RegistryFailure> {
+    async fn checked(
+        &self,
+        place: &RepositoryEndpoint,
+        target: &ImageTarget,
+        there: Digest,
+    ) -> Result<Digest, RegistryFailure> {
         self.check(place, target, there).await.map(|()| there)
     }
 
     /// Creates another tag for the image that loses its tag: registered tasks refer to it by digest, and registries
     /// remove untagged images.
-    async fn keep_alive(&self, place: &RepositoryEndpoint, target: &ImageTarget, there: Digest) -> Result<(), RegistryFailure> {
-        let old = self.get_manifest(place, &there.to_string()).await.map_err(|refusal| refusal.failure)?;
-        let Some(RawManifest { descriptor, bytes }) = old else { return Ok(()) };
+    async fn keep_alive(
+        &self,
+        place: &RepositoryEndpoint,
+        target: &ImageTarget,
+        there: Digest,
+    ) -> Result<(), RegistryFailure> {
+        let old = self
+            .get_manifest(place, &there.to_string())
+            .await
+            .map_err(|refusal| refusal.failure)?;
+        let Some(RawManifest { descriptor, bytes }) = old else {
+            return Ok(());
+        };
         let suffix = format!("-{}", &there.hex()[..12]);
         let stem = &target.tag[..target.tag.len().min(LONGEST_TAG - suffix.len())];
-        let old = Blob { descriptor, content: BlobSource::Bytes(bytes) };
-        self.put_manifest(place, &format!("{stem}{suffix}"), &old).await.map_err(|refusal| refusal.failure)
+        let old = Blob {
+            descriptor,
+            content: BlobSource::Bytes(bytes),
+        };
+        self.put_manifest(place, &format!("{stem}{suffix}"), &old)
+            .await
+            .map_err(|refusal| refusal.failure)
     }
 
     async fn put_counted(
@@ -171,8 +247,13 @@ fn lacks_blobs(refusal: &ErrorResponse) -> bool {
 
 /// Whether a registry may have refused a tag because it exists and is immutable, which registries report differently.
 fn may_be_immutable(refusal: &ErrorResponse) -> bool {
-    let Some(status) = refusal.status else { return false };
+    let Some(status) = refusal.status else {
+        return false;
+    };
     let words = refusal.failure.cause.to_ascii_lowercase();
-    let told = refusal.has(&["TAG_INVALID"]) || ["immutable", "overwrit", "already exists"].iter().any(|word| words.contains(word));
+    let told = refusal.has(&["TAG_INVALID"])
+        || ["immutable", "overwrit", "already exists"]
+            .iter()
+            .any(|word| words.contains(word));
     matches!(status.as_u16(), 409 | 412) || (told && matches!(status.as_u16(), 400 | 403 | 405))
 }

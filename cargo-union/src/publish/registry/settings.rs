@@ -73,14 +73,25 @@ pub struct RegistryOptions {
 impl RegistryOptions {
     /// Reads the environment of this process.
     pub fn of_process() -> Self {
-        let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = path("HOME").or_else(env::home_dir).filter(|home| !home.as_os_str().is_empty());
+        let path = |name| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let home = path("HOME")
+            .or_else(env::home_dir)
+            .filter(|home| !home.as_os_str().is_empty());
         let environment = Environment::of_process();
         Self {
-            docker_auth_config: env::var("DOCKER_AUTH_CONFIG").ok().filter(|text| !text.is_empty()).map(Secret::new),
+            docker_auth_config: env::var("DOCKER_AUTH_CONFIG")
+                .ok()
+                .filter(|text| !text.is_empty())
+                .map(Secret::new),
             docker_config: path("DOCKER_CONFIG"),
             registry_auth_file: path("REGISTRY_AUTH_FILE"),
-            podman_session: path("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")).or_else(without_session),
+            podman_session: path("XDG_RUNTIME_DIR")
+                .map(|folder| folder.join("containers/auth.json"))
+                .or_else(without_session),
             registries_conf: RegistriesConf {
                 named: path("CONTAINERS_REGISTRIES_CONF"),
                 // Podman ignores XDG_CONFIG_HOME for this file.
@@ -89,7 +100,9 @@ impl RegistryOptions {
             },
             xdg_config: path("XDG_CONFIG_HOME"),
             ssl_cert_file: path("SSL_CERT_FILE"),
-            ssl_cert_folders: env::var_os("SSL_CERT_DIR").map(|folders| env::split_paths(&folders).collect()).unwrap_or_default(),
+            ssl_cert_folders: env::var_os("SSL_CERT_DIR")
+                .map(|folders| env::split_paths(&folders).collect())
+                .unwrap_or_default(),
             certs: certs(home.as_deref()),
             proxies: Proxies::of(|name| environment.get(name)),
             home,
@@ -121,13 +134,30 @@ impl RegistryOptions {
     /// The sources of credentials: explicit settings first, then podman's files in podman's order, with Docker's last, and
     /// before and after these files the helpers of registries.conf.
     pub(super) fn sources(&self, named: Option<&Path>) -> Keychain {
-        let below = |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
-        let named = named.map(|path| CredentialFile::Named { path: path.to_owned(), setting: "registry-config", required: true });
-        let variable = self.docker_auth_config.clone().map(|text| CredentialFile::Variable { name: "DOCKER_AUTH_CONFIG", text });
+        let below =
+            |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
+        let named = named.map(|path| CredentialFile::Named {
+            path: path.to_owned(),
+            setting: "registry-config",
+            required: true,
+        });
+        let variable = self
+            .docker_auth_config
+            .clone()
+            .map(|text| CredentialFile::Variable {
+                name: "DOCKER_AUTH_CONFIG",
+                text,
+            });
         // `podman login` creates this file, so it may not exist yet.
-        let podmans = |path: &PathBuf| CredentialFile::Named { path: path.clone(), setting: "REGISTRY_AUTH_FILE", required: false };
-        let user = below(&self.xdg_config, "containers/auth.json").or_else(|| below(&self.home, ".config/containers/auth.json"));
-        let docker = below(&self.docker_config, "config.json").or_else(|| below(&self.home, ".docker/config.json"));
+        let podmans = |path: &PathBuf| CredentialFile::Named {
+            path: path.clone(),
+            setting: "REGISTRY_AUTH_FILE",
+            required: false,
+        };
+        let user = below(&self.xdg_config, "containers/auth.json")
+            .or_else(|| below(&self.home, ".config/containers/auth.json"));
+        let docker = below(&self.docker_config, "config.json")
+            .or_else(|| below(&self.home, ".docker/config.json"));
         let files = [
             self.registry_auth_file.as_ref().map(podmans),
             self.podman_session.clone().map(CredentialFile::Podman),
@@ -147,13 +177,20 @@ impl RegistryOptions {
 /// The `certs.d` directories of podman and Docker, in podman's order; the last one is that of rootless Docker.
 fn certs(home: Option<&Path>) -> Vec<PathBuf> {
     let of_user = |path| home.map(|home| home.join(path));
-    let of_machine = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(|path| Some(PathBuf::from(path)));
-    [of_user(".config/containers/certs.d")].into_iter().chain(of_machine).chain([of_user(".config/docker/certs.d")]).flatten().collect()
+    let of_machine =
+        ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(|path| Some(PathBuf::from(path)));
+    [of_user(".config/containers/certs.d")]
+        .into_iter()
+        .chain(of_machine)
+        .chain([of_user(".config/docker/certs.d")])
+        .flatten()
+        .collect()
 }
 
 /// Podman's auth.json on Linux without `XDG_RUNTIME_DIR`.
 fn without_session() -> Option<PathBuf> {
-    cfg!(target_os = "linux").then(|| PathBuf::from(format!("/run/containers/{}/auth.json", user_id())))
+    cfg!(target_os = "linux")
+        .then(|| PathBuf::from(format!("/run/containers/{}/auth.json", user_id())))
 }
 
 #[cfg(test)]
@@ -161,16 +198,32 @@ mod tests {
     use super::*;
 
     fn shown(surroundings: &RegistryOptions, named: Option<&Path>) -> Vec<String> {
-        let Keychain { explicit, files, .. } = surroundings.sources(named);
-        explicit.iter().chain(&files).map(|source| source.to_string().replace('`', "")).collect()
+        let Keychain {
+            explicit, files, ..
+        } = surroundings.sources(named);
+        explicit
+            .iter()
+            .chain(&files)
+            .map(|source| source.to_string().replace('`', ""))
+            .collect()
     }
 
     #[test]
     fn certificates_are_looked_for_where_podman_and_docker_keep_them() {
-        let expected =
-            ["/home/u/.config/containers/certs.d", "/etc/containers/certs.d", "/etc/docker/certs.d", "/home/u/.config/docker/certs.d"];
-        assert_eq!(certs(Some(Path::new("/home/u"))), expected.map(PathBuf::from));
-        assert_eq!(certs(None), expected[1..3].iter().map(PathBuf::from).collect::<Vec<_>>());
+        let expected = [
+            "/home/u/.config/containers/certs.d",
+            "/etc/containers/certs.d",
+            "/etc/docker/certs.d",
+            "/home/u/.config/docker/certs.d",
+        ];
+        assert_eq!(
+            certs(Some(Path::new("/home/u"))),
+            expected.map(PathBuf::from)
+        );
+        assert_eq!(
+            certs(None),
+            expected[1..3].iter().map(PathBuf::from).collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -191,9 +244,19 @@ mod tests {
             "/home/u/.docker/config.json",
             "/home/u/.dockercfg",
         ];
-        assert_eq!(shown(&surroundings, Some(Path::new("/other.json"))), expected);
-        let moved = RegistryOptions { docker_config: Some("/docker".into()), xdg_config: Some("/config".into()), ..surroundings };
-        assert_eq!(shown(&moved, None)[3..5], ["/config/containers/auth.json", "/docker/config.json"]);
+        assert_eq!(
+            shown(&surroundings, Some(Path::new("/other.json"))),
+            expected
+        );
+        let moved = RegistryOptions {
+            docker_config: Some("/docker".into()),
+            xdg_config: Some("/config".into()),
+            ..surroundings
+        };
+        assert_eq!(
+            shown(&moved, None)[3..5],
+            ["/config/containers/auth.json", "/docker/config.json"]
+        );
         assert_eq!(shown(&moved.without_logins(), None), [""; 0]);
     }
 }

@@ -19,7 +19,11 @@ fn next(link: &str) -> Option<&str> {
         let is_next = |parameter: &str| {
             let (name, value) = parameter.split_once('=').unwrap_or_default();
             name.trim().eq_ignore_ascii_case("rel")
-                && value.trim().trim_matches('"').split(' ').any(|word| word.eq_ignore_ascii_case("next"))
+                && value
+                    .trim()
+                    .trim_matches('"')
+                    .split(' ')
+                    .any(|word| word.eq_ignore_ascii_case("next"))
         };
         parameters.split(';').any(is_next).then_some(target)
     })
@@ -37,32 +41,56 @@ impl Registry {
     /// # Errors
     /// `BaseMissing`, `BaseDenied`, `BaseUnreachable`.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<String>> {
-        let place = RepositoryEndpoint::mirror_of(repository, &self.mirrors).unwrap_or_else(|| RepositoryEndpoint::of(repository));
-        self.all_tags(&place).await.map_err(|failure| failure.into_base_error(format!("could not list the tags of {repository}")))
+        let place = RepositoryEndpoint::mirror_of(repository, &self.mirrors)
+            .unwrap_or_else(|| RepositoryEndpoint::of(repository));
+        self.all_tags(&place).await.map_err(|failure| {
+            failure.into_base_error(format!("could not list the tags of {repository}"))
+        })
     }
 
     async fn all_tags(&self, place: &RepositoryEndpoint) -> Result<Vec<String>, RegistryFailure> {
         // More than any repository has; limits registries that always return a next page.
         const PAGES: usize = 100;
         let mut tags: Vec<String> = Vec::new();
-        let mut call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, "tags/list").await?;
+        let mut call = self
+            .wire
+            .call(place, Scopes::pull(&place.path), Method::GET, "tags/list")
+            .await?;
         call.url.query_pairs_mut().append_pair("n", "1000");
         for _ in 0..PAGES {
             let answer = self.wire.send(&call).await?;
             match answer.status().as_u16() {
                 200 => {}
-                404 if !answer.is_web_page() => return Err(RegistryFailure::new(Code::BaseMissing, format!("{place} does not exist"))),
+                404 if !answer.is_web_page() => {
+                    return Err(RegistryFailure::new(
+                        Code::BaseMissing,
+                        format!("{place} does not exist"),
+                    ));
+                }
                 _ => return Err(self.wire.refusal(place, answer).await.failure),
             }
-            let next = answer.header(LINK).and_then(next).and_then(|link| call.url.join(link).ok());
+            let next = answer
+                .header(LINK)
+                .and_then(next)
+                .and_then(|link| call.url.join(link).ok());
             let page: TagPage = serde_json::from_slice(&answer.bytes().await?).map_err(|_| {
-                RegistryFailure::new(Code::RegistryInvalid, format!("{} answered with something that is no list of tags", place.registry))
+                RegistryFailure::new(
+                    Code::RegistryInvalid,
+                    format!(
+                        "{} answered with something that is no list of tags",
+                        place.registry
+                    ),
+                )
             })?;
             let page = page.tags.unwrap_or_default();
             let ended = page.is_empty();
             tags.extend(page);
             match next.filter(|next| !ended && same_origin(next, &call.url)) {
-                Some(next) => call = self.wire.call_to(place, Scopes::pull(&place.path), Method::GET, next),
+                Some(next) => {
+                    call = self
+                        .wire
+                        .call_to(place, Scopes::pull(&place.path), Method::GET, next)
+                }
                 None => break,
             }
         }
@@ -77,9 +105,15 @@ mod tests {
     #[test]
     fn the_next_page_is_where_the_link_says() {
         for (link, target) in [
-            (r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("/v2/a/tags/list?n=2&last=b")),
+            (
+                r#"</v2/a/tags/list?n=2&last=b>; rel="next""#,
+                Some("/v2/a/tags/list?n=2&last=b"),
+            ),
             ("<?last=b>;rel=next", Some("?last=b")),
-            (r#"</first>; rel="first", <https://a.io/next>; title="x"; REL="last next""#, Some("https://a.io/next")),
+            (
+                r#"</first>; rel="first", <https://a.io/next>; title="x"; REL="last next""#,
+                Some("https://a.io/next"),
+            ),
             (r#"</v2/a>; rel="prev""#, None),
             ("</v2/a", None),
             ("", None),

@@ -12,9 +12,13 @@ use super::origin::Origins;
 use super::settings::RegistrySettings;
 use crate::http::body::RequestBody;
 use crate::http::error::clean;
-use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use crate::http::header::{
+    AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
 use crate::http::retry::{Attempts, RetryPolicy, is_transient};
-use crate::http::{self, HttpRequest, Method, ProxyHint, StatusCode, Transport, Url, authority, same_origin};
+use crate::http::{
+    self, HttpRequest, Method, ProxyHint, StatusCode, Transport, Url, authority, same_origin,
+};
 use crate::publish::Reporter;
 use crate::publish::auth::{Authenticator, Scopes};
 use crate::publish::failure::RegistryFailure;
@@ -76,7 +80,9 @@ pub(crate) struct ErrorResponse {
 
 impl RegistryTransport {
     pub(crate) fn new(settings: &RegistrySettings, reporter: Arc<dyn Reporter>) -> Self {
-        let sources = settings.surroundings.sources(settings.registry_config.as_deref());
+        let sources = settings
+            .surroundings
+            .sources(settings.registry_config.as_deref());
         Self {
             transport: Transport::new(
                 settings.insecure.clone(),
@@ -99,19 +105,44 @@ impl RegistryTransport {
         method: Method,
         rest: &str,
     ) -> Result<RegistryRequest<'a>, RegistryFailure> {
-        let origin = self.retrying(place, || self.origins.of(&self.transport, &place.host)).await?;
-        let invalid = |_| RegistryFailure::new(Code::InvalidRegistry, format!("{place} is not the address of a repository"));
-        let url = origin.join(&format!("v2/{}/{rest}", place.path)).map_err(invalid)?;
+        let origin = self
+            .retrying(place, || self.origins.of(&self.transport, &place.host))
+            .await?;
+        let invalid = |_| {
+            RegistryFailure::new(
+                Code::InvalidRegistry,
+                format!("{place} is not the address of a repository"),
+            )
+        };
+        let url = origin
+            .join(&format!("v2/{}/{rest}", place.path))
+            .map_err(invalid)?;
         Ok(self.call_to(place, scopes, method, url))
     }
 
     /// Prepares a request to a URL that the registry returned.
-    pub(crate) fn call_to<'a>(&self, place: &'a RepositoryEndpoint, scopes: Scopes, method: Method, url: Url) -> RegistryRequest<'a> {
-        RegistryRequest { place, scopes, method, url, headers: HeaderMap::new(), body: RequestBody::Empty }
+    pub(crate) fn call_to<'a>(
+        &self,
+        place: &'a RepositoryEndpoint,
+        scopes: Scopes,
+        method: Method,
+        url: Url,
+    ) -> RegistryRequest<'a> {
+        RegistryRequest {
+            place,
+            scopes,
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: RequestBody::Empty,
+        }
     }
 
     /// Sends a request, and retries it after transient failures. Other responses are returned unchanged.
-    pub(crate) async fn send(&self, call: &RegistryRequest<'_>) -> Result<RegistryResponse, RegistryFailure> {
+    pub(crate) async fn send(
+        &self,
+        call: &RegistryRequest<'_>,
+    ) -> Result<RegistryResponse, RegistryFailure> {
         let attempt = || async {
             match self.send_once(call).await {
                 Ok(answer) if is_transient(answer.status()) => Err(answer.transient_failure()),
@@ -126,30 +157,69 @@ impl RegistryTransport {
         place: &RepositoryEndpoint,
         attempt: impl Fn() -> F,
     ) -> Result<T, RegistryFailure> {
-        let report = |failure: &RegistryFailure, pause| self.reporter.retrying(&place.to_string(), &failure.cause, pause);
-        self.retry.run(attempt, RegistryFailure::is_transient, report).await
+        let report = |failure: &RegistryFailure, pause| {
+            self.reporter
+                .retrying(&place.to_string(), &failure.cause, pause)
+        };
+        self.retry
+            .run(attempt, RegistryFailure::is_transient, report)
+            .await
     }
 
     /// Sends a request once, and again with credentials after a challenge.
-    pub(crate) async fn send_once(&self, call: &RegistryRequest<'_>) -> Result<RegistryResponse, RegistryFailure> {
+    pub(crate) async fn send_once(
+        &self,
+        call: &RegistryRequest<'_>,
+    ) -> Result<RegistryResponse, RegistryFailure> {
         // Credentials must not be sent to other hosts that the registry refers to, such as the location of an upload.
-        let own = same_origin(&call.url, &self.origins.of(&self.transport, &call.place.host).await?);
+        let own = same_origin(
+            &call.url,
+            &self.origins.of(&self.transport, &call.place.host).await?,
+        );
         let (registry, path) = (call.place.registry.as_str(), call.place.path.as_str());
-        let mut authorization = if own { self.auth.ready(&self.transport, registry, path, &call.scopes).await? } else { None };
+        let mut authorization = if own {
+            self.auth
+                .ready(&self.transport, registry, path, &call.scopes)
+                .await?
+        } else {
+            None
+        };
         for login in 0.. {
-            let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let permit = self
+                .permits
+                .clone()
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
             let outgoing = HttpRequest {
                 headers: call.headers.clone(),
-                private: authorization.iter().map(|login| (AUTHORIZATION, login.clone())).collect(),
+                private: authorization
+                    .iter()
+                    .map(|login| (AUTHORIZATION, login.clone()))
+                    .collect(),
                 ..HttpRequest::new(call.method.clone(), call.url.clone()).body(call.body.clone())
             };
-            let answer = RegistryResponse { inner: self.transport.send(&outgoing).await?, _permit: permit };
-            let asked = own && answer.status() == StatusCode::UNAUTHORIZED && same_origin(answer.inner.url(), &call.url);
+            let answer = RegistryResponse {
+                inner: self.transport.send(&outgoing).await?,
+                _permit: permit,
+            };
+            let asked = own
+                && answer.status() == StatusCode::UNAUTHORIZED
+                && same_origin(answer.inner.url(), &call.url);
             if !asked || login == LOGINS {
                 return Ok(answer);
             }
             let headers = answer.inner.headers().clone();
-            let better = self.auth.answer(&self.transport, (registry, path), &call.scopes, &headers, authorization.as_ref()).await?;
+            let better = self
+                .auth
+                .answer(
+                    &self.transport,
+                    (registry, path),
+                    &call.scopes,
+                    &headers,
+                    authorization.as_ref(),
+                )
+                .await?;
             if better.is_none() {
                 return Ok(answer);
             }
@@ -167,30 +237,60 @@ impl RegistryTransport {
         attempts: &mut Attempts,
         failure: RegistryFailure,
     ) -> Result<(), RegistryFailure> {
-        let report = |failure: &RegistryFailure, pause| self.reporter.retrying(&place.to_string(), &failure.cause, pause);
-        attempts.pause(failure, RegistryFailure::is_transient, report).await
+        let report = |failure: &RegistryFailure, pause| {
+            self.reporter
+                .retrying(&place.to_string(), &failure.cause, pause)
+        };
+        attempts
+            .pause(failure, RegistryFailure::is_transient, report)
+            .await
     }
 
     /// Reads an error response to its end.
-    pub(crate) async fn refusal(&self, place: &RepositoryEndpoint, mut answer: RegistryResponse) -> ErrorResponse {
-        let (status, web_page, retry_after) = (answer.status(), answer.is_web_page(), answer.inner.retry_after());
+    pub(crate) async fn refusal(
+        &self,
+        place: &RepositoryEndpoint,
+        mut answer: RegistryResponse,
+    ) -> ErrorResponse {
+        let (status, web_page, retry_after) = (
+            answer.status(),
+            answer.is_web_page(),
+            answer.inner.retry_after(),
+        );
         let body = answer.inner.bytes(LONGEST).await.unwrap_or_default();
         let errors = RegistryError::all(&body);
-        let told: Vec<String> = errors.iter().map(RegistryError::text).filter(|text| !text.is_empty()).collect();
-        let page = if web_page { ", and a web page instead of a registry's answer" } else { "" };
+        let told: Vec<String> = errors
+            .iter()
+            .map(RegistryError::text)
+            .filter(|text| !text.is_empty())
+            .collect();
+        let page = if web_page {
+            ", and a web page instead of a registry's answer"
+        } else {
+            ""
+        };
         let cause = match told.is_empty() {
             true => format!("{} answered {status}{page}", place.registry),
-            false => format!("{} answered {status}: {}", place.registry, clean(&told.join("; "))),
+            false => format!(
+                "{} answered {status}: {}",
+                place.registry,
+                clean(&told.join("; "))
+            ),
         };
         let code = match status.as_u16() {
             401 | 403 | 405 => Code::RegistryDenied,
             _ if status.is_server_error() => Code::RegistryFailed,
-            _ if errors.is_empty() && !matches!(status.as_u16(), 408 | 413 | 429) => Code::RegistryInvalid,
+            _ if errors.is_empty() && !matches!(status.as_u16(), 408 | 413 | 429) => {
+                Code::RegistryInvalid
+            }
             _ => Code::RegistryFailed,
         };
         let mut failure = match is_transient(status) {
             true => RegistryFailure::transient(code, cause, retry_after),
-            false => RegistryFailure { retry_after, ..RegistryFailure::new(code, cause) },
+            false => RegistryFailure {
+                retry_after,
+                ..RegistryFailure::new(code, cause)
+            },
         };
         if matches!(status.as_u16(), 401 | 403) {
             failure = self.auth.explained(failure, &place.registry, &place.path);
@@ -198,7 +298,11 @@ impl RegistryTransport {
         if told.is_empty() {
             failure = failure.through(answer.proxy_hint());
         }
-        ErrorResponse { status: Some(status), codes: errors.into_iter().map(|error| error.code).collect(), failure }
+        ErrorResponse {
+            status: Some(status),
+            codes: errors.into_iter().map(|error| error.code).collect(),
+            failure,
+        }
     }
 }
 
@@ -219,7 +323,12 @@ impl RegistryResponse {
     /// The URL in the `Location` header.
     pub(crate) fn location(&self, transport: &Transport) -> Result<Url, RegistryFailure> {
         let host = authority(self.inner.url());
-        let invalid = || RegistryFailure::new(Code::RegistryInvalid, format!("{host} does not say where an upload goes"));
+        let invalid = || {
+            RegistryFailure::new(
+                Code::RegistryInvalid,
+                format!("{host} does not say where an upload goes"),
+            )
+        };
         let text = self.header(LOCATION).ok_or_else(invalid)?;
         let url = self.inner.url().join(text).map_err(|_| invalid())?;
         Ok(transport.checked(self.inner.url(), url)?)
@@ -237,14 +346,25 @@ impl RegistryResponse {
 
     /// The failure of a response that a retry may change.
     fn transient_failure(&self) -> RegistryFailure {
-        let page = if self.is_web_page() { ", and a web page instead of a registry's answer" } else { "" };
-        let cause = format!("{} answered {}{page}", authority(self.inner.url()), self.status());
-        RegistryFailure::transient(Code::RegistryFailed, cause, self.inner.retry_after()).through(self.proxy_hint())
+        let page = if self.is_web_page() {
+            ", and a web page instead of a registry's answer"
+        } else {
+            ""
+        };
+        let cause = format!(
+            "{} answered {}{page}",
+            authority(self.inner.url()),
+            self.status()
+        );
+        RegistryFailure::transient(Code::RegistryFailed, cause, self.inner.retry_after())
+            .through(self.proxy_hint())
     }
 
     /// The proxy that may have created this response. Registries identify themselves with a header.
     fn proxy_hint(&self) -> Option<&ProxyHint> {
-        self.inner.proxy_hint().filter(|_| self.header("docker-distribution-api-version").is_none())
+        self.inner
+            .proxy_hint()
+            .filter(|_| self.header("docker-distribution-api-version").is_none())
     }
 }
 
@@ -257,7 +377,11 @@ impl ErrorResponse {
 
 impl From<RegistryFailure> for ErrorResponse {
     fn from(failure: RegistryFailure) -> Self {
-        Self { status: None, codes: Vec::new(), failure }
+        Self {
+            status: None,
+            codes: Vec::new(),
+            failure,
+        }
     }
 }
 
@@ -272,12 +396,26 @@ impl RegistryError {
     fn all(body: &[u8]) -> Vec<Self> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let errors = body["errors"].as_array().into_iter().flatten().filter(|error| error.is_object());
-        errors.map(|error| Self { code: text(&error["code"]), message: text(&error["message"]) }).collect()
+        let errors = body["errors"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|error| error.is_object());
+        errors
+            .map(|error| Self {
+                code: text(&error["code"]),
+                message: text(&error["message"]),
+            })
+            .collect()
     }
 
     fn text(&self) -> String {
         let parts = [&self.code, &self.message];
-        parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(": ")
+        parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(": ")
     }
 }

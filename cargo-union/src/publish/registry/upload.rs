@@ -66,7 +66,12 @@ impl UploadPart {
 
 impl BlobPresence {
     fn of(&self, place: &RepositoryEndpoint, digest: Digest) -> Paths {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((place.host.clone(), digest)).or_default().clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry((place.host.clone(), digest))
+            .or_default()
+            .clone()
     }
 }
 
@@ -82,12 +87,18 @@ impl Registry {
         let descriptor = &blob.descriptor;
         let holders = self.holders.of(place, descriptor.digest);
         let mut paths = holders.lock().await;
-        if !force && (paths.contains(&place.path) || self.has_blob(place, descriptor.digest).await?) {
+        if !force
+            && (paths.contains(&place.path) || self.has_blob(place, descriptor.digest).await?)
+        {
             paths.insert(place.path.clone());
             self.report_transfer(place, descriptor, TransferKind::Present, descriptor.size);
             return Ok(());
         }
-        let from = paths.iter().find(|path| **path != place.path).cloned().or_else(|| self.source_on(place, &blob.content));
+        let from = paths
+            .iter()
+            .find(|path| **path != place.path)
+            .cloned()
+            .or_else(|| self.source_on(place, &blob.content));
         let mounted = match from.filter(|_| !force) {
             Some(from) => self.mount(place, descriptor.digest, &from).await,
             None => None,
@@ -97,25 +108,52 @@ impl Registry {
             None => UploadStart::At(self.start_upload(place).await?),
         };
         match start {
-            UploadStart::Mounted => self.report_transfer(place, descriptor, TransferKind::Mount, descriptor.size),
-            UploadStart::At(session) => self.upload(place, blob, session, sent).await.map_err(|failure| of_blob(failure, descriptor))?,
+            UploadStart::Mounted => {
+                self.report_transfer(place, descriptor, TransferKind::Mount, descriptor.size)
+            }
+            UploadStart::At(session) => self
+                .upload(place, blob, session, sent)
+                .await
+                .map_err(|failure| of_blob(failure, descriptor))?,
         }
         paths.insert(place.path.clone());
         Ok(())
     }
 
-    async fn start_upload(&self, place: &RepositoryEndpoint) -> Result<UploadSession, RegistryFailure> {
-        let call = self.wire.call(place, Scopes::push(&place.path), Method::POST, "blobs/uploads/").await?;
+    async fn start_upload(
+        &self,
+        place: &RepositoryEndpoint,
+    ) -> Result<UploadSession, RegistryFailure> {
+        let call = self
+            .wire
+            .call(
+                place,
+                Scopes::push(&place.path),
+                Method::POST,
+                "blobs/uploads/",
+            )
+            .await?;
         let answer = self.wire.send(&call).await?;
         if answer.status().as_u16() == 202 {
-            return Ok(UploadSession { url: answer.location(&self.wire.transport)?, start: 0, least: least_part(&answer) });
+            return Ok(UploadSession {
+                url: answer.location(&self.wire.transport)?,
+                start: 0,
+                least: least_part(&answer),
+            });
         }
         let refusal = self.wire.refusal(place, answer).await;
-        Err(if refusal.has(&["NAME_UNKNOWN", "NAME_INVALID"]) { must_create(place, refusal) } else { refusal.failure })
+        Err(if refusal.has(&["NAME_UNKNOWN", "NAME_INVALID"]) {
+            must_create(place, refusal)
+        } else {
+            refusal.failure
+        })
     }
 
     /// Starts an upload and cancels it, to check for write access.
-    pub(super) async fn try_upload(&self, place: &RepositoryEndpoint) -> Result<(), RegistryFailure> {
+    pub(super) async fn try_upload(
+        &self,
+        place: &RepositoryEndpoint,
+    ) -> Result<(), RegistryFailure> {
         let session = self.start_upload(place).await?;
         self.cancel(place, &session).await;
         Ok(())
@@ -123,12 +161,29 @@ impl Registry {
 
     /// Cancels an upload. Failures are ignored, because registries remove stale uploads eventually.
     async fn cancel(&self, place: &RepositoryEndpoint, session: &UploadSession) {
-        let call = self.wire.call_to(place, Scopes::push(&place.path), Method::DELETE, session.url.clone());
+        let call = self.wire.call_to(
+            place,
+            Scopes::push(&place.path),
+            Method::DELETE,
+            session.url.clone(),
+        );
         let _ = self.wire.send_once(&call).await;
     }
 
-    async fn has_blob(&self, place: &RepositoryEndpoint, digest: Digest) -> Result<bool, RegistryFailure> {
-        let call = self.wire.call(place, Scopes::push(&place.path), Method::HEAD, &format!("blobs/{digest}")).await?;
+    async fn has_blob(
+        &self,
+        place: &RepositoryEndpoint,
+        digest: Digest,
+    ) -> Result<bool, RegistryFailure> {
+        let call = self
+            .wire
+            .call(
+                place,
+                Scopes::push(&place.path),
+                Method::HEAD,
+                &format!("blobs/{digest}"),
+            )
+            .await?;
         let answer = self.wire.send(&call).await?;
         // Other problems are reported by the upload, with a better message.
         Ok(answer.status().as_u16() == 200 && !answer.is_web_page())
@@ -136,22 +191,47 @@ impl Registry {
 
     /// The repository on the same host that has a base's blob.
     fn source_on(&self, place: &RepositoryEndpoint, content: &BlobSource) -> Option<String> {
-        let BlobSource::Remote(repository) = content else { return None };
+        let BlobSource::Remote(repository) = content else {
+            return None;
+        };
         let here = |from: &RepositoryEndpoint| from.host == place.host;
         let origin = Some(RepositoryEndpoint::of(repository)).filter(here);
-        origin.or_else(|| RepositoryEndpoint::mirror_of(repository, &self.mirrors).filter(here)).map(|from| from.path)
+        origin
+            .or_else(|| RepositoryEndpoint::mirror_of(repository, &self.mirrors).filter(here))
+            .map(|from| from.path)
     }
 
     /// Tries to mount a blob from another repository; `None` if that is refused, so that the blob is uploaded.
-    async fn mount(&self, place: &RepositoryEndpoint, digest: Digest, from: &str) -> Option<UploadStart> {
-        let mut call = self.wire.call(place, Scopes::mount(&place.path, from), Method::POST, "blobs/uploads/").await.ok()?;
-        call.url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
+    async fn mount(
+        &self,
+        place: &RepositoryEndpoint,
+        digest: Digest,
+        from: &str,
+    ) -> Option<UploadStart> {
+        let mut call = self
+            .wire
+            .call(
+                place,
+                Scopes::mount(&place.path, from),
+                Method::POST,
+                "blobs/uploads/",
+            )
+            .await
+            .ok()?;
+        call.url
+            .query_pairs_mut()
+            .append_pair("mount", &digest.to_string())
+            .append_pair("from", from);
         let answer = self.wire.send_once(&call).await.ok()?;
         match answer.status().as_u16() {
             201 => Some(UploadStart::Mounted),
             202 => {
                 let url = answer.location(&self.wire.transport).ok()?;
-                Some(UploadStart::At(UploadSession { url, start: 0, least: least_part(&answer) }))
+                Some(UploadStart::At(UploadSession {
+                    url,
+                    start: 0,
+                    least: least_part(&answer),
+                }))
             }
             _ => None,
         }
@@ -168,7 +248,9 @@ impl Registry {
         let source = match &blob.content {
             BlobSource::Bytes(bytes) => BodySource::Bytes(bytes.clone()),
             BlobSource::File(path) => BodySource::File(path.clone()),
-            BlobSource::Remote(repository) => BodySource::File(self.blob(repository, descriptor).await?),
+            BlobSource::Remote(repository) => {
+                BodySource::File(self.blob(repository, descriptor).await?)
+            }
         };
         check_length(&source, descriptor)?;
         self.report_transfer(place, descriptor, TransferKind::Upload, 0);
@@ -176,9 +258,19 @@ impl Registry {
         let mut part = self.parts.of(place).map(UploadPart::Known);
         loop {
             let before = session.start;
-            let sending = UploadProgress { place, descriptor, source: &source, part: part.and_then(UploadPart::size), sent };
-            let sent_rest = self.send_rest(&sending, &mut session).instrument(attempts.span());
-            let Err(RefusedPart { refusal, size }) = sent_rest.await else { break };
+            let sending = UploadProgress {
+                place,
+                descriptor,
+                source: &source,
+                part: part.and_then(UploadPart::size),
+                sent,
+            };
+            let sent_rest = self
+                .send_rest(&sending, &mut session)
+                .instrument(attempts.span());
+            let Err(RefusedPart { refusal, size }) = sent_rest.await else {
+                break;
+            };
             if is_too_large(&refusal) {
                 let Some(next) = parts::smaller(size, session.least) else {
                     self.cancel(place, &session).await;
@@ -187,7 +279,9 @@ impl Registry {
                 self.parts.learn(place, next);
                 part = Some(UploadPart::Known(next));
             } else if matches!(part, Some(UploadPart::Tried))
-                && refusal.status.is_some_and(|status| status.is_client_error() || status.as_u16() == 501)
+                && refusal
+                    .status
+                    .is_some_and(|status| status.is_client_error() || status.as_u16() == 501)
             {
                 // The registry does not support parts, and size was only a guess.
                 part = Some(UploadPart::Never);
@@ -199,7 +293,9 @@ impl Registry {
                 if session.start >= before + PROGRESS {
                     attempts.restart();
                 }
-                self.wire.pause(place, &mut attempts, classify_refusal(refusal, descriptor)).await?;
+                self.wire
+                    .pause(place, &mut attempts, classify_refusal(refusal, descriptor))
+                    .await?;
                 // The connection may have been closed after the last byte.
                 if self.has_blob(place, descriptor.digest).await? {
                     break;
@@ -207,7 +303,12 @@ impl Registry {
             }
             let at = session.start;
             session = match self.received(place, &session).await {
-                Some(next) if next.start <= descriptor.size && !matches!(part, Some(UploadPart::Never)) => next,
+                Some(next)
+                    if next.start <= descriptor.size
+                        && !matches!(part, Some(UploadPart::Never)) =>
+                {
+                    next
+                }
                 _ => {
                     self.cancel(place, &session).await;
                     self.start_upload(place).await?
@@ -225,40 +326,81 @@ impl Registry {
 fn check_length(source: &BodySource, descriptor: &Descriptor) -> Result<(), RegistryFailure> {
     let length = match source {
         BodySource::Bytes(bytes) => bytes.len() as u64,
-        BodySource::File(path) => path.metadata().map_err(|cause| crate::sys::fs::unreadable(path, cause))?.len(),
+        BodySource::File(path) => path
+            .metadata()
+            .map_err(|cause| crate::sys::fs::unreadable(path, cause))?
+            .len(),
     };
     if length == descriptor.size {
         return Ok(());
     }
     Err(RegistryFailure::new(
         Code::DigestMismatch,
-        format!("there are {length} bytes of {}, which has {}", descriptor.digest, descriptor.size),
+        format!(
+            "there are {length} bytes of {}, which has {}",
+            descriptor.digest, descriptor.size
+        ),
     ))
 }
 
 /// The failure of a refused upload. A retry may succeed if the registry has lost the upload.
 fn classify_refusal(refusal: ErrorResponse, descriptor: &Descriptor) -> RegistryFailure {
-    let lost = refusal.status.is_some_and(|status| matches!(status.as_u16(), 404 | 416));
+    let lost = refusal
+        .status
+        .is_some_and(|status| matches!(status.as_u16(), 404 | 416));
     if refusal.has(&["DIGEST_INVALID"]) {
         let cause = format!("{} (expected {})", refusal.failure.cause, descriptor.digest);
-        return RegistryFailure { code: Code::DigestMismatch, cause, ..refusal.failure };
+        return RegistryFailure {
+            code: Code::DigestMismatch,
+            cause,
+            ..refusal.failure
+        };
     }
-    let starts_over = lost || refusal.has(&["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"]);
-    let retryable = if starts_over { Retryable::MaybeExecuted } else { refusal.failure.retryable };
-    RegistryFailure { retryable, ..refusal.failure }
+    let starts_over = lost
+        || refusal.has(&[
+            "BLOB_UPLOAD_UNKNOWN",
+            "BLOB_UPLOAD_INVALID",
+            "RANGE_INVALID",
+        ]);
+    let retryable = if starts_over {
+        Retryable::MaybeExecuted
+    } else {
+        refusal.failure.retryable
+    };
+    RegistryFailure {
+        retryable,
+        ..refusal.failure
+    }
 }
 
 fn of_blob(failure: RegistryFailure, descriptor: &Descriptor) -> RegistryFailure {
-    RegistryFailure { cause: format!("blob {}: {}", descriptor.digest, failure.cause), ..failure }
+    RegistryFailure {
+        cause: format!("blob {}: {}", descriptor.digest, failure.cause),
+        ..failure
+    }
 }
 
 /// The failure of a registry that does not create repositories automatically.
 fn must_create(place: &RepositoryEndpoint, refusal: ErrorResponse) -> RegistryFailure {
-    let help = match place.host.strip_suffix(".amazonaws.com").and_then(|host| host.split_once(".dkr.ecr.")) {
-        Some((_, region)) => format!("Run `aws ecr create-repository --repository-name {} --region {region}`.", place.path),
-        None => format!("Create the repository `{}` at {} first.", place.path, place.registry),
+    let help = match place
+        .host
+        .strip_suffix(".amazonaws.com")
+        .and_then(|host| host.split_once(".dkr.ecr."))
+    {
+        Some((_, region)) => format!(
+            "Run `aws ecr create-repository --repository-name {} --region {region}`.",
+            place.path
+        ),
+        None => format!(
+            "Create the repository `{}` at {} first.",
+            place.path, place.registry
+        ),
     };
-    RegistryFailure { code: Code::RegistryMustCreate, ..refusal.failure }.help(help)
+    RegistryFailure {
+        code: Code::RegistryMustCreate,
+        ..refusal.failure
+    }
+    .help(help)
 }
 
 #[cfg(test)]
@@ -268,9 +410,19 @@ mod tests {
     #[test]
     fn a_repository_of_ecr_is_created_with_a_command() {
         let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com".to_owned();
-        let place = RepositoryEndpoint { host: host.clone(), registry: host, path: "team/app".to_owned() };
-        let failure = must_create(&place, RegistryFailure::new(Code::RegistryFailed, "x").into());
+        let place = RepositoryEndpoint {
+            host: host.clone(),
+            registry: host,
+            path: "team/app".to_owned(),
+        };
+        let failure = must_create(
+            &place,
+            RegistryFailure::new(Code::RegistryFailed, "x").into(),
+        );
         assert_eq!(failure.code, Code::RegistryMustCreate);
-        assert_eq!(failure.help.as_deref(), Some("Run `aws ecr create-repository --repository-name team/app --region eu-west-1`."));
+        assert_eq!(
+            failure.help.as_deref(),
+            Some("Run `aws ecr create-repository --repository-name team/app --region eu-west-1`.")
+        );
     }
 }

@@ -43,28 +43,51 @@ pub(super) struct RefusedPart {
 
 impl Registry {
     /// Sends the rest of a blob, and completes the upload.
-    pub(super) async fn send_rest(&self, sending: &UploadProgress<'_>, session: &mut UploadSession) -> Result<(), RefusedPart> {
+    pub(super) async fn send_rest(
+        &self,
+        sending: &UploadProgress<'_>,
+        session: &mut UploadSession,
+    ) -> Result<(), RefusedPart> {
         let size = sending.descriptor.size;
-        let part = sending.part.map_or(u64::MAX, |part| part.max(session.least));
+        let part = sending
+            .part
+            .map_or(u64::MAX, |part| part.max(session.least));
         let mut last = 0..0;
         if session.start == 0 && size <= part {
             last = 0..size;
         } else {
             while session.start < size {
                 let range = session.start..session.start.saturating_add(part).min(size);
-                let call = self.wire.call_to(sending.place, Scopes::push(&sending.place.path), Method::PATCH, session.url.clone());
-                let call = call.header(CONTENT_RANGE, &format!("{}-{}", range.start, range.end - 1));
+                let call = self.wire.call_to(
+                    sending.place,
+                    Scopes::push(&sending.place.path),
+                    Method::PATCH,
+                    session.url.clone(),
+                );
+                let call =
+                    call.header(CONTENT_RANGE, &format!("{}-{}", range.start, range.end - 1));
                 let answer = self.send_range(sending, call, range.clone()).await?;
                 if answer.header(LOCATION).is_some() {
                     session.url =
-                        answer.location(&self.wire.transport).map_err(|failure| RefusedPart { refusal: failure.into(), size: 0 })?;
+                        answer
+                            .location(&self.wire.transport)
+                            .map_err(|failure| RefusedPart {
+                                refusal: failure.into(),
+                                size: 0,
+                            })?;
                 }
                 session.start = range.end;
             }
         }
         let mut url = session.url.clone();
-        url.query_pairs_mut().append_pair("digest", &sending.descriptor.digest.to_string());
-        let call = self.wire.call_to(sending.place, Scopes::push(&sending.place.path), Method::PUT, url);
+        url.query_pairs_mut()
+            .append_pair("digest", &sending.descriptor.digest.to_string());
+        let call = self.wire.call_to(
+            sending.place,
+            Scopes::push(&sending.place.path),
+            Method::PUT,
+            url,
+        );
         self.send_range(sending, call, last).await.map(drop)
     }
 
@@ -77,47 +100,112 @@ impl Registry {
     ) -> Result<RegistryResponse, RefusedPart> {
         let size = range.end - range.start;
         let stream = self.stream(sending, range.clone());
-        let body = if size == 0 { RequestBody::Empty } else { RequestBody::Stream(stream.clone()) };
+        let body = if size == 0 {
+            RequestBody::Empty
+        } else {
+            RequestBody::Stream(stream.clone())
+        };
         let call = call.header(CONTENT_TYPE, OCTETS).body(body);
         let answered = match self.wire.send_once(&call).await {
             Ok(answer) => self.accepted(sending.place, answer).await,
             Err(failure) => Err(failure.into()),
         };
-        let went = if answered.is_ok() { size } else { stream.done.load(Ordering::Relaxed).saturating_sub(range.start) };
+        let went = if answered.is_ok() {
+            size
+        } else {
+            stream
+                .done
+                .load(Ordering::Relaxed)
+                .saturating_sub(range.start)
+        };
         sending.sent.fetch_add(went, Ordering::Relaxed);
         answered.map_err(|refusal| RefusedPart { refusal, size })
     }
 
-    async fn accepted(&self, place: &RepositoryEndpoint, answer: RegistryResponse) -> Result<RegistryResponse, ErrorResponse> {
-        if answer.status().is_success() { Ok(answer) } else { Err(self.wire.refusal(place, answer).await) }
+    async fn accepted(
+        &self,
+        place: &RepositoryEndpoint,
+        answer: RegistryResponse,
+    ) -> Result<RegistryResponse, ErrorResponse> {
+        if answer.status().is_success() {
+            Ok(answer)
+        } else {
+            Err(self.wire.refusal(place, answer).await)
+        }
     }
 
     /// The progress of an upload; `None` if it has to be restarted.
-    pub(super) async fn received(&self, place: &RepositoryEndpoint, session: &UploadSession) -> Option<UploadSession> {
-        let call = self.wire.call_to(place, Scopes::push(&place.path), Method::GET, session.url.clone());
-        let answer = self.wire.send_once(&call).await.ok().filter(|answer| answer.status().is_success())?;
-        let last: u64 = answer.header(RANGE)?.trim_start_matches("bytes=").split_once('-')?.1.trim().parse().ok()?;
+    pub(super) async fn received(
+        &self,
+        place: &RepositoryEndpoint,
+        session: &UploadSession,
+    ) -> Option<UploadSession> {
+        let call = self.wire.call_to(
+            place,
+            Scopes::push(&place.path),
+            Method::GET,
+            session.url.clone(),
+        );
+        let answer = self
+            .wire
+            .send_once(&call)
+            .await
+            .ok()
+            .filter(|answer| answer.status().is_success())?;
+        let last: u64 = answer
+            .header(RANGE)?
+            .trim_start_matches("bytes=")
+            .split_once('-')?
+            .1
+            .trim()
+            .parse()
+            .ok()?;
         // `0-0` is ambiguous: registries return it for one byte and for none.
         let start = last.checked_add(1).filter(|start| *start > 1)?;
-        let url = answer.location(&self.wire.transport).unwrap_or_else(|_| session.url.clone());
-        Some(UploadSession { url, start, least: session.least })
+        let url = answer
+            .location(&self.wire.transport)
+            .unwrap_or_else(|_| session.url.clone());
+        Some(UploadSession {
+            url,
+            start,
+            least: session.least,
+        })
     }
 
     fn stream(&self, sending: &UploadProgress<'_>, range: Range<u64>) -> Arc<BodyStream> {
-        let (place, digest, total) = (sending.place.to_string(), sending.descriptor.digest, sending.descriptor.size);
+        let (place, digest, total) = (
+            sending.place.to_string(),
+            sending.descriptor.digest,
+            sending.descriptor.size,
+        );
         let reporter = self.reporter.clone();
         let tell = move |done| {
             // Completion is reported after the registry has confirmed it.
             if done < total {
-                reporter.transfer(&Transfer { digest, place: &place, way: TransferKind::Upload, done, total });
+                reporter.transfer(&Transfer {
+                    digest,
+                    place: &place,
+                    way: TransferKind::Upload,
+                    done,
+                    total,
+                });
             }
         };
         let Range { start, end } = range;
-        Arc::new(BodyStream { from: sending.source.clone(), start, end, done: AtomicU64::new(start), tell: Box::new(tell) })
+        Arc::new(BodyStream {
+            from: sending.source.clone(),
+            start,
+            end,
+            done: AtomicU64::new(start),
+            tell: Box::new(tell),
+        })
     }
 }
 
 /// The minimum size of a part except the last (`OCI-Chunk-Min-Length`); 0 if it is missing or invalid.
 pub(super) fn least_part(answer: &RegistryResponse) -> u64 {
-    answer.header("oci-chunk-min-length").and_then(|least| least.trim().parse().ok()).unwrap_or(0)
+    answer
+        .header("oci-chunk-min-length")
+        .and_then(|least| least.trim().parse().ok())
+        .unwrap_or(0)
 }

@@ -63,48 +63,88 @@ impl InputReader<'_> {
         for (name, ty) in self.types {
             let located = match (values.remove(name), ty) {
                 (Some(located), _) => located,
-                (None, Type::Optional(_)) => {
-                    LocatedValue { value: InputValue::Nothing, prefix: format!("`{name}`"), suffix: String::new() }
-                }
+                (None, Type::Optional(_)) => LocatedValue {
+                    value: InputValue::Nothing,
+                    prefix: format!("`{name}`"),
+                    suffix: String::new(),
+                },
                 // The problem is in the list, or the file that may have the value is not readable.
                 (None, _) if !is_file_valid || arguments.invalid.contains(name) => continue,
                 (None, _) => {
                     let example = arguments::example(name, ty);
-                    problems.push(format!("`{name}` is missing: it is {}, such as `{example}`", arguments::describe_type(ty)));
+                    problems.push(format!(
+                        "`{name}` is missing: it is {}, such as `{example}`",
+                        arguments::describe_type(ty)
+                    ));
                     continue;
                 }
             };
             match convert(ty, &located.value) {
                 Ok(input) => drop(inputs.insert(name.clone(), input)),
-                Err(problem) => problems.push(format!("{}: {problem}{}", located.prefix, located.suffix)),
+                Err(problem) => {
+                    problems.push(format!("{}: {problem}{}", located.prefix, located.suffix))
+                }
             }
         }
-        if problems.is_empty() { Ok(inputs) } else { Err(self.error(&problems)) }
+        if problems.is_empty() {
+            Ok(inputs)
+        } else {
+            Err(self.error(&problems))
+        }
     }
 
     /// The values of the file; names that are not inputs are added to the problems.
-    fn read_file(&self, directory: &Path, problems: &mut Vec<String>) -> Result<BTreeMap<String, LocatedValue>, String> {
-        let Some(file) = &self.options.file else { return Ok(BTreeMap::new()) };
+    fn read_file(
+        &self,
+        directory: &Path,
+        problems: &mut Vec<String>,
+    ) -> Result<BTreeMap<String, LocatedValue>, String> {
+        let Some(file) = &self.options.file else {
+            return Ok(BTreeMap::new());
+        };
         let path = fs::absolute(directory, file);
         let mut values = BTreeMap::new();
         for (name, value) in file::read(&path)? {
             let Some(ty) = self.types.get(&name) else {
                 let similar = nearest(&name, self.types.keys().map(String::as_str));
-                let suggestion = similar.map(|similar| format!("; did you mean `{similar}`?")).unwrap_or_default();
-                problems.push(format!("`{name}` of `{}` is no input{suggestion}", file.display()));
+                let suggestion = similar
+                    .map(|similar| format!("; did you mean `{similar}`?"))
+                    .unwrap_or_default();
+                problems.push(format!(
+                    "`{name}` of `{}` is no input{suggestion}",
+                    file.display()
+                ));
                 continue;
             };
             let value = with_absolute_paths(ty, value, path.parent().unwrap_or(directory));
             let prefix = format!("`{name}` of `{}`", file.display());
-            values.insert(name, LocatedValue { value, prefix, suffix: String::new() });
+            values.insert(
+                name,
+                LocatedValue {
+                    value,
+                    prefix,
+                    suffix: String::new(),
+                },
+            );
         }
         Ok(values)
     }
 
     fn error(&self, problems: &[String]) -> Error {
-        let inputs: Vec<String> = self.types.iter().map(|(name, ty)| format!("`{name}: {ty}`")).collect();
-        let help = if inputs.is_empty() { "It takes no inputs.".to_owned() } else { format!("It takes {}.", inputs.join(", ")) };
-        let error = Error::new(Code::InputsInvalid, format!("could not run task `{}` with these inputs", self.task));
+        let inputs: Vec<String> = self
+            .types
+            .iter()
+            .map(|(name, ty)| format!("`{name}: {ty}`"))
+            .collect();
+        let help = if inputs.is_empty() {
+            "It takes no inputs.".to_owned()
+        } else {
+            format!("It takes {}.", inputs.join(", "))
+        };
+        let error = Error::new(
+            Code::InputsInvalid,
+            format!("could not run task `{}` with these inputs", self.task),
+        );
         error.because(problems.join("\n")).help(help)
     }
 }
@@ -113,15 +153,25 @@ impl InputReader<'_> {
 fn with_absolute_paths(ty: &Type, value: InputValue, directory: &Path) -> InputValue {
     match (ty, value) {
         (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => {
-            InputValue::Text(fs::absolute(directory, Path::new(&path)).to_string_lossy().into_owned())
+            InputValue::Text(
+                fs::absolute(directory, Path::new(&path))
+                    .to_string_lossy()
+                    .into_owned(),
+            )
         }
         (Type::Optional(inner), value) => with_absolute_paths(inner, value, directory),
-        (Type::List(inner), InputValue::List(values)) => {
-            InputValue::List(values.into_iter().map(|value| with_absolute_paths(inner, value, directory)).collect())
-        }
-        (Type::Map(inner), InputValue::Map(values)) => {
-            InputValue::Map(values.into_iter().map(|(name, value)| (name, with_absolute_paths(inner, value, directory))).collect())
-        }
+        (Type::List(inner), InputValue::List(values)) => InputValue::List(
+            values
+                .into_iter()
+                .map(|value| with_absolute_paths(inner, value, directory))
+                .collect(),
+        ),
+        (Type::Map(inner), InputValue::Map(values)) => InputValue::Map(
+            values
+                .into_iter()
+                .map(|(name, value)| (name, with_absolute_paths(inner, value, directory)))
+                .collect(),
+        ),
         (_, value) => value,
     }
 }
@@ -132,14 +182,33 @@ mod tests {
     use super::*;
 
     fn types(types: &[(&str, &str)]) -> BTreeMap<String, Type> {
-        types.iter().map(|(name, ty)| ((*name).to_owned(), Type::parse(ty).unwrap())).collect()
+        types
+            .iter()
+            .map(|(name, ty)| ((*name).to_owned(), Type::parse(ty).unwrap()))
+            .collect()
     }
 
-    fn read(types: &BTreeMap<String, Type>, arguments: &[&str], file: Option<&Path>) -> Result<BTreeMap<String, InputValue>> {
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let options = InputOptions { file: file.map(Path::to_owned), arguments };
-        let convert = |ty: &Type, value: &InputValue| ty.misfit(value).map_or_else(|| Ok(value.clone()), Err);
-        InputReader { task: "train", types, options: &options }.read(Path::new("/here"), convert)
+    fn read(
+        types: &BTreeMap<String, Type>,
+        arguments: &[&str],
+        file: Option<&Path>,
+    ) -> Result<BTreeMap<String, InputValue>> {
+        let arguments = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
+        let options = InputOptions {
+            file: file.map(Path::to_owned),
+            arguments,
+        };
+        let convert =
+            |ty: &Type, value: &InputValue| ty.misfit(value).map_or_else(|| Ok(value.clone()), Err);
+        InputReader {
+            task: "train",
+            types,
+            options: &options,
+        }
+        .read(Path::new("/here"), convert)
     }
 
     #[test]
@@ -147,19 +216,41 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("inputs.toml");
         std::fs::write(&file, "x = 1\nlabel = 'file'\ndata = ['a.csv', 's3://b']\n").unwrap();
-        let types = types(&[("x", "integer"), ("label", "string"), ("data", "list[file]"), ("seed", "optional[integer]"), ("out", "file")]);
+        let types = types(&[
+            ("x", "integer"),
+            ("label", "string"),
+            ("data", "list[file]"),
+            ("seed", "optional[integer]"),
+            ("out", "file"),
+        ]);
         let inputs = read(&types, &["--x", "2", "--out", "sub/../o.bin"], Some(&file)).unwrap();
         let text = |text: &str| InputValue::Text(text.to_owned());
-        assert_eq!((&inputs["x"], &inputs["label"], &inputs["seed"]), (&InputValue::Integer(2), &text("file"), &InputValue::Nothing));
+        assert_eq!(
+            (&inputs["x"], &inputs["label"], &inputs["seed"]),
+            (&InputValue::Integer(2), &text("file"), &InputValue::Nothing)
+        );
         let csv = directory.path().join("a.csv").display().to_string();
-        assert_eq!(inputs["data"], InputValue::List(vec![text(&csv), text("s3://b")]));
+        assert_eq!(
+            inputs["data"],
+            InputValue::List(vec![text(&csv), text("s3://b")])
+        );
         assert_eq!(inputs["out"], text("/here/o.bin"));
     }
 
     #[test]
     fn all_problems_are_reported_at_once() {
-        let types = types(&[("label", "string"), ("rate", "float"), ("x", "integer"), ("when", "datetime")]);
-        let error = read(&types, &["--lable", "a", "--rate", "fast", "--when=soon"], None).unwrap_err();
+        let types = types(&[
+            ("label", "string"),
+            ("rate", "float"),
+            ("x", "integer"),
+            ("when", "datetime"),
+        ]);
+        let error = read(
+            &types,
+            &["--lable", "a", "--rate", "fast", "--when=soon"],
+            None,
+        )
+        .unwrap_err();
         assert_eq!(error.code(), Code::InputsInvalid);
         assert_eq!(
             error.chain(),
@@ -172,7 +263,10 @@ mod tests {
                  `x` is missing: it is a whole number, such as `--x 21`",
             ]
         );
-        assert_eq!(error.advice(), "It takes `label: string`, `rate: float`, `when: datetime`, `x: integer`.");
+        assert_eq!(
+            error.advice(),
+            "It takes `label: string`, `rate: float`, `when: datetime`, `x: integer`."
+        );
     }
 
     #[test]
@@ -191,7 +285,15 @@ mod tests {
         assert_eq!(error.chain()[1], expected.join("\n"));
         std::fs::remove_file(&file).unwrap();
         let error = read(&types, &["--rate", "1"], Some(&file)).unwrap_err();
-        assert!(error.chain()[1].starts_with(&format!("`{shown}` cannot be read")), "{:?}", error.chain());
-        assert_eq!(error.chain()[1].lines().count(), 1, "inputs that the file may have are not reported as missing");
+        assert!(
+            error.chain()[1].starts_with(&format!("`{shown}` cannot be read")),
+            "{:?}",
+            error.chain()
+        );
+        assert_eq!(
+            error.chain()[1].lines().count(),
+            1,
+            "inputs that the file may have are not reported as missing"
+        );
     }
 }

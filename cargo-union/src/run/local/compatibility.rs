@@ -13,8 +13,16 @@ pub(super) fn check_task(task: &Task, has_entrypoint: bool, target: RunTarget) -
     let mut problems = Vec::new();
     problems.extend(check_command(task));
     if task.data.format == DataFormat::Proto && !task.inputs.is_empty() {
-        let message = format!("task `{}` reads its inputs from `inputs.pb`, which is written on the backend only", task.key);
-        let problem = Diagnostic::error(Code::NotRunHere, message, &task.origin, "`data-format = \"proto\"`");
+        let message = format!(
+            "task `{}` reads its inputs from `inputs.pb`, which is written on the backend only",
+            task.key
+        );
+        let problem = Diagnostic::error(
+            Code::NotRunHere,
+            message,
+            &task.origin,
+            "`data-format = \"proto\"`",
+        );
         problems.push(problem.help("read the inputs' own files, or `data-format = \"json\"`"));
     }
     if target == RunTarget::Host {
@@ -28,27 +36,59 @@ pub(super) fn check_task(task: &Task, has_entrypoint: bool, target: RunTarget) -
 
 /// Placeholders in the command line that cannot be filled in.
 fn check_command(task: &Task) -> Vec<Diagnostic> {
-    let Some(command) = &task.command else { return Vec::new() };
-    let problem =
-        |message: String, help: String| Diagnostic::error(Code::NotRunHere, message, &command.origin, "in this command").help(help);
+    let Some(command) = &task.command else {
+        return Vec::new();
+    };
+    let problem = |message: String, help: String| {
+        Diagnostic::error(
+            Code::NotRunHere,
+            message,
+            &command.origin,
+            "in this command",
+        )
+        .help(help)
+    };
     let check = |piece| match piece {
         TemplatePart::Backend(name) => {
-            let message = format!("`{{{{.{name}}}}}` stands for something that only the backend has");
+            let message =
+                format!("`{{{{.{name}}}}}` stands for something that only the backend has");
             let paths = (&task.data.input_path.value, &task.data.output_path.value);
-            Some(problem(message, format!("inputs are in `{}`, and outputs go to `{}`", paths.0, paths.1)))
+            Some(problem(
+                message,
+                format!(
+                    "inputs are in `{}`, and outputs go to `{}`",
+                    paths.0, paths.1
+                ),
+            ))
         }
         TemplatePart::Text(_) | TemplatePart::Input(_) | TemplatePart::Unknown(_) => None,
     };
-    let mut problems: Vec<Diagnostic> = command.value.iter().flat_map(|word| pieces(word)).filter_map(check).collect();
+    let mut problems: Vec<Diagnostic> = command
+        .value
+        .iter()
+        .flat_map(|word| pieces(word))
+        .filter_map(check)
+        .collect();
     problems.dedup();
     problems
 }
 
 /// An empty command, which runs the entrypoint of the image.
 fn check_empty_command(task: &Task) -> Option<Diagnostic> {
-    let command = task.command.as_ref().filter(|command| command.value.is_empty())?;
-    let message = format!("task `{}` runs the entrypoint of its image, and `--host` has no image", task.key);
-    let problem = Diagnostic::error(Code::NotRunHere, message, &command.origin, "an empty command");
+    let command = task
+        .command
+        .as_ref()
+        .filter(|command| command.value.is_empty())?;
+    let message = format!(
+        "task `{}` runs the entrypoint of its image, and `--host` has no image",
+        task.key
+    );
+    let problem = Diagnostic::error(
+        Code::NotRunHere,
+        message,
+        &command.origin,
+        "an empty command",
+    );
     Some(problem.help("run it without `--host`, or leave `command` out"))
 }
 
@@ -56,11 +96,24 @@ fn check_empty_command(task: &Task) -> Option<Diagnostic> {
 fn check_host(task: &Task) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     if task.bin.is_none() {
-        let message = format!("task `{}` runs a program of its image, and `--host` has no image", task.key);
-        problems.push(Diagnostic::error(Code::NotRunHere, message, &task.origin, "has no `bin`").help("run it without `--host`"));
+        let message = format!(
+            "task `{}` runs a program of its image, and `--host` has no image",
+            task.key
+        );
+        problems.push(
+            Diagnostic::error(Code::NotRunHere, message, &task.origin, "has no `bin`")
+                .help("run it without `--host`"),
+        );
     }
-    for secret in task.secrets.iter().filter(|secret| secret.mount == Mount::File) {
-        let message = format!("secret `{}` is a file below `{}`, where `--host` puts nothing", secret.key.value, SECRETS_DIRECTORY);
+    for secret in task
+        .secrets
+        .iter()
+        .filter(|secret| secret.mount == Mount::File)
+    {
+        let message = format!(
+            "secret `{}` is a file below `{}`, where `--host` puts nothing",
+            secret.key.value, SECRETS_DIRECTORY
+        );
         let problem = Diagnostic::error(Code::NotRunHere, message, &secret.key.origin, "a file");
         problems.push(problem.help("run it without `--host`, or let the secret be a variable"));
     }

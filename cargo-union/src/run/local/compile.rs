@@ -13,8 +13,8 @@ use crate::pipeline::resolve::{compile_settings, linkage, platforms, secret_file
 use crate::sys::error::Error;
 use crate::workspace::targets::target_for;
 use crate::workspace::{
-    CargoJob, CodeInputOptions, CompileBackend, CompileMode, CompileSettings, Host, JobMember, Linkage, Snapshot, Toolchain, UnionLock,
-    compile,
+    CargoJob, CodeInputOptions, CompileBackend, CompileMode, CompileSettings, Host, JobMember,
+    Linkage, Snapshot, Toolchain, UnionLock, compile,
 };
 
 /// The executable of a binary, compiled with the settings of the task's image.
@@ -22,9 +22,20 @@ use crate::workspace::{
 /// # Errors
 /// Those of the compile; `ArtifactMissing`.
 pub(super) async fn compile_binary(run: &LocalRun<'_>, binary: &str) -> Result<PathBuf> {
-    let LocalRun { session, declared, reporter, .. } = run;
+    let LocalRun {
+        session,
+        declared,
+        reporter,
+        ..
+    } = run;
     let (build, package) = (&run.options.build, &declared.package);
-    let snapshot = Snapshot::take(&build.scope.cargo, &session.workspace, &build.scope.cache, &***reporter).await?;
+    let snapshot = Snapshot::take(
+        &build.scope.cargo,
+        &session.workspace,
+        &build.scope.cache,
+        &***reporter,
+    )
+    .await?;
     let (settings, target) = host_settings(&declared.spec, &run.task.image, snapshot.toolchain())?;
     let binaries = BTreeSet::from([binary.to_owned()]);
     let lock = UnionLock::load(&session.workspace.root)?;
@@ -34,14 +45,23 @@ pub(super) async fn compile_binary(run: &LocalRun<'_>, binary: &str) -> Result<P
         targets: vec![target.clone()],
         binaries: binaries.clone(),
         inputs: image.inputs.clone(),
-        exclude: image.exclude.iter().cloned().chain(secret_files(&declared.spec)).collect(),
+        exclude: image
+            .exclude
+            .iter()
+            .cloned()
+            .chain(secret_files(&declared.spec))
+            .collect(),
         toolchains: Vec::new(),
         places: vec![CompileMode::Host],
         tools: BTreeMap::new(),
     };
     let inputs = snapshot.inputs(package, &options, lock.packages())?;
     let job = CargoJob {
-        members: vec![JobMember { package, binaries, inputs: vec![&inputs] }],
+        members: vec![JobMember {
+            package,
+            binaries,
+            inputs: vec![&inputs],
+        }],
         target: &target,
         settings: &settings,
         method: &CompileBackend::Host,
@@ -51,7 +71,14 @@ pub(super) async fn compile_binary(run: &LocalRun<'_>, binary: &str) -> Result<P
     let (compiled, _) = compile(&snapshot, &job, &Host, &***reporter).await?;
     drop(progress_guard);
     compiled.executables(package).remove(binary).ok_or_else(|| {
-        Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{binary}` of `{}`", package.name)).into()
+        Error::new(
+            Code::ArtifactMissing,
+            format!(
+                "cargo did not produce the binary `{binary}` of `{}`",
+                package.name
+            ),
+        )
+        .into()
     })
 }
 
@@ -60,7 +87,11 @@ pub(super) async fn compile_binary(run: &LocalRun<'_>, binary: &str) -> Result<P
 ///
 /// # Errors
 /// `InvalidValue`, which the validation of the manifest rules out.
-fn host_settings(spec: &Spec, image: &str, toolchain: &Toolchain) -> Result<(CompileSettings, String)> {
+fn host_settings(
+    spec: &Spec,
+    image: &str,
+    toolchain: &Toolchain,
+) -> Result<(CompileSettings, String)> {
     let image = &spec.images[image];
     let linkage = linkage(image, ImageChain::resolve(&spec.images, image).base());
     for platform in platforms(image)? {
@@ -70,13 +101,18 @@ fn host_settings(spec: &Spec, image: &str, toolchain: &Toolchain) -> Result<(Com
             return Ok((compile_settings(image, linkage), target));
         }
     }
-    Ok((compile_settings(image, Linkage::Dynamic), toolchain.host.clone()))
+    Ok((
+        compile_settings(image, Linkage::Dynamic),
+        toolchain.host.clone(),
+    ))
 }
 
 /// Whether a host runs the binaries of a target. On Linux, a statically linked binary may have another C library.
 fn can_run(host: &str, target: &str, linkage: Linkage) -> bool {
     let architecture = |triple: &str| triple.split('-').next().map(str::to_owned);
-    let is_linux_pair = architecture(host) == architecture(target) && host.contains("-linux-") && target.contains("-linux-");
+    let is_linux_pair = architecture(host) == architecture(target)
+        && host.contains("-linux-")
+        && target.contains("-linux-");
     host == target || (is_linux_pair && linkage == Linkage::Static)
 }
 
@@ -87,13 +123,34 @@ mod tests {
     #[test]
     fn host_runs_its_own_target_and_static_linux_binaries() {
         for (host, target, with_static, with_dynamic) in [
-            ("x86_64-unknown-linux-gnu", "x86_64-unknown-linux-gnu", true, true),
-            ("x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", true, false),
-            ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", false, false),
-            ("aarch64-apple-darwin", "aarch64-unknown-linux-gnu", false, false),
+            (
+                "x86_64-unknown-linux-gnu",
+                "x86_64-unknown-linux-gnu",
+                true,
+                true,
+            ),
+            (
+                "x86_64-unknown-linux-gnu",
+                "x86_64-unknown-linux-musl",
+                true,
+                false,
+            ),
+            (
+                "x86_64-unknown-linux-gnu",
+                "aarch64-unknown-linux-gnu",
+                false,
+                false,
+            ),
+            (
+                "aarch64-apple-darwin",
+                "aarch64-unknown-linux-gnu",
+                false,
+                false,
+            ),
             ("aarch64-apple-darwin", "aarch64-apple-darwin", true, true),
         ] {
-            let fits = [Linkage::Static, Linkage::Dynamic].map(|linkage| can_run(host, target, linkage));
+            let fits =
+                [Linkage::Static, Linkage::Dynamic].map(|linkage| can_run(host, target, linkage));
             assert_eq!(fits, [with_static, with_dynamic], "{host} {target}");
         }
     }

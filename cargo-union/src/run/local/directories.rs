@@ -22,7 +22,10 @@ impl RunDirs {
     /// Creates the temporary directory. The outputs of an earlier run stay until this one succeeds.
     pub(super) fn create(target_directory: &Path, task: &str) -> SysResult<Self> {
         let outputs = target_directory.join("union/run").join(task);
-        Ok(Self { temporary: AtomicDir::beside(&outputs)?, outputs })
+        Ok(Self {
+            temporary: AtomicDir::beside(&outputs)?,
+            outputs,
+        })
     }
 
     /// The path of a temporary directory, which is not created here.
@@ -34,15 +37,29 @@ impl RunDirs {
     ///
     /// # Errors
     /// `OutputsInvalid`; `ProgramFailed` when the program wrote an error file.
-    pub(super) fn take_outputs(self, run: &LocalRun<'_>, written: &OutputDir) -> Result<BTreeMap<String, serde_json::Value>> {
+    pub(super) fn take_outputs(
+        self,
+        run: &LocalRun<'_>,
+        written: &OutputDir,
+    ) -> Result<BTreeMap<String, serde_json::Value>> {
         let task = run.task;
         if let Some(message) = written.error() {
             let error = Error::new(Code::ProgramFailed, format!("task `{}` failed", task.key));
-            return Err(error.because(format!("its program has left `{ERROR}`:\n{}", message.trim_end())).into());
+            return Err(error
+                .because(format!(
+                    "its program has left `{ERROR}`:\n{}",
+                    message.trim_end()
+                ))
+                .into());
         }
         let output_path = task.data.output_path.value.trim_end_matches('/');
-        let types = task.outputs.iter().map(|(name, ty)| (name.clone(), ty.value.clone())).collect();
-        let found = outputs(written, &types, output_path).map_err(|problems| outputs_error(run, &problems))?;
+        let types = task
+            .outputs
+            .iter()
+            .map(|(name, ty)| (name.clone(), ty.value.clone()))
+            .collect();
+        let found = outputs(written, &types, output_path)
+            .map_err(|problems| outputs_error(run, &problems))?;
         let files = AtomicDir::beside(&self.outputs)?;
         let mut values = BTreeMap::new();
         for output in found {
@@ -50,8 +67,13 @@ impl RunDirs {
                 OutputValue::Value(value) => value,
                 OutputValue::Path(path) => {
                     let destination = files.path().join(&path);
-                    std::fs::rename(written.path(&path), &destination).map_err(|cause| fs::unwritable(&destination, cause))?;
-                    self.outputs.join(&path).to_string_lossy().into_owned().into()
+                    std::fs::rename(written.path(&path), &destination)
+                        .map_err(|cause| fs::unwritable(&destination, cause))?;
+                    self.outputs
+                        .join(&path)
+                        .to_string_lossy()
+                        .into_owned()
+                        .into()
                 }
             };
             values.insert(output.name, value);
@@ -62,7 +84,13 @@ impl RunDirs {
 }
 
 fn outputs_error(run: &LocalRun<'_>, problems: &[String]) -> Error {
-    let error = Error::new(Code::OutputsInvalid, format!("task `{}` did not give the outputs that it declares", run.task.key));
+    let error = Error::new(
+        Code::OutputsInvalid,
+        format!(
+            "task `{}` did not give the outputs that it declares",
+            run.task.key
+        ),
+    );
     let error = error.because(problems.join("\n"));
     match run.path_advice() {
         Some(advice) => error.help(advice),

@@ -39,17 +39,28 @@ pub(super) async fn run_program(
     let image = build_image(run).await?;
     let files = container_files(run, inputs)?;
     let words = filled(&run.task.command_line(&program(run.task)), inputs);
-    let container = engines.engine().await?.container(&container_options(run, &image, words)).await?;
-    container.upload("/", move |archive| pack(&files, archive)).await?;
+    let container = engines
+        .engine()
+        .await?
+        .container(&container_options(run, &image, words))
+        .await?;
+    container
+        .upload("/", move |archive| pack(&files, archive))
+        .await?;
     run_container(run, &image, &container).await?;
     let output_directory = directories.temporary("outputs");
     fs::create_folder(&output_directory)?;
     let directory = match run.task.outputs.is_empty() {
         true => OutputDir::found(&output_directory)?,
-        false => download_directory(&container, &run.task.data.output_path, output_directory).await?,
+        false => {
+            download_directory(&container, &run.task.data.output_path, output_directory).await?
+        }
     };
     container.remove().await?;
-    Ok(ProgramOutput { image: Some(image.location), directory })
+    Ok(ProgramOutput {
+        image: Some(image.location),
+        directory,
+    })
 }
 
 /// Finds an engine and checks that it answers, before anything is built.
@@ -59,7 +70,9 @@ pub(super) async fn run_program(
 pub(super) async fn locate_engine(run: &LocalRun<'_>) -> Result<EngineLocator> {
     let engines = EngineLocator::of(&run.options.build.scope.cargo.environment);
     engines.engine().await.map_err(|error| match error.code() {
-        Code::EngineUnreachable => error.help("Start Docker or podman, or run the binary without its image: `--host`."),
+        Code::EngineUnreachable => {
+            error.help("Start Docker or podman, or run the binary without its image: `--host`.")
+        }
         _ => error,
     })?;
     Ok(engines)
@@ -69,7 +82,10 @@ pub(super) async fn locate_engine(run: &LocalRun<'_>) -> Result<EngineLocator> {
 pub(super) async fn build_image(run: &LocalRun<'_>) -> Result<BuildRecord> {
     let reporter: Arc<dyn pipeline::Reporter> = run.reporter.clone();
     let packages = build_images(&run.options.build, run.session, &reporter).await?;
-    let image = packages.into_iter().flat_map(|package| package.images).next();
+    let image = packages
+        .into_iter()
+        .flat_map(|package| package.images)
+        .next();
     Ok(image.expect("a task has an image").record)
 }
 
@@ -77,23 +93,47 @@ pub(super) async fn build_image(run: &LocalRun<'_>) -> Result<BuildRecord> {
 ///
 /// # Errors
 /// `EngineFailed`, `ProgramFailed`.
-pub(super) async fn run_container(run: &LocalRun<'_>, image: &BuildRecord, container: &Container) -> Result<(), Error> {
-    run.reporter.program_started(&run.task.key, ProgramLocation::Image(&image.location));
+pub(super) async fn run_container(
+    run: &LocalRun<'_>,
+    image: &BuildRecord,
+    container: &Container,
+) -> Result<(), Error> {
+    run.reporter
+        .program_started(&run.task.key, ProgramLocation::Image(&image.location));
     let tee = OutputTee::new(&**run.reporter);
-    let code = container.run(|stream, bytes| tee.write(stream, bytes)).await?;
+    let code = container
+        .run(|stream, bytes| tee.write(stream, bytes))
+        .await?;
     // Outputs that the launcher refuses are reported when they are read, by the same rules.
     let is_output_error = code == WRONG_OUTPUTS && tee.has_line_of(launcher::MARKER);
-    if code == 0 || is_output_error { Ok(()) } else { Err(tee.failure(&run.task.key, &describe_exit_code(code))) }
+    if code == 0 || is_output_error {
+        Ok(())
+    } else {
+        Err(tee.failure(&run.task.key, &describe_exit_code(code)))
+    }
 }
 
 /// The container of a task: image, command line and variables.
-pub(super) fn container_options(run: &LocalRun<'_>, image: &BuildRecord, words: Vec<String>) -> ContainerOptions {
+pub(super) fn container_options(
+    run: &LocalRun<'_>,
+    image: &BuildRecord,
+    words: Vec<String>,
+) -> ContainerOptions {
     let task = run.task;
-    let mut env: BTreeMap<_, _> = task.env.iter().map(|(name, value)| (name.clone(), Secret::new(value.value.clone()))).collect();
-    env.extend(secrets::variables(&run.secrets).map(|(name, value)| (name.to_owned(), value.clone())));
+    let mut env: BTreeMap<_, _> = task
+        .env
+        .iter()
+        .map(|(name, value)| (name.clone(), Secret::new(value.value.clone())))
+        .collect();
+    env.extend(
+        secrets::variables(&run.secrets).map(|(name, value)| (name.to_owned(), value.clone())),
+    );
     ContainerOptions {
         name: format!("union-{}", task.key),
-        image: image.digest.map_or_else(|| image.location.trim_start_matches("docker:").to_owned(), |digest| digest.to_string()),
+        image: image.digest.map_or_else(
+            || image.location.trim_start_matches("docker:").to_owned(),
+            |digest| digest.to_string(),
+        ),
         // Set explicitly, as in a registered task, so that the arguments (`CMD`) of the image are not used.
         entrypoint: entrypoint(&run.declared.spec, task),
         command: (!words.is_empty()).then_some(words),
@@ -114,7 +154,10 @@ fn entrypoint(spec: &Spec, task: &Task) -> Option<Vec<String>> {
 }
 
 /// The inputs, the output directory and the secrets, which are uploaded before the container starts.
-fn container_files(run: &LocalRun<'_>, inputs: &BTreeMap<String, InputLiteral>) -> Result<Vec<InputFile>> {
+fn container_files(
+    run: &LocalRun<'_>,
+    inputs: &BTreeMap<String, InputLiteral>,
+) -> Result<Vec<InputFile>> {
     let data = &run.task.data;
     let mut files = Vec::new();
     if !inputs.is_empty() {
@@ -131,7 +174,11 @@ fn container_files(run: &LocalRun<'_>, inputs: &BTreeMap<String, InputLiteral>) 
 ///
 /// # Errors
 /// `EngineFailed`, `FileUnwritable`, `DiskFull`.
-pub(super) async fn download_directory(container: &Container, from: &str, to: PathBuf) -> Result<OutputDir> {
+pub(super) async fn download_directory(
+    container: &Container,
+    from: &str,
+    to: PathBuf,
+) -> Result<OutputDir> {
     let archive = SyncIoBridge::new(StreamReader::new(Box::pin(container.download(from))));
     let unpacked = tokio::task::spawn_blocking(move || OutputDir::unpack(archive, &to)).await;
     Ok(unpacked.expect("unpacking does not panic")?)

@@ -33,37 +33,71 @@ pub(super) async fn run_program(
     let task = run.task;
     let input_directory = directories.temporary("inputs");
     let output_directory = directories.temporary("outputs");
-    let binary = task.bin.as_ref().expect("a task without a binary is rejected");
+    let binary = task
+        .bin
+        .as_ref()
+        .expect("a task without a binary is rejected");
     let executable = compile_binary(run, &binary.value).await?;
-    put(&lay_out(inputs, &task.data, &input_directory.to_string_lossy())?)?;
+    put(&lay_out(
+        inputs,
+        &task.data,
+        &input_directory.to_string_lossy(),
+    )?)?;
     fs::create_folder(&output_directory)?;
 
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mapping = PathMapping(vec![
-        (task.data.input_path.value.trim_end_matches('/').to_owned(), text(&input_directory)),
-        (task.data.output_path.value.trim_end_matches('/').to_owned(), text(&output_directory)),
+        (
+            task.data.input_path.value.trim_end_matches('/').to_owned(),
+            text(&input_directory),
+        ),
+        (
+            task.data.output_path.value.trim_end_matches('/').to_owned(),
+            text(&output_directory),
+        ),
         (format!("{BINARIES}/{}", binary.value), text(&executable)),
     ]);
     let start = ContainerStart::of(&run.declared.spec, &task.image);
     let environment = run.process_environment(&start, |value| mapping.apply(value));
-    let words = start.entrypoint.into_iter().flatten().chain(task.command_line(&text(&executable)));
+    let words = start
+        .entrypoint
+        .into_iter()
+        .flatten()
+        .chain(task.command_line(&text(&executable)));
     // Paths are replaced before the values of inputs are filled in, since a value is not replaced even if it is such a path.
-    let words = filled(&words.map(|word| mapping.apply(&word)).collect::<Vec<_>>(), inputs);
-    let (program, arguments) = words.split_first().expect("a task with a binary has a command line");
-    run.reporter.program_started(&task.key, ProgramLocation::Executable(&executable));
+    let words = filled(
+        &words.map(|word| mapping.apply(&word)).collect::<Vec<_>>(),
+        inputs,
+    );
+    let (program, arguments) = words
+        .split_first()
+        .expect("a task with a binary has a command line");
+    run.reporter
+        .program_started(&task.key, ProgramLocation::Executable(&executable));
     run_process(run, program, arguments, &environment).await?;
-    Ok(ProgramOutput { image: None, directory: OutputDir::found(&output_directory)? })
+    Ok(ProgramOutput {
+        image: None,
+        directory: OutputDir::found(&output_directory)?,
+    })
 }
 
 /// Runs a process in the current directory, and forwards its output.
 ///
 /// # Errors
 /// `ToolMissing`, `ProgramFailed`.
-pub(super) async fn run_process(run: &LocalRun<'_>, program: &str, arguments: &[String], environment: &Environment) -> Result<(), Error> {
-    let mut command = ProcessCommand::new(program, &run.options.build.scope.cargo.folder, environment);
+pub(super) async fn run_process(
+    run: &LocalRun<'_>,
+    program: &str,
+    arguments: &[String],
+    environment: &Environment,
+) -> Result<(), Error> {
+    let mut command =
+        ProcessCommand::new(program, &run.options.build.scope.cargo.folder, environment);
     command.args(arguments);
     let tee = OutputTee::new(&**run.reporter);
-    let status = command.forward_output(|stream, bytes| tee.write(stream, bytes)).await?;
+    let status = command
+        .forward_output(|stream, bytes| tee.write(stream, bytes))
+        .await?;
     let describe = |failure: &ProcessFailure| match (failure.code, failure.signal) {
         (Some(code), _) => describe_exit_code(code.into()),
         (None, signal) => format!("signal {}", signal.unwrap_or_default()),
@@ -80,15 +114,23 @@ pub(super) async fn run_process(run: &LocalRun<'_>, program: &str, arguments: &[
 impl LocalRun<'_> {
     /// The environment of a process: the user's variables, those of image and task with `map` applied to their values,
     /// and the secrets. The user's variables replace those of the image's base, and one that is not set is empty.
-    pub(super) fn process_environment(&self, start: &ContainerStart, map: impl Fn(&str) -> String) -> Environment {
+    pub(super) fn process_environment(
+        &self,
+        start: &ContainerStart,
+        map: impl Fn(&str) -> String,
+    ) -> Environment {
         let user_environment = &self.options.build.scope.cargo.environment;
         let lookup = |name: &str| Some(user_environment.get(name).unwrap_or_default().to_owned());
         let mut environment = user_environment.clone();
         for (name, value) in &start.env {
             environment.set(name, expand(&map(value), lookup).unwrap_or_default());
         }
-        self.task.env.iter().for_each(|(name, value)| environment.set(name, map(&value.value)));
-        secrets::variables(&self.secrets).for_each(|(name, value)| environment.set(name, value.reveal()));
+        self.task
+            .env
+            .iter()
+            .for_each(|(name, value)| environment.set(name, map(&value.value)));
+        secrets::variables(&self.secrets)
+            .for_each(|(name, value)| environment.set(name, value.reveal()));
         environment
     }
 
@@ -97,18 +139,35 @@ impl LocalRun<'_> {
     pub(super) fn path_advice(&self) -> Option<String> {
         let (task, data) = (self.task, &self.task.data);
         let start = ContainerStart::of(&self.declared.spec, &task.image);
-        let words = task.command.iter().flat_map(|command| &command.value).chain(start.entrypoint.iter().flatten());
-        let texts: Vec<&String> = words.chain(task.env.values().map(|value| &value.value)).chain(start.env.values()).collect();
+        let words = task
+            .command
+            .iter()
+            .flat_map(|command| &command.value)
+            .chain(start.entrypoint.iter().flatten());
+        let texts: Vec<&String> = words
+            .chain(task.env.values().map(|value| &value.value))
+            .chain(start.env.values())
+            .collect();
         let is_used = |path: &str| {
             let mapping = PathMapping(vec![(path.trim_end_matches('/').to_owned(), String::new())]);
             texts.iter().any(|text| mapping.apply(text) != **text)
         };
-        let needed = [(!task.inputs.is_empty()).then_some(&data.input_path), (!task.outputs.is_empty()).then_some(&data.output_path)];
-        let unused: Vec<&str> = needed.into_iter().flatten().map(|path| path.value.as_str()).filter(|path| !is_used(path)).collect();
+        let needed = [
+            (!task.inputs.is_empty()).then_some(&data.input_path),
+            (!task.outputs.is_empty()).then_some(&data.output_path),
+        ];
+        let unused: Vec<&str> = needed
+            .into_iter()
+            .flatten()
+            .map(|path| path.value.as_str())
+            .filter(|path| !is_used(path))
+            .collect();
         if self.options.target != RunTarget::Host || unused.is_empty() {
             return None;
         }
         let paths = words::list(&unused);
-        Some(format!("With `--host`, name {paths} in the task's `command` or `env`: the program must be told where they are."))
+        Some(format!(
+            "With `--host`, name {paths} in the task's `command` or `env`: the program must be told where they are."
+        ))
     }
 }

@@ -21,6 +21,9 @@ impl ContainerStart {
         let chain = ImageChain::resolve(&spec.images, &spec.images[image]);
         let config = EffectiveConfig::of(&chain);
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Self { entrypoint: config.entrypoint.map(<[String]>::to_vec), env: config.env.into_iter().map(owned).collect() }
+        Self {
+            entrypoint: config.entrypoint.map(<[String]>::to_vec),
+            env: config.env.into_iter().map(owned).collect(),
+        }
     }
 }

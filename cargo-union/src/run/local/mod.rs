@@ -70,17 +70,29 @@ struct ProgramOutput {
 /// # Errors
 /// Those of the build; `UnknownTask`, `InputsInvalid`, `TaskSecretMissing`, `EngineUnreachable`, `EngineFailed`,
 /// `ProgramFailed`, `OutputsInvalid`; [`ManifestProblems`] of the code `NotRunHere`.
-pub(crate) async fn run_task(options: &LocalRunOptions, reporter: &Arc<dyn Reporter>) -> Result<LocalRunOutcome> {
+pub(crate) async fn run_task(
+    options: &LocalRunOptions,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<LocalRunOutcome> {
     let mut session = LoadedWorkspace::open_with_cache(&options.build.scope, &**reporter).await?;
     select_task(&mut session, &options.task)?;
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&options.task];
-    let has_entrypoint = ContainerStart::of(&declared.spec, &task.image).entrypoint.is_some_and(|words| !words.is_empty());
+    let has_entrypoint = ContainerStart::of(&declared.spec, &task.image)
+        .entrypoint
+        .is_some_and(|words| !words.is_empty());
     let problems = compatibility::check_task(task, has_entrypoint, options.target);
     if !problems.is_empty() {
         return Err(ManifestProblems(problems).into());
     }
-    let run = LocalRun { options, session: &session, declared, task, secrets: Vec::new(), reporter };
+    let run = LocalRun {
+        options,
+        session: &session,
+        declared,
+        task,
+        secrets: Vec::new(),
+        reporter,
+    };
     match task.kind.value {
         TaskKind::Container => run_container_task(run).await,
         TaskKind::Rust => worker::run_worker(run.with_secrets()?).await,
@@ -105,7 +117,11 @@ impl LocalRun<'_> {
         types: &BTreeMap<String, Type>,
         convert: impl Fn(&Type, &InputValue) -> Result<T, String>,
     ) -> Result<BTreeMap<String, T>> {
-        let reader = InputReader { task: &self.options.task, types, options: &self.options.inputs };
+        let reader = InputReader {
+            task: &self.options.task,
+            types,
+            options: &self.options.inputs,
+        };
         Ok(reader.read(&self.options.build.scope.cargo.folder, convert)?)
     }
 
@@ -114,19 +130,36 @@ impl LocalRun<'_> {
     /// # Errors
     /// `TaskSecretMissing`.
     fn with_secrets(self) -> Result<Self> {
-        let secrets = secrets::read_secrets(self.task, &self.options.build.scope.cargo.environment)?;
+        let secrets =
+            secrets::read_secrets(self.task, &self.options.build.scope.cargo.environment)?;
         Ok(Self { secrets, ..self })
     }
 
     fn create_directories(&self) -> Result<RunDirs> {
-        Ok(RunDirs::create(&self.session.workspace.target_directory, &self.options.task)?)
+        Ok(RunDirs::create(
+            &self.session.workspace.target_directory,
+            &self.options.task,
+        )?)
     }
 
-    fn outcome(&self, image: Option<String>, outputs: BTreeMap<String, Value>, traces: Vec<RecordedAction>) -> LocalRunOutcome {
-        LocalRunOutcome { package: self.declared.package.name.clone(), image, outputs, traces }
+    fn outcome(
+        &self,
+        image: Option<String>,
+        outputs: BTreeMap<String, Value>,
+        traces: Vec<RecordedAction>,
+    ) -> LocalRunOutcome {
+        LocalRunOutcome {
+            package: self.declared.package.name.clone(),
+            image,
+            outputs,
+            traces,
+        }
     }
 }
 
 fn input_types(task: &spec::Task) -> BTreeMap<String, Type> {
-    task.inputs.iter().map(|(name, ty)| (name.clone(), ty.value.clone())).collect()
+    task.inputs
+        .iter()
+        .map(|(name, ty)| (name.clone(), ty.value.clone()))
+        .collect()
 }

@@ -16,23 +16,38 @@ pub(super) struct OutputTee<'a> {
 
 impl<'a> OutputTee<'a> {
     pub(super) fn new(reporter: &'a dyn Reporter) -> Self {
-        Self { reporter, tail: Mutex::default() }
+        Self {
+            reporter,
+            tail: Mutex::default(),
+        }
     }
 
     /// Both streams go to the reporter: stdout of the tool has only the outputs of the task.
     pub(super) fn write(&self, _: OutputStream, bytes: &[u8]) {
         self.reporter.program_output(bytes);
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        self.tail
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(bytes);
     }
 
     /// Whether one of the last lines begins with a text.
     pub(super) fn has_line_of(&self, start: &str) -> bool {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner).lines().lines().any(|line| line.starts_with(start))
+        self.tail
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .lines()
+            .lines()
+            .any(|line| line.starts_with(start))
     }
 
     /// The error of a failed program; `status` is such as `exit code 3`.
     pub(super) fn failure(&self, task: &str, status: &str) -> Error {
-        let lines = self.tail.lock().unwrap_or_else(PoisonError::into_inner).lines();
+        let lines = self
+            .tail
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .lines();
         let error = Error::new(Code::ProgramFailed, format!("task `{task}` failed"));
         error.because(match &lines[..] {
             "" => format!("its program ended with {status} and wrote nothing"),
@@ -82,11 +97,17 @@ mod tests {
         for number in 0..5_000 {
             tail.push(format!("line {number}\n").as_bytes());
         }
-        let expected: Vec<String> = (4_990..5_000).map(|number| format!("line {number}")).collect();
+        let expected: Vec<String> = (4_990..5_000)
+            .map(|number| format!("line {number}"))
+            .collect();
         assert_eq!(tail.lines(), expected.join("\n"));
         assert!(tail.0.len() <= TailBuffer::BYTES);
         tail.push(&[0xff; 1 << 15]);
-        assert_eq!(tail.lines().lines().count(), 1, "bytes that are not UTF-8 are replaced");
+        assert_eq!(
+            tail.lines().lines().count(),
+            1,
+            "bytes that are not UTF-8 are replaced"
+        );
     }
 
     #[test]

@@ -12,8 +12,17 @@ impl PathMapping {
         let mut rest = text;
         while let Some(next) = rest.chars().next() {
             let is_start = !mapped.ends_with(|before: char| is_part(before) || before == '/');
-            let matches = |from: &str| !from.is_empty() && rest.strip_prefix(from).is_some_and(|after| !after.starts_with(is_part));
-            let entry = self.0.iter().filter(|(from, _)| is_start && matches(from)).max_by_key(|(from, _)| from.len());
+            let matches = |from: &str| {
+                !from.is_empty()
+                    && rest
+                        .strip_prefix(from)
+                        .is_some_and(|after| !after.starts_with(is_part))
+            };
+            let entry = self
+                .0
+                .iter()
+                .filter(|(from, _)| is_start && matches(from))
+                .max_by_key(|(from, _)| from.len());
             let length = match entry {
                 Some((from, to)) => {
                     mapped.push_str(to);
@@ -37,7 +46,11 @@ mod tests {
     #[test]
     fn only_whole_paths_are_replaced() {
         let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
-        let mapping = PathMapping(vec![pair("/data", "/tmp/in"), pair("/data/out", "/tmp/data/out"), pair("/union/bin/a", "/target/a")]);
+        let mapping = PathMapping(vec![
+            pair("/data", "/tmp/in"),
+            pair("/data/out", "/tmp/data/out"),
+            pair("/union/bin/a", "/target/a"),
+        ]);
         for (text, expected) in [
             ("/data", "/tmp/in"),
             ("--in=/data/x,/data/out/y", "--in=/tmp/in/x,/tmp/data/out/y"),

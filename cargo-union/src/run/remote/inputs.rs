@@ -25,15 +25,29 @@ pub(super) struct ResolvedInputs {
 ///
 /// # Errors
 /// `InputsInvalid`, with all problems.
-pub(super) fn read_inputs(new: &NewRun, interface: &Interface, form: LiteralForm, directory: &Path) -> Result<ResolvedInputs> {
+pub(super) fn read_inputs(
+    new: &NewRun,
+    interface: &Interface,
+    form: LiteralForm,
+    directory: &Path,
+) -> Result<ResolvedInputs> {
     let types: BTreeMap<String, Type> = interface.inputs.iter().cloned().collect();
-    let reader = InputReader { task: &new.task, types: &types, options: &new.inputs };
+    let reader = InputReader {
+        task: &new.task,
+        types: &types,
+        options: &new.inputs,
+    };
     let check = |ty: &Type, value: &InputValue| {
         literal(ty, value, form)?;
-        local_paths(ty, value).into_iter().try_for_each(|(ty, path)| check_local_path(ty, path))?;
+        local_paths(ty, value)
+            .into_iter()
+            .try_for_each(|(ty, path)| check_local_path(ty, path))?;
         Ok((ty.clone(), value.clone()))
     };
-    Ok(ResolvedInputs { values: reader.read(directory, check)?, form })
+    Ok(ResolvedInputs {
+        values: reader.read(directory, check)?,
+        form,
+    })
 }
 
 fn check_local_path(ty: &Type, path: &str) -> Result<(), String> {
@@ -52,8 +66,18 @@ impl ResolvedInputs {
     ///
     /// # Errors
     /// Those of [`files::upload_file`].
-    pub(super) async fn upload(self, client: &Client, scope: &ProjectDomain, reporter: &dyn Reporter) -> Result<Vec<(String, Literal)>> {
-        let paths: BTreeSet<&str> = self.values.values().flat_map(|(ty, value)| local_paths(ty, value)).map(|(_, path)| path).collect();
+    pub(super) async fn upload(
+        self,
+        client: &Client,
+        scope: &ProjectDomain,
+        reporter: &dyn Reporter,
+    ) -> Result<Vec<(String, Literal)>> {
+        let paths: BTreeSet<&str> = self
+            .values
+            .values()
+            .flat_map(|(ty, value)| local_paths(ty, value))
+            .map(|(_, path)| path)
+            .collect();
         let mut addresses = BTreeMap::new();
         for path in paths {
             let address = files::upload_file(client, scope, Path::new(path)).await?;
@@ -62,7 +86,10 @@ impl ResolvedInputs {
         }
         let encode = |(name, (ty, value)): (&String, &(Type, InputValue))| {
             let value = with_addresses(ty, value, &addresses);
-            (name.clone(), literal(ty, &value, self.form).expect("the value was checked against its type"))
+            (
+                name.clone(),
+                literal(ty, &value, self.form).expect("the value was checked against its type"),
+            )
         };
         Ok(self.values.iter().map(encode).collect())
     }
@@ -71,25 +98,45 @@ impl ResolvedInputs {
 /// The local files and directories in a value.
 fn local_paths<'a>(ty: &'a Type, value: &'a InputValue) -> Vec<(&'a Type, &'a str)> {
     match (ty, value) {
-        (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => vec![(ty, path)],
+        (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => {
+            vec![(ty, path)]
+        }
         (Type::Optional(inner), _) => local_paths(inner, value),
-        (Type::List(inner), InputValue::List(values)) => values.iter().flat_map(|value| local_paths(inner, value)).collect(),
-        (Type::Map(inner), InputValue::Map(values)) => values.values().flat_map(|value| local_paths(inner, value)).collect(),
+        (Type::List(inner), InputValue::List(values)) => values
+            .iter()
+            .flat_map(|value| local_paths(inner, value))
+            .collect(),
+        (Type::Map(inner), InputValue::Map(values)) => values
+            .values()
+            .flat_map(|value| local_paths(inner, value))
+            .collect(),
         _ => Vec::new(),
     }
 }
 
 /// A value with the paths of uploaded files replaced by their addresses.
-fn with_addresses(ty: &Type, value: &InputValue, addresses: &BTreeMap<String, String>) -> InputValue {
+fn with_addresses(
+    ty: &Type,
+    value: &InputValue,
+    addresses: &BTreeMap<String, String>,
+) -> InputValue {
     match (ty, value) {
-        (Type::File, InputValue::Text(path)) => InputValue::Text(addresses.get(path).unwrap_or(path).clone()),
+        (Type::File, InputValue::Text(path)) => {
+            InputValue::Text(addresses.get(path).unwrap_or(path).clone())
+        }
         (Type::Optional(inner), _) => with_addresses(inner, value, addresses),
-        (Type::List(inner), InputValue::List(values)) => {
-            InputValue::List(values.iter().map(|value| with_addresses(inner, value, addresses)).collect())
-        }
-        (Type::Map(inner), InputValue::Map(values)) => {
-            InputValue::Map(values.iter().map(|(name, value)| (name.clone(), with_addresses(inner, value, addresses))).collect())
-        }
+        (Type::List(inner), InputValue::List(values)) => InputValue::List(
+            values
+                .iter()
+                .map(|value| with_addresses(inner, value, addresses))
+                .collect(),
+        ),
+        (Type::Map(inner), InputValue::Map(values)) => InputValue::Map(
+            values
+                .iter()
+                .map(|(name, value)| (name.clone(), with_addresses(inner, value, addresses)))
+                .collect(),
+        ),
         _ => value.clone(),
     }
 }
@@ -108,14 +155,29 @@ mod tests {
         for (ty, value, expected) in [
             ("file", text("/data.csv"), text("s3://up/data.csv")),
             ("list[file]", list("/data.csv"), list("s3://up/data.csv")),
-            ("optional[list[file]]", list("/data.csv"), list("s3://up/data.csv")),
+            (
+                "optional[list[file]]",
+                list("/data.csv"),
+                list("s3://up/data.csv"),
+            ),
             ("map[file]", map("/data.csv"), map("s3://up/data.csv")),
         ] {
             let ty = Type::parse(ty).unwrap();
-            assert_eq!(local_paths(&ty, &value).into_iter().map(|(_, path)| path).collect::<Vec<_>>(), ["/data.csv"], "{ty}");
+            assert_eq!(
+                local_paths(&ty, &value)
+                    .into_iter()
+                    .map(|(_, path)| path)
+                    .collect::<Vec<_>>(),
+                ["/data.csv"],
+                "{ty}"
+            );
             assert_eq!(with_addresses(&ty, &value, &addresses), expected, "{ty}");
         }
-        for (ty, value) in [("directory", text("gs://a/b/")), ("optional[file]", text("s3://c")), ("string", text("/data.csv"))] {
+        for (ty, value) in [
+            ("directory", text("gs://a/b/")),
+            ("optional[file]", text("s3://c")),
+            ("string", text("/data.csv")),
+        ] {
             let ty = Type::parse(ty).unwrap();
             assert_eq!(local_paths(&ty, &value), [], "{ty}");
             assert_eq!(with_addresses(&ty, &value, &addresses), value, "{ty}");

@@ -49,11 +49,17 @@ impl InterruptHandler<'_> {
         let is_aborted = match self.is_attended {
             true => {
                 self.reporter.abort_offered(&self.run.name);
-                tokio::time::timeout(ABORT_WINDOW, interrupted()).await.is_ok()
+                tokio::time::timeout(ABORT_WINDOW, interrupted())
+                    .await
+                    .is_ok()
             }
             false => self.is_created_here,
         };
-        if is_aborted { self.abort().await } else { self.left() }
+        if is_aborted {
+            self.abort().await
+        } else {
+            self.left()
+        }
     }
 
     async fn abort(&self) -> Error {
@@ -65,9 +71,11 @@ impl InterruptHandler<'_> {
             () = interrupted() => return self.left(),
         };
         match aborted {
-            Ok(()) => {
-                Error::new(Code::Interrupted, format!("interrupted, and aborted the run `{name}`")).help(format!("See {}.", self.page))
-            }
+            Ok(()) => Error::new(
+                Code::Interrupted,
+                format!("interrupted, and aborted the run `{name}`"),
+            )
+            .help(format!("See {}.", self.page)),
             Err(failure) => {
                 let error = failure.into_error(format!("could not abort the run `{name}`"));
                 error.help(format!("It may go on: abort it at {}.", self.page))
@@ -77,8 +85,13 @@ impl InterruptHandler<'_> {
 
     fn left(&self) -> Error {
         let (name, page) = (&self.run.name, self.page);
-        let error = Error::new(Code::Interrupted, format!("interrupted, and left the run `{name}`"));
-        error.help(format!("It goes on: see {page}, or run `cargo union run --follow {name}`."))
+        let error = Error::new(
+            Code::Interrupted,
+            format!("interrupted, and left the run `{name}`"),
+        );
+        error.help(format!(
+            "It goes on: see {page}, or run `cargo union run --follow {name}`."
+        ))
     }
 }
 

@@ -27,6 +27,7 @@ impl RunListener for EventForwarder<'_> {
     }
 
     fn no_logs(&self, why: &str) {
-        self.reporter.logs_unavailable(&self.run.name, self.page, why);
+        self.reporter
+            .logs_unavailable(&self.run.name, self.page, why);
     }
 }

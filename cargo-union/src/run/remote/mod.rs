@@ -52,15 +52,26 @@ pub(crate) struct TaskInfo {
 ///
 /// # Errors
 /// Those of the registration; `InputsInvalid`, `VersionUnknown`, `RunFailed`, `RunAborted`, `Interrupted`.
-pub(crate) async fn run_task(options: &RemoteRunOptions, reporter: &Arc<dyn Reporter>) -> Result<RemoteRunOutcome> {
+pub(crate) async fn run_task(
+    options: &RemoteRunOptions,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RemoteRunOutcome> {
     match &options.mode {
         RemoteRunMode::New(new) => create_run(options, new, reporter).await,
         RemoteRunMode::Follow(name) => follow_run(options, name, reporter).await,
     }
 }
 
-async fn create_run(options: &RemoteRunOptions, new: &NewRun, reporter: &Arc<dyn Reporter>) -> Result<RemoteRunOutcome> {
-    let PreparedRun { client, request, task } = cancel_on_interrupt(prepare_run(options, new, reporter)).await?;
+async fn create_run(
+    options: &RemoteRunOptions,
+    new: &NewRun,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RemoteRunOutcome> {
+    let PreparedRun {
+        client,
+        request,
+        task,
+    } = cancel_on_interrupt(prepare_run(options, new, reporter)).await?;
     let run = &request.run;
     let page = console::run(&client.endpoint(), &run.scope, &run.name);
     let handler = InterruptHandler {
@@ -71,20 +82,43 @@ async fn create_run(options: &RemoteRunOptions, new: &NewRun, reporter: &Arc<dyn
         is_created_here: true,
         reporter: &**reporter,
     };
-    let follower = RunFollower { client: &client, run, page: &page, task: &task, reporter: &**reporter };
+    let follower = RunFollower {
+        client: &client,
+        run,
+        page: &page,
+        task: &task,
+        reporter: &**reporter,
+    };
     let outputs = handler.wait(async {
         follower.create(&request).await?;
-        if new.detach { Ok(None) } else { follower.follow().await.map(Some) }
+        if new.detach {
+            Ok(None)
+        } else {
+            follower.follow().await.map(Some)
+        }
     });
     let outputs = outputs.await?;
-    Ok(RemoteRunOutcome { run: request.run, page, task, outputs })
+    Ok(RemoteRunOutcome {
+        run: request.run,
+        page,
+        task,
+        outputs,
+    })
 }
 
-async fn follow_run(options: &RemoteRunOptions, name: &str, reporter: &Arc<dyn Reporter>) -> Result<RemoteRunOutcome> {
+async fn follow_run(
+    options: &RemoteRunOptions,
+    name: &str,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RemoteRunOutcome> {
     let workspace_options = &options.register.options.scope;
     let pipeline_reporter: Arc<dyn pipeline::Reporter> = reporter.clone();
-    let (client, scope) = cancel_on_interrupt(open_project(workspace_options, &pipeline_reporter)).await?;
-    let run = RunIdent { scope, name: name.to_owned() };
+    let (client, scope) =
+        cancel_on_interrupt(open_project(workspace_options, &pipeline_reporter)).await?;
+    let run = RunIdent {
+        scope,
+        name: name.to_owned(),
+    };
     let page = console::run(&client.endpoint(), &run.scope, &run.name);
     let handler = InterruptHandler {
         client: &client,
@@ -96,14 +130,30 @@ async fn follow_run(options: &RemoteRunOptions, name: &str, reporter: &Arc<dyn R
     };
     let followed = handler.wait(async {
         let summary = runs::get_run(&client, &run).await?;
-        let task = TaskInfo { package: None, task: summary.task, version: summary.version, image: None };
+        let task = TaskInfo {
+            package: None,
+            task: summary.task,
+            version: summary.version,
+            image: None,
+        };
         reporter.run_found(&run.name, &page);
-        let follower = RunFollower { client: &client, run: &run, page: &page, task: &task, reporter: &**reporter };
+        let follower = RunFollower {
+            client: &client,
+            run: &run,
+            page: &page,
+            task: &task,
+            reporter: &**reporter,
+        };
         let outputs = follower.follow().await?;
         Ok((task, outputs))
     });
     let (task, outputs) = followed.await?;
-    Ok(RemoteRunOutcome { run, page, task, outputs: Some(outputs) })
+    Ok(RemoteRunOutcome {
+        run,
+        page,
+        task,
+        outputs: Some(outputs),
+    })
 }
 
 /// Creates and follows one run.
@@ -118,39 +168,61 @@ struct RunFollower<'a> {
 
 impl RunFollower<'_> {
     async fn create(&self, request: &RunRequest) -> Result<()> {
-        runs::create(self.client, request).await.map_err(|error| self.creation_error(error))?;
+        runs::create(self.client, request)
+            .await
+            .map_err(|error| self.creation_error(error))?;
         self.reporter.run_created(&self.run.name, self.page);
         Ok(())
     }
 
     /// Waits for the end of the run, and returns its outputs.
     async fn follow(&self) -> Result<BTreeMap<String, Value>> {
-        let forwarder = EventForwarder { run: self.run, page: self.page, reporter: self.reporter };
-        let outcome = runs::follow(self.client, self.run, ReconnectPolicy::default(), &forwarder).await;
+        let forwarder = EventForwarder {
+            run: self.run,
+            page: self.page,
+            reporter: self.reporter,
+        };
+        let outcome = runs::follow(
+            self.client,
+            self.run,
+            ReconnectPolicy::default(),
+            &forwarder,
+        )
+        .await;
         match outcome.map_err(|error| self.add_follow_advice(error, "The run goes on"))? {
             RunOutcome::Succeeded => self.fetch_outputs().await,
             RunOutcome::Failed(error) => Err(self.failure("failed", error).into()),
-            RunOutcome::TimedOut(error) => Err(self.failure("took longer than it may", error).into()),
+            RunOutcome::TimedOut(error) => {
+                Err(self.failure("took longer than it may", error).into())
+            }
             RunOutcome::Aborted(reason) => Err(self.aborted_error(&reason).into()),
         }
     }
 
     async fn fetch_outputs(&self) -> Result<BTreeMap<String, Value>> {
         let outputs = runs::outputs(self.client, self.run).await;
-        let outputs = outputs.map_err(|error| self.add_follow_advice(error, "The run has ended well"))?;
+        let outputs =
+            outputs.map_err(|error| self.add_follow_advice(error, "The run has ended well"))?;
         Ok(outputs.into_iter().collect())
     }
 
     /// Adds to the advice of an error how to see the end of the run.
     fn add_follow_advice(&self, error: Error, state: &str) -> Error {
-        let help = format!("{} {state}: see {}, or run `cargo union run --follow {}`.", error.advice(), self.page, self.run.name);
+        let help = format!(
+            "{} {state}: see {}, or run `cargo union run --follow {}`.",
+            error.advice(),
+            self.page,
+            self.run.name
+        );
         error.help(help)
     }
 
     /// The error of a request to create the run. Where the response was lost, the run may exist.
     fn creation_error(&self, error: Error) -> Error {
         match error.code() {
-            Code::BackendUnreachable | Code::BackendFailed => self.add_follow_advice(error, "The run may be there all the same"),
+            Code::BackendUnreachable | Code::BackendFailed => {
+                self.add_follow_advice(error, "The run may be there all the same")
+            }
             _ => error,
         }
     }
@@ -158,19 +230,43 @@ impl RunFollower<'_> {
     fn failure(&self, verb: &str, cause: Option<RunError>) -> Error {
         let error = Error::new(Code::RunFailed, format!("{} {verb}", self.describe()));
         let error = error.help(format!("Correct what it names; {} shows more.", self.page));
-        let Some(RunError { message, kind, code }) = cause else { return error.because("the backend does not say why") };
-        let code = if code.is_empty() { String::new() } else { format!(" `{code}`") };
-        let kind = if kind.is_empty() { "error".to_owned() } else { format!("{kind} error") };
+        let Some(RunError {
+            message,
+            kind,
+            code,
+        }) = cause
+        else {
+            return error.because("the backend does not say why");
+        };
+        let code = if code.is_empty() {
+            String::new()
+        } else {
+            format!(" `{code}`")
+        };
+        let kind = if kind.is_empty() {
+            "error".to_owned()
+        } else {
+            format!("{kind} error")
+        };
         error.because(format!("{kind}{code}: {message}"))
     }
 
     fn aborted_error(&self, reason: &str) -> Error {
         let error = Error::new(Code::RunAborted, format!("{} was aborted", self.describe()));
-        if reason.is_empty() { error } else { error.because(reason.to_owned()) }
+        if reason.is_empty() {
+            error
+        } else {
+            error.because(reason.to_owned())
+        }
     }
 
     fn describe(&self) -> String {
-        let task = self.task.task.as_ref().map(|task| format!(" of task `{task}`")).unwrap_or_default();
+        let task = self
+            .task
+            .task
+            .as_ref()
+            .map(|task| format!(" of task `{task}`"))
+            .unwrap_or_default();
         format!("the run `{}`{task}", self.run.name)
     }
 }

@@ -43,14 +43,27 @@ struct ResolvedTask {
 ///
 /// # Errors
 /// Those of the registration; `UnknownTask`, `InputsInvalid`, `VersionUnknown`.
-pub(super) async fn prepare_run(options: &RemoteRunOptions, new: &NewRun, reporter: &Arc<dyn Reporter>) -> Result<PreparedRun> {
+pub(super) async fn prepare_run(
+    options: &RemoteRunOptions,
+    new: &NewRun,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<PreparedRun> {
     let workspace_options = &options.register.options.scope;
     let mut session = LoadedWorkspace::open_with_cache(workspace_options, &**reporter).await?;
     select_task(&mut session, &new.task)?;
     let pipeline_reporter: Arc<dyn pipeline::Reporter> = reporter.clone();
-    let client = backend::client(&workspace_options.backend, &session.backend, false, &pipeline_reporter)?;
+    let client = backend::client(
+        &workspace_options.backend,
+        &session.backend,
+        false,
+        &pipeline_reporter,
+    )?;
     let declared = &session.packages[0];
-    let ResolvedTask { version, inputs, image } = match &new.version {
+    let ResolvedTask {
+        version,
+        inputs,
+        image,
+    } = match &new.version {
         Some(version) => find_version(options, new, &session, &client, version).await?,
         None => register_current(options, new, &session, &client, &pipeline_reporter).await?,
     };
@@ -61,10 +74,27 @@ pub(super) async fn prepare_run(options: &RemoteRunOptions, new: &NewRun, report
         version: Some(version.version.clone()),
         image: Some(image),
     };
-    let queue = declared.spec.tasks[&new.task].queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
-    let cache = CacheOptions { overwrite: new.overwrite_cache, of_project: false };
-    let request = RunRequest { run: RunIdent::new(version.scope.clone())?, task: version, inputs, queue, cache };
-    Ok(PreparedRun { client, request, task })
+    let queue = declared.spec.tasks[&new.task]
+        .queue
+        .as_ref()
+        .map(|queue| queue.value.clone())
+        .unwrap_or_default();
+    let cache = CacheOptions {
+        overwrite: new.overwrite_cache,
+        of_project: false,
+    };
+    let request = RunRequest {
+        run: RunIdent::new(version.scope.clone())?,
+        task: version,
+        inputs,
+        queue,
+        cache,
+    };
+    Ok(PreparedRun {
+        client,
+        request,
+        task,
+    })
 }
 
 /// Builds and registers the task of the workspace, unless the backend has this version.
@@ -78,21 +108,32 @@ async fn register_current(
     let register = &options.register;
     let declared = &session.packages[0].spec.tasks[&new.task];
     let form = LiteralForm::of(declared.kind.value);
-    let read = |interface: &Interface| read_inputs(new, interface, form, &register.options.scope.cargo.folder);
+    let read = |interface: &Interface| {
+        read_inputs(new, interface, form, &register.options.scope.cargo.folder)
+    };
     // The manifest has the interface of a container task, so its inputs are checked before the compile.
     let early_inputs = match declared.kind.value {
         TaskKind::Container => Some(read(&Interface::of_manifest(declared))?),
         TaskKind::Rust => None,
     };
-    let PreparedTasks { tasks, .. } = prepare_tasks(register, session, None, Some(client), reporter).await?;
+    let PreparedTasks { tasks, .. } =
+        prepare_tasks(register, session, None, Some(client), reporter).await?;
     let task = tasks.first().expect("the selected task was prepared");
     let inputs = match early_inputs {
         Some(inputs) => inputs,
         None => read(&task.source.interface)?,
     };
     let plan = register_task(register, Some(client), task, &**reporter).await?;
-    let version = TaskVersion { scope: task.scope.clone(), name: task.source.name.clone(), version: plan.version };
-    Ok(ResolvedTask { version, inputs, image: task.source.image.clone() })
+    let version = TaskVersion {
+        scope: task.scope.clone(),
+        name: task.source.name.clone(),
+        version: plan.version,
+    };
+    Ok(ResolvedTask {
+        version,
+        inputs,
+        image: task.source.image.clone(),
+    })
 }
 
 /// Looks up a version at the backend; nothing is built.
@@ -105,10 +146,23 @@ async fn find_version(
 ) -> Result<ResolvedTask> {
     let declared = &session.packages[0];
     let name = task_name(session, declared, &declared.spec.tasks[&new.task])?;
-    let version = TaskVersion { scope: project_domain(declared, &session.backend)?, name, version: version.to_owned() };
+    let version = TaskVersion {
+        scope: project_domain(declared, &session.backend)?,
+        name,
+        version: version.to_owned(),
+    };
     let registered = tasks::get_task(client, &version).await?;
-    let inputs = read_inputs(new, &registered.interface, registered.form, &options.register.options.scope.cargo.folder)?;
-    Ok(ResolvedTask { version, inputs, image: registered.image })
+    let inputs = read_inputs(
+        new,
+        &registered.interface,
+        registered.form,
+        &options.register.options.scope.cargo.folder,
+    )?;
+    Ok(ResolvedTask {
+        version,
+        inputs,
+        image: registered.image,
+    })
 }
 
 /// The name of a task at the backend, from its manifest or from the description of its binary in the last build.
@@ -116,16 +170,30 @@ fn task_name(session: &LoadedWorkspace, declared: &UnionPackage, task: &Task) ->
     if let Some(name) = declared_name(task) {
         return Ok(name.to_owned());
     }
-    let state = BuildState::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
+    let state = BuildState::load(
+        &session.workspace.target_directory,
+        &declared.package.name,
+        &declared.package.folder,
+    );
     let description = task.bin.as_ref().and_then(|binary| {
-        let description = state.images.get(&task.image.value)?.interfaces.get(&binary.value)?;
+        let description = state
+            .images
+            .get(&task.image.value)?
+            .interfaces
+            .get(&binary.value)?;
         Some(Description::read(binary, description))
     });
     match description.transpose()? {
         Some(description) => Ok(description.task),
-        None => Err(Error::new(Code::DescriptionInvalid, format!("the name of task `{}` at the backend is not known", task.key))
-            .because("its manifest does not say it, and its binary was not built here")
-            .help("Give the task a `name`, or run it once without `--version`.")
-            .into()),
+        None => Err(Error::new(
+            Code::DescriptionInvalid,
+            format!(
+                "the name of task `{}` at the backend is not known",
+                task.key
+            ),
+        )
+        .because("its manifest does not say it, and its binary was not built here")
+        .help("Give the task a `name`, or run it once without `--version`.")
+        .into()),
     }
 }

@@ -29,7 +29,11 @@ impl ProcessCommand {
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub async fn bounded(mut self, time: Duration, limit: usize) -> Result<Bounded> {
-        let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let spawned = self
+            .inner
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let group = ProcessGroup::of(&child);
         let stdin = child.stdin.take();
@@ -77,12 +81,20 @@ impl ProcessCommand {
         };
         group.disarm();
         let failure = (!status.success()).then(|| ProcessFailure::new(&self.program, status, &err));
-        Ok(Bounded::Ended(ProcessOutput { stdout: out, stderr: err, failure }))
+        Ok(Bounded::Ended(ProcessOutput {
+            stdout: out,
+            stderr: err,
+            failure,
+        }))
     }
 }
 
 /// Reads a stream to its end; `false` when it has more than `limit` bytes.
-async fn read_to_limit(mut from: Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>, limit: usize) -> bool {
+async fn read_to_limit(
+    mut from: Option<impl AsyncRead + Unpin>,
+    to: &mut Vec<u8>,
+    limit: usize,
+) -> bool {
     read_at_most(&mut from, to, limit.saturating_add(1)).await;
     to.len() <= limit
 }
@@ -90,6 +102,9 @@ async fn read_to_limit(mut from: Option<impl AsyncRead + Unpin>, to: &mut Vec<u8
 /// Reads at most `limit` bytes. A read error counts as the end of the stream.
 async fn read_at_most(from: &mut Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>, limit: usize) {
     if let Some(from) = from {
-        let _ = from.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_to_end(to).await;
+        let _ = from
+            .take(u64::try_from(limit).unwrap_or(u64::MAX))
+            .read_to_end(to)
+            .await;
     }
 }

@@ -22,8 +22,15 @@ impl ProcessCommand {
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub async fn forward_output(mut self, on_output: impl Fn(OutputStream, &[u8])) -> Result<Result<(), ProcessFailure>> {
-        let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    pub async fn forward_output(
+        mut self,
+        on_output: impl Fn(OutputStream, &[u8]),
+    ) -> Result<Result<(), ProcessFailure>> {
+        let spawned = self
+            .inner
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let group = ProcessGroup::of(&child);
         let stdout = child.stdout.take().expect("stdout is piped");
@@ -33,9 +40,16 @@ impl ProcessCommand {
             forward_stream(stdout, OutputStream::Stdout, &on_output),
             forward_stream(stderr, OutputStream::Stderr, &on_output)
         );
-        let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
+        let status = child
+            .wait()
+            .await
+            .map_err(|cause| missing(&self.program, cause))?;
         group.disarm();
-        Ok(if status.success() { Ok(()) } else { Err(ProcessFailure::new(&self.program, status, b"")) })
+        Ok(if status.success() {
+            Ok(())
+        } else {
+            Err(ProcessFailure::new(&self.program, status, b""))
+        })
     }
 }
 
@@ -69,9 +83,17 @@ mod tests {
         shell.args(["-c", "echo out; echo err >&2; printf 'no end'; exit 4"]);
         let result = shell.forward_output(|stream, bytes| {
             let (out, err) = &mut *captured.lock().unwrap();
-            if stream == OutputStream::Stdout { out } else { err }.extend_from_slice(bytes);
+            if stream == OutputStream::Stdout {
+                out
+            } else {
+                err
+            }
+            .extend_from_slice(bytes);
         });
         assert_eq!(result.await.unwrap().unwrap_err().code, Some(4));
-        assert_eq!(captured.into_inner().unwrap(), (b"out\nno end".to_vec(), b"err\n".to_vec()));
+        assert_eq!(
+            captured.into_inner().unwrap(),
+            (b"out\nno end".to_vec(), b"err\n".to_vec())
+        );
     }
 }

@@ -14,7 +14,9 @@ use super::*;
 
 /// Any TOML value.
 fn any_value() -> BoxedStrategy<Value> {
-    let time = "1979-05-27T07:32:00Z".parse::<toml::value::Datetime>().unwrap();
+    let time = "1979-05-27T07:32:00Z"
+        .parse::<toml::value::Datetime>()
+        .unwrap();
     let leaf = prop_oneof![
         text().prop_map(Value::String),
         any::<i64>().prop_map(Value::Integer),
@@ -23,7 +25,10 @@ fn any_value() -> BoxedStrategy<Value> {
         Just(Value::Datetime(time)),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
-        prop_oneof![vec(inner.clone(), 0..4).prop_map(Value::Array), btree_map(text(), inner, 0..4).prop_map(table)]
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::Array),
+            btree_map(text(), inner, 0..4).prop_map(table)
+        ]
     })
     .boxed()
 }
@@ -38,7 +43,9 @@ fn name() -> BoxedStrategy<String> {
 }
 
 fn texts() -> BoxedStrategy<Value> {
-    prop_oneof![3 => text(), 2 => name()].prop_map(Value::String).boxed()
+    prop_oneof![3 => text(), 2 => name()]
+        .prop_map(Value::String)
+        .boxed()
 }
 
 fn list(item: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
@@ -52,25 +59,48 @@ fn tables(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
 /// A value of a key's kind, or sometimes any other value.
 fn value_of_kind(kind: KeyKind) -> BoxedStrategy<Value> {
     let valid = match kind {
-        KeyKind::Word(words) => proptest::sample::select(words.to_vec()).prop_map(|word| Value::String(word.to_owned())).boxed(),
+        KeyKind::Word(words) => proptest::sample::select(words.to_vec())
+            .prop_map(|word| Value::String(word.to_owned()))
+            .boxed(),
         KeyKind::Bool => any::<bool>().prop_map(Value::Boolean).boxed(),
-        KeyKind::Integer | KeyKind::Number => {
-            prop_oneof![any::<i64>().prop_map(Value::Integer), any::<f64>().prop_map(Value::Float)].boxed()
-        }
+        KeyKind::Integer | KeyKind::Number => prop_oneof![
+            any::<i64>().prop_map(Value::Integer),
+            any::<f64>().prop_map(Value::Float)
+        ]
+        .boxed(),
         KeyKind::Texts | KeyKind::Paths => list(texts()),
         KeyKind::TextMap => tables(texts()),
         KeyKind::Types => {
-            const WORDS: &[&str] = &["integer", "list[file]", "map[optional[float]]", "directory", "duration", "struct"];
-            tables(prop_oneof![proptest::sample::select(WORDS).prop_map(|word| Value::String(word.to_owned())), list(texts())].boxed())
+            const WORDS: &[&str] = &[
+                "integer",
+                "list[file]",
+                "map[optional[float]]",
+                "directory",
+                "duration",
+                "struct",
+            ];
+            tables(
+                prop_oneof![
+                    proptest::sample::select(WORDS).prop_map(|word| Value::String(word.to_owned())),
+                    list(texts())
+                ]
+                .boxed(),
+            )
         }
         KeyKind::Any => any_value(),
         KeyKind::Values => tables(any_value()),
         KeyKind::Table(level) => table_of_level(level),
         KeyKind::Tables(level) => tables(table_of_level(level)),
         KeyKind::Entries(level) => list(table_of_level(level)),
-        KeyKind::PathsOrEntries(level) | KeyKind::NamesOrEntries(level) => list(prop_oneof![texts(), table_of_level(level)].boxed()),
-        KeyKind::Either(kinds, _) => proptest::sample::select(kinds.to_vec()).prop_flat_map(value_of_kind).boxed(),
-        KeyKind::Text | KeyKind::Quantity | KeyKind::Amount | KeyKind::Duration | KeyKind::Path => texts(),
+        KeyKind::PathsOrEntries(level) | KeyKind::NamesOrEntries(level) => {
+            list(prop_oneof![texts(), table_of_level(level)].boxed())
+        }
+        KeyKind::Either(kinds, _) => proptest::sample::select(kinds.to_vec())
+            .prop_flat_map(value_of_kind)
+            .boxed(),
+        KeyKind::Text | KeyKind::Quantity | KeyKind::Amount | KeyKind::Duration | KeyKind::Path => {
+            texts()
+        }
     };
     prop_oneof![9 => valid, 1 => any_value()].boxed()
 }
@@ -79,9 +109,13 @@ fn value_of_kind(kind: KeyKind) -> BoxedStrategy<Value> {
 fn table_of_level(level: &'static SchemaLevel) -> BoxedStrategy<Value> {
     let subset = proptest::sample::subsequence(level.keys.to_vec(), 0..=level.keys.len().min(5));
     let known = subset.prop_flat_map(|keys| {
-        keys.into_iter().map(|key| value_of_kind(key.kind).prop_map(move |value| (key.name.to_owned(), value))).collect::<Vec<_>>()
+        keys.into_iter()
+            .map(|key| value_of_kind(key.kind).prop_map(move |value| (key.name.to_owned(), value)))
+            .collect::<Vec<_>>()
     });
-    (known, btree_map(text(), any_value(), 0..2)).prop_map(|(known, others)| table(others.into_iter().chain(known))).boxed()
+    (known, btree_map(text(), any_value(), 0..2))
+        .prop_map(|(known, others)| table(others.into_iter().chain(known)))
+        .boxed()
 }
 
 /// Loads a manifest and renders its problems.
@@ -94,11 +128,14 @@ fn load_and_render(package: &str, workspace: Option<&str>) {
         binaries: vec!["app".to_owned(), "a".to_owned()],
         ..PackageInfo::default()
     };
-    let workspace = workspace.map(|text| SourceFile::new(directory.path().join("Cargo.toml"), text));
+    let workspace =
+        workspace.map(|text| SourceFile::new(directory.path().join("Cargo.toml"), text));
     let package = SourceFile::new(facts.folder.join("Cargo.toml"), package);
     let overrides = Overrides::new(directory.path());
     let (_, problems, _) = load(workspace.as_ref(), &package, &overrides, &facts);
-    problems.iter().for_each(|problem| drop((render(problem, true), render(problem, false))));
+    problems
+        .iter()
+        .for_each(|problem| drop((render(problem, true), render(problem, false))));
 }
 
 fn manifest(section: &str, union: Value) -> String {
@@ -165,9 +202,23 @@ load_and_render(&text, None);
 #[test]
 fn deeply_nested_values_do_not_overflow_the_stack() {
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(20_000), close.repeat(20_000));
-    for value in [deep("[", "]"), deep("{a=", "}"), format!("\"{}\"", deep("list[", "]")), format!("1{}", ".1".repeat(20_000))] {
-        load_and_render(&format!("[package.metadata.union.tasks.a.inputs]\nx = {value}\n"), None);
+    for value in [
+        deep("[", "]"),
+        deep("{a=", "}"),
+        format!("\"{}\"", deep("list[", "]")),
+        format!("1{}", ".1".repeat(20_000)),
+    ] {
+        load_and_render(
+            &format!("[package.metadata.union.tasks.a.inputs]\nx = {value}\n"),
+            None,
+        );
     }
-    load_and_render(&format!("[package.metadata.union.images{}]\n", ".a".repeat(20_000)), None);
-    load_and_render(&format!("package.metadata.union{} = 1\n", ".a".repeat(20_000)), None);
+    load_and_render(
+        &format!("[package.metadata.union.images{}]\n", ".a".repeat(20_000)),
+        None,
+    );
+    load_and_render(
+        &format!("package.metadata.union{} = 1\n", ".a".repeat(20_000)),
+        None,
+    );
 }

@@ -71,17 +71,27 @@ const OF_SCRIPTS: &[&str] = &[
 ];
 
 /// Variables that are covered by other inputs.
-const KEYED: &[&str] = &["RUSTFLAGS", "SOURCE_DATE_EPOCH", "CARGO_INCREMENTAL", "CARGO_TARGET_DIR"];
+const KEYED: &[&str] = &[
+    "RUSTFLAGS",
+    "SOURCE_DATE_EPOCH",
+    "CARGO_INCREMENTAL",
+    "CARGO_TARGET_DIR",
+];
 
 /// Whether a variable is not an input when code, or a build script, depends on it.
 pub(super) fn is_ignored(name: &str, in_script: bool) -> bool {
     let has_prefix = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     let is_set_by_cargo = if in_script {
-        OF_SCRIPTS.contains(&name) || has_prefix(&["CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PKG_", "DEP_"])
+        OF_SCRIPTS.contains(&name)
+            || has_prefix(&["CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PKG_", "DEP_"])
     } else {
         OF_CODE.contains(&name) || has_prefix(&["CARGO_PKG_", "CARGO_BIN_EXE_"])
     };
-    name.is_empty() || is_set_by_cargo || KEYED.contains(&name) || MACHINE.contains(&name) || has_prefix(&["LC_"])
+    name.is_empty()
+        || is_set_by_cargo
+        || KEYED.contains(&name)
+        || MACHINE.contains(&name)
+        || has_prefix(&["LC_"])
 }
 
 /// Variables that are set and that packages outside of the workspace depend on. Unset variables are not learned, since
@@ -92,16 +102,32 @@ pub(super) fn of_dependencies(
     is_local: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeSet<String>> {
     let environment = &snapshot.cargo.environment;
-    let is_input = |name: &&str, in_script: bool| environment.has(name) && !is_ignored(name, in_script);
+    let is_input =
+        |name: &&str, in_script: bool| environment.has(name) && !is_ignored(name, in_script);
     let mut names = BTreeSet::new();
-    for script in compiled.scripts.iter().filter(|script| !is_local(&script.package)) {
+    for script in compiled
+        .scripts
+        .iter()
+        .filter(|script| !is_local(&script.package))
+    {
         let output = depinfo::output_of(script)?;
-        names.extend(depinfo::watched_variables(&output).filter(|name| is_input(name, true)).map(str::to_owned));
+        names.extend(
+            depinfo::watched_variables(&output)
+                .filter(|name| is_input(name, true))
+                .map(str::to_owned),
+        );
     }
-    let libraries = compiled.units.iter().filter(|unit| unit.kind == UnitKind::Library && !is_local(&unit.package));
+    let libraries = compiled
+        .units
+        .iter()
+        .filter(|unit| unit.kind == UnitKind::Library && !is_local(&unit.package));
     for library in libraries {
         let notes = depinfo::notes_of(library)?;
-        names.extend(depinfo::variables(&notes).filter(|name| is_input(name, false)).map(str::to_owned));
+        names.extend(
+            depinfo::variables(&notes)
+                .filter(|name| is_input(name, false))
+                .map(str::to_owned),
+        );
     }
     Ok(names)
 }
@@ -112,14 +138,32 @@ mod tests {
 
     #[test]
     fn variables_set_by_cargo_are_not_inputs() {
-        for name in ["OUT_DIR", "CARGO_PKG_VERSION", "CARGO", "CARGO_MANIFEST_DIR", "HOME", "LC_ALL", "RUSTFLAGS"] {
+        for name in [
+            "OUT_DIR",
+            "CARGO_PKG_VERSION",
+            "CARGO",
+            "CARGO_MANIFEST_DIR",
+            "HOME",
+            "LC_ALL",
+            "RUSTFLAGS",
+        ] {
             assert!(is_ignored(name, true) && is_ignored(name, false), "{name}");
         }
-        for name in ["PROFILE", "DEBUG", "TARGET", "CARGO_FEATURE_X", "CARGO_CFG_UNIX", "DEP_Z_ROOT"] {
+        for name in [
+            "PROFILE",
+            "DEBUG",
+            "TARGET",
+            "CARGO_FEATURE_X",
+            "CARGO_CFG_UNIX",
+            "DEP_Z_ROOT",
+        ] {
             assert!(is_ignored(name, true) && !is_ignored(name, false), "{name}");
         }
         for name in ["CARGO_X", "OPENSSL_DIR", "CC", "CARGOES", "GIT_HASH"] {
-            assert!(!is_ignored(name, true) && !is_ignored(name, false), "{name}");
+            assert!(
+                !is_ignored(name, true) && !is_ignored(name, false),
+                "{name}"
+            );
         }
     }
 }

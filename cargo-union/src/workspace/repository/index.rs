@@ -13,8 +13,13 @@ pub(super) struct GitIndex(BTreeSet<Vec<u8>>);
 impl GitIndex {
     /// Reads the index of a git directory.
     pub(super) fn read(git: &Path) -> Self {
-        let is_sha256 = std::fs::read_to_string(super::revision::common_directory(git).join("config"))
-            .is_ok_and(|config| config.lines().any(|line| line.to_ascii_lowercase().replace([' ', '\t'], "") == "objectformat=sha256"));
+        let is_sha256 =
+            std::fs::read_to_string(super::revision::common_directory(git).join("config"))
+                .is_ok_and(|config| {
+                    config.lines().any(|line| {
+                        line.to_ascii_lowercase().replace([' ', '\t'], "") == "objectformat=sha256"
+                    })
+                });
         let hash = if is_sha256 { 32 } else { 20 };
         let mut paths = BTreeSet::new();
         if let Some(shared) = read_file(&git.join("index"), hash, &mut paths) {
@@ -28,11 +33,18 @@ impl GitIndex {
         if self.0.is_empty() {
             return false;
         }
-        let Some(path) = path.to_str() else { return false };
+        let Some(path) = path.to_str() else {
+            return false;
+        };
         let path = path.replace('\\', "/").into_bytes();
         let mut below = path.clone();
         below.push(b'/');
-        self.0.contains(&path) || self.0.range(below.clone()..).next().is_some_and(|next| next.starts_with(&below))
+        self.0.contains(&path)
+            || self
+                .0
+                .range(below.clone()..)
+                .next()
+                .is_some_and(|next| next.starts_with(&below))
     }
 }
 
@@ -90,7 +102,10 @@ fn shared_index(mut reader: IndexReader<'_>, hash: usize) -> Option<String> {
         let length = reader.number()?;
         let content = reader.take(usize::try_from(length).ok()?)?;
         if name == b"link" {
-            return content.get(..hash).filter(|id| id.iter().any(|byte| *byte != 0)).map(union_build::key::hex);
+            return content
+                .get(..hash)
+                .filter(|id| id.iter().any(|byte| *byte != 0))
+                .map(union_build::key::hex);
         }
     }
     None
@@ -113,7 +128,11 @@ impl<'a> IndexReader<'a> {
     }
 
     fn until_zero(&mut self) -> Option<&'a [u8]> {
-        let length = self.bytes.get(self.at..)?.iter().position(|byte| *byte == 0)?;
+        let length = self
+            .bytes
+            .get(self.at..)?
+            .iter()
+            .position(|byte| *byte == 0)?;
         let taken = self.take(length)?;
         self.at += 1;
         Some(taken)
@@ -125,7 +144,10 @@ impl<'a> IndexReader<'a> {
         let mut value = usize::from(byte & 0x7f);
         while byte & 0x80 != 0 {
             byte = *self.take(1)?.first()?;
-            value = value.checked_add(1)?.checked_mul(128)?.checked_add(usize::from(byte & 0x7f))?;
+            value = value
+                .checked_add(1)?
+                .checked_mul(128)?
+                .checked_add(usize::from(byte & 0x7f))?;
         }
         Some(value)
     }

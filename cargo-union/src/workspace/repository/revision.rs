@@ -11,8 +11,12 @@ pub(super) fn resolve_head(git: &Path) -> Option<String> {
     let shared = common_directory(git);
     let mut name = "HEAD".to_owned();
     for _ in 0..=DEPTH {
-        let loose = [git, &shared].into_iter().find_map(|directory| fs::read_to_string(directory.join(&name)).ok());
-        let Some(text) = loose else { return packed_reference(&shared, &name) };
+        let loose = [git, &shared]
+            .into_iter()
+            .find_map(|directory| fs::read_to_string(directory.join(&name)).ok());
+        let Some(text) = loose else {
+            return packed_reference(&shared, &name);
+        };
         match text.trim().strip_prefix("ref:") {
             Some(target) => name = target.trim().to_owned(),
             None => return Some(text.trim().to_owned()).filter(|commit| is_commit(commit)),
@@ -31,7 +35,10 @@ pub(super) fn common_directory(git: &Path) -> PathBuf {
 
 fn packed_reference(shared: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(shared.join("packed-refs")).ok()?;
-    let (commit, _) = text.lines().find_map(|line| line.split_once(' ').filter(|(_, reference)| *reference == name))?;
+    let (commit, _) = text.lines().find_map(|line| {
+        line.split_once(' ')
+            .filter(|(_, reference)| *reference == name)
+    })?;
     Some(commit.to_owned()).filter(|commit| is_commit(commit))
 }
 

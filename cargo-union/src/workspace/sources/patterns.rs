@@ -29,25 +29,40 @@ impl ExcludePatterns {
     }
 
     pub(in crate::workspace) fn has(&self, file: &Path) -> bool {
-        self.0.iter().any(|(directory, matcher)| matches(matcher, directory, file))
+        self.0
+            .iter()
+            .any(|(directory, matcher)| matches(matcher, directory, file))
     }
 }
 
 /// Splits a pattern into its leading directories without wildcards, which may be `..`, and the glob below them. As in
 /// `.gitignore`, a glob without a slash matches at any depth.
 pub(super) fn split_glob(pattern: &Pattern) -> (PathBuf, String) {
-    let text = pattern.glob.value.strip_prefix("./").unwrap_or(&pattern.glob.value);
+    let text = pattern
+        .glob
+        .value
+        .strip_prefix("./")
+        .unwrap_or(&pattern.glob.value);
     let parts: Vec<&str> = text.split('/').collect();
     let is_plain = |part: &&str| !is_glob(part);
-    let plain = parts[..parts.len() - 1].iter().take_while(|part| is_plain(part)).count();
+    let plain = parts[..parts.len() - 1]
+        .iter()
+        .take_while(|part| is_plain(part))
+        .count();
     let directory = fs::absolute(&pattern.folder, Path::new(&parts[..plain].join("/")));
     let glob = parts[plain..].join("/");
-    (directory, if plain == 0 { glob } else { format!("/{glob}") })
+    (
+        directory,
+        if plain == 0 { glob } else { format!("/{glob}") },
+    )
 }
 
 pub(super) fn matcher(pattern: &Pattern, directory: &Path, glob: &str) -> Result<Gitignore> {
     let invalid = |cause: ignore::Error| {
-        let message = format!("the pattern `{}` at {} is not valid", pattern.glob.value, pattern.glob.origin);
+        let message = format!(
+            "the pattern `{}` at {} is not valid",
+            pattern.glob.value, pattern.glob.origin
+        );
         Error::new(Code::InvalidValue, message).because(cause)
     };
     let mut builder = GitignoreBuilder::new(directory);

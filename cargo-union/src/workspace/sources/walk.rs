@@ -75,7 +75,14 @@ const HIDDEN: &[&str] = &[
 const NOT_CODE: &[&str] = &["tests", "benches", "examples"];
 
 /// Files that other inputs cover, in any directory.
-const OWN_INPUTS: &[&str] = &["Cargo.toml", "Cargo.lock", "Union.lock", "Cargo.toml.orig", "rust-toolchain", "rust-toolchain.toml"];
+const OWN_INPUTS: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "Union.lock",
+    "Cargo.toml.orig",
+    "rust-toolchain",
+    "rust-toolchain.toml",
+];
 
 /// Which entries of a directory are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,7 +123,13 @@ enum IgnoreVerdict {
 
 impl<'a> SourceWalk<'a> {
     pub(super) fn new(repository: &'a GitRepository, rules: Rules, skipped: &'a [PathBuf]) -> Self {
-        Self { repository, rules, skipped, ancestors: Vec::new(), files: Vec::new() }
+        Self {
+            repository,
+            rules,
+            skipped,
+            ancestors: Vec::new(),
+            files: Vec::new(),
+        }
     }
 
     /// All files below a directory, sorted.
@@ -125,21 +138,35 @@ impl<'a> SourceWalk<'a> {
     /// `FileUnreadable`.
     pub(super) fn files(mut self, directory: &Path) -> Result<Vec<PathBuf>> {
         // The top directory counts although it may be ignored, such as a package that another tool has generated.
-        let is_ignored = self.rules != Rules::All && self.repository.ignores(directory, true) && !self.repository.tracks(directory);
-        self.enter(directory, true, if is_ignored { IgnoreVerdict::All } else { IgnoreVerdict::ByRules })?;
+        let is_ignored = self.rules != Rules::All
+            && self.repository.ignores(directory, true)
+            && !self.repository.tracks(directory);
+        self.enter(
+            directory,
+            true,
+            if is_ignored {
+                IgnoreVerdict::All
+            } else {
+                IgnoreVerdict::ByRules
+            },
+        )?;
         self.files.sort();
         Ok(self.files)
     }
 
     fn enter(&mut self, directory: &Path, is_top: bool, verdict: IgnoreVerdict) -> Result<()> {
         let real = match directory.canonicalize() {
-            Ok(real) if !self.ancestors.contains(&real) && !self.is_skipped(directory, &real) => real,
+            Ok(real) if !self.ancestors.contains(&real) && !self.is_skipped(directory, &real) => {
+                real
+            }
             Ok(_) => return Ok(()),
             Err(cause) if is_not_readable(&cause) => return Ok(()),
             Err(cause) => return Err(fs::unreadable(directory, cause)),
         };
         let entries = match directory.read_dir() {
-            Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(|cause| fs::unreadable(directory, cause))?,
+            Ok(entries) => entries
+                .collect::<io::Result<Vec<_>>>()
+                .map_err(|cause| fs::unreadable(directory, cause))?,
             // The compiler cannot read such a directory either.
             Err(cause) if is_not_readable(&cause) => return Ok(()),
             Err(cause) => return Err(fs::unreadable(directory, cause)),
@@ -151,13 +178,21 @@ impl<'a> SourceWalk<'a> {
         for entry in entries {
             let path = entry.path();
             let name = entry.file_name();
-            let kind = entry.file_type().map_err(|cause| fs::unreadable(&path, cause))?;
+            let kind = entry
+                .file_type()
+                .map_err(|cause| fs::unreadable(&path, cause))?;
             // A dangling link is neither a directory nor a file.
-            let (is_directory, is_file) = if kind.is_symlink() { (path.is_dir(), path.is_file()) } else { (kind.is_dir(), kind.is_file()) };
+            let (is_directory, is_file) = if kind.is_symlink() {
+                (path.is_dir(), path.is_file())
+            } else {
+                (kind.is_dir(), kind.is_file())
+            };
             if !(is_directory || is_file) || self.is_left_out(&name, is_directory, is_top) {
                 continue;
             }
-            let Some(entry_verdict) = self.judge(&path, is_directory, verdict) else { continue };
+            let Some(entry_verdict) = self.judge(&path, is_directory, verdict) else {
+                continue;
+            };
             if is_file {
                 if !self.is_skipped(&path, &path) {
                     self.files.push(path);
@@ -171,7 +206,9 @@ impl<'a> SourceWalk<'a> {
     }
 
     fn is_skipped(&self, directory: &Path, real: &Path) -> bool {
-        self.skipped.iter().any(|skipped| skipped == real || skipped == directory)
+        self.skipped
+            .iter()
+            .any(|skipped| skipped == real || skipped == directory)
     }
 
     /// Whether a directory belongs to another package, is a cache by its CACHEDIR.TAG, as every target directory is, or is
@@ -179,7 +216,8 @@ impl<'a> SourceWalk<'a> {
     fn is_foreign(&self, entries: &[std::fs::DirEntry]) -> bool {
         let has = |name: &str| entries.iter().any(|entry| entry.file_name() == name);
         let is_output = || has("CACHEDIR.TAG") || (has("oci-layout") && has("index.json"));
-        (matches!(self.rules, Rules::Package { .. }) && has("Cargo.toml")) || (self.rules != Rules::All && is_output())
+        (matches!(self.rules, Rules::Package { .. }) && has("Cargo.toml"))
+            || (self.rules != Rules::All && is_output())
     }
 
     fn is_left_out(&self, name: &OsStr, is_directory: bool, is_top: bool) -> bool {
@@ -191,34 +229,54 @@ impl<'a> SourceWalk<'a> {
             return true;
         }
         self.rules == (Rules::Package { whole: false })
-            && ((is_top && is_directory && NOT_CODE.contains(&&*text)) || (!is_directory && is_document(&text)))
+            && ((is_top && is_directory && NOT_CODE.contains(&&*text))
+                || (!is_directory && is_document(&text)))
     }
 
     /// Decides whether an entry counts, and returns how the entries below it are decided.
-    fn judge(&self, path: &Path, is_directory: bool, verdict: IgnoreVerdict) -> Option<IgnoreVerdict> {
+    fn judge(
+        &self,
+        path: &Path,
+        is_directory: bool,
+        verdict: IgnoreVerdict,
+    ) -> Option<IgnoreVerdict> {
         match verdict {
             _ if self.rules == Rules::All => Some(verdict),
             IgnoreVerdict::All => Some(verdict),
-            IgnoreVerdict::ByRules if !self.repository.ignores_entry(path, is_directory) => Some(verdict),
-            IgnoreVerdict::ByRules | IgnoreVerdict::ByIndex => self.repository.tracks(path).then_some(IgnoreVerdict::ByIndex),
+            IgnoreVerdict::ByRules if !self.repository.ignores_entry(path, is_directory) => {
+                Some(verdict)
+            }
+            IgnoreVerdict::ByRules | IgnoreVerdict::ByIndex => self
+                .repository
+                .tracks(path)
+                .then_some(IgnoreVerdict::ByIndex),
         }
     }
 
     fn stays_inside(&self, link: &Path) -> bool {
-        let top = self.repository.root.canonicalize().unwrap_or_else(|_| self.repository.root.clone());
+        let top = self
+            .repository
+            .root
+            .canonicalize()
+            .unwrap_or_else(|_| self.repository.root.clone());
         self.rules == Rules::All || link.canonicalize().is_ok_and(|real| real.starts_with(top))
     }
 }
 
 fn is_not_readable(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+    matches!(
+        cause.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// Temporary files of editors, desktops and network file systems.
 fn is_leftover(name: &str) -> bool {
     let is_swap = || {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-        name.starts_with('.') && extension.len() == 3 && (extension.starts_with("sw") || extension.starts_with("sv"))
+        name.starts_with('.')
+            && extension.len() == 3
+            && (extension.starts_with("sw") || extension.starts_with("sv"))
     };
     name.ends_with('~')
         || name.starts_with(".#")
@@ -236,5 +294,9 @@ fn is_leftover(name: &str) -> bool {
 fn is_document(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let stem = upper.split(['.', '-']).next().unwrap_or_default();
-    upper.ends_with(".MD") || matches!(stem, "LICENSE" | "LICENCE" | "COPYING" | "COPYRIGHT" | "NOTICE" | "UNLICENSE" | "AUTHORS")
+    upper.ends_with(".MD")
+        || matches!(
+            stem,
+            "LICENSE" | "LICENCE" | "COPYING" | "COPYRIGHT" | "NOTICE" | "UNLICENSE" | "AUTHORS"
+        )
 }

@@ -79,7 +79,13 @@ impl Project {
     }
 
     fn last_resort(mut self, key: &'static str, value: &str, origin: Origin) -> Self {
-        self.last_resorts.push((key, Sourced { value: value.to_owned(), origin }));
+        self.last_resorts.push((
+            key,
+            Sourced {
+                value: value.to_owned(),
+                origin,
+            },
+        ));
         self
     }
 
@@ -116,12 +122,30 @@ impl Project {
     }
 
     fn load(&self) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
-        let workspace = self.workspace.as_ref().map(|text| SourceFile::new(self.root().join("Cargo.toml"), text.clone()));
+        let workspace = self
+            .workspace
+            .as_ref()
+            .map(|text| SourceFile::new(self.root().join("Cargo.toml"), text.clone()));
         let package = SourceFile::new(self.facts.folder.join("Cargo.toml"), self.union.clone());
-        let lookup = |name: &str| self.env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let lookup = |name: &str| {
+            self.env
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         let overrides = Overrides::new(self.root().join("elsewhere")).env(lookup);
-        let overrides = self.last_resorts.iter().fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value.clone()));
-        let overrides = self.overrides.iter().fold(overrides, |overrides, (flag, value)| overrides.flag(flag, *value));
+        let overrides = self
+            .last_resorts
+            .iter()
+            .fold(overrides, |overrides, (key, value)| {
+                overrides.last_resort(key, value.clone())
+            });
+        let overrides = self
+            .overrides
+            .iter()
+            .fold(overrides, |overrides, (flag, value)| {
+                overrides.flag(flag, *value)
+            });
         load(workspace.as_ref(), &package, &overrides, &self.facts)
     }
 
@@ -136,27 +160,54 @@ impl Project {
     fn problems(&self) -> Vec<Diagnostic> {
         let (spec, problems, _) = self.load();
         assert!(!problems.is_empty(), "no problem in {}", self.union);
-        assert_eq!(spec.is_none(), problems.iter().any(|problem| problem.severity == Severity::Error));
+        assert_eq!(
+            spec.is_none(),
+            problems
+                .iter()
+                .any(|problem| problem.severity == Severity::Error)
+        );
         problems
     }
 
     /// The value and the origin of one line of `cargo union config`; the origin relative to the workspace.
     fn setting(&self, key: &str) -> (String, String) {
         let (_, _, settings) = self.load();
-        let setting = settings.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("no {key} in {settings:#?}"));
+        let setting = settings
+            .iter()
+            .find(|setting| setting.key == key)
+            .unwrap_or_else(|| panic!("no {key} in {settings:#?}"));
         let root = format!("{}/", self.root().display());
-        (setting.value.clone(), setting.origin.to_string().replace(&root, ""))
+        (
+            setting.value.clone(),
+            setting.origin.to_string().replace(&root, ""),
+        )
     }
 }
 
 /// Asserts that a project has exactly one problem, with this code and place, containing this message and help.
 fn assert_problem(project: &Project, code: Code, place: &str, message: &str, help: &str) {
     let problems = project.problems();
-    let [problem] = &problems[..] else { panic!("{} problems for {}: {problems:#?}", problems.len(), project.union) };
+    let [problem] = &problems[..] else {
+        panic!(
+            "{} problems for {}: {problems:#?}",
+            problems.len(),
+            project.union
+        )
+    };
     let root = format!("{}/", project.root().display());
     let origin = problem.labels[0].origin.to_string().replace(&root, "");
-    assert_eq!((problem.code, origin.as_str()), (code, place), "{}: {}", project.union, problem.message);
-    assert!(problem.message.contains(message), "`{}` lacks `{message}`", problem.message);
+    assert_eq!(
+        (problem.code, origin.as_str()),
+        (code, place),
+        "{}: {}",
+        project.union,
+        problem.message
+    );
+    assert!(
+        problem.message.contains(message),
+        "`{}` lacks `{message}`",
+        problem.message
+    );
     let advice = problem.help.as_deref().unwrap_or_default();
     assert!(advice.contains(help), "`{advice}` lacks `{help}`");
 }
@@ -173,18 +224,39 @@ fn empty_table_gives_one_image_and_the_sole_binary_as_its_task() {
     let image = &spec.images["default"];
     assert_eq!(image.name.value, "app");
     assert_eq!(image.tag_format.value, "{spec-hash}");
-    assert_eq!(image.platforms.iter().map(|platform| platform.value.as_str()).collect::<Vec<_>>(), ["linux/amd64"]);
+    assert_eq!(
+        image
+            .platforms
+            .iter()
+            .map(|platform| platform.value.as_str())
+            .collect::<Vec<_>>(),
+        ["linux/amd64"]
+    );
     assert!(
         matches!(&image.base, Base::Reference(base) if base.value == "gcr.io/distroless/cc-debian13" && base.origin == Origin::Default)
     );
-    assert_eq!((image.build.profile.as_str(), image.build.default_features.value), ("release", true));
     assert_eq!(
-        (image.build.link.value, image.effective_link(true), image.effective_link(false)),
+        (
+            image.build.profile.as_str(),
+            image.build.default_features.value
+        ),
+        ("release", true)
+    );
+    assert_eq!(
+        (
+            image.build.link.value,
+            image.effective_link(true),
+            image.effective_link(false)
+        ),
         (Link::Auto, Link::Static, Link::Dynamic)
     );
     let task = &spec.tasks["app"];
     assert_eq!(
-        (task.kind.value, task.image.as_str(), task.bin.as_deref().map(String::as_str)),
+        (
+            task.kind.value,
+            task.image.as_str(),
+            task.bin.as_deref().map(String::as_str)
+        ),
         (TaskKind::Container, "default", Some("app"))
     );
     assert_eq!(task.retries.count, 0);
@@ -200,10 +272,24 @@ fn default_base_has_a_shell_when_something_runs() {
         "requirements = [\"Cargo.lock\"]",
     ] {
         let spec = table(&format!("images.default.{line}")).spec();
-        let Base::Reference(base) = &spec.images["default"].base else { panic!("a reference") };
+        let Base::Reference(base) = &spec.images["default"].base else {
+            panic!("a reference")
+        };
         let runs = !spec.images["default"].needs_to_run().is_empty();
-        assert_eq!(base.value, if runs { "debian:trixie-slim" } else { "gcr.io/distroless/cc-debian13" }, "{line}");
-        assert_eq!(runs, !line.starts_with("env") && !line.starts_with("requirements"), "{line}");
+        assert_eq!(
+            base.value,
+            if runs {
+                "debian:trixie-slim"
+            } else {
+                "gcr.io/distroless/cc-debian13"
+            },
+            "{line}"
+        );
+        assert_eq!(
+            runs,
+            !line.starts_with("env") && !line.starts_with("requirements"),
+            "{line}"
+        );
     }
 }
 
@@ -222,29 +308,53 @@ fn schema_and_image_agree_on_keys_that_need_a_container() {
             "pip-index" => ("\"https://host/simple\"", needs_packages),
             "pip-extra-index-url" => ("[\"https://host/simple\"]", needs_packages),
             "pip-extra-args" => ("\"--pre\"", needs_packages),
-            "pip-secret-mounts" => ("{ a = \"/b\" }", "secrets = [{ id = \"a\", env = \"A\" }]\npip-packages = [\"a\"]"),
+            "pip-secret-mounts" => (
+                "{ a = \"/b\" }",
+                "secrets = [{ id = \"a\", env = \"A\" }]\npip-packages = [\"a\"]",
+            ),
             "python-version" => ("\"3.12\"", ""),
             "python-exec" => ("\"/usr/bin/python3\"", needs_packages),
             "conda-channels" => ("[\"a\"]", "python-version = \"3.12\""),
             _ => ("[\"a\"]", ""),
         };
-        let project = table(&format!("[package.metadata.union.images.default]\n{} = {value}\n{beside}", key.name));
+        let project = table(&format!(
+            "[package.metadata.union.images.default]\n{} = {value}\n{beside}",
+            key.name
+        ));
         let spec = project.file("app/requirements.txt").spec();
-        let needs: Vec<&str> = spec.images["default"].needs_to_run().iter().map(|(key, _)| *key).collect();
-        assert!(needs.contains(&key.name), "{} is not among {needs:?}", key.name);
+        let needs: Vec<&str> = spec.images["default"]
+            .needs_to_run()
+            .iter()
+            .map(|(key, _)| *key)
+            .collect();
+        assert!(
+            needs.contains(&key.name),
+            "{} is not among {needs:?}",
+            key.name
+        );
     }
-    for (key, value) in [("copy", "[\"requirements.txt\"]"), ("env", "{ A = \"b\" }"), ("cuda", "\"12.6\""), ("runtime-libs", "[\"a\"]")] {
-        let project =
-            table(&format!("[package.metadata.union.images.default]\nworkdir = \"/w\"\n{key} = {value}")).file("app/requirements.txt");
+    for (key, value) in [
+        ("copy", "[\"requirements.txt\"]"),
+        ("env", "{ A = \"b\" }"),
+        ("cuda", "\"12.6\""),
+        ("runtime-libs", "[\"a\"]"),
+    ] {
+        let project = table(&format!(
+            "[package.metadata.union.images.default]\nworkdir = \"/w\"\n{key} = {value}"
+        ))
+        .file("app/requirements.txt");
         assert_eq!(project.spec().images["default"].needs_to_run(), [], "{key}");
     }
-    let python = table("images.default.requirements = [\"requirements-dev.txt\"]").file("app/requirements-dev.txt").spec();
+    let python = table("images.default.requirements = [\"requirements-dev.txt\"]")
+        .file("app/requirements-dev.txt")
+        .spec();
     assert_eq!(python.images["default"].needs_to_run()[0].0, "requirements");
 }
 
 /// The first problem of an image with these lines: its message and its label.
 fn of_image(lines: &str) -> (String, String) {
-    let project = table(&format!("[package.metadata.union.images.default]\n{lines}")).file("app/Dockerfile");
+    let project =
+        table(&format!("[package.metadata.union.images.default]\n{lines}")).file("app/Dockerfile");
     let problem = project.problems().remove(0);
     (problem.message.clone(), problem.labels[0].text.clone())
 }
@@ -252,10 +362,22 @@ fn of_image(lines: &str) -> (String, String) {
 #[test]
 fn keys_without_effect_are_errors() {
     for (lines, message) in [
-        ("pip-index = \"https://host/simple\"", "`pip-index` has no effect without `pip-packages` or Python's `requirements`"),
-        ("conda-channels = [\"a\"]", "`conda-channels` has no effect without `conda-packages` or a `python-version`"),
-        ("builder-options = { target = \"a\" }", "`builder-options.target` has no effect without a `dockerfile`"),
-        ("secrets = [{ id = \"a\", env = \"A\" }]", "nothing can use the secret `a`"),
+        (
+            "pip-index = \"https://host/simple\"",
+            "`pip-index` has no effect without `pip-packages` or Python's `requirements`",
+        ),
+        (
+            "conda-channels = [\"a\"]",
+            "`conda-channels` has no effect without `conda-packages` or a `python-version`",
+        ),
+        (
+            "builder-options = { target = \"a\" }",
+            "`builder-options.target` has no effect without a `dockerfile`",
+        ),
+        (
+            "secrets = [{ id = \"a\", env = \"A\" }]",
+            "nothing can use the secret `a`",
+        ),
         (
             "secrets = [{ id = \"a\", env = \"A\" }]\ncommands = [\"x\"]\npip-packages = [\"p\"]\npip-secret-mounts = { b = \"/c\" }",
             "`pip-secret-mounts` names the secret `b`, which is not declared",
@@ -272,9 +394,18 @@ fn keys_without_effect_are_errors() {
 #[test]
 fn secret_ids_index_urls_and_python_versions_are_validated() {
     for (lines, label) in [
-        ("commands = [\"x\"]\nsecrets = [{ id = \"a,b\", env = \"A\" }]", "not an id"),
-        ("commands = [\"x\"]\nsecrets = [{ id = \"union-a\", env = \"A\" }]", "`union-` is the tool's own"),
-        ("pip-packages = [\"p\"]\npip-index = \"https://me:pw@host/simple\"", "has a login in it, which would stay in the image's history"),
+        (
+            "commands = [\"x\"]\nsecrets = [{ id = \"a,b\", env = \"A\" }]",
+            "not an id",
+        ),
+        (
+            "commands = [\"x\"]\nsecrets = [{ id = \"union-a\", env = \"A\" }]",
+            "`union-` is the tool's own",
+        ),
+        (
+            "pip-packages = [\"p\"]\npip-index = \"https://me:pw@host/simple\"",
+            "has a login in it, which would stay in the image's history",
+        ),
         ("pip-packages = [\"p\"]\npip-index = \"host\"", "not a URL"),
         ("python-version = \"3\"", "not `MAJOR.MINOR`"),
     ] {
@@ -289,7 +420,11 @@ fn image_name_defaults_to_package_and_image_key() {
     );
     project.facts.package = "My__App_".to_owned();
     let spec = project.spec();
-    let names: Vec<&str> = spec.images.values().map(|image| image.name.as_str()).collect();
+    let names: Vec<&str> = spec
+        .images
+        .values()
+        .map(|image| image.name.as_str())
+        .collect();
     assert_eq!(names, ["my-app", "my-app-my-gpu", "team/x"]);
 }
 
@@ -299,7 +434,10 @@ fn image_carries_the_binaries_of_all_its_tasks() {
         table("[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.a]\nbin = \"one\"\n[package.metadata.union.tasks.two]\n")
             .bins(&["one", "two", "three"])
             .spec();
-    assert_eq!(spec.binaries_of("gpu").into_iter().collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(
+        spec.binaries_of("gpu").into_iter().collect::<Vec<_>>(),
+        ["one", "two"]
+    );
 }
 
 #[test]
@@ -310,37 +448,71 @@ fn default_run_is_the_task_when_none_is_declared() {
 
 #[test]
 fn package_without_a_binary_may_declare_environments() {
-    let spec = table("images.base.base-image = \"scratch\"").bins(&[]).spec();
+    let spec = table("images.base.base-image = \"scratch\"")
+        .bins(&[])
+        .spec();
     assert!(spec.tasks.is_empty() && matches!(spec.images["base"].base, Base::Scratch(_)));
     assert!(spec.binaries_of("base").is_empty());
 }
 
 #[test]
 fn task_kind_defaults_to_rust_when_the_package_depends_on_flyte() {
-    assert_eq!(table("").flyte().spec().tasks["app"].kind.value, TaskKind::Rust);
-    assert_eq!(table("tasks.app.kind = \"container\"").flyte().spec().tasks["app"].kind.value, TaskKind::Container);
+    assert_eq!(
+        table("").flyte().spec().tasks["app"].kind.value,
+        TaskKind::Rust
+    );
+    assert_eq!(
+        table("tasks.app.kind = \"container\"").flyte().spec().tasks["app"]
+            .kind
+            .value,
+        TaskKind::Container
+    );
 }
 
 #[test]
 fn container_task_may_run_the_entrypoint_of_its_image() {
-    let spec = table("images.default.entrypoint = [\"/bin/sh\"]\n[package.metadata.union.tasks.shell]").bins(&["a", "b"]).spec();
+    let spec =
+        table("images.default.entrypoint = [\"/bin/sh\"]\n[package.metadata.union.tasks.shell]")
+            .bins(&["a", "b"])
+            .spec();
     assert_eq!(spec.tasks["shell"].bin, None);
 }
 
 #[test]
 fn starter_manifest_is_valid_also_when_uncommented() {
     for bins in [&["app"][..], &["train", "serve-it"], &["a"]] {
-        let text = crate::spec::schema::template("my_app", &bins.iter().map(|bin| (*bin).to_owned()).collect::<Vec<_>>());
-        assert!(text.starts_with(&format!("[package.metadata.union.tasks.{0}]\nbin = \"{0}\"\n", bins[0])), "{text}");
+        let text = crate::spec::schema::template(
+            "my_app",
+            &bins.iter().map(|bin| (*bin).to_owned()).collect::<Vec<_>>(),
+        );
+        assert!(
+            text.starts_with(&format!(
+                "[package.metadata.union.tasks.{0}]\nbin = \"{0}\"\n",
+                bins[0]
+            )),
+            "{text}"
+        );
         let spec = Project::new(&text).bins(bins).spec();
-        assert_eq!((spec.tasks.len(), spec.images["default"].copy.len()), (bins.len(), 0));
+        assert_eq!(
+            (spec.tasks.len(), spec.images["default"].copy.len()),
+            (bins.len(), 0)
+        );
         let uncommented = |line: &str| match line.strip_prefix("# ") {
             Some(comment) if !comment.ends_with(':') => comment.to_owned(),
             _ => line.to_owned(),
         };
         let uncommented_lines: Vec<String> = text.lines().map(uncommented).collect();
-        let spec = Project::new(&uncommented_lines.join("\n")).bins(bins).file("app/conf/x").spec();
-        assert_eq!((spec.images["default"].name.as_str(), spec.images["default"].copy.len()), ("my_app", 1));
+        let spec = Project::new(&uncommented_lines.join("\n"))
+            .bins(bins)
+            .file("app/conf/x")
+            .spec();
+        assert_eq!(
+            (
+                spec.images["default"].name.as_str(),
+                spec.images["default"].copy.len()
+            ),
+            ("my_app", 1)
+        );
     }
 }
 
@@ -350,22 +522,49 @@ fn build_script_finds_the_same_images_and_tasks() {
     use crate::emit::declared::DeclaredImages;
     for (workspace, package, bins) in [
         ("", "", &["app"][..]),
-        ("", "images.gpu.name = \"x\"\nimages.cpu = {}\ntasks.a = { image = \"gpu\", bin = \"app\" }", &["app"]),
-        ("images.gpu.name = \"ws\"\ntasks.t.image = \"gpu\"", "images.gpu.user = \"1\"\nimages.default = {}", &["t", "u"]),
+        (
+            "",
+            "images.gpu.name = \"x\"\nimages.cpu = {}\ntasks.a = { image = \"gpu\", bin = \"app\" }",
+            &["app"],
+        ),
+        (
+            "images.gpu.name = \"ws\"\ntasks.t.image = \"gpu\"",
+            "images.gpu.user = \"1\"\nimages.default = {}",
+            &["t", "u"],
+        ),
         ("", "images.only = {}", &["app"]),
         ("", "images.only = {}", &[]),
     ] {
-        let project = table(package).workspace(&format!("[workspace.metadata.union]\n{workspace}\n")).bins(bins);
+        let project = table(package)
+            .workspace(&format!("[workspace.metadata.union]\n{workspace}\n"))
+            .bins(bins);
         let spec = project.spec();
-        let json =
-            |text: &str, section: &str| serde_json::to_value(text.parse::<toml::Table>().unwrap()[section]["metadata"].clone()).unwrap();
-        let targets: Vec<_> = bins.iter().map(|bin| serde_json::json!({ "kind": ["bin"], "name": bin })).collect();
+        let json = |text: &str, section: &str| {
+            serde_json::to_value(text.parse::<toml::Table>().unwrap()[section]["metadata"].clone())
+                .unwrap()
+        };
+        let targets: Vec<_> = bins
+            .iter()
+            .map(|bin| serde_json::json!({ "kind": ["bin"], "name": bin }))
+            .collect();
         let metadata = serde_json::json!({
             "metadata": json(project.workspace.as_deref().unwrap(), "workspace"),
             "packages": [{ "name": "app", "metadata": json(&project.union, "package"), "targets": targets }],
         });
         let declared = DeclaredImages::of(&metadata, "app");
-        assert_eq!(declared.images, spec.images.iter().map(|(key, image)| (key.clone(), image.name.value.clone())).collect());
-        assert_eq!(declared.tasks, spec.tasks.iter().map(|(key, task)| (key.clone(), task.image.value.clone())).collect());
+        assert_eq!(
+            declared.images,
+            spec.images
+                .iter()
+                .map(|(key, image)| (key.clone(), image.name.value.clone()))
+                .collect()
+        );
+        assert_eq!(
+            declared.tasks,
+            spec.tasks
+                .iter()
+                .map(|(key, task)| (key.clone(), task.image.value.clone()))
+                .collect()
+        );
     }
 }

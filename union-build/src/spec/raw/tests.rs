@@ -23,15 +23,34 @@ fn values_and_keys_have_their_places() {
     let (node, problems) = read_text(text);
     assert_eq!(problems, []);
     let union = node.expect("the table is there");
-    let TomlValue::Table(table) = &union.value else { panic!("a table") };
+    let TomlValue::Table(table) = &union.value else {
+        panic!("a table")
+    };
     assert_eq!(marked(&union.key), "union");
-    assert_eq!((marked(&table["registry"].key), marked(&table["registry"].origin)), ("registry", "\"ghcr.io/a\""));
-    let TomlValue::Table(images) = &table["images"].value else { panic!("a table") };
+    assert_eq!(
+        (
+            marked(&table["registry"].key),
+            marked(&table["registry"].origin)
+        ),
+        ("registry", "\"ghcr.io/a\"")
+    );
+    let TomlValue::Table(images) = &table["images"].value else {
+        panic!("a table")
+    };
     assert_eq!(marked(&images["gpu"].key), "gpu");
-    let TomlValue::Table(gpu) = &images["gpu"].value else { panic!("a table") };
-    let TomlValue::Table(env) = &gpu["env"].value else { panic!("a table") };
-    assert_eq!((marked(&env["A"].key), marked(&env["A"].origin)), ("A", "\"b\""));
-    let TomlValue::List(copy) = &gpu["copy"].value else { panic!("a list") };
+    let TomlValue::Table(gpu) = &images["gpu"].value else {
+        panic!("a table")
+    };
+    let TomlValue::Table(env) = &gpu["env"].value else {
+        panic!("a table")
+    };
+    assert_eq!(
+        (marked(&env["A"].key), marked(&env["A"].origin)),
+        ("A", "\"b\"")
+    );
+    let TomlValue::List(copy) = &gpu["copy"].value else {
+        panic!("a list")
+    };
     assert_eq!(marked(&copy[0].origin), "\"x\"");
     assert_eq!(marked(&copy[1].origin), "{ from = \"y\", mode = \"0644\" }");
 }
@@ -46,7 +65,9 @@ fn dotted_keys_and_inline_tables_equal_table_headers() {
     ] {
         let (node, problems) = read_text(text);
         assert_eq!(problems, [], "{text}");
-        keys.push(crate::spec::toml_text::value(&node.expect("the table is there").value));
+        keys.push(crate::spec::toml_text::value(
+            &node.expect("the table is there").value,
+        ));
     }
     assert_eq!(keys[0], "{ images = { a = { user = \"1\" } } }");
     assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
@@ -57,7 +78,11 @@ fn workspace_table_is_read_only_from_the_workspace_section() {
     let text = "[workspace.metadata.union]\nregistry = \"a.b\"\n";
     assert_eq!(read_text(text).0, None);
     let mut problems = Vec::new();
-    let result = read(&SourceFile::new("/ws/Cargo.toml", text), Section::Workspace, &mut problems);
+    let result = read(
+        &SourceFile::new("/ws/Cargo.toml", text),
+        Section::Workspace,
+        &mut problems,
+    );
     assert!(result.is_ok_and(|node| node.is_some()));
 }
 
@@ -73,16 +98,34 @@ fn declares_union_requires_the_package_table() {
 #[test]
 fn all_problems_are_found_at_once() {
     let text = "[package.metadata.union]\nregistri = 1\nbuilder = \"dokcer\"\nproject = 3\n[package.metadata.union.images.a]\nenv = [1]\napt_packages = []\n";
-    let codes: Vec<Code> = read_text(text).1.iter().map(|problem| problem.code).collect();
-    for (code, times) in [(Code::UnknownKey, 2), (Code::InvalidValue, 1), (Code::WrongType, 2)] {
-        assert_eq!(codes.iter().filter(|found| **found == code).count(), times, "{code}: {codes:?}");
+    let codes: Vec<Code> = read_text(text)
+        .1
+        .iter()
+        .map(|problem| problem.code)
+        .collect();
+    for (code, times) in [
+        (Code::UnknownKey, 2),
+        (Code::InvalidValue, 1),
+        (Code::WrongType, 2),
+    ] {
+        assert_eq!(
+            codes.iter().filter(|found| **found == code).count(),
+            times,
+            "{code}: {codes:?}"
+        );
     }
 }
 
 #[test]
 fn syntax_errors_are_reported_separately() {
     let (_, problems) = read_text("[package.metadata.union]\na = \nb = 1\nc = ]\n");
-    assert!(problems.len() >= 2 && problems.iter().all(|problem| problem.code == Code::ManifestSyntax), "{problems:?}");
+    assert!(
+        problems.len() >= 2
+            && problems
+                .iter()
+                .all(|problem| problem.code == Code::ManifestSyntax),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -93,15 +136,26 @@ fn suggested_edits_fix_their_problems() {
         ("builder = \"nativ\"", "builder = \"native\""),
         ("images.a.apt_packages = []", "images.a.apt-packages = []"),
         ("images.a.packages = []", "images.a.pip-packages = []"),
-        ("images.a.apt-packages = \"x\"", "images.a.apt-packages = [\"x\"]"),
+        (
+            "images.a.apt-packages = \"x\"",
+            "images.a.apt-packages = [\"x\"]",
+        ),
         ("images.a.env = { A = 1 }", "images.a.env = { A = \"1\" }"),
-        ("build.default-features = \"false\"", "build.default-features = false"),
+        (
+            "build.default-features = \"false\"",
+            "build.default-features = false",
+        ),
         ("tasks.a.retries = \"3\"", "tasks.a.retries = 3"),
     ] {
         let text = format!("[package.metadata.union]\n{line}\n");
         let (_, problems) = read_text(&text);
-        let suggestion = problems.iter().find_map(|problem| problem.suggestion.as_ref()).unwrap_or_else(|| panic!("no edit for {line}"));
-        let Origin::File(_, span) = &suggestion.origin else { panic!("an edit without a place") };
+        let suggestion = problems
+            .iter()
+            .find_map(|problem| problem.suggestion.as_ref())
+            .unwrap_or_else(|| panic!("no edit for {line}"));
+        let Origin::File(_, span) = &suggestion.origin else {
+            panic!("an edit without a place")
+        };
         let mut edited = text.clone();
         edited.replace_range(span.clone(), &suggestion.replacement);
         assert_eq!(edited.lines().nth(1), Some(better));
@@ -111,7 +165,11 @@ fn suggested_edits_fix_their_problems() {
 
 /// TOML that is often almost valid: random combinations of keys of the schema with values.
 fn nearly_toml() -> impl Strategy<Value = String> {
-    let names: Vec<&str> = crate::spec::schema::levels().into_iter().flat_map(|level| level.keys).map(|key| key.name).collect();
+    let names: Vec<&str> = crate::spec::schema::levels()
+        .into_iter()
+        .flat_map(|level| level.keys)
+        .map(|key| key.name)
+        .collect();
     let key = prop_oneof![
         4 => proptest::sample::select(names),
         1 => Just("registri"), 1 => Just("ä"), 1 => Just("a b"), 1 => Just("\"\\u0000\"")
@@ -148,7 +206,8 @@ fn nearly_toml() -> impl Strategy<Value = String> {
         1 => key.prop_map(|key| format!("[package.metadata.union.tasks.{key}]\n")),
         1 => Just("[[package.metadata.union.images]]\n".to_owned()),
     ];
-    proptest::collection::vec(line, 0..12).prop_map(|lines| format!("[package.metadata.union]\n{}", lines.concat()))
+    proptest::collection::vec(line, 0..12)
+        .prop_map(|lines| format!("[package.metadata.union]\n{}", lines.concat()))
 }
 
 proptest! {

@@ -55,11 +55,19 @@ pub static BUILD: SchemaLevel = SchemaLevel {
     path: "build",
     doc: "How the crate is compiled; `[images.NAME.build]` has the same keys and wins for its image.",
     keys: &[
-        SchemaKey::new("profile", KeyKind::Text, "Cargo profile.").flag("--profile").default("\"release\""),
-        SchemaKey::new("features", KeyKind::Texts, "Cargo features of the package.").flag("--features").default("[]"),
-        SchemaKey::new("default-features", KeyKind::Bool, "Whether the default features are on.")
-            .flag("--no-default-features")
-            .default("true"),
+        SchemaKey::new("profile", KeyKind::Text, "Cargo profile.")
+            .flag("--profile")
+            .default("\"release\""),
+        SchemaKey::new("features", KeyKind::Texts, "Cargo features of the package.")
+            .flag("--features")
+            .default("[]"),
+        SchemaKey::new(
+            "default-features",
+            KeyKind::Bool,
+            "Whether the default features are on.",
+        )
+        .flag("--no-default-features")
+        .default("true"),
         SchemaKey::new(
             "link",
             KeyKind::Word(&["auto", "static", "dynamic"]),
@@ -72,10 +80,24 @@ pub static BUILD: SchemaLevel = SchemaLevel {
             "Where the crate is compiled; `auto` is the host when it can.",
         )
         .default("\"auto\""),
-        SchemaKey::new("rust-image", KeyKind::Text, "Image with a toolchain, for `compile = \"container\"`.")
-            .computed("one of the environment's own release"),
-        SchemaKey::new("apt-packages", KeyKind::Texts, "Debian packages that a container compile needs.").default("[]"),
-        SchemaKey::new("env", KeyKind::TextMap, "Environment variables of the compile; part of the image's key.").default("{}"),
+        SchemaKey::new(
+            "rust-image",
+            KeyKind::Text,
+            "Image with a toolchain, for `compile = \"container\"`.",
+        )
+        .computed("one of the environment's own release"),
+        SchemaKey::new(
+            "apt-packages",
+            KeyKind::Texts,
+            "Debian packages that a container compile needs.",
+        )
+        .default("[]"),
+        SchemaKey::new(
+            "env",
+            KeyKind::TextMap,
+            "Environment variables of the compile; part of the image's key.",
+        )
+        .default("{}"),
     ],
     aliases: &[],
     refused: &[],
@@ -206,8 +228,17 @@ pub static SECRET: SchemaLevel = SchemaLevel {
             KeyKind::Text,
             "The environment variable that holds it. The remote builder takes the backend's secret of that id instead; it allows neither `env` nor `file`.",
         ),
-        SchemaKey::new("file", KeyKind::Path, "The file that holds it; instead of `env`."),
-        SchemaKey::new("required", KeyKind::Bool, "Whether the build stops without it.").default("true"),
+        SchemaKey::new(
+            "file",
+            KeyKind::Path,
+            "The file that holds it; instead of `env`.",
+        ),
+        SchemaKey::new(
+            "required",
+            KeyKind::Bool,
+            "Whether the build stops without it.",
+        )
+        .default("true"),
     ],
     aliases: &[("key", "id"), ("as-env-var", "env")],
     refused: &[],
@@ -218,11 +249,20 @@ pub static BUILDER_OPTIONS: SchemaLevel = SchemaLevel {
     path: "images.NAME.builder-options",
     doc: "Options of the docker builder.",
     keys: &[
-        SchemaKey::new("network", KeyKind::Word(&["default", "host", "none"]), "Network of what runs while the environment is built.")
-            .computed("the engine's usual one"),
-        SchemaKey::new("context", KeyKind::Path, "Build context of `dockerfile`, inside of the workspace.")
-            .computed("the Dockerfile's directory"),
-        SchemaKey::new("target", KeyKind::Text, "Stage of `dockerfile` to build.").computed("the last"),
+        SchemaKey::new(
+            "network",
+            KeyKind::Word(&["default", "host", "none"]),
+            "Network of what runs while the environment is built.",
+        )
+        .computed("the engine's usual one"),
+        SchemaKey::new(
+            "context",
+            KeyKind::Path,
+            "Build context of `dockerfile`, inside of the workspace.",
+        )
+        .computed("the Dockerfile's directory"),
+        SchemaKey::new("target", KeyKind::Text, "Stage of `dockerfile` to build.")
+            .computed("the last"),
     ],
     aliases: &[],
     refused: &[],
@@ -233,9 +273,18 @@ pub static BUILDER_CONFIG: SchemaLevel = SchemaLevel {
     path: "images.NAME.builder-config",
     doc: "Images that the docker builder works with.",
     keys: &[
-        SchemaKey::new("uv-image", KeyKind::Text, "Image with `/uv`, which installs Python packages.").computed(UV),
-        SchemaKey::new("micromamba-image", KeyKind::Text, "Image with `/bin/micromamba`, which installs Python itself and Conda packages.")
-            .computed(MICROMAMBA),
+        SchemaKey::new(
+            "uv-image",
+            KeyKind::Text,
+            "Image with `/uv`, which installs Python packages.",
+        )
+        .computed(UV),
+        SchemaKey::new(
+            "micromamba-image",
+            KeyKind::Text,
+            "Image with `/bin/micromamba`, which installs Python itself and Conda packages.",
+        )
+        .computed(MICROMAMBA),
     ],
     aliases: &[("uv", "uv-image"), ("micromamba", "micromamba-image")],
     refused: &[],

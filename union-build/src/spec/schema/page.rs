@@ -27,7 +27,13 @@ pub fn reference_markdown() -> String {
                 DefaultValue::Toml(text) => format!("`{text}`"),
                 DefaultValue::Words(words) => words.to_owned(),
             };
-            let _ = writeln!(page, "| `{}` | {} | {default} | {} |", key.name, value_words(key.kind), meaning(level, key));
+            let _ = writeln!(
+                page,
+                "| `{}` | {} | {default} | {} |",
+                key.name,
+                value_words(key.kind),
+                meaning(level, key)
+            );
         }
         for (name, reason) in level.refused {
             let _ = writeln!(page, "\n`{name}` of the Python SDK is refused: {reason}.");
@@ -60,7 +66,12 @@ pub fn json_schema() -> Value {
 pub fn template(package: &str, bins: &[String]) -> String {
     let mut text = String::new();
     for bin in bins {
-        let _ = write!(text, "[package.metadata.union.tasks.{}]\nbin = {}\n\n", toml_text::key(bin), toml_text::string(bin));
+        let _ = write!(
+            text,
+            "[package.metadata.union.tasks.{}]\nbin = {}\n\n",
+            toml_text::key(bin),
+            toml_text::string(bin)
+        );
     }
     let _ = write!(
         text,
@@ -88,7 +99,11 @@ fn heading(level: &SchemaLevel) -> String {
 
 fn value_words(kind: KeyKind) -> String {
     match kind {
-        KeyKind::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
+        KeyKind::Word(words) => words
+            .iter()
+            .map(|word| format!("`\"{word}\"`"))
+            .collect::<Vec<_>>()
+            .join(", "),
         KeyKind::Types => format!("{}: [types](#types)", kind.words()),
         kind => match kind.level() {
             Some(level) => format!("{}: [`{}`](#{})", kind.words(), level.path, anchor(level)),
@@ -99,7 +114,12 @@ fn value_words(kind: KeyKind) -> String {
 
 fn meaning(level: &SchemaLevel, key: &SchemaKey) -> String {
     let mut text = key.doc.to_owned();
-    let overrides: Vec<String> = key.env.iter().chain(&key.flag).map(|name| format!("`{name}`")).collect();
+    let overrides: Vec<String> = key
+        .env
+        .iter()
+        .chain(&key.flag)
+        .map(|name| format!("`{name}`"))
+        .collect();
     if !overrides.is_empty() {
         let _ = write!(text, " Overridden by {}.", overrides.join(" and "));
     }
@@ -108,7 +128,8 @@ fn meaning(level: &SchemaLevel, key: &SchemaKey) -> String {
         path if path == keys::COPY.path => Some(format!("copy.{}", key.name)),
         _ => None,
     };
-    let carried = !name.is_some_and(|name| UNCARRIED.iter().any(|(uncarried, _)| *uncarried == name));
+    let carried =
+        !name.is_some_and(|name| UNCARRIED.iter().any(|(uncarried, _)| *uncarried == name));
     match (key.runs, carried) {
         (true, true) => text.push_str(" Needs the docker or the remote builder."),
         (true, false) => text.push_str(" Needs the docker builder."),
@@ -122,7 +143,12 @@ fn meaning(level: &SchemaLevel, key: &SchemaKey) -> String {
 }
 
 fn anchor(level: &SchemaLevel) -> String {
-    level.path.chars().filter(|letter| *letter != '.').flat_map(char::to_lowercase).collect()
+    level
+        .path
+        .chars()
+        .filter(|letter| *letter != '.')
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 fn definition_name(level: &SchemaLevel) -> String {
@@ -130,7 +156,11 @@ fn definition_name(level: &SchemaLevel) -> String {
 }
 
 fn table_schema(level: &SchemaLevel) -> Value {
-    let properties: Map<String, Value> = level.keys.iter().map(|key| (key.name.to_owned(), key_schema(key))).collect();
+    let properties: Map<String, Value> = level
+        .keys
+        .iter()
+        .map(|key| (key.name.to_owned(), key_schema(key)))
+        .collect();
     json!({ "type": "object", "description": level.doc, "properties": properties, "additionalProperties": false })
 }
 
@@ -154,7 +184,9 @@ fn kind_schema(kind: KeyKind) -> Value {
         KeyKind::Integer => json!({ "type": "integer" }),
         KeyKind::Number => json!({ "type": "number" }),
         KeyKind::Quantity => quantity,
-        KeyKind::Amount => json!({ "anyOf": [quantity, { "type": "array", "items": quantity, "minItems": 2, "maxItems": 2 }] }),
+        KeyKind::Amount => {
+            json!({ "anyOf": [quantity, { "type": "array", "items": quantity, "minItems": 2, "maxItems": 2 }] })
+        }
         KeyKind::Texts | KeyKind::Paths => json!({ "type": "array", "items": text }),
         KeyKind::TextMap => json!({ "type": "object", "additionalProperties": text }),
         // Draft 7 ignores all keywords beside a `$ref`.
@@ -164,10 +196,14 @@ fn kind_schema(kind: KeyKind) -> Value {
         KeyKind::PathsOrEntries(level) | KeyKind::NamesOrEntries(level) => {
             json!({ "type": "array", "items": { "anyOf": [text, table(level)] } })
         }
-        KeyKind::Types => json!({ "type": "object", "additionalProperties": { "anyOf": [text, { "type": "array", "items": text }] } }),
+        KeyKind::Types => {
+            json!({ "type": "object", "additionalProperties": { "anyOf": [text, { "type": "array", "items": text }] } })
+        }
         KeyKind::Any => json!({}),
         KeyKind::Values => json!({ "type": "object" }),
-        KeyKind::Either(kinds, _) => json!({ "anyOf": kinds.iter().map(|kind| kind_schema(*kind)).collect::<Vec<_>>() }),
+        KeyKind::Either(kinds, _) => {
+            json!({ "anyOf": kinds.iter().map(|kind| kind_schema(*kind)).collect::<Vec<_>>() })
+        }
     }
 }
 
@@ -189,9 +225,17 @@ mod tests {
     fn reference_page_shows_every_key_of_every_table() {
         let page = reference_markdown();
         for level in levels() {
-            let section = page.split("\n## ").find(|section| section.starts_with(&heading(level))).unwrap();
+            let section = page
+                .split("\n## ")
+                .find(|section| section.starts_with(&heading(level)))
+                .unwrap();
             for key in level.keys {
-                assert!(section.contains(&format!("\n| `{}` | ", key.name)), "{} of {}", key.name, level.path);
+                assert!(
+                    section.contains(&format!("\n| `{}` | ", key.name)),
+                    "{} of {}",
+                    key.name,
+                    level.path
+                );
             }
         }
         assert!(page.contains("Overridden by `UNION_REGISTRY` and `--registry`."));
@@ -216,7 +260,12 @@ mod tests {
     #[test]
     fn json_schema_has_every_default() {
         for key in levels().into_iter().flat_map(|level| level.keys) {
-            assert_eq!(matches!(key.default, DefaultValue::Toml(_)), default_value(key).is_some(), "{}", key.name);
+            assert_eq!(
+                matches!(key.default, DefaultValue::Toml(_)),
+                default_value(key).is_some(),
+                "{}",
+                key.name
+            );
         }
     }
 }

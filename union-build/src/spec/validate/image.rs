@@ -9,8 +9,8 @@ use super::{copy, is_cargo_lock, or_default, python};
 use crate::diag::{Code, Diagnostic};
 use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::{
-    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link, Pattern, SecretSource, SecretSpec,
-    Sourced,
+    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link,
+    Pattern, SecretSource, SecretSpec, Sourced,
 };
 
 const BUILDERS: &[(&str, BuilderChoice)] = &[
@@ -19,10 +19,19 @@ const BUILDERS: &[(&str, BuilderChoice)] = &[
     ("docker", BuilderChoice::Docker),
     ("remote", BuilderChoice::Remote),
 ];
-const LINKS: &[(&str, Link)] = &[("auto", Link::Auto), ("static", Link::Static), ("dynamic", Link::Dynamic)];
-const COMPILES: &[(&str, Compile)] =
-    &[("auto", Compile::Auto), ("host", Compile::Host), ("zig", Compile::Zig), ("container", Compile::Container)];
-const COMPRESSIONS: &[(&str, Compression)] = &[("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+const LINKS: &[(&str, Link)] = &[
+    ("auto", Link::Auto),
+    ("static", Link::Static),
+    ("dynamic", Link::Dynamic),
+];
+const COMPILES: &[(&str, Compile)] = &[
+    ("auto", Compile::Auto),
+    ("host", Compile::Host),
+    ("zig", Compile::Zig),
+    ("container", Compile::Container),
+];
+const COMPRESSIONS: &[(&str, Compression)] =
+    &[("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
 
 /// Reads an image spec.
 pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> Image {
@@ -79,33 +88,65 @@ fn base(reader: &mut TableReader<'_>) -> Base {
         return Base::Dockerfile;
     }
     match reader.table.get("base-image") {
-        Some(TomlNode { origin, value: TomlValue::Text(text), .. }) if text == "scratch" => Base::Scratch(origin.clone()),
+        Some(TomlNode {
+            origin,
+            value: TomlValue::Text(text),
+            ..
+        }) if text == "scratch" => Base::Scratch(origin.clone()),
         _ => Base::Reference(or_default(reader.text("base-image", &grammar::REFERENCE))),
     }
 }
 
 fn platforms(reader: &mut TableReader<'_>) -> Vec<Sourced<String>> {
     let platforms = reader.texts("platforms", &grammar::PLATFORM);
-    if let (Some(TomlNode { origin, value: TomlValue::List(entries), .. }), true) = (reader.table.get("platforms"), platforms.is_empty()) {
+    if let (
+        Some(TomlNode {
+            origin,
+            value: TomlValue::List(entries),
+            ..
+        }),
+        true,
+    ) = (reader.table.get("platforms"), platforms.is_empty())
+    {
         if entries.is_empty() {
-            let problem = Diagnostic::error(Code::InvalidValue, "an image needs at least one platform", origin, "empty");
-            reader.problems.push(problem.help("write a platform such as `linux/amd64`, or remove the line"));
+            let problem = Diagnostic::error(
+                Code::InvalidValue,
+                "an image needs at least one platform",
+                origin,
+                "empty",
+            );
+            reader
+                .problems
+                .push(problem.help("write a platform such as `linux/amd64`, or remove the line"));
         }
     }
     // arm64 has no other variant than v8.
-    let normalized = |platform: &str| platform.strip_suffix("arm64/v8").map_or(platform.to_owned(), |os| format!("{os}arm64"));
+    let normalized = |platform: &str| {
+        platform
+            .strip_suffix("arm64/v8")
+            .map_or(platform.to_owned(), |os| format!("{os}arm64"))
+    };
     for (index, platform) in platforms.iter().enumerate() {
-        if let Some(first) = platforms[..index].iter().find(|other| normalized(other) == normalized(platform)) {
+        if let Some(first) = platforms[..index]
+            .iter()
+            .find(|other| normalized(other) == normalized(platform))
+        {
             let message = format!("the platform `{}` is declared twice", platform.value);
             let problem = Diagnostic::error(Code::InvalidValue, message, &platform.origin, "again");
-            reader.problems.push(problem.also(&first.origin, "first declared here").help("remove one of them"));
+            reader.problems.push(
+                problem
+                    .also(&first.origin, "first declared here")
+                    .help("remove one of them"),
+            );
         }
     }
     platforms
 }
 
 fn build(reader: &mut TableReader<'_>) -> Build {
-    let table = reader.table("build").expect("completing a tree makes `build` a table");
+    let table = reader
+        .table("build")
+        .expect("completing a tree makes `build` a table");
     let reader = &mut reader.inner(table);
     let build = Build {
         profile: or_default(reader.text("profile", &grammar::NAME)),
@@ -118,12 +159,24 @@ fn build(reader: &mut TableReader<'_>) -> Build {
         env: reader.text_map("env", &grammar::ENV_NAME, &grammar::TEXT),
     };
     if let Compile::Host | Compile::Zig = build.compile.value {
-        let packages = build.apt_packages.first().map(|package| ("apt-packages", &package.origin));
-        let image = build.rust_image.as_ref().map(|image| ("rust-image", &image.origin));
+        let packages = build
+            .apt_packages
+            .first()
+            .map(|package| ("apt-packages", &package.origin));
+        let image = build
+            .rust_image
+            .as_ref()
+            .map(|image| ("rust-image", &image.origin));
         for (key, origin) in packages.into_iter().chain(image) {
-            let message = format!("`build.{key}` has no effect when the crate is not compiled in a container");
+            let message = format!(
+                "`build.{key}` has no effect when the crate is not compiled in a container"
+            );
             let problem = Diagnostic::warning(Code::InvalidValue, message, origin, "unused");
-            reader.problems.push(problem.also(&build.compile.origin, "chosen here").help("use `compile = \"container\"` or `\"auto\"`"));
+            reader.problems.push(
+                problem
+                    .also(&build.compile.origin, "chosen here")
+                    .help("use `compile = \"container\"` or `\"auto\"`"),
+            );
         }
     }
     build
@@ -134,16 +187,28 @@ fn requirements(reader: &mut TableReader<'_>) -> (Vec<Sourced<PathBuf>>, Vec<Sou
     let mut files = Vec::new();
     let mut python = Vec::new();
     for node in reader.entries("requirements") {
-        let TomlValue::Text(typed) = &node.value else { continue };
+        let TomlValue::Text(typed) = &node.value else {
+            continue;
+        };
         let name = typed.rsplit('/').next().unwrap_or(typed);
-        let mut path = Sourced { value: reader.absolute(typed, &node.origin), origin: node.origin.clone() };
+        let mut path = Sourced {
+            value: reader.absolute(typed, &node.origin),
+            origin: node.origin.clone(),
+        };
         if is_cargo_lock(typed) {
             // cargo has one lock file per workspace, in its root.
             let lock = reader.context.facts.workspace_root.join("Cargo.lock");
             if typed != "Cargo.lock" && path.value != lock {
                 let message = format!("`{typed}` is not the lock file that cargo uses");
-                let problem = Diagnostic::error(Code::InvalidValue, message, &node.origin, "another Cargo.lock");
-                reader.problems.push(problem.help("write `Cargo.lock`, which is the workspace's own"));
+                let problem = Diagnostic::error(
+                    Code::InvalidValue,
+                    message,
+                    &node.origin,
+                    "another Cargo.lock",
+                );
+                reader
+                    .problems
+                    .push(problem.help("write `Cargo.lock`, which is the workspace's own"));
             }
             path.value = lock;
         } else if name == "uv.lock" || name.starts_with("requirements") && name.ends_with(".txt") {
@@ -152,7 +217,9 @@ fn requirements(reader: &mut TableReader<'_>) -> (Vec<Sourced<PathBuf>>, Vec<Sou
         } else {
             let message = format!("`{typed}` is not a lock file that is known by its name");
             let problem = Diagnostic::error(Code::InvalidValue, message, &node.origin, "unknown");
-            reader.problems.push(problem.help("the names are `Cargo.lock`, `requirements*.txt`, `uv.lock`"));
+            reader
+                .problems
+                .push(problem.help("the names are `Cargo.lock`, `requirements*.txt`, `uv.lock`"));
         }
         files.push(path);
     }
@@ -160,15 +227,18 @@ fn requirements(reader: &mut TableReader<'_>) -> (Vec<Sourced<PathBuf>>, Vec<Sou
 }
 
 fn builder_options(reader: &mut TableReader<'_>) -> BuilderOptions {
-    let Some(table) = reader.table("builder-options") else { return BuilderOptions::default() };
+    let Some(table) = reader.table("builder-options") else {
+        return BuilderOptions::default();
+    };
     let has_dockerfile = reader.table.contains_key("dockerfile");
     let reader = &mut reader.inner(table);
     for key in ["context", "target"] {
         if let (Some(node), false) = (table.get(key), has_dockerfile) {
             let message = format!("`builder-options.{key}` has no effect without a `dockerfile`");
-            reader
-                .problems
-                .push(Diagnostic::error(Code::InvalidValue, message, &node.origin, "unused").help("remove it, or name a `dockerfile`"));
+            reader.problems.push(
+                Diagnostic::error(Code::InvalidValue, message, &node.origin, "unused")
+                    .help("remove it, or name a `dockerfile`"),
+            );
         }
     }
     BuilderOptions {
@@ -179,7 +249,9 @@ fn builder_options(reader: &mut TableReader<'_>) -> BuilderOptions {
 }
 
 fn builder_config(reader: &mut TableReader<'_>) -> BuilderConfig {
-    let Some(table) = reader.table("builder-config") else { return BuilderConfig::default() };
+    let Some(table) = reader.table("builder-config") else {
+        return BuilderConfig::default();
+    };
     let reader = &mut reader.inner(table);
     BuilderConfig {
         uv_image: reader.text("uv-image", &grammar::REFERENCE),
@@ -192,34 +264,65 @@ fn secrets(reader: &mut TableReader<'_>) -> Vec<SecretSpec> {
     let mut ids = BTreeSet::new();
     let mut secrets = Vec::new();
     for node in reader.entries("secrets") {
-        let TomlValue::Table(table) = &node.value else { continue };
+        let TomlValue::Table(table) = &node.value else {
+            continue;
+        };
         let reader = &mut reader.inner(table);
         let id = reader.text("id", &grammar::SECRET_ID);
         let env = reader.text("env", &grammar::ENV_NAME);
         let file = reader.path("file");
         let report = |reader: &mut TableReader<'_>, message: &str, help: &str| {
-            reader.problems.push(Diagnostic::error(Code::InvalidValue, message, &node.origin, "").help(help));
+            reader
+                .problems
+                .push(Diagnostic::error(Code::InvalidValue, message, &node.origin, "").help(help));
         };
         if !table.contains_key("id") {
-            report(reader, "a secret has no `id`", "write `id = \"…\"`, its name in the build");
+            report(
+                reader,
+                "a secret has no `id`",
+                "write `id = \"…\"`, its name in the build",
+            );
         }
-        let places = usize::from(table.contains_key("env")) + usize::from(table.contains_key("file"));
+        let places =
+            usize::from(table.contains_key("env")) + usize::from(table.contains_key("file"));
         // The remote builder reads secrets from the backend.
         if places > 1 || (places == 0 && !remote) {
-            report(reader, "a secret comes from one place", "write either `env = \"VARIABLE\"` or `file = \"PATH\"`");
+            report(
+                reader,
+                "a secret comes from one place",
+                "write either `env = \"VARIABLE\"` or `file = \"PATH\"`",
+            );
         }
         if id.as_ref().is_some_and(|id| !ids.insert(id.value.clone())) {
-            report(reader, "two secrets have one `id`", "give one of them another `id`");
+            report(
+                reader,
+                "two secrets have one `id`",
+                "give one of them another `id`",
+            );
         }
-        let source = env.map(|env| SecretSource::Env(env.value)).or(file.map(|file| SecretSource::File(file.value)));
+        let source = env
+            .map(|env| SecretSource::Env(env.value))
+            .or(file.map(|file| SecretSource::File(file.value)));
         let source = source.or((places == 0 && remote).then_some(SecretSource::Backend));
-        let required = reader.bool("required").is_none_or(|required| required.value);
-        secrets.extend(id.zip(source).map(|(id, source)| SecretSpec { id, source, required }));
+        let required = reader
+            .bool("required")
+            .is_none_or(|required| required.value);
+        secrets.extend(id.zip(source).map(|(id, source)| SecretSpec {
+            id,
+            source,
+            required,
+        }));
     }
     secrets
 }
 
 fn patterns(reader: &mut TableReader<'_>, key: &str) -> Vec<Pattern> {
     let globs = reader.texts(key, &grammar::GLOB);
-    globs.into_iter().map(|glob| Pattern { folder: reader.folder(&glob.origin), glob }).collect()
+    globs
+        .into_iter()
+        .map(|glob| Pattern {
+            folder: reader.folder(&glob.origin),
+            glob,
+        })
+        .collect()
 }

@@ -11,7 +11,10 @@ use crate::spec::{Base, Image, Sourced};
 
 /// Fills in inherited values. References to variables that no extended image sets are left to the base image.
 pub(super) fn fill_in(images: &mut [Image], problems: &mut Vec<Diagnostic>) {
-    let inherited: Vec<InheritedValue> = images.iter().map(|image| inherited_values(image, images, problems)).collect();
+    let inherited: Vec<InheritedValue> = images
+        .iter()
+        .map(|image| inherited_values(image, images, problems))
+        .collect();
     for (image, inherited) in images.iter_mut().zip(inherited) {
         for copy in &mut image.copy {
             copy.to.value = below_workdir(inherited.workdir.as_ref(), &copy.to.value);
@@ -26,7 +29,11 @@ struct InheritedValue {
     workdir: Option<Sourced<String>>,
 }
 
-fn inherited_values(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) -> InheritedValue {
+fn inherited_values(
+    image: &Image,
+    images: &[Image],
+    problems: &mut Vec<Diagnostic>,
+) -> InheritedValue {
     // From the lowest image of the chain to this one.
     let mut chain = ancestors(image, images);
     chain.reverse();
@@ -35,16 +42,29 @@ fn inherited_values(image: &Image, images: &[Image], problems: &mut Vec<Diagnost
     for own in &chain {
         let expanded = |value: &Sourced<String>| {
             let value_of = |name: &str| env.get(name).map(|value| value.value.clone());
-            Sourced { value: variables::expand_extended(&value.value, value_of), origin: value.origin.clone() }
+            Sourced {
+                value: variables::expand_extended(&value.value, value_of),
+                origin: value.origin.clone(),
+            }
         };
         // All values are expanded before any is inserted: values of one table never refer to one another.
-        let values: Vec<_> = own.env.iter().map(|(name, value)| (name.clone(), expanded(value))).collect();
+        let values: Vec<_> = own
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), expanded(value)))
+            .collect();
         env.extend(values);
     }
-    if chain.first().is_some_and(|first| matches!(first.base, Base::Scratch(_))) {
+    if chain
+        .first()
+        .is_some_and(|first| matches!(first.base, Base::Scratch(_)))
+    {
         for value in image.env.keys().filter_map(|name| env.get(name)) {
             problems.extend(
-                variables::names(&value.value).into_iter().find(|name| *name != PATH).map(|name| unset_variable(name, image, value)),
+                variables::names(&value.value)
+                    .into_iter()
+                    .find(|name| *name != PATH)
+                    .map(|name| unset_variable(name, image, value)),
             );
         }
     }
@@ -55,7 +75,12 @@ fn inherited_values(image: &Image, images: &[Image], problems: &mut Vec<Diagnost
 /// The problem of a reference to a variable that no image of a chain without a base sets.
 fn unset_variable(name: &str, image: &Image, value: &Sourced<String>) -> Diagnostic {
     let message = format!("no image below `{}` sets the variable `{name}`", image.key);
-    let problem = Diagnostic::error(Code::InvalidValue, message, &value.origin, "refers to a variable that is not set");
+    let problem = Diagnostic::error(
+        Code::InvalidValue,
+        message,
+        &value.origin,
+        "refers to a variable that is not set",
+    );
     problem.help(format!(
         "`{name}` would be a variable of the base image or of an extended image, never of the same table; write `$$` for a dollar"
     ))

@@ -28,9 +28,14 @@ pub(super) fn read(reader: &mut TableReader<'_>, requirements: Vec<Sourced<PathB
             || matches!(&node.value, TomlValue::Table(entries) if entries.is_empty());
         (!empty).then(|| (key, node.origin.clone()))
     };
-    let from_files = requirements.first().map(|file| ("requirements", file.origin.clone()));
+    let from_files = requirements
+        .first()
+        .map(|file| ("requirements", file.origin.clone()));
     let python = Python {
-        used: from_files.into_iter().chain(KEYS.into_iter().filter_map(used)).collect(),
+        used: from_files
+            .into_iter()
+            .chain(KEYS.into_iter().filter_map(used))
+            .collect(),
         packages: reader.texts("pip-packages", &grammar::WORD),
         requirements,
         index: reader.text("pip-index", &grammar::INDEX),
@@ -50,9 +55,13 @@ pub(super) fn read(reader: &mut TableReader<'_>, requirements: Vec<Sourced<PathB
 pub(super) fn check_secrets(python: &Python, secrets: &[SecretSpec], reader: &mut TableReader<'_>) {
     for (id, path) in &python.secret_mounts {
         if !secrets.iter().any(|secret| secret.id.value == *id) {
-            let message = format!("`pip-secret-mounts` names the secret `{id}`, which is not declared");
-            let problem = Diagnostic::error(Code::InvalidValue, message, &path.origin, "no such secret");
-            reader.problems.push(problem.help(format!("declare it: `secrets = [{{ id = \"{id}\", env = \"…\" }}]`")));
+            let message =
+                format!("`pip-secret-mounts` names the secret `{id}`, which is not declared");
+            let problem =
+                Diagnostic::error(Code::InvalidValue, message, &path.origin, "no such secret");
+            reader.problems.push(problem.help(format!(
+                "declare it: `secrets = [{{ id = \"{id}\", env = \"…\" }}]`"
+            )));
         }
     }
     let is_seen = |key: &str| match reader.table.get(key).map(|node| &node.value) {
@@ -62,24 +71,48 @@ pub(super) fn check_secrets(python: &Python, secrets: &[SecretSpec], reader: &mu
     if is_seen("commands") || is_seen("dockerfile") {
         return;
     }
-    for secret in secrets.iter().filter(|secret| !python.secret_mounts.contains_key(&secret.id.value)) {
+    for secret in secrets
+        .iter()
+        .filter(|secret| !python.secret_mounts.contains_key(&secret.id.value))
+    {
         let message = format!("nothing can use the secret `{}`", secret.id.value);
         let problem = Diagnostic::error(Code::InvalidValue, message, &secret.id.origin, "unused");
-        reader.problems.push(problem.help("`commands`, a `dockerfile` and `pip-secret-mounts` can: name it there, or remove it"));
+        reader.problems.push(problem.help(
+            "`commands`, a `dockerfile` and `pip-secret-mounts` can: name it there, or remove it",
+        ));
     }
 }
 
 /// Reports keys that would have no effect.
 fn check_effect(python: &Python, reader: &mut TableReader<'_>) {
-    let place = |key: &str| python.used.iter().find(|(used, _)| *used == key).map(|(_, origin)| origin.clone());
+    let place = |key: &str| {
+        python
+            .used
+            .iter()
+            .find(|(used, _)| *used == key)
+            .map(|(_, origin)| origin.clone())
+    };
     let mut unused = |key: &str, needs: &str| {
         if let Some(origin) = place(key) {
-            let problem = Diagnostic::error(Code::InvalidValue, format!("`{key}` has no effect without {needs}"), &origin, "unused");
-            reader.problems.push(problem.help(format!("remove it, or add {needs}")));
+            let problem = Diagnostic::error(
+                Code::InvalidValue,
+                format!("`{key}` has no effect without {needs}"),
+                &origin,
+                "unused",
+            );
+            reader
+                .problems
+                .push(problem.help(format!("remove it, or add {needs}")));
         }
     };
     if !python.needs_uv() {
-        for key in ["pip-index", "pip-extra-index-url", "pip-extra-args", "pip-secret-mounts", "python-exec"] {
+        for key in [
+            "pip-index",
+            "pip-extra-index-url",
+            "pip-extra-args",
+            "pip-secret-mounts",
+            "python-exec",
+        ] {
             unused(key, "`pip-packages` or Python's `requirements`");
         }
     }
@@ -88,8 +121,10 @@ fn check_effect(python: &Python, reader: &mut TableReader<'_>) {
     }
     if let (Some(exec), true) = (&python.exec, python.needs_micromamba()) {
         let other: Option<Origin> = place("python-version").or_else(|| place("conda-packages"));
-        let message = "`python-exec` names the base's own Python, and another one is to be installed";
-        let problem = Diagnostic::error(Code::InvalidValue, message, &exec.origin, "the base's own");
+        let message =
+            "`python-exec` names the base's own Python, and another one is to be installed";
+        let problem =
+            Diagnostic::error(Code::InvalidValue, message, &exec.origin, "the base's own");
         let problem = match &other {
             Some(origin) => problem.also(origin, "installs another"),
             None => problem,

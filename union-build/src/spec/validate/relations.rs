@@ -9,7 +9,12 @@ use crate::spec::raw::{Table, TomlNode, TomlValue};
 use crate::spec::{Base, BuilderChoice, Image, PackageInfo, Task, TaskKind};
 
 /// Checks a completed tree.
-pub(super) fn check(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
+pub(super) fn check(
+    tree: &TomlNode,
+    table: &Table,
+    facts: &PackageInfo,
+    problems: &mut Vec<Diagnostic>,
+) {
     check_bases(table, problems);
     check_extends_cycles(table, problems);
     check_constants(table, problems);
@@ -20,19 +25,42 @@ pub(super) fn check(tree: &TomlNode, table: &Table, facts: &PackageInfo, problem
 /// Checks that the chosen builders support the keys of the images and of those that they extend.
 pub(super) fn check_builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
     check_scratch(images, problems);
-    for image in images.iter().filter(|image| image.builder.value == BuilderChoice::Native) {
-        let chosen = |problem: Diagnostic| problem.also(&image.builder.origin, "the builder is chosen here");
+    for image in images
+        .iter()
+        .filter(|image| image.builder.value == BuilderChoice::Native)
+    {
+        let chosen =
+            |problem: Diagnostic| problem.also(&image.builder.origin, "the builder is chosen here");
         for (key, origin) in image.needs_to_run() {
-            let message = format!("the native builder cannot run programs, so it does not support `{key}` of image `{}`", image.key);
-            let problem = Diagnostic::error(Code::UnsupportedByBuilder, message, &origin, "needs the docker or the remote builder");
+            let message = format!(
+                "the native builder cannot run programs, so it does not support `{key}` of image `{}`",
+                image.key
+            );
+            let problem = Diagnostic::error(
+                Code::UnsupportedByBuilder,
+                message,
+                &origin,
+                "needs the docker or the remote builder",
+            );
             problems.push(chosen(problem).help("use `builder = \"docker\"` or `\"remote\"`"));
         }
-        let Base::Extends(first) = &image.base else { continue };
-        let ancestor = ancestors(image, images).into_iter().find(|ancestor| !ancestor.needs_to_run().is_empty());
+        let Base::Extends(first) = &image.base else {
+            continue;
+        };
+        let ancestor = ancestors(image, images)
+            .into_iter()
+            .find(|ancestor| !ancestor.needs_to_run().is_empty());
         if let Some(ancestor) = ancestor {
-            let message =
-                format!("the native builder cannot make the environment of `{}`, which image `{}` extends", ancestor.key, image.key);
-            let problem = Diagnostic::error(Code::UnsupportedByBuilder, message, &first.origin, "needs the docker or the remote builder");
+            let message = format!(
+                "the native builder cannot make the environment of `{}`, which image `{}` extends",
+                ancestor.key, image.key
+            );
+            let problem = Diagnostic::error(
+                Code::UnsupportedByBuilder,
+                message,
+                &first.origin,
+                "needs the docker or the remote builder",
+            );
             problems.push(chosen(problem).help("use `builder = \"docker\"` or `\"remote\"`"));
         }
     }
@@ -40,13 +68,38 @@ pub(super) fn check_builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
 
 /// Checks that the programs of tasks exist: an image without packages and copies contains only the
 /// package's binaries.
-pub(super) fn check_programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
+pub(super) fn check_programs(
+    images: &[Image],
+    tasks: &[Task],
+    facts: &PackageInfo,
+    problems: &mut Vec<Diagnostic>,
+) {
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
-    for task in tasks.iter().filter(|task| task.kind.value == TaskKind::Container && task.bin.is_none()) {
-        let Some(image) = images.iter().find(|image| image.key == task.image.value && is_bare(image, images)) else { continue };
-        let Some((command, word)) = task.command.as_ref().and_then(|command| Some((command, command.value.first()?))) else { continue };
+    for task in tasks
+        .iter()
+        .filter(|task| task.kind.value == TaskKind::Container && task.bin.is_none())
+    {
+        let Some(image) = images
+            .iter()
+            .find(|image| image.key == task.image.value && is_bare(image, images))
+        else {
+            continue;
+        };
+        let Some((command, word)) = task
+            .command
+            .as_ref()
+            .and_then(|command| Some((command, command.value.first()?)))
+        else {
+            continue;
+        };
         if !word.contains(['/', '{']) {
-            let problem = unknown(Code::UnknownBinary, "binary", word, &command.origin, &binaries);
+            let problem = unknown(
+                Code::UnknownBinary,
+                "binary",
+                word,
+                &command.origin,
+                &binaries,
+            );
             problems.push(problem.also(&image.origin, "no other program is in this image"));
         }
     }
@@ -55,15 +108,23 @@ pub(super) fn check_programs(images: &[Image], tasks: &[Task], facts: &PackageIn
 /// Whether an image contains only the package's binaries: it starts from `scratch` or from the default
 /// base, which has no programs, and adds none.
 fn is_bare(image: &Image, images: &[Image]) -> bool {
-    ancestors(image, images).into_iter().chain([image]).all(|image| {
-        let is_empty = match &image.base {
-            Base::Scratch(_) | Base::Extends(_) => true,
-            // The default base of the remote builder has a shell and other programs.
-            Base::Reference(base) => base.origin == Origin::Default && image.builder.value != BuilderChoice::Remote,
-            Base::Dockerfile => false,
-        };
-        is_empty && image.entrypoint.is_none() && image.copy.is_empty() && image.needs_to_run().is_empty()
-    })
+    ancestors(image, images)
+        .into_iter()
+        .chain([image])
+        .all(|image| {
+            let is_empty = match &image.base {
+                Base::Scratch(_) | Base::Extends(_) => true,
+                // The default base of the remote builder has a shell and other programs.
+                Base::Reference(base) => {
+                    base.origin == Origin::Default && image.builder.value != BuilderChoice::Remote
+                }
+                Base::Dockerfile => false,
+            };
+            is_empty
+                && image.entrypoint.is_none()
+                && image.copy.is_empty()
+                && image.needs_to_run().is_empty()
+        })
 }
 
 fn check_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
@@ -73,10 +134,21 @@ fn check_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
             Base::Scratch(origin) => Some(origin),
             _ => None,
         });
-        let (Some(scratch), Some((key, origin))) = (scratch, image.needs_to_run().into_iter().next()) else { continue };
-        let message = format!("nothing can run on `scratch`, so `{key}` of image `{}` is not supported", image.key);
+        let (Some(scratch), Some((key, origin))) =
+            (scratch, image.needs_to_run().into_iter().next())
+        else {
+            continue;
+        };
+        let message = format!(
+            "nothing can run on `scratch`, so `{key}` of image `{}` is not supported",
+            image.key
+        );
         let problem = Diagnostic::error(Code::InvalidValue, message, &origin, "has to run");
-        problems.push(problem.also(scratch, "an empty file system").help("use a base with a shell, such as `debian:trixie-slim`"));
+        problems.push(
+            problem
+                .also(scratch, "an empty file system")
+                .help("use a base with a shell, such as `debian:trixie-slim`"),
+        );
     }
 }
 
@@ -85,7 +157,12 @@ pub(super) fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Im
     let mut ancestors: Vec<&Image> = Vec::new();
     let mut current = image;
     while let Base::Extends(name) = &current.base {
-        let Some(next) = images.iter().find(|image| image.key == name.value && !ancestors.contains(image)) else { break };
+        let Some(next) = images
+            .iter()
+            .find(|image| image.key == name.value && !ancestors.contains(image))
+        else {
+            break;
+        };
         ancestors.push(next);
         current = next;
     }
@@ -93,23 +170,43 @@ pub(super) fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Im
 }
 
 fn check_bases(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let Some(images) = image_names(table) else { return };
+    let Some(images) = image_names(table) else {
+        return;
+    };
     for (name, _, image) in tables(table, "images") {
         let base = image.get("base-image");
         let extends = image.get("extends");
         let dockerfile = image.get("dockerfile");
         if let (Some(base), Some(extends)) = (base, extends) {
             let message = format!("image `{name}` has both `base-image` and `extends`");
-            let problem = Diagnostic::error(Code::BaseAndExtends, message, &extends.key, "starts from another image spec");
-            problems.push(problem.also(&base.key, "starts from an image").help(Code::BaseAndExtends.cure()));
+            let problem = Diagnostic::error(
+                Code::BaseAndExtends,
+                message,
+                &extends.key,
+                "starts from another image spec",
+            );
+            problems.push(
+                problem
+                    .also(&base.key, "starts from an image")
+                    .help(Code::BaseAndExtends.cure()),
+            );
         }
-        let start = base.filter(|base| base.origin != Origin::Default).or(extends);
+        let start = base
+            .filter(|base| base.origin != Origin::Default)
+            .or(extends);
         if let (Some(start), Some(dockerfile)) = (start, dockerfile) {
             let message = format!("the Dockerfile of image `{name}` already declares its base");
-            let problem = Diagnostic::error(Code::InvalidValue, message, &start.key, "would be ignored");
-            problems.push(problem.also(&dockerfile.key, "the Dockerfile").help("remove one of them"));
+            let problem =
+                Diagnostic::error(Code::InvalidValue, message, &start.key, "would be ignored");
+            problems.push(
+                problem
+                    .also(&dockerfile.key, "the Dockerfile")
+                    .help("remove one of them"),
+            );
         }
-        if let Some((name, origin)) = string_at(image, "extends").filter(|(name, _)| !images.contains(name)) {
+        if let Some((name, origin)) =
+            string_at(image, "extends").filter(|(name, _)| !images.contains(name))
+        {
             problems.push(unknown(Code::UnknownImage, "image", name, origin, &images));
         }
     }
@@ -118,7 +215,9 @@ fn check_bases(table: &Table, problems: &mut Vec<Diagnostic>) {
 /// Reports each cycle of `extends` once, at the edge of its first image by name.
 fn check_extends_cycles(table: &Table, problems: &mut Vec<Diagnostic>) {
     let edge = |name: &str| {
-        let image = tables(table, "images").find(|(other, _, _)| *other == name)?.2;
+        let image = tables(table, "images")
+            .find(|(other, _, _)| *other == name)?
+            .2;
         string_at(image, "extends")
     };
     let mut reported = BTreeSet::new();
@@ -143,39 +242,92 @@ fn report_cycle<'a>(
     if circle.iter().any(|name| !reported.insert(name)) {
         return;
     }
-    let path: Vec<String> = circle.iter().chain(circle.first()).map(|name| format!("`{name}`")).collect();
+    let path: Vec<String> = circle
+        .iter()
+        .chain(circle.first())
+        .map(|name| format!("`{name}`"))
+        .collect();
     let message = format!("images extend one another in a cycle: {}", path.join(" → "));
     let mut places = circle.iter().filter_map(|name| Some((name, edge(name)?.1)));
     let (_, first) = places.next().expect("a circle is made of edges");
-    let problem = Diagnostic::error(Code::ExtendsCircle, message, first, "the cycle is closed here");
-    let problem = places.fold(problem, |problem, (name, origin)| problem.also(origin, format!("`{name}` goes on here")));
+    let problem = Diagnostic::error(
+        Code::ExtendsCircle,
+        message,
+        first,
+        "the cycle is closed here",
+    );
+    let problem = places.fold(problem, |problem, (name, origin)| {
+        problem.also(origin, format!("`{name}` goes on here"))
+    });
     problems.push(problem.help(Code::ExtendsCircle.cure()));
 }
 
 fn check_constants(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let nodes: Vec<(&str, &TomlNode)> = tables(table, "images").map(|(name, node, _)| (name, node)).collect();
-    let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
+    let nodes: Vec<(&str, &TomlNode)> = tables(table, "images")
+        .map(|(name, node, _)| (name, node))
+        .collect();
+    let place = |name: &str| {
+        nodes
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map_or(&Origin::Default, |(_, node)| &node.key)
+    };
     for group in collisions(nodes.iter().map(|(name, _)| *name), constant) {
         for name in &group[1..] {
-            let message = format!("the images `{}` and `{name}` would have the same constant, `{}`", group[0], constant(name));
-            let problem = Diagnostic::error(Code::ConstantCollision, message, place(name), "the same constant");
-            problems.push(problem.also(place(group[0]), "as this one").help(Code::ConstantCollision.cure()));
+            let message = format!(
+                "the images `{}` and `{name}` would have the same constant, `{}`",
+                group[0],
+                constant(name)
+            );
+            let problem = Diagnostic::error(
+                Code::ConstantCollision,
+                message,
+                place(name),
+                "the same constant",
+            );
+            problems.push(
+                problem
+                    .also(place(group[0]), "as this one")
+                    .help(Code::ConstantCollision.cure()),
+            );
         }
     }
     for (name, node) in nodes.iter().filter(|(name, _)| constant(name) == "ALL") {
-        let message = format!("the constant of image `{name}` would be `ALL`, which the generated file has for the list of all images");
-        problems.push(Diagnostic::error(Code::ConstantCollision, message, &node.key, "taken").help("rename the image"));
+        let message = format!(
+            "the constant of image `{name}` would be `ALL`, which the generated file has for the list of all images"
+        );
+        problems.push(
+            Diagnostic::error(Code::ConstantCollision, message, &node.key, "taken")
+                .help("rename the image"),
+        );
     }
 }
 
 fn check_duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let nodes: Vec<(&str, &TomlNode)> = tables(table, "tasks").map(|(name, node, _)| (name, node)).collect();
-    let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
-    for group in collisions(nodes.iter().map(|(name, _)| *name), |name| name.replace('_', "-")) {
+    let nodes: Vec<(&str, &TomlNode)> = tables(table, "tasks")
+        .map(|(name, node, _)| (name, node))
+        .collect();
+    let place = |name: &str| {
+        nodes
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map_or(&Origin::Default, |(_, node)| &node.key)
+    };
+    for group in collisions(nodes.iter().map(|(name, _)| *name), |name| {
+        name.replace('_', "-")
+    }) {
         for name in &group[1..] {
-            let message = format!("the tasks `{}` and `{name}` have one name: `-` and `_` count as the same", group[0]);
-            let problem = Diagnostic::error(Code::DuplicateTask, message, place(name), "the same name");
-            problems.push(problem.also(place(group[0]), "as this one").help(Code::DuplicateTask.cure()));
+            let message = format!(
+                "the tasks `{}` and `{name}` have one name: `-` and `_` count as the same",
+                group[0]
+            );
+            let problem =
+                Diagnostic::error(Code::DuplicateTask, message, place(name), "the same name");
+            problems.push(
+                problem
+                    .also(place(group[0]), "as this one")
+                    .help(Code::DuplicateTask.cure()),
+            );
         }
     }
 }
@@ -192,14 +344,20 @@ pub(super) fn check_backend_names(tasks: &[Task], problems: &mut Vec<Diagnostic>
         };
         if let Some(first) = first_by_name.insert(name, origin) {
             let message = format!("two tasks have the name `{name}` at the backend");
-            let problem = Diagnostic::error(Code::DuplicateTask, message, origin, "the same name").also(first, "as this one");
+            let problem = Diagnostic::error(Code::DuplicateTask, message, origin, "the same name")
+                .also(first, "as this one");
             problems.push(problem.help(Code::DuplicateTask.cure()));
         }
     }
 }
 
 /// A package without a task is valid when it declares images; several binaries are ambiguous.
-fn check_default_task(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
+fn check_default_task(
+    tree: &TomlNode,
+    table: &Table,
+    facts: &PackageInfo,
+    problems: &mut Vec<Diagnostic>,
+) {
     let no_task = matches!(table.get("tasks"), Some(TomlNode { value: TomlValue::Table(tasks), .. }) if tasks.is_empty());
     if !no_task {
         return;
@@ -207,14 +365,34 @@ fn check_default_task(tree: &TomlNode, table: &Table, facts: &PackageInfo, probl
     let images = table.get("images").map(|node| &node.value);
     let declares_images = !matches!(images, Some(TomlValue::Table(images)) if images.values().all(|image| image.key == Origin::Default));
     if !facts.binaries.is_empty() {
-        let list = facts.binaries.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let message = format!("no task is declared, and package `{}` has several binaries: {list}", facts.package);
-        let problem = Diagnostic::error(Code::TaskAmbiguous, message, &tree.key, "which one is the task?");
-        let help = format!("add `[package.metadata.union.tasks.{0}]` with `bin = \"{0}\"`, or set `default-run`", facts.binaries[0]);
+        let list = facts
+            .binaries
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let message = format!(
+            "no task is declared, and package `{}` has several binaries: {list}",
+            facts.package
+        );
+        let problem = Diagnostic::error(
+            Code::TaskAmbiguous,
+            message,
+            &tree.key,
+            "which one is the task?",
+        );
+        let help = format!(
+            "add `[package.metadata.union.tasks.{0}]` with `bin = \"{0}\"`, or set `default-run`",
+            facts.binaries[0]
+        );
         problems.push(problem.help(help));
     } else if !declares_images {
-        let message = format!("package `{}` has neither a binary nor an image", facts.package);
-        let problem = Diagnostic::error(Code::NothingToBuild, message, &tree.key, "nothing to build");
+        let message = format!(
+            "package `{}` has neither a binary nor an image",
+            facts.package
+        );
+        let problem =
+            Diagnostic::error(Code::NothingToBuild, message, &tree.key, "nothing to build");
         problems.push(problem.help(Code::NothingToBuild.cure()));
     }
 }

@@ -18,11 +18,24 @@ mod policy;
 mod trigger;
 
 const KINDS: &[(&str, TaskKind)] = &[("rust", TaskKind::Rust), ("container", TaskKind::Container)];
-const FORMATS: &[(&str, DataFormat)] = &[("json", DataFormat::Json), ("yaml", DataFormat::Yaml), ("proto", DataFormat::Proto)];
-const LAYOUTS: &[(&str, FileLayout)] = &[("direct", FileLayout::Direct), ("named-dir", FileLayout::NamedDir)];
+const FORMATS: &[(&str, DataFormat)] = &[
+    ("json", DataFormat::Json),
+    ("yaml", DataFormat::Yaml),
+    ("proto", DataFormat::Proto),
+];
+const LAYOUTS: &[(&str, FileLayout)] = &[
+    ("direct", FileLayout::Direct),
+    ("named-dir", FileLayout::NamedDir),
+];
 
 /// Reads a task; `images` are the names of all declared images, `package` is the `union` table.
-pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, package: &Table, mut reader: TableReader<'_>) -> Task {
+pub(super) fn read(
+    key: &str,
+    node: &TomlNode,
+    images: Option<&BTreeSet<&str>>,
+    package: &Table,
+    mut reader: TableReader<'_>,
+) -> Task {
     let reader = &mut reader;
     let problem = grammar::NAME.problem(key, &node.key);
     reader.problems.extend(problem);
@@ -67,66 +80,149 @@ pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, 
 /// The kind; reports a kind that the package does not support and keys that only the other kind has.
 fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
     let kind = reader.word("kind", KINDS);
-    if let (Some(Sourced { value: TaskKind::Rust, origin }), false) = (&kind, reader.context.facts.depends_on_flyte) {
-        let message = format!("task `{key}` has the kind `rust`, but the package does not depend on the `flyte` crate");
-        reader.problems.push(Diagnostic::error(Code::KindUnfit, message, origin, "needs `flyte`").help(Code::KindUnfit.cure()));
+    if let (
+        Some(Sourced {
+            value: TaskKind::Rust,
+            origin,
+        }),
+        false,
+    ) = (&kind, reader.context.facts.depends_on_flyte)
+    {
+        let message = format!(
+            "task `{key}` has the kind `rust`, but the package does not depend on the `flyte` crate"
+        );
+        reader.problems.push(
+            Diagnostic::error(Code::KindUnfit, message, origin, "needs `flyte`")
+                .help(Code::KindUnfit.cure()),
+        );
     }
-    let Some((word, kind)) = kind.and_then(|kind| Some((KINDS.iter().find(|(_, known)| *known == kind.value)?.0, kind))) else {
-        return Sourced { value: TaskKind::Container, origin: Origin::Default };
+    let Some((word, kind)) = kind.and_then(|kind| {
+        Some((
+            KINDS.iter().find(|(_, known)| *known == kind.value)?.0,
+            kind,
+        ))
+    }) else {
+        return Sourced {
+            value: TaskKind::Container,
+            origin: Origin::Default,
+        };
     };
-    for other in keys::TASK.keys.iter().filter(|key| key.only.is_some_and(|only| only != word)) {
+    for other in keys::TASK
+        .keys
+        .iter()
+        .filter(|key| key.only.is_some_and(|only| only != word))
+    {
         if let Some(node) = reader.table.get(other.name) {
-            let message = format!("`{}` is not for tasks of the kind `{word}`, such as `{key}`", other.name);
-            let problem = Diagnostic::error(Code::KeyOfOtherKind, message, &node.key, "not for this kind");
-            let problem = if kind.origin == Origin::Default { problem } else { problem.also(&kind.origin, "the kind is chosen here") };
-            reader.problems.push(problem.help("remove it: the binary itself declares its inputs, outputs and arguments"));
+            let message = format!(
+                "`{}` is not for tasks of the kind `{word}`, such as `{key}`",
+                other.name
+            );
+            let problem = Diagnostic::error(
+                Code::KeyOfOtherKind,
+                message,
+                &node.key,
+                "not for this kind",
+            );
+            let problem = if kind.origin == Origin::Default {
+                problem
+            } else {
+                problem.also(&kind.origin, "the kind is chosen here")
+            };
+            reader.problems.push(
+                problem.help(
+                    "remove it: the binary itself declares its inputs, outputs and arguments",
+                ),
+            );
         }
     }
     kind
 }
 
-fn image(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
+fn image(
+    key: &str,
+    node: &TomlNode,
+    images: Option<&BTreeSet<&str>>,
+    reader: &mut TableReader<'_>,
+) -> Option<Sourced<String>> {
     let images = images?;
     let Some((name, origin)) = string_at(reader.table, "image") else {
         if !reader.table.contains_key("image") {
-            let list = images.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let message = format!("task `{key}` does not say which image it runs in, and none is called `default`");
+            let list = images
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let message = format!(
+                "task `{key}` does not say which image it runs in, and none is called `default`"
+            );
             let problem = Diagnostic::error(Code::UnknownImage, message, &node.key, "no `image`");
-            reader.problems.push(problem.help(format!("write `image = \"…\"`: there is {list}")));
+            reader
+                .problems
+                .push(problem.help(format!("write `image = \"…\"`: there is {list}")));
         }
         return None;
     };
     if !images.contains(name) {
-        reader.problems.push(unknown(Code::UnknownImage, "image", name, origin, images));
+        reader
+            .problems
+            .push(unknown(Code::UnknownImage, "image", name, origin, images));
     }
-    Some(Sourced { value: name.to_owned(), origin: origin.clone() })
+    Some(Sourced {
+        value: name.to_owned(),
+        origin: origin.clone(),
+    })
 }
 
-fn bin(key: &str, node: &TomlNode, runs_rust: bool, package: &Table, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
+fn bin(
+    key: &str,
+    node: &TomlNode,
+    runs_rust: bool,
+    package: &Table,
+    reader: &mut TableReader<'_>,
+) -> Option<Sourced<String>> {
     let ValidationContext { facts, .. } = reader.context;
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
     if let Some((name, origin)) = string_at(reader.table, "bin") {
         if !binaries.contains(name) {
-            reader.problems.push(unknown(Code::UnknownBinary, "binary", name, origin, &binaries));
+            reader.problems.push(unknown(
+                Code::UnknownBinary,
+                "binary",
+                name,
+                origin,
+                &binaries,
+            ));
         }
-        return Some(Sourced { value: name.to_owned(), origin: origin.clone() });
+        return Some(Sourced {
+            value: name.to_owned(),
+            origin: origin.clone(),
+        });
     }
     let image = string_at(reader.table, "image").map_or("default", |(name, _)| name);
-    let brings_its_own = !runs_rust && (reader.table.contains_key("command") || has_entrypoint(package, image));
+    let brings_its_own =
+        !runs_rust && (reader.table.contains_key("command") || has_entrypoint(package, image));
     if !reader.table.contains_key("bin") && !brings_its_own {
         let problem = match (binaries.is_empty(), runs_rust) {
             (true, true) => {
-                let message = format!("task `{key}` has the kind `rust`, but the package has no binary");
-                Diagnostic::error(Code::KindUnfit, message, &node.key, "needs a binary").help("add a binary to the package")
+                let message =
+                    format!("task `{key}` has the kind `rust`, but the package has no binary");
+                Diagnostic::error(Code::KindUnfit, message, &node.key, "needs a binary")
+                    .help("add a binary to the package")
             }
             (true, false) => {
-                let message = format!("task `{key}` has no program to run, and the package has no binary");
-                Diagnostic::error(Code::NothingRuns, message, &node.key, "runs nothing").help(Code::NothingRuns.cure())
+                let message =
+                    format!("task `{key}` has no program to run, and the package has no binary");
+                Diagnostic::error(Code::NothingRuns, message, &node.key, "runs nothing")
+                    .help(Code::NothingRuns.cure())
             }
             (false, _) => {
-                let list = binaries.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let list = binaries
+                    .iter()
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 let message = format!("task `{key}` does not say which binary it runs");
-                let problem = Diagnostic::error(Code::TaskAmbiguous, message, &node.key, "no `bin`");
+                let problem =
+                    Diagnostic::error(Code::TaskAmbiguous, message, &node.key, "no `bin`");
                 problem.help(format!("write `bin = \"…\"`: there is {list}"))
             }
         };
@@ -136,7 +232,8 @@ fn bin(key: &str, node: &TomlNode, runs_rust: bool, package: &Table, reader: &mu
 }
 
 fn has_entrypoint(package: &Table, image: &str) -> bool {
-    super::tables(package, "images").any(|(name, _, table)| name == image && table.contains_key("entrypoint"))
+    super::tables(package, "images")
+        .any(|(name, _, table)| name == image && table.contains_key("entrypoint"))
 }
 
 fn data(reader: &mut TableReader<'_>) -> Data {
@@ -144,13 +241,26 @@ fn data(reader: &mut TableReader<'_>) -> Data {
     let output_path = or_default(reader.text("output-path", &grammar::ABSOLUTE));
     let trimmed = |path: &Sourced<String>| path.value.trim_end_matches('/').to_owned();
     if !input_path.value.is_empty() && trimmed(&input_path) == trimmed(&output_path) {
-        let origin = if output_path.origin == Origin::Default { &input_path.origin } else { &output_path.origin };
-        let problem = Diagnostic::error(Code::InvalidValue, "inputs and outputs have the same directory", origin, "the same directory");
+        let origin = if output_path.origin == Origin::Default {
+            &input_path.origin
+        } else {
+            &output_path.origin
+        };
+        let problem = Diagnostic::error(
+            Code::InvalidValue,
+            "inputs and outputs have the same directory",
+            origin,
+            "the same directory",
+        );
         reader.problems.push(problem.help("choose two directories"));
     }
     Data {
-        format: reader.word("data-format", FORMATS).map_or_else(DataFormat::default, |format| format.value),
-        layout: reader.word("file-layout", LAYOUTS).map_or_else(FileLayout::default, |layout| layout.value),
+        format: reader
+            .word("data-format", FORMATS)
+            .map_or_else(DataFormat::default, |format| format.value),
+        layout: reader
+            .word("file-layout", LAYOUTS)
+            .map_or_else(FileLayout::default, |layout| layout.value),
         input_path,
         output_path,
     }

@@ -9,52 +9,109 @@ use union_build::spec::{BuilderConfig, BuilderOptions, Image, SecretSource, Secr
 use super::*;
 
 fn placed<T>(value: T) -> Sourced<T> {
-    Sourced { value, origin: Origin::Default }
+    Sourced {
+        value,
+        origin: Origin::Default,
+    }
 }
 
 fn texts(texts: &[&str]) -> Vec<Sourced<String>> {
-    texts.iter().map(|text| placed((*text).to_owned())).collect()
+    texts
+        .iter()
+        .map(|text| placed((*text).to_owned()))
+        .collect()
 }
 
 /// The spec of an image with these settings.
 fn spec(table: &str) -> Image {
     let text = format!("[package]\nname = 'a'\n[package.metadata.union.images.default]\n{table}\n");
     let file = union_build::diag::SourceFile::new("Cargo.toml", text);
-    let facts = union_build::spec::PackageInfo { package: "a".to_owned(), binaries: vec!["a".to_owned()], ..Default::default() };
+    let facts = union_build::spec::PackageInfo {
+        package: "a".to_owned(),
+        binaries: vec!["a".to_owned()],
+        ..Default::default()
+    };
     let overrides = union_build::spec::Overrides::new("/");
     let (spec, problems, _) = union_build::spec::load(None, &file, &overrides, &facts);
-    spec.unwrap_or_else(|| panic!("{problems:?}")).images.remove("default").unwrap()
+    spec.unwrap_or_else(|| panic!("{problems:?}"))
+        .images
+        .remove("default")
+        .unwrap()
 }
 
-fn written(spec: &Image, copies: Vec<CopyInstruction>, authority: bool, user: Option<&str>) -> String {
+fn written(
+    spec: &Image,
+    copies: Vec<CopyInstruction>,
+    authority: bool,
+    user: Option<&str>,
+) -> String {
     let tools = crate::build::environment::tools(std::slice::from_ref(spec));
-    let tools = tools.into_iter().map(|reference| (reference.to_owned(), format!("tool/{}", reference.len()))).collect();
+    let tools = tools
+        .into_iter()
+        .map(|reference| (reference.to_owned(), format!("tool/{}", reference.len())))
+        .collect();
     let mut spec = spec.clone();
     // Each one corresponds to an entry of the manifest.
     while spec.copy.len() < copies.len() {
         spec.copy.push(copy("/"));
     }
-    let mut step = Step { spec: &spec, copies, variables: Variables::new() };
-    step.expand_variables(&mut [("PATH".to_owned(), "/bin".to_owned())].into()).unwrap();
-    write(&DockerfileContext { steps: &[step], from: "base:1", user, tools: &tools, authority, caches: CacheMounts::Locked }).text
+    let mut step = Step {
+        spec: &spec,
+        copies,
+        variables: Variables::new(),
+    };
+    step.expand_variables(&mut [("PATH".to_owned(), "/bin".to_owned())].into())
+        .unwrap();
+    write(&DockerfileContext {
+        steps: &[step],
+        from: "base:1",
+        user,
+        tools: &tools,
+        authority,
+        caches: CacheMounts::Locked,
+    })
+    .text
 }
 
 fn copy(to: &str) -> union_build::spec::Copy {
     let from = placed(PathBuf::from("x"));
     let to = placed(to.to_owned());
-    union_build::spec::Copy { from, typed: "x".to_owned(), to, mode: None, owner: None, exclude: Vec::new() }
+    union_build::spec::Copy {
+        from,
+        typed: "x".to_owned(),
+        to,
+        mode: None,
+        owner: None,
+        exclude: Vec::new(),
+    }
 }
 
 fn file(to: &str, owner: Option<&str>) -> CopyInstruction {
-    let measured = crate::sys::fs::FileDigest { size: 0, hash: [0; 32] };
-    let items = vec![Item { to: to.to_owned(), kind: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }];
-    CopyInstruction { items, owner: owner.map(str::to_owned) }
+    let measured = crate::sys::fs::FileDigest {
+        size: 0,
+        hash: [0; 32],
+    };
+    let items = vec![Item {
+        to: to.to_owned(),
+        kind: ItemKind::File {
+            from: PathBuf::from("x"),
+            mode: 0o644,
+            measured,
+        },
+    }];
+    CopyInstruction {
+        items,
+        owner: owner.map(str::to_owned),
+    }
 }
 
 #[test]
 fn dockerfile_installs_packages_then_copies_then_runs_commands() {
     let spec = spec("apt-packages = ['libpq5', 'tini']\ncommands = ['ldconfig']");
-    let items = vec![Item { to: "etc/app".to_owned(), kind: ItemKind::Directory }];
+    let items = vec![Item {
+        to: "etc/app".to_owned(),
+        kind: ItemKind::Directory,
+    }];
     let directory = CopyInstruction { items, owner: None };
     let expected = r#"FROM base:1
 USER 0:0
@@ -69,7 +126,12 @@ USER app:app
     assert_eq!(
         written(
             &spec,
-            vec![directory, file("srv/x", None), file("srv/y", Some("1000")), file("srv/z", Some("app:staff"))],
+            vec![
+                directory,
+                file("srv/x", None),
+                file("srv/y", Some("1000")),
+                file("srv/z", Some("app:staff"))
+            ],
             false,
             Some("app:app")
         ),
@@ -84,32 +146,76 @@ fn commands_have_the_variables_and_the_working_directory_of_their_image() {
     let last: Vec<&str> = text.lines().rev().take(2).collect();
     assert_eq!(last[1], r"WORKDIR /a\ b");
     let path = "/opt/union/python/bin:/bin";
-    assert_eq!(last[0], format!(r#"RUN ["/usr/bin/env","A=it's {path}","PATH=/opt:{path}","/bin/sh","-c","x"]"#));
-    let without = written(&spec("env = { A = 'b' }\nworkdir = '/w'\napt-packages = ['a']"), Vec::new(), false, None);
-    assert!(!without.contains("WORKDIR") && !without.contains("A=b"), "{without}");
+    assert_eq!(
+        last[0],
+        format!(r#"RUN ["/usr/bin/env","A=it's {path}","PATH=/opt:{path}","/bin/sh","-c","x"]"#)
+    );
+    let without = written(
+        &spec("env = { A = 'b' }\nworkdir = '/w'\napt-packages = ['a']"),
+        Vec::new(),
+        false,
+        None,
+    );
+    assert!(
+        !without.contains("WORKDIR") && !without.contains("A=b"),
+        "{without}"
+    );
 }
 
 #[test]
 fn relative_copies_are_left_relative() {
     let mut spec = spec("");
     spec.copy = vec![copy("conf/x"), copy("./"), copy("/x")];
-    let directory = CopyInstruction { items: vec![Item { to: String::new(), kind: ItemKind::Directory }], owner: None };
-    let text = written(&spec, vec![file("conf/x", None), directory, file("x", None)], false, None);
-    let copies: Vec<&str> = text.lines().filter(|line| line.starts_with("COPY")).collect();
-    assert_eq!(copies, [r#"COPY ["copy/0","./conf/x"]"#, r#"COPY ["copy/1/","./"]"#, r#"COPY ["copy/2","/x"]"#]);
+    let directory = CopyInstruction {
+        items: vec![Item {
+            to: String::new(),
+            kind: ItemKind::Directory,
+        }],
+        owner: None,
+    };
+    let text = written(
+        &spec,
+        vec![file("conf/x", None), directory, file("x", None)],
+        false,
+        None,
+    );
+    let copies: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("COPY"))
+        .collect();
+    assert_eq!(
+        copies,
+        [
+            r#"COPY ["copy/0","./conf/x"]"#,
+            r#"COPY ["copy/1/","./"]"#,
+            r#"COPY ["copy/2","/x"]"#
+        ]
+    );
 }
 
 #[test]
 fn apt_version_patterns_are_quoted_for_the_shell() {
-    let text = written(&spec("apt-packages = ['libpq5=17.*', 'curl/trixie-backports', 'a=1?']"), Vec::new(), false, None);
-    assert!(text.contains("--no-install-recommends 'libpq5=17.*' curl/trixie-backports 'a=1?'\"]"), "{text}");
+    let text = written(
+        &spec("apt-packages = ['libpq5=17.*', 'curl/trixie-backports', 'a=1?']"),
+        Vec::new(),
+        false,
+        None,
+    );
+    assert!(
+        text.contains("--no-install-recommends 'libpq5=17.*' curl/trixie-backports 'a=1?'\"]"),
+        "{text}"
+    );
 }
 
 #[test]
 fn apt_uses_tmpfs_without_locked_cache_mounts() {
     let spec = spec("apt-packages = ['a']");
     let context = DockerfileContext {
-        steps: &[Step { spec: &spec, copies: Vec::new(), variables: Variables::new() }],
+        steps: &[Step {
+            spec: &spec,
+            copies: Vec::new(),
+            variables: Variables::new(),
+        }],
         from: "base:1",
         user: None,
         tools: &BTreeMap::new(),
@@ -117,13 +223,24 @@ fn apt_uses_tmpfs_without_locked_cache_mounts() {
         caches: CacheMounts::None,
     };
     let text = write(&context).text;
-    assert!(text.contains("--mount=type=tmpfs,target=/run/union/lists") && !text.contains("type=cache"), "{text}");
+    assert!(
+        text.contains("--mount=type=tmpfs,target=/run/union/lists") && !text.contains("type=cache"),
+        "{text}"
+    );
 }
 
 #[test]
 fn secrets_and_the_ca_certificate_are_mounted_and_not_in_the_dockerfile() {
-    let secret = |id: &str, required| SecretSpec { id: placed(id.to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
-    let spec = Image { commands: texts(&["curl x"]), secrets: vec![secret("a", true), secret("b", false)], ..spec("") };
+    let secret = |id: &str, required| SecretSpec {
+        id: placed(id.to_owned()),
+        source: SecretSource::Env("TOKEN".to_owned()),
+        required,
+    };
+    let spec = Image {
+        commands: texts(&["curl x"]),
+        secrets: vec![secret("a", true), secret("b", false)],
+        ..spec("")
+    };
     let text = written(&spec, Vec::new(), true, None);
     let run = text.lines().nth(1).unwrap();
     assert!(run.starts_with("RUN --mount=type=secret,id=a,required=true --mount=type=secret,id=b,required=false --mount=type=secret,id=union-build-ca,target=/run/union/ca.crt,mode=0444,required=true [\"/usr/bin/env\",\"SSL_CERT_FILE=/run/union/ca.crt\""), "{run}");
@@ -135,30 +252,52 @@ fn secrets_and_the_ca_certificate_are_mounted_and_not_in_the_dockerfile() {
 fn python_packages_are_installed_by_uv_into_the_selected_interpreter() {
     let index = "pip-packages = ['numpy>=2', \"it's\"]\npip-index = 'https://index/simple'\npip-extra-index-url = ['https://more/simple']\npip-extra-args = '--no-deps'";
     let text = written(&spec(index), Vec::new(), false, None);
-    assert!(text.starts_with("FROM tool/27 AS union-tool-0\nFROM base:1\n"), "{text}");
+    assert!(
+        text.starts_with("FROM tool/27 AS union-tool-0\nFROM base:1\n"),
+        "{text}"
+    );
     let command = r#""/run/union/uv pip install --system --break-system-packages --python python3 --index-url https://index/simple --extra-index-url https://more/simple --no-deps 'numpy>=2' 'it'\\''s'"]"#;
     assert!(text.trim_end().ends_with(command), "{text}");
-    let own = written(&spec("pip-packages = ['a']\npython-exec = '/opt/p/bin/python'"), Vec::new(), false, None);
+    let own = written(
+        &spec("pip-packages = ['a']\npython-exec = '/opt/p/bin/python'"),
+        Vec::new(),
+        false,
+        None,
+    );
     assert!(own.contains("--python /opt/p/bin/python a"), "{own}");
 }
 
 #[test]
 fn python_version_and_conda_packages_are_installed_by_micromamba_on_the_path() {
-    let text = written(&spec("python-version = '3.12'\nconda-packages = ['gdal']\npip-packages = ['a']"), Vec::new(), false, None);
+    let text = written(
+        &spec("python-version = '3.12'\nconda-packages = ['gdal']\npip-packages = ['a']"),
+        Vec::new(),
+        false,
+        None,
+    );
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[3].contains("source=/bin/micromamba,target=/run/union/micromamba"), "{text}");
+    assert!(
+        lines[3].contains("source=/bin/micromamba,target=/run/union/micromamba"),
+        "{text}"
+    );
     assert!(
         lines[3].ends_with(r#""/run/union/micromamba create --yes --prefix /opt/union/python --channel conda-forge python=3.12 gdal"]"#),
         "{text}"
     );
     assert_eq!(lines[4], "ENV PATH=/opt/union/python/bin:$PATH");
-    assert!(lines[5].contains("--python /opt/union/python/bin/python a"), "{text}");
+    assert!(
+        lines[5].contains("--python /opt/union/python/bin/python a"),
+        "{text}"
+    );
 }
 
 #[test]
 fn lock_files_are_bound_from_the_context() {
     let mut spec = spec("pip-packages = ['a']");
-    spec.python.requirements = vec![placed(PathBuf::from("/ws/requirements-prod.txt")), placed(PathBuf::from("/ws/py/uv.lock"))];
+    spec.python.requirements = vec![
+        placed(PathBuf::from("/ws/requirements-prod.txt")),
+        placed(PathBuf::from("/ws/py/uv.lock")),
+    ];
     let text = written(&spec, Vec::new(), false, None);
     for part in [
         "--mount=type=bind,source=python/0,target=/run/union/python/0",
@@ -168,7 +307,10 @@ fn lock_files_are_bound_from_the_context() {
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
-    let paths: Vec<String> = python::files(&spec, 3).into_iter().map(|(file, _)| file.path_in_context).collect();
+    let paths: Vec<String> = python::files(&spec, 3)
+        .into_iter()
+        .map(|(file, _)| file.path_in_context)
+        .collect();
     assert_eq!(paths, ["python/3/requirements.txt", "python/4/uv.lock"]);
 }
 

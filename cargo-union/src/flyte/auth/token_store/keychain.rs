@@ -10,8 +10,16 @@ const NOT_FOUND: Option<i32> = Some(44);
 /// The maximum length of a line that it reads, with the line break.
 const LONGEST: usize = 4095;
 
-pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {
-    let output = tool.run(["find-generic-password", "-a", USER, "-s", service, "-w"], "").await?;
+pub(super) async fn read(
+    tool: &KeyringTool,
+    service: &str,
+) -> Result<Option<String>, KeyringUnavailable> {
+    let output = tool
+        .run(
+            ["find-generic-password", "-a", USER, "-s", service, "-w"],
+            "",
+        )
+        .await?;
     match output.failed {
         None => Ok(Some(output.stdout.trim_end_matches('\n').to_owned())),
         Some(failed) if failed.code == NOT_FOUND => Ok(None),
@@ -19,9 +27,14 @@ pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<Str
     }
 }
 
-pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Result<(), KeyringUnavailable> {
-    let line =
-        add_command(service, secret).ok_or_else(|| KeyringUnavailable("the tokens are too long for the keychain's program".to_owned()))?;
+pub(super) async fn write(
+    tool: &KeyringTool,
+    service: &str,
+    secret: &str,
+) -> Result<(), KeyringUnavailable> {
+    let line = add_command(service, secret).ok_or_else(|| {
+        KeyringUnavailable("the tokens are too long for the keychain's program".to_owned())
+    })?;
     // A changed entry would still belong to the program that created it; a new one belongs to `security`.
     forget(tool, service).await?;
     let output = tool.run(["-i"], &line).await?;
@@ -29,12 +42,16 @@ pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Re
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
         // `security -i` exits with 0 even when a command failed.
         None if read(tool, service).await?.as_deref() == Some(secret) => Ok(()),
-        None => Err(KeyringUnavailable("the keychain did not take the tokens".to_owned())),
+        None => Err(KeyringUnavailable(
+            "the keychain did not take the tokens".to_owned(),
+        )),
     }
 }
 
 pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, KeyringUnavailable> {
-    let output = tool.run(["delete-generic-password", "-a", USER, "-s", service], "").await?;
+    let output = tool
+        .run(["delete-generic-password", "-a", USER, "-s", service], "")
+        .await?;
     match output.failed {
         None => Ok(true),
         Some(failed) if failed.code == NOT_FOUND => Ok(false),
@@ -45,7 +62,11 @@ pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, Ke
 /// A command for its standard input, because arguments are visible to all users. `None` when it would be truncated.
 fn add_command(service: &str, secret: &str) -> Option<String> {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let line = format!("add-generic-password -a {USER} -s {} -w {}\n", quoted(service), quoted(secret));
+    let line = format!(
+        "add-generic-password -a {USER} -s {} -w {}\n",
+        quoted(service),
+        quoted(secret)
+    );
     (line.len() <= LONGEST && !secret.contains(['\n', '\r'])).then_some(line)
 }
 
@@ -55,8 +76,12 @@ mod tests {
 
     #[test]
     fn keychain_command_is_quoted_and_limited_in_length() {
-        let expected = "add-generic-password -a tokens -s \"host:1\" -w \"{\\\"a\\\":\\\"b\\\\\\\\c\\\"}\"\n";
-        assert_eq!(add_command("host:1", r#"{"a":"b\\c"}"#).as_deref(), Some(expected));
+        let expected =
+            "add-generic-password -a tokens -s \"host:1\" -w \"{\\\"a\\\":\\\"b\\\\\\\\c\\\"}\"\n";
+        assert_eq!(
+            add_command("host:1", r#"{"a":"b\\c"}"#).as_deref(),
+            Some(expected)
+        );
         assert_eq!(add_command("host", &"x".repeat(LONGEST)), None);
         assert_eq!(add_command("host", "a\nb"), None);
     }

@@ -58,12 +58,20 @@ pub(super) struct KeyringUnavailable(pub(super) String);
 impl TokenStore {
     /// A store that keeps nothing.
     pub(crate) fn nothing(service: &str) -> Self {
-        Self { service: service.to_owned(), keyring: None, file: None }
+        Self {
+            service: service.to_owned(),
+            keyring: None,
+            file: None,
+        }
     }
 
     /// The keyring of this machine, if there seems to be one, and a file.
     pub(crate) fn of_machine(service: &str, environment: &Environment) -> Self {
-        Self { service: service.to_owned(), keyring: Keyring::find(environment), file: token_file(service, environment) }
+        Self {
+            service: service.to_owned(),
+            keyring: Keyring::find(environment),
+            file: token_file(service, environment),
+        }
     }
 
     /// Reads the stored tokens, from the keyring or else the file.
@@ -74,8 +82,12 @@ impl TokenStore {
         {
             return Ok(Some(tokens));
         }
-        let Some(file) = &self.file else { return Ok(None) };
-        Ok(fs::read_if_exists(file)?.as_deref().and_then(Tokens::of_json))
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        Ok(fs::read_if_exists(file)?
+            .as_deref()
+            .and_then(Tokens::of_json))
     }
 
     /// Waits until no other process refreshes the tokens. `None` when the lock cannot be taken, or not within a
@@ -100,13 +112,18 @@ impl TokenStore {
         if let Some(keyring) = &self.keyring {
             match keyring.write(&self.service, json.reveal()).await {
                 Ok(()) => {
-                    self.file.as_ref().map(|file| fs::remove(file)).transpose()?;
+                    self.file
+                        .as_ref()
+                        .map(|file| fs::remove(file))
+                        .transpose()?;
                     return Ok(StoredIn::Keyring);
                 }
                 Err(KeyringUnavailable(cause)) => why = Some(cause),
             }
         }
-        let Some(file) = &self.file else { return Ok(StoredIn::Nowhere) };
+        let Some(file) = &self.file else {
+            return Ok(StoredIn::Nowhere);
+        };
         fs::replace_private(file, json.reveal().as_bytes())?;
         Ok(StoredIn::File(file.clone(), why))
     }
@@ -127,13 +144,19 @@ impl TokenStore {
 
 impl Keyring {
     fn find(environment: &Environment) -> Option<Self> {
-        let tool = |program| KeyringTool { program, environment: environment.clone() };
+        let tool = |program| KeyringTool {
+            program,
+            environment: environment.clone(),
+        };
         if cfg!(target_os = "macos") {
             return Some(Self::Keychain(tool(PathBuf::from(keychain::PROGRAM))));
         }
         // Without a session bus, `secret-tool` would wait for one.
         environment.get("DBUS_SESSION_BUS_ADDRESS")?;
-        environment.find_program(Path::new(secret_service::PROGRAM)).map(tool).map(Self::SecretService)
+        environment
+            .find_program(Path::new(secret_service::PROGRAM))
+            .map(tool)
+            .map(Self::SecretService)
     }
 
     async fn read(&self, service: &str) -> Result<Option<String>, KeyringUnavailable> {
@@ -179,17 +202,38 @@ impl KeyringTool {
         let output = output.map_err(|_| unavailable("the keyring did not answer".to_owned()))?;
         let output = output.map_err(|error| unavailable(error.chain().join(": ")))?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(ToolOutput { stdout, failed: output.success().err() })
+        Ok(ToolOutput {
+            stdout,
+            failed: output.success().err(),
+        })
     }
 }
 
 /// The file of a backend; its name contains the host, so that stores of several backends do not collide.
 fn token_file(service: &str, environment: &Environment) -> Option<PathBuf> {
-    let directory_from = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = directory_from("XDG_STATE_HOME").or_else(|| directory_from("HOME").map(|home| home.join(".local/state")))?;
-    let name: String =
-        service.chars().map(|letter| if letter.is_ascii_alphanumeric() || ".-".contains(letter) { letter } else { '_' }).collect();
-    Some(state.join("cargo-union/logins").join(format!("{name}.json")))
+    let directory_from = |name| {
+        environment
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let state = directory_from("XDG_STATE_HOME")
+        .or_else(|| directory_from("HOME").map(|home| home.join(".local/state")))?;
+    let name: String = service
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() || ".-".contains(letter) {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    Some(
+        state
+            .join("cargo-union/logins")
+            .join(format!("{name}.json")),
+    )
 }
 
 #[cfg(test)]

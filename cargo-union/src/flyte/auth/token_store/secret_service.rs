@@ -7,8 +7,13 @@ pub(super) const PROGRAM: &str = "secret-tool";
 /// The attribute that Python's `keyring` sets, so that each replaces the entries of the other.
 const APPLICATION: [&str; 2] = ["application", "Python keyring library"];
 
-pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {
-    let output = tool.run(["lookup", "service", service, "username", USER], "").await?;
+pub(super) async fn read(
+    tool: &KeyringTool,
+    service: &str,
+) -> Result<Option<String>, KeyringUnavailable> {
+    let output = tool
+        .run(["lookup", "service", service, "username", USER], "")
+        .await?;
     match output.failed {
         None => Ok(Some(output.stdout)),
         // A missing entry has no message; a message means that the keyring cannot be used.
@@ -17,16 +22,33 @@ pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<Str
     }
 }
 
-pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Result<(), KeyringUnavailable> {
+pub(super) async fn write(
+    tool: &KeyringTool,
+    service: &str,
+    secret: &str,
+) -> Result<(), KeyringUnavailable> {
     forget(tool, service).await?;
     let label = format!("--label=Password for '{USER}' on '{service}'");
-    let attributes = ["store", &label, APPLICATION[0], APPLICATION[1], "service", service, "username", USER];
+    let attributes = [
+        "store",
+        &label,
+        APPLICATION[0],
+        APPLICATION[1],
+        "service",
+        service,
+        "username",
+        USER,
+    ];
     let output = tool.run(attributes, secret).await?;
-    output.failed.map_or(Ok(()), |failed| Err(KeyringUnavailable(failed.to_string())))
+    output
+        .failed
+        .map_or(Ok(()), |failed| Err(KeyringUnavailable(failed.to_string())))
 }
 
 pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, KeyringUnavailable> {
-    let output = tool.run(["clear", "service", service, "username", USER], "").await?;
+    let output = tool
+        .run(["clear", "service", service, "username", USER], "")
+        .await?;
     match output.failed {
         None => Ok(true),
         Some(failed) if failed.stderr.trim().is_empty() => Ok(false),

@@ -8,7 +8,10 @@ use super::*;
 use crate::sys::secret::Secret;
 
 fn tokens(access: &str) -> Tokens {
-    Tokens { access: Secret::new(access.to_owned()), refresh: None }
+    Tokens {
+        access: Secret::new(access.to_owned()),
+        refresh: None,
+    }
 }
 
 /// A user without a desktop session.
@@ -25,7 +28,14 @@ async fn with_secret_tool(home: &Path, environment: &mut Environment, script: &s
     let path = home.join("secret-tool");
     // Written by another process: a file that this process has open for writing cannot be executed (ETXTBSY).
     let mut command = ProcessCommand::new("/bin/sh", home, &Environment::of_process());
-    command.args(["-c", r#"printf '%s' "$1" > "$2" && chmod +x "$2""#, "sh", script]).arg(&path);
+    command
+        .args([
+            "-c",
+            r#"printf '%s' "$1" > "$2" && chmod +x "$2""#,
+            "sh",
+            script,
+        ])
+        .arg(&path);
     command.output().await.unwrap().success().unwrap();
     environment.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
 }
@@ -45,11 +55,22 @@ async fn token_store_without_a_keyring_uses_a_private_file() {
     let (home, environment) = user();
     let store = TokenStore::of_machine("host:1", &environment);
     assert_eq!(store.read().await.unwrap(), None);
-    let file = home.path().join(".local/state/cargo-union/logins/host_1.json");
-    assert_eq!(store.write(&tokens("a")).await.unwrap(), StoredIn::File(file.clone(), None));
+    let file = home
+        .path()
+        .join(".local/state/cargo-union/logins/host_1.json");
+    assert_eq!(
+        store.write(&tokens("a")).await.unwrap(),
+        StoredIn::File(file.clone(), None)
+    );
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(store.read().await.unwrap(), Some(tokens("a")));
-    assert_eq!(TokenStore::of_machine("host:2", &environment).read().await.unwrap(), None);
+    assert_eq!(
+        TokenStore::of_machine("host:2", &environment)
+            .read()
+            .await
+            .unwrap(),
+        None
+    );
     assert!(store.forget().await.unwrap() && !file.exists());
     assert!(!store.forget().await.unwrap());
 }
@@ -62,26 +83,47 @@ async fn token_store_uses_the_keyring_entries_of_python_and_passes_no_secret_in_
     file.write(&tokens("old")).await.unwrap();
     with_secret_tool(home.path(), &mut environment, SECRET_TOOL).await;
     let store = TokenStore::of_machine("host:1", &environment);
-    assert_eq!(store.read().await.unwrap(), Some(tokens("old")), "the file is read");
-    assert_eq!(store.write(&tokens("s3cret")).await.unwrap(), StoredIn::Keyring);
+    assert_eq!(
+        store.read().await.unwrap(),
+        Some(tokens("old")),
+        "the file is read"
+    );
+    assert_eq!(
+        store.write(&tokens("s3cret")).await.unwrap(),
+        StoredIn::Keyring
+    );
     assert_eq!(file.read().await.unwrap(), None, "there is one place only");
     assert_eq!(store.read().await.unwrap(), Some(tokens("s3cret")));
-    assert_eq!(std::fs::read_to_string(home.path().join("secret")).unwrap(), r#"{"access_token":"s3cret","refresh_token":null}"#);
+    assert_eq!(
+        std::fs::read_to_string(home.path().join("secret")).unwrap(),
+        r#"{"access_token":"s3cret","refresh_token":null}"#
+    );
     assert!(store.forget().await.unwrap());
     assert_eq!(store.read().await.unwrap(), None);
     assert!(!store.forget().await.unwrap());
     let words = std::fs::read_to_string(home.path().join("words")).unwrap();
-    assert!(words.contains("application Python keyring library") && !words.contains("s3cret"), "{words}");
+    assert!(
+        words.contains("application Python keyring library") && !words.contains("s3cret"),
+        "{words}"
+    );
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn token_store_falls_back_to_the_file_when_the_keyring_fails() {
     let (home, mut environment) = user();
-    with_secret_tool(home.path(), &mut environment, "#!/bin/sh\necho no such service >&2; exit 1\n").await;
+    with_secret_tool(
+        home.path(),
+        &mut environment,
+        "#!/bin/sh\necho no such service >&2; exit 1\n",
+    )
+    .await;
     let store = TokenStore::of_machine("host:1", &environment);
     let stored = store.write(&tokens("a")).await.unwrap();
-    assert!(matches!(&stored, StoredIn::File(_, Some(why)) if why.contains("no such service")), "{stored:?}");
+    assert!(
+        matches!(&stored, StoredIn::File(_, Some(why)) if why.contains("no such service")),
+        "{stored:?}"
+    );
     assert_eq!(store.read().await.unwrap(), Some(tokens("a")));
     assert!(store.forget().await.unwrap());
 }
@@ -90,5 +132,8 @@ async fn token_store_falls_back_to_the_file_when_the_keyring_fails() {
 async fn token_store_of_nothing_stores_nothing() {
     let store = TokenStore::nothing("host:1");
     assert_eq!(store.write(&tokens("a")).await.unwrap(), StoredIn::Nowhere);
-    assert_eq!((store.read().await.unwrap(), store.forget().await.unwrap()), (None, false));
+    assert_eq!(
+        (store.read().await.unwrap(), store.forget().await.unwrap()),
+        (None, false)
+    );
 }

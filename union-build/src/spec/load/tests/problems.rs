@@ -5,7 +5,13 @@ use super::*;
 #[test]
 fn refused_sdk_key_has_a_reason() {
     let project = table("images.a.runtime_packages = []");
-    assert_problem(&project, Code::Refused, "app/Cargo.toml:2:10", "`runtime_packages` of the Python SDK", "nothing to install at start");
+    assert_problem(
+        &project,
+        Code::Refused,
+        "app/Cargo.toml:2:10",
+        "`runtime_packages` of the Python SDK",
+        "nothing to install at start",
+    );
 }
 
 /// All codes of manifests: code, text, place, message, help.
@@ -190,14 +196,32 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
 #[test]
 fn several_binaries_without_a_task_are_ambiguous() {
     let project = table("").bins(&["train", "serve"]);
-    assert_problem(&project, Code::TaskAmbiguous, "app/Cargo.toml:1:19", "several binaries: `train`, `serve`", "tasks.train]");
+    assert_problem(
+        &project,
+        Code::TaskAmbiguous,
+        "app/Cargo.toml:1:19",
+        "several binaries: `train`, `serve`",
+        "tasks.train]",
+    );
     let project = table("tasks.job = {}").bins(&["train", "serve"]);
-    assert_problem(&project, Code::TaskAmbiguous, "app/Cargo.toml:2:7", "does not say which binary", "there is `serve`, `train`");
+    assert_problem(
+        &project,
+        Code::TaskAmbiguous,
+        "app/Cargo.toml:2:7",
+        "does not say which binary",
+        "there is `serve`, `train`",
+    );
 }
 
 #[test]
 fn package_with_nothing_to_build_is_an_error() {
-    assert_problem(&table("").bins(&[]), Code::NothingToBuild, "app/Cargo.toml:1:19", "neither a binary nor an image", "Add a binary");
+    assert_problem(
+        &table("").bins(&[]),
+        Code::NothingToBuild,
+        "app/Cargo.toml:1:19",
+        "neither a binary nor an image",
+        "Add a binary",
+    );
     assert_problem(
         &table("tasks.a.kind = \"rust\"").bins(&[]).flyte(),
         Code::KindUnfit,
@@ -213,11 +237,28 @@ fn native_builder_refuses_each_unsupported_key_at_its_place() {
         "builder = \"native\"\nimages.default.apt-packages = [\"curl\"]\nimages.default.commands = [\"ldconfig\"]\nimages.default.cuda = \"12\"",
     );
     let problems = project.problems();
-    assert!(problems.iter().all(|problem| problem.code == Code::UnsupportedByBuilder), "{problems:#?}");
-    let places: Vec<String> = problems.iter().map(|problem| problem.labels[0].origin.to_string()).collect();
-    assert!(["3:32", "4:28", "5:23"].iter().zip(&places).all(|(line, place)| place.ends_with(line)), "{places:?}");
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.code == Code::UnsupportedByBuilder),
+        "{problems:#?}"
+    );
+    let places: Vec<String> = problems
+        .iter()
+        .map(|problem| problem.labels[0].origin.to_string())
+        .collect();
+    assert!(
+        ["3:32", "4:28", "5:23"]
+            .iter()
+            .zip(&places)
+            .all(|(line, place)| place.ends_with(line)),
+        "{places:?}"
+    );
     for builder in ["auto", "docker", "remote"] {
-        table(&format!("builder = \"{builder}\"\nimages.default.apt-packages = [\"curl\"]")).spec();
+        table(&format!(
+            "builder = \"{builder}\"\nimages.default.apt-packages = [\"curl\"]"
+        ))
+        .spec();
     }
 }
 
@@ -230,8 +271,20 @@ fn invalid_variable_or_flag_is_named() {
         "`podman` is not a value of `builder`",
         "the words are",
     );
-    assert_problem(&table("").flag("--registry", "http://a.b"), Code::InvalidRegistry, "--registry", "is not a registry", "write `a.b`");
-    assert_problem(&table("").flag("--no-default-features", "no"), Code::InvalidValue, "--no-default-features", "`no`", "`true`, `false`");
+    assert_problem(
+        &table("").flag("--registry", "http://a.b"),
+        Code::InvalidRegistry,
+        "--registry",
+        "is not a registry",
+        "write `a.b`",
+    );
+    assert_problem(
+        &table("").flag("--no-default-features", "no"),
+        Code::InvalidValue,
+        "--no-default-features",
+        "`no`",
+        "`true`, `false`",
+    );
 }
 
 #[test]
@@ -245,13 +298,27 @@ fn broken_value_is_reported_once() {
         "images.default = 1\ntasks.app.image = \"default\"",
     ] {
         let problems = table(lines).problems();
-        assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), [Code::WrongType], "{lines}: {problems:#?}");
+        assert_eq!(
+            problems
+                .iter()
+                .map(|problem| problem.code)
+                .collect::<Vec<_>>(),
+            [Code::WrongType],
+            "{lines}: {problems:#?}"
+        );
     }
 }
 
 #[test]
 fn workspace_problem_is_reported_once_for_all_images() {
-    let project = table("[package.metadata.union.images.a]\n[package.metadata.union.images.default]")
-        .workspace("[workspace.metadata.union]\nregistry = \"A\"\n");
-    assert_problem(&project, Code::InvalidRegistry, "Cargo.toml:2:12", "`A` is not a registry", "");
+    let project =
+        table("[package.metadata.union.images.a]\n[package.metadata.union.images.default]")
+            .workspace("[workspace.metadata.union]\nregistry = \"A\"\n");
+    assert_problem(
+        &project,
+        Code::InvalidRegistry,
+        "Cargo.toml:2:12",
+        "`A` is not a registry",
+        "",
+    );
 }

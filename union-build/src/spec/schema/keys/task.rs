@@ -95,14 +95,39 @@ static RESOURCES: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.resources",
     doc: "What a node must have to run the task, as Kubernetes quantities. A pair, such as `[\"1\", \"2\"]`, is a request and a limit.",
     keys: &[
-        SchemaKey::new("cpu", KeyKind::Amount, "Processors, such as `4` or `\"500m\"`."),
+        SchemaKey::new(
+            "cpu",
+            KeyKind::Amount,
+            "Processors, such as `4` or `\"500m\"`.",
+        ),
         SchemaKey::new("memory", KeyKind::Amount, "Memory, such as `\"8Gi\"`."),
-        SchemaKey::new("gpu", KeyKind::Quantity, "Accelerators, `COUNT` or `\"TYPE:COUNT\"`."),
-        SchemaKey::new("gpu-partition", KeyKind::Text, "The part of an accelerator that is enough, such as `\"1g.5gb\"`."),
-        SchemaKey::new("disk", KeyKind::Quantity, "Ephemeral disk, such as `\"20Gi\"`."),
-        SchemaKey::new("shm", KeyKind::Quantity, "Shared memory, a quantity or `\"auto\"`."),
+        SchemaKey::new(
+            "gpu",
+            KeyKind::Quantity,
+            "Accelerators, `COUNT` or `\"TYPE:COUNT\"`.",
+        ),
+        SchemaKey::new(
+            "gpu-partition",
+            KeyKind::Text,
+            "The part of an accelerator that is enough, such as `\"1g.5gb\"`.",
+        ),
+        SchemaKey::new(
+            "disk",
+            KeyKind::Quantity,
+            "Ephemeral disk, such as `\"20Gi\"`.",
+        ),
+        SchemaKey::new(
+            "shm",
+            KeyKind::Quantity,
+            "Shared memory, a quantity or `\"auto\"`.",
+        ),
     ],
-    aliases: &[("mem", "memory"), ("ephemeral-storage", "disk"), ("shared-memory", "shm"), ("partition", "gpu-partition")],
+    aliases: &[
+        ("mem", "memory"),
+        ("ephemeral-storage", "disk"),
+        ("shared-memory", "shm"),
+        ("partition", "gpu-partition"),
+    ],
     refused: &[],
 };
 
@@ -113,11 +138,25 @@ pub static TASK_SECRET: SchemaLevel = SchemaLevel {
     keys: &[
         SchemaKey::new("key", KeyKind::Text, "Its key."),
         SchemaKey::new("group", KeyKind::Text, "The group that it is in."),
-        SchemaKey::new("env", KeyKind::Text, "The environment variable that gets it.")
-            .computed("`GROUP_KEY` or `KEY` in upper case, with `_` for `-`"),
-        SchemaKey::new("file", KeyKind::Bool, "Whether it is a file below `/etc/flyte/secrets` instead of a variable.").default("false"),
+        SchemaKey::new(
+            "env",
+            KeyKind::Text,
+            "The environment variable that gets it.",
+        )
+        .computed("`GROUP_KEY` or `KEY` in upper case, with `_` for `-`"),
+        SchemaKey::new(
+            "file",
+            KeyKind::Bool,
+            "Whether it is a file below `/etc/flyte/secrets` instead of a variable.",
+        )
+        .default("false"),
     ],
-    aliases: &[("as-env-var", "env"), ("mount", "file"), ("id", "key"), ("name", "key")],
+    aliases: &[
+        ("as-env-var", "env"),
+        ("mount", "file"),
+        ("id", "key"),
+        ("name", "key"),
+    ],
     refused: &[],
 };
 
@@ -146,8 +185,16 @@ static TIMEOUT: SchemaLevel = SchemaLevel {
     doc: "How long a task may take; what is not set is not limited.",
     keys: &[
         SchemaKey::new("runtime", KeyKind::Duration, "How long an attempt may run."),
-        SchemaKey::new("queued", KeyKind::Duration, "How long an attempt may wait for a node."),
-        SchemaKey::new("deadline", KeyKind::Duration, "How long all attempts together may take, with their waiting."),
+        SchemaKey::new(
+            "queued",
+            KeyKind::Duration,
+            "How long an attempt may wait for a node.",
+        ),
+        SchemaKey::new(
+            "deadline",
+            KeyKind::Duration,
+            "How long all attempts together may take, with their waiting.",
+        ),
     ],
     aliases: &[("max-runtime", "runtime"), ("max-queued-time", "queued")],
     refused: &[],
@@ -177,14 +224,45 @@ pub static TRIGGER: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.triggers.NAME",
     doc: "One schedule that starts the task: `cron` or `every`.",
     keys: &[
-        SchemaKey::new("cron", KeyKind::Text, "Minute, hour, day of the month, month, day of the week, such as `\"0 3 * * 1\"`."),
-        SchemaKey::new("timezone", KeyKind::Text, "Time zone of `cron`, such as `\"Europe/Berlin\"`.").computed("`UTC`"),
-        SchemaKey::new("every", KeyKind::Duration, "The time between two runs, in whole minutes, such as `\"15m\"` or `\"1d\"`."),
+        SchemaKey::new(
+            "cron",
+            KeyKind::Text,
+            "Minute, hour, day of the month, month, day of the week, such as `\"0 3 * * 1\"`.",
+        ),
+        SchemaKey::new(
+            "timezone",
+            KeyKind::Text,
+            "Time zone of `cron`, such as `\"Europe/Berlin\"`.",
+        )
+        .computed("`UTC`"),
+        SchemaKey::new(
+            "every",
+            KeyKind::Duration,
+            "The time between two runs, in whole minutes, such as `\"15m\"` or `\"1d\"`.",
+        ),
         SchemaKey::new("inputs", KeyKind::Values, "Values of the task's inputs.").default("{}"),
-        SchemaKey::new("time-input", KeyKind::Text, "The `datetime` input that gets the time for which a run was scheduled."),
-        SchemaKey::new("description", KeyKind::Text, "What it is for, in at most 255 characters."),
-        SchemaKey::new("active", KeyKind::Bool, "Whether it starts runs as soon as it is registered.").default("true"),
+        SchemaKey::new(
+            "time-input",
+            KeyKind::Text,
+            "The `datetime` input that gets the time for which a run was scheduled.",
+        ),
+        SchemaKey::new(
+            "description",
+            KeyKind::Text,
+            "What it is for, in at most 255 characters.",
+        ),
+        SchemaKey::new(
+            "active",
+            KeyKind::Bool,
+            "Whether it starts runs as soon as it is registered.",
+        )
+        .default("true"),
     ],
-    aliases: &[("schedule", "cron"), ("interval", "every"), ("auto-activate", "active"), ("kickoff-time-input-arg", "time-input")],
+    aliases: &[
+        ("schedule", "cron"),
+        ("interval", "every"),
+        ("auto-activate", "active"),
+        ("kickoff-time-input-arg", "time-input"),
+    ],
     refused: &[],
 };

@@ -5,9 +5,12 @@ use crate::spec::time;
 
 /// The name of a task, project or domain at the backend; also used as a name of a file or a directory.
 pub(super) fn task_name(text: &str) -> Result<(), GrammarError> {
-    let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    let fitting = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_') && text.chars().all(letters);
-    ensure(fitting, "needs letters, digits, `-`, `_` or `.`").map_err(|wrong| wrong.help("use letters, digits, `-`, `_` and `.`"))?;
+    let letters =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let fitting = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+        && text.chars().all(letters);
+    ensure(fitting, "needs letters, digits, `-`, `_` or `.`")
+        .map_err(|wrong| wrong.help("use letters, digits, `-`, `_` and `.`"))?;
     at_most(text, 255)
 }
 
@@ -17,12 +20,14 @@ pub(super) fn environment(text: &str) -> Result<(), GrammarError> {
 }
 
 pub(super) fn short(text: &str) -> Result<(), GrammarError> {
-    ensure(!text.contains('\0'), "has a zero byte").map_err(|wrong| wrong.help("remove the zero byte"))?;
+    ensure(!text.contains('\0'), "has a zero byte")
+        .map_err(|wrong| wrong.help("remove the zero byte"))?;
     at_most(text, 255)
 }
 
 pub(super) fn long(text: &str) -> Result<(), GrammarError> {
-    ensure(!text.contains('\0'), "has a zero byte").map_err(|wrong| wrong.help("remove the zero byte"))?;
+    ensure(!text.contains('\0'), "has a zero byte")
+        .map_err(|wrong| wrong.help("remove the zero byte"))?;
     at_most(text, 2048)
 }
 
@@ -31,13 +36,15 @@ fn at_most(text: &str, most: usize) -> Result<(), GrammarError> {
     if length <= most {
         return Ok(());
     }
-    Err(wrong(format!("has {length} characters")).help(format!("the backend takes at most {most} characters")))
+    Err(wrong(format!("has {length} characters"))
+        .help(format!("the backend takes at most {most} characters")))
 }
 
 /// The name of an input or output: also the name of a file, and of a variable in other languages.
 pub(super) fn variable(text: &str) -> Result<(), GrammarError> {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let fitting = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && text.chars().all(letters);
+    let fitting = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.chars().all(letters);
     ensure(fitting, "not a variable's name").map_err(|wrong| {
         let better = text.replace(['-', '.', ' '], "_");
         if better != text && variable(&better).is_ok() {
@@ -49,15 +56,19 @@ pub(super) fn variable(text: &str) -> Result<(), GrammarError> {
 }
 
 pub(super) fn address(text: &str) -> Result<(), GrammarError> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let fitting = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) && !text.contains(char::is_whitespace);
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let fitting = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && !text.contains(char::is_whitespace);
     ensure(fitting, "not an address").map_err(|wrong| wrong.help("write it with `https://`"))
 }
 
 /// The backend sets a secret as an environment variable only if its name has this form.
 pub(super) fn secret_env(text: &str) -> Result<(), GrammarError> {
     let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    let fitting = text.bytes().all(letters) && text.starts_with(|first: char| first.is_ascii_uppercase() || first == '_');
+    let fitting = text.bytes().all(letters)
+        && text.starts_with(|first: char| first.is_ascii_uppercase() || first == '_');
     ensure(fitting, "not in upper case").map_err(|wrong| {
         let better = text.to_uppercase().replace('-', "_");
         if better != text && secret_env(&better).is_ok() {
@@ -72,10 +83,16 @@ pub(super) fn secret_env(text: &str) -> Result<(), GrammarError> {
 pub(super) fn object(text: &str) -> Result<(), GrammarError> {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
-    let ends = bytes.first().is_some_and(|first| word(*first)) && bytes.last().is_some_and(|last| word(*last));
-    let fitting = ends && bytes.len() <= 253 && bytes.iter().all(|byte| word(*byte) || matches!(byte, b'-' | b'.'));
-    ensure(fitting, "not a name of Kubernetes")
-        .map_err(|wrong| wrong.help("use lower-case letters and digits, with `-` or `.` between them"))
+    let ends = bytes.first().is_some_and(|first| word(*first))
+        && bytes.last().is_some_and(|last| word(*last));
+    let fitting = ends
+        && bytes.len() <= 253
+        && bytes
+            .iter()
+            .all(|byte| word(*byte) || matches!(byte, b'-' | b'.'));
+    ensure(fitting, "not a name of Kubernetes").map_err(|wrong| {
+        wrong.help("use lower-case letters and digits, with `-` or `.` between them")
+    })
 }
 
 pub(super) fn duration(text: &str) -> Result<(), GrammarError> {
@@ -84,9 +101,16 @@ pub(super) fn duration(text: &str) -> Result<(), GrammarError> {
 }
 
 pub(super) fn timezone(text: &str) -> Result<(), GrammarError> {
-    let part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+'));
-    let fitting = text.split('/').all(part) && text.starts_with(|first: char| first.is_ascii_uppercase());
-    ensure(fitting, "not a time zone").map_err(|wrong| wrong.help("write a name such as `UTC` or `Europe/Berlin`"))
+    let part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+'))
+    };
+    let fitting =
+        text.split('/').all(part) && text.starts_with(|first: char| first.is_ascii_uppercase());
+    ensure(fitting, "not a time zone")
+        .map_err(|wrong| wrong.help("write a name such as `UTC` or `Europe/Berlin`"))
 }
 
 /// A cron expression with five fields; names of months and days in any case.
@@ -95,21 +119,44 @@ pub(super) fn cron(text: &str) -> Result<(), GrammarError> {
         ("minute", 0, 59, &[]),
         ("hour", 0, 23, &[]),
         ("day of the month", 1, 31, &[]),
-        ("month", 1, 12, &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
-        ("day of the week", 0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
+        (
+            "month",
+            1,
+            12,
+            &[
+                "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+            ],
+        ),
+        (
+            "day of the week",
+            0,
+            6,
+            &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+        ),
     ];
-    const HELP: &str = "write minute, hour, day of the month, month and day of the week, such as `0 3 * * 1`";
+    const HELP: &str =
+        "write minute, hour, day of the month, month and day of the week, such as `0 3 * * 1`";
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
         return Err(wrong(format!("has {} fields and not 5", fields.len())).help(HELP));
     }
     for (field, (name, lowest, highest, words)) in fields.into_iter().zip(FIELDS) {
-        let value = |text: &str| match words.iter().position(|word| word.eq_ignore_ascii_case(text)) {
-            Some(position) => u32::try_from(position).ok().map(|position| position + lowest),
-            None => text.parse().ok().filter(|value| (lowest..=highest).contains(value)),
+        let value = |text: &str| match words
+            .iter()
+            .position(|word| word.eq_ignore_ascii_case(text))
+        {
+            Some(position) => u32::try_from(position)
+                .ok()
+                .map(|position| position + lowest),
+            None => text
+                .parse()
+                .ok()
+                .filter(|value| (lowest..=highest).contains(value)),
         };
         let range = |range: &str| match range.split_once('-') {
-            Some((from, to)) => value(from).zip(value(to)).is_some_and(|(from, to)| from <= to),
+            Some((from, to)) => value(from)
+                .zip(value(to))
+                .is_some_and(|(from, to)| from <= to),
             None => matches!(range, "*" | "?") || value(range).is_some(),
         };
         let step = |part: &str| match part.split_once('/') {
@@ -145,6 +192,12 @@ pub(in crate::spec::validate) fn amount(text: &str) -> Option<f64> {
         "Ei" => 1024.0_f64.powi(6),
         _ => return None,
     };
-    let decimal = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    number.parse::<f64>().ok().filter(|_| decimal).map(|number| number * factor)
+    let decimal = number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    number
+        .parse::<f64>()
+        .ok()
+        .filter(|_| decimal)
+        .map(|number| number * factor)
 }

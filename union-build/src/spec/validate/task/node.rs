@@ -11,7 +11,9 @@ use crate::spec::validate::reader::TableReader;
 
 /// Reads `resources`.
 pub(super) fn resources(reader: &mut TableReader<'_>) -> Resources {
-    let Some(table) = reader.table("resources") else { return Resources::default() };
+    let Some(table) = reader.table("resources") else {
+        return Resources::default();
+    };
     let reader = &mut reader.inner(table);
     let shm = reader.text("shm", &grammar::SHARED_MEMORY);
     Resources {
@@ -19,14 +21,23 @@ pub(super) fn resources(reader: &mut TableReader<'_>) -> Resources {
         memory: amount("memory", reader),
         gpu: gpu(reader),
         disk: reader.text("disk", &grammar::QUANTITY),
-        shm: shm.map(|shm| if shm.value == "auto" { SharedMemory::Auto } else { SharedMemory::Size(shm.value) }),
+        shm: shm.map(|shm| {
+            if shm.value == "auto" {
+                SharedMemory::Auto
+            } else {
+                SharedMemory::Size(shm.value)
+            }
+        }),
     }
 }
 
 /// One quantity, or a request and a limit.
 fn amount(key: &str, reader: &mut TableReader<'_>) -> Option<Amount> {
     if let Some(request) = reader.text(key, &grammar::QUANTITY) {
-        return Some(Amount { request, limit: None });
+        return Some(Amount {
+            request,
+            limit: None,
+        });
     }
     let mut pair = reader.texts(key, &grammar::QUANTITY).into_iter();
     let request = pair.next()?;
@@ -35,22 +46,43 @@ fn amount(key: &str, reader: &mut TableReader<'_>) -> Option<Amount> {
         && requested > allowed
     {
         let message = format!("the request of `{key}` is above its limit");
-        let problem = Diagnostic::error(Code::InvalidValue, message, &request.origin, "the request").also(&limit.origin, "the limit");
-        reader.problems.push(problem.help("write the request first, and a limit that is not below it"));
+        let problem =
+            Diagnostic::error(Code::InvalidValue, message, &request.origin, "the request")
+                .also(&limit.origin, "the limit");
+        reader
+            .problems
+            .push(problem.help("write the request first, and a limit that is not below it"));
     }
-    Some(Amount { request, limit: Some(limit) })
+    Some(Amount {
+        request,
+        limit: Some(limit),
+    })
 }
 
 fn gpu(reader: &mut TableReader<'_>) -> Option<Gpu> {
     let partition = reader.text("gpu-partition", &grammar::WORD);
     let gpu = reader.text("gpu", &grammar::GPU);
-    let device = gpu.as_ref().and_then(|gpu| gpu.rsplit_once(':')).map(|(device, _)| device.to_owned());
+    let device = gpu
+        .as_ref()
+        .and_then(|gpu| gpu.rsplit_once(':'))
+        .map(|(device, _)| device.to_owned());
     if let (Some(partition), None) = (&partition, &device) {
-        let problem = Diagnostic::error(Code::InvalidValue, "`gpu-partition` is a part of an unknown type", &partition.origin, "of which?");
-        reader.problems.push(problem.help("write `gpu = \"TYPE:COUNT\"`, such as `\"A100:1\"`"));
+        let problem = Diagnostic::error(
+            Code::InvalidValue,
+            "`gpu-partition` is a part of an unknown type",
+            &partition.origin,
+            "of which?",
+        );
+        reader
+            .problems
+            .push(problem.help("write `gpu = \"TYPE:COUNT\"`, such as `\"A100:1\"`"));
     }
     let count = gpu?.rsplit(':').next()?.parse().ok()?;
-    Some(Gpu { count, device, partition })
+    Some(Gpu {
+        count,
+        device,
+        partition,
+    })
 }
 
 /// Reads `secrets`, and checks that no two of them share a variable with each other or with `env`.
@@ -61,13 +93,20 @@ pub(super) fn secrets(reader: &mut TableReader<'_>) -> Vec<TaskSecret> {
         variables.insert(name.clone(), node.key.clone());
     }
     for node in reader.entries("secrets") {
-        let Some(secret) = secret(node, reader) else { continue };
+        let Some(secret) = secret(node, reader) else {
+            continue;
+        };
         if let Mount::Env(variable) = &secret.mount {
-            reader.problems.extend(grammar::SECRET_ENV.problem(variable, &node.origin));
+            reader
+                .problems
+                .extend(grammar::SECRET_ENV.problem(variable, &node.origin));
             if let Some(first) = variables.insert(variable.clone(), node.origin.clone()) {
                 let message = format!("the variable `{variable}` would have two values");
-                let problem = Diagnostic::error(Code::InvalidValue, message, &node.origin, "again").also(&first, "first declared here");
-                reader.problems.push(problem.help("give the secret another variable with `env = \"…\"`"));
+                let problem = Diagnostic::error(Code::InvalidValue, message, &node.origin, "again")
+                    .also(&first, "first declared here");
+                reader
+                    .problems
+                    .push(problem.help("give the secret another variable with `env = \"…\"`"));
             }
         }
         secrets.push(secret);
@@ -80,7 +119,15 @@ fn secret(node: &TomlNode, reader: &mut TableReader<'_>) -> Option<TaskSecret> {
         TomlValue::Text(key) => {
             let problem = grammar::WORD.problem(key, &node.origin);
             reader.problems.extend(problem);
-            (Sourced { value: key.clone(), origin: node.origin.clone() }, None, None, None)
+            (
+                Sourced {
+                    value: key.clone(),
+                    origin: node.origin.clone(),
+                },
+                None,
+                None,
+                None,
+            )
         }
         TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
@@ -89,12 +136,28 @@ fn secret(node: &TomlNode, reader: &mut TableReader<'_>) -> Option<TaskSecret> {
             let is_file = reader.bool("file").filter(|file| file.value);
             let env = reader.text("env", &grammar::TEXT);
             if !table.contains_key("key") {
-                let problem = Diagnostic::error(Code::InvalidValue, "a secret has no `key`", &node.origin, "which one?");
-                reader.problems.push(problem.help("write `key = \"…\"`, its name at the backend"));
+                let problem = Diagnostic::error(
+                    Code::InvalidValue,
+                    "a secret has no `key`",
+                    &node.origin,
+                    "which one?",
+                );
+                reader
+                    .problems
+                    .push(problem.help("write `key = \"…\"`, its name at the backend"));
             }
             if let (Some(env), Some(file)) = (&env, &is_file) {
-                let problem = Diagnostic::error(Code::InvalidValue, "a secret is either a variable or a file", &env.origin, "a variable");
-                reader.problems.push(problem.also(&file.origin, "a file").help("remove one of them"));
+                let problem = Diagnostic::error(
+                    Code::InvalidValue,
+                    "a secret is either a variable or a file",
+                    &env.origin,
+                    "a variable",
+                );
+                reader.problems.push(
+                    problem
+                        .also(&file.origin, "a file")
+                        .help("remove one of them"),
+                );
             }
             (key?, group, env, is_file)
         }
@@ -103,7 +166,10 @@ fn secret(node: &TomlNode, reader: &mut TableReader<'_>) -> Option<TaskSecret> {
     let mount = match (env, is_file) {
         (_, Some(_)) => Mount::File,
         (Some(env), None) => Mount::Env(env.value),
-        (None, None) => Mount::Env(TaskSecret::usual_variable(group.as_ref().map(|group| group.as_str()), &key)),
+        (None, None) => Mount::Env(TaskSecret::usual_variable(
+            group.as_ref().map(|group| group.as_str()),
+            &key,
+        )),
     };
     Some(TaskSecret { key, group, mount })
 }

@@ -14,13 +14,18 @@ use crate::spec::validate::{grammar, tables};
 use crate::spec::value::InputValue;
 
 /// Reads `triggers`.
-pub(super) fn read(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) -> BTreeMap<String, Trigger> {
+pub(super) fn read(
+    inputs: &DeclaredTaskInputs<'_>,
+    reader: &mut TableReader<'_>,
+) -> BTreeMap<String, Trigger> {
     let mut triggers = BTreeMap::new();
     for (key, node, table) in tables(reader.table, "triggers") {
         let problem = grammar::NAME.problem(key, &node.key);
         reader.problems.extend(problem);
         let reader = &mut reader.inner(table);
-        let Some(schedule) = schedule(key, node, reader) else { continue };
+        let Some(schedule) = schedule(key, node, reader) else {
+            continue;
+        };
         let trigger = Trigger {
             key: key.to_owned(),
             origin: node.key.clone(),
@@ -43,38 +48,70 @@ fn schedule(key: &str, node: &TomlNode, reader: &mut TableReader<'_>) -> Option<
     let has = |key| reader.table.contains_key(key);
     let problem = match (has("cron"), has("every")) {
         (true, true) => Some(format!("trigger `{key}` has both `cron` and `every`")),
-        (false, false) => Some(format!("trigger `{key}` does not say when it starts the task")),
+        (false, false) => Some(format!(
+            "trigger `{key}` does not say when it starts the task"
+        )),
         _ => None,
     };
     if let Some(message) = problem {
         let problem = Diagnostic::error(Code::InvalidValue, message, &node.key, "when?");
-        reader.problems.push(problem.help("write either `cron = \"0 3 * * *\"` or `every = \"15m\"`"));
+        reader
+            .problems
+            .push(problem.help("write either `cron = \"0 3 * * *\"` or `every = \"15m\"`"));
         return None;
     }
     if let (Some(timezone), None) = (&timezone, &cron) {
-        let problem = Diagnostic::error(Code::InvalidValue, "only `cron` has a time zone", &timezone.origin, "unused");
+        let problem = Diagnostic::error(
+            Code::InvalidValue,
+            "only `cron` has a time zone",
+            &timezone.origin,
+            "unused",
+        );
         reader.problems.push(problem.help("remove it"));
     }
     if let Some(cron) = cron {
-        return Some(Schedule::Cron { expression: cron.value, timezone: timezone.map_or_else(|| "UTC".to_owned(), |zone| zone.value) });
+        return Some(Schedule::Cron {
+            expression: cron.value,
+            timezone: timezone.map_or_else(|| "UTC".to_owned(), |zone| zone.value),
+        });
     }
     let every = every?;
     let span = parse_duration(&every.value)?;
-    let minutes =
-        u32::try_from(span.as_secs() / 60).ok().filter(|minutes| *minutes > 0 && span.as_secs() % 60 == 0 && span.subsec_nanos() == 0);
+    let minutes = u32::try_from(span.as_secs() / 60)
+        .ok()
+        .filter(|minutes| *minutes > 0 && span.as_secs() % 60 == 0 && span.subsec_nanos() == 0);
     if minutes.is_none() {
         let message = format!("`{}` is not a whole number of minutes", every.value);
-        let problem = Diagnostic::error(Code::InvalidValue, message, &every.origin, "not whole minutes");
-        reader.problems.push(problem.help("write minutes, hours or days, such as `15m`"));
+        let problem = Diagnostic::error(
+            Code::InvalidValue,
+            message,
+            &every.origin,
+            "not whole minutes",
+        );
+        reader
+            .problems
+            .push(problem.help("write minutes, hours or days, such as `15m`"));
     }
     minutes.map(Schedule::Every)
 }
 
 /// The input values of a trigger, with their places.
 fn values(table: &Table) -> BTreeMap<String, Sourced<InputValue>> {
-    let Some(TomlNode { value: TomlValue::Table(values), .. }) = table.get("inputs") else { return BTreeMap::new() };
+    let Some(TomlNode {
+        value: TomlValue::Table(values),
+        ..
+    }) = table.get("inputs")
+    else {
+        return BTreeMap::new();
+    };
     let sourced = |(name, node): (&String, &TomlNode)| {
-        Some((name.clone(), Sourced { value: input_value(&node.value)?, origin: node.origin.clone() }))
+        Some((
+            name.clone(),
+            Sourced {
+                value: input_value(&node.value)?,
+                origin: node.origin.clone(),
+            },
+        ))
     };
     values.iter().filter_map(sourced).collect()
 }
@@ -86,10 +123,18 @@ fn input_value(value: &TomlValue) -> Option<InputValue> {
         TomlValue::Bool(value) => InputValue::Bool(*value),
         TomlValue::Integer(number) => InputValue::Integer(*number),
         TomlValue::Number(digits) => InputValue::Float(digits.parse().ok()?),
-        TomlValue::List(nodes) => InputValue::List(nodes.iter().map(|node| input_value(&node.value)).collect::<Option<_>>()?),
-        TomlValue::Table(nodes) => {
-            InputValue::Map(nodes.iter().map(|(name, node)| Some((name.clone(), input_value(&node.value)?))).collect::<Option<_>>()?)
-        }
+        TomlValue::List(nodes) => InputValue::List(
+            nodes
+                .iter()
+                .map(|node| input_value(&node.value))
+                .collect::<Option<_>>()?,
+        ),
+        TomlValue::Table(nodes) => InputValue::Map(
+            nodes
+                .iter()
+                .map(|(name, node)| Some((name.clone(), input_value(&node.value)?)))
+                .collect::<Option<_>>()?,
+        ),
         TomlValue::Broken => return None,
     })
 }
@@ -100,28 +145,70 @@ fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableR
         reader.problems.extend(inputs.unknown(name, &node.key));
     }
     for (name, value) in &trigger.inputs {
-        let Some(ty) = inputs.types.get(name) else { continue };
+        let Some(ty) = inputs.types.get(name) else {
+            continue;
+        };
         reader.problems.extend(ty.misfit(value).map(|why| {
-            let problem = Diagnostic::error(Code::InvalidValue, format!("input `{name}`: {why}"), &value.origin, "of another type");
-            problem.also(&ty.origin, "declared here").help("write a value of the declared type")
+            let problem = Diagnostic::error(
+                Code::InvalidValue,
+                format!("input `{name}`: {why}"),
+                &value.origin,
+                "of another type",
+            );
+            problem
+                .also(&ty.origin, "declared here")
+                .help("write a value of the declared type")
         }));
     }
     if let Some(time) = &trigger.time_input {
         reader.problems.extend(inputs.unknown(time, &time.origin));
-        if let Some(ty) = inputs.types.get(&time.value).filter(|ty| ty.value != Type::Datetime) {
+        if let Some(ty) = inputs
+            .types
+            .get(&time.value)
+            .filter(|ty| ty.value != Type::Datetime)
+        {
             let message = format!("input `{}` is not a `datetime`", time.value);
-            let problem = Diagnostic::error(Code::InvalidValue, message, &time.origin, "gets a time");
-            reader.problems.push(problem.also(&ty.origin, "declared here").help("name an input of the type `datetime`"));
+            let problem =
+                Diagnostic::error(Code::InvalidValue, message, &time.origin, "gets a time");
+            reader.problems.push(
+                problem
+                    .also(&ty.origin, "declared here")
+                    .help("name an input of the type `datetime`"),
+            );
         }
     }
-    let Some(values) = reader.table("inputs").filter(|_| inputs.are_known()) else { return };
-    let is_time = |name: &String| trigger.time_input.as_ref().is_some_and(|time| time.value == *name);
-    let is_missing =
-        |(name, ty): &(&String, &Sourced<Type>)| !matches!(ty.value, Type::Optional(_)) && !values.contains_key(*name) && !is_time(name);
-    let missing: Vec<String> = inputs.types.iter().filter(is_missing).map(|(name, _)| format!("`{name}`")).collect();
+    let Some(values) = reader.table("inputs").filter(|_| inputs.are_known()) else {
+        return;
+    };
+    let is_time = |name: &String| {
+        trigger
+            .time_input
+            .as_ref()
+            .is_some_and(|time| time.value == *name)
+    };
+    let is_missing = |(name, ty): &(&String, &Sourced<Type>)| {
+        !matches!(ty.value, Type::Optional(_)) && !values.contains_key(*name) && !is_time(name)
+    };
+    let missing: Vec<String> = inputs
+        .types
+        .iter()
+        .filter(is_missing)
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
     if !missing.is_empty() {
-        let message = format!("trigger `{}` does not give {}", trigger.key, missing.join(", "));
-        let problem = Diagnostic::error(Code::InvalidValue, message, &trigger.origin, "inputs are missing");
-        reader.problems.push(problem.help("give a value for each under `inputs`"));
+        let message = format!(
+            "trigger `{}` does not give {}",
+            trigger.key,
+            missing.join(", ")
+        );
+        let problem = Diagnostic::error(
+            Code::InvalidValue,
+            message,
+            &trigger.origin,
+            "inputs are missing",
+        );
+        reader
+            .problems
+            .push(problem.help("give a value for each under `inputs`"));
     }
 }
