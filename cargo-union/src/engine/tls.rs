@@ -25,9 +25,9 @@ pub(super) fn endpoint(
     match file("ca.pem") {
         Some(path) => drop(roots.add_parsable_certificates(read_certificates(&path)?)),
         None => {
-            drop(roots.add_parsable_certificates(
+            let _ = roots.add_parsable_certificates(
                 webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned(),
-            ))
+            );
         }
     }
     let builder =
