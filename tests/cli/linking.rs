@@ -178,3 +178,36 @@ fn launcher_for_a_target_without_core_names_the_command_that_installs_it() {
         .stderr_has("launcher = false");
     assert!(!project.path("target/union/oci/hello/index.json").exists());
 }
+
+#[test]
+fn launcher_is_linked_by_the_c_compiler_where_rustc_has_no_linker_of_its_own() {
+    let project = Project::package("hello").union(SCRATCH).locked();
+    let script = "#!/bin/sh\ncase \"$*\" in\n\
+         *-Clinker=rust-lld*) echo \"error: linker \\`rust-lld\\` not found\" >&2; exit 1;;\nesac\nexec rustc \"$@\"\n";
+    program(&project, "../rustc", script);
+    // The program of the script is called, not the one of the toolchain that it belongs to.
+    let sysroot = project.path("../sysroot").display().to_string();
+    fs::create_dir_all(&sysroot).unwrap();
+    let script = script.replacen(
+        "in\n",
+        &format!("in\n'--print sysroot') echo {sysroot}; exit;;\n"),
+        1,
+    );
+    program(&project, "../rustc", &script);
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    fs::create_dir_all(format!("{sysroot}/lib/rustlib/{target}/lib")).unwrap();
+    let compiler = project.path("../rustc").display().to_string();
+    let project = project.env("RUSTC", compiler);
+    project.run(["build"]).succeeds();
+    let launcher = fs::read_dir(project.path("target/union/launcher"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let launcher = launcher.path().join("launcher");
+    let ended = std::process::Command::new(launcher)
+        .args(["--", "sh", "-c", "exit 7"])
+        .status()
+        .unwrap();
+    assert_eq!(ended.code(), Some(7));
+}

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use cargo_union::workspace::launcher::{OPTIONS, SOURCES};
+use cargo_union::workspace::launcher::{OPTIONS, RUST_LLD, SOURCES};
 use tempfile::TempDir;
 
 /// The launcher for this machine, compiled once.
@@ -35,6 +35,7 @@ fn compile(directory: &Path) {
     let output = Command::new("rustc")
         .args(["--target", &target])
         .args(OPTIONS)
+        .args(RUST_LLD)
         .current_dir(directory)
         .output()
         .unwrap();

@@ -17,6 +17,7 @@ use crate::sys::cache::Cache;
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
+use crate::sys::process::ProcessFailure;
 
 /// The source files, by name.
 pub const SOURCES: [(&str, &str); 9] = [
@@ -36,7 +37,7 @@ pub const SOURCES: [(&str, &str); 9] = [
 
 /// A static executable at fixed addresses, without start files, libraries, unwinding and names. None of the user's flags
 /// and profiles has a part in it.
-pub const OPTIONS: [&str; 22] = [
+pub const OPTIONS: [&str; 15] = [
     "--crate-name=launcher",
     "--crate-type=bin",
     "--edition=2021",
@@ -49,26 +50,41 @@ pub const OPTIONS: [&str; 22] = [
     "-Coverflow-checks=off",
     "-Crelocation-model=static",
     "-Cforce-unwind-tables=no",
-    "-Clinker=rust-lld",
-    "-Clinker-flavor=ld.lld",
-    "-Clink-self-contained=no",
     "-Cdefault-linker-libraries=no",
-    "-Clink-arg=--gc-sections",
-    "-Clink-arg=-static",
-    "-Clink-arg=-znoexecstack",
-    "-Clink-arg=--build-id=none",
     "main.rs",
     "-olauncher",
 ];
 
-/// What of the launcher feeds a key: its sources and options. The bytes are the same for one release of rustc and one
-/// target, whatever the machine.
+/// The linker that comes with rustc.
+pub const RUST_LLD: [&str; 7] = [
+    "-Clinker=rust-lld",
+    "-Clinker-flavor=ld.lld",
+    "-Clink-self-contained=no",
+    "-Clink-arg=--gc-sections",
+    "-Clink-arg=-static",
+    "-Clink-arg=-znoexecstack",
+    "-Clink-arg=--build-id=none",
+];
+
+/// The target's usual linker, for a rustc of a distribution that has no linker of its own.
+const C_COMPILER: [&str; 6] = [
+    "-Clink-arg=-nostartfiles",
+    "-Clink-arg=-nostdlib",
+    "-Clink-arg=-static",
+    "-Clink-arg=-no-pie",
+    "-Clink-arg=-Wl,--gc-sections,-z,noexecstack",
+    "-Clink-arg=-Wl,--build-id=none",
+];
+
+/// What of the launcher feeds a key: its sources and options. The bytes are the same for one release of rustc with its own
+/// linker and one target, whatever the machine.
 pub fn version() -> Value {
     let mut inputs = Inputs::new();
     for (name, text) in SOURCES {
         inputs.insert(name, Value::hash_of(text));
     }
     inputs.insert("options", Value::texts(OPTIONS));
+    inputs.insert("linker", Value::texts(RUST_LLD));
     Value::from(inputs.key("launcher"))
 }
 
@@ -131,15 +147,11 @@ impl LauncherCompiler<'_> {
         for (file, text) in SOURCES {
             fs::replace_if_different(&directory.join(file), text.as_bytes())?;
         }
-        let mut arguments: Vec<OsString> = vec!["--target".into(), target.into()];
-        arguments.extend(OPTIONS.iter().map(OsString::from));
-        let call = CargoInvocation {
-            program: self.toolchain.rustc().into(),
-            folder: directory.clone(),
-            environment: self.cargo.environment.clone(),
-            arguments,
-        };
-        self.runner.rustc(&call).await?.map_err(|failure| {
+        let mut compiled = self.run_rustc(&directory, target, &RUST_LLD).await?;
+        if compiled.as_ref().is_err_and(has_no_linker) {
+            compiled = self.run_rustc(&directory, target, &C_COMPILER).await?;
+        }
+        compiled.map_err(|failure| {
             let tried = format!("could not compile the launcher of tasks for `{target}`");
             let error = Error::new(Code::LauncherFailed, tried).because(failure);
             if self.toolchain.has_target(target) {
@@ -150,6 +162,23 @@ impl LauncherCompiler<'_> {
         let program = Bytes::from(fs::read(&directory.join("launcher"))?);
         self.keep(&name, &program)?;
         Ok(program)
+    }
+
+    async fn run_rustc(
+        &self,
+        directory: &Path,
+        target: &str,
+        linker: &[&str],
+    ) -> Result<Result<(), ProcessFailure>> {
+        let mut arguments: Vec<OsString> = vec!["--target".into(), target.into()];
+        arguments.extend(OPTIONS.iter().chain(linker).map(OsString::from));
+        let call = CargoInvocation {
+            program: self.toolchain.rustc().into(),
+            folder: directory.to_owned(),
+            environment: self.cargo.environment.clone(),
+            arguments,
+        };
+        self.runner.rustc(&call).await
     }
 
     fn kept(&self, name: &str) -> Option<Bytes> {
@@ -167,4 +196,8 @@ impl LauncherCompiler<'_> {
         self.cache
             .put_note("launchers", name, &LauncherNote { program: digest })
     }
+}
+
+fn has_no_linker(failure: &ProcessFailure) -> bool {
+    failure.stderr.contains("linker `rust-lld` not found")
 }
