@@ -65,10 +65,10 @@ fn the_base_s_layers_stay_its_own_and_are_mounted() {
         .succeeds()
         .stderr_has("Mounted");
     let is_upload = |request: &&String| request.starts_with("PUT /v2/team/hello/blobs/uploads");
-    // The environment's one layer and its config; the code layer and the image's config.
+    // The environment's one layer and its config; the launcher, the code layer and the image's config.
     assert_eq!(
         world.registry.writes().iter().filter(is_upload).count(),
-        4,
+        5,
         "{:?}",
         world.registry.writes()
     );

@@ -4,7 +4,7 @@
 //! other BuildKit calls this client for the context and the secrets. The context is streamed from its file, and a secret
 //! is sent only to the step that mounts it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard_buildkit_proto::health::health_server::HealthServer;
@@ -275,7 +275,8 @@ struct BuildkitProgress<'a> {
 struct BuildkitStep {
     is_reported: bool,
     has_ended: bool,
-    lines: Lines,
+    /// The unfinished lines of stdout and stderr, whose chunks come in any order.
+    lines: BTreeMap<i64, Lines>,
 }
 
 impl<'a> BuildkitProgress<'a> {
@@ -311,14 +312,17 @@ impl<'a> BuildkitProgress<'a> {
         }
         for log in status.logs {
             let step = self.steps.entry(log.vertex).or_default();
-            step.lines.push(&log.msg, |line| self.listener.line(line));
+            let lines = step.lines.entry(log.stream).or_default();
+            lines.push(&log.msg, |line| self.listener.line(line));
         }
     }
 
     /// Reports unfinished lines, and returns the name of the failed step.
     fn finish(self) -> Option<String> {
         for step in self.steps.into_values() {
-            step.lines.finish(|line| self.listener.line(line));
+            for lines in step.lines.into_values() {
+                lines.finish(|line| self.listener.line(line));
+            }
         }
         self.failed
     }
@@ -367,8 +371,52 @@ pub(super) fn random_id() -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Mutex;
+
+    use bollard_buildkit_proto::moby::buildkit::v1::VertexLog;
+
     use super::*;
+
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<String>>);
+
+    impl SolveListener for Recorder {
+        fn step(&self, _: &str) {}
+
+        fn remembered(&self, _: &str) {}
+
+        fn line(&self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+    }
+
+    #[test]
+    fn chunks_of_stdout_and_stderr_do_not_share_a_line() {
+        let recorder = Recorder::default();
+        let mut progress = BuildkitProgress::new(&recorder);
+        let log = |stream: i64, text: &str| VertexLog {
+            vertex: "sha256:1".to_owned(),
+            stream,
+            msg: text.as_bytes().to_vec(),
+            ..VertexLog::default()
+        };
+        progress.handle(StatusResponse {
+            logs: vec![
+                log(2, "E"),
+                log(1, "Package\n"),
+                log(2, ": not found\n"),
+                log(1, "end"),
+            ],
+            ..StatusResponse::default()
+        });
+        progress.finish();
+        assert_eq!(
+            *recorder.0.lock().unwrap(),
+            ["Package", "E: not found", "end"]
+        );
+    }
 
     #[test]
     fn traced_step_shows_neither_command_nor_address() {
