@@ -249,11 +249,32 @@ fn outputs_that_are_not_as_declared_come_at_once_and_leave_the_last_good_ones() 
 }
 
 #[test]
+fn launcher_is_process_1_and_ends_a_program_that_takes_too_long() {
+    let engine = Engine::shared().address();
+    let project = actor("late", &engine);
+    project.edit("Cargo.toml", "outputs = {", "timeout = \"1s\"\noutputs = {");
+    project.edit(
+        "src/main.rs",
+        "\"wait\" => {",
+        "\"first\" => print!(\"{}\", fs::read_to_string(\"/proc/1/cmdline\").unwrap().replace('\\0', \" \")),\n        \"wait\" => {",
+    );
+    let outcome = act(&project, "late", "wait").exits(1).fails_with("U0804");
+    outcome
+        .stderr_has("cargo union launcher: error: timed out after 1 s")
+        .stderr_has("exit code 124");
+    let outcome = act(&project, "late", "first").exits(1).fails_with("U0805");
+    outcome
+        .stderr_has("/union/launcher --output-directory /var/outputs --output count=integer --output model=directory --timeout 1 -- /union/bin/actor")
+        .stderr_has("cargo union launcher: error: the output `count` is missing");
+    assert_eq!(containers("late"), "");
+}
+
+#[test]
 fn an_interrupted_run_removes_its_container() {
     let engine = Engine::start();
     let project = actor("train", &engine.address());
     let mut run = project.start(["run", "train", "--", "--act", "wait"]);
-    run.until_stderr_has("waiting");
+    run.until_stderr_has("waiting\n");
     assert!(
         engine.docker(&["ps", "--quiet"]).lines().count() == 1,
         "it runs"
@@ -270,7 +291,7 @@ fn an_engine_that_is_lost_under_a_run_is_the_reason() {
     let relay = Relay::to(engine);
     let project = actor("lost", &relay.address());
     let mut run = project.start(["run", "lost", "--", "--act", "wait"]);
-    run.until_stderr_has("waiting");
+    run.until_stderr_has("waiting\n");
     relay.cut();
     run.wait()
         .exits(1)
