@@ -355,7 +355,13 @@ fn change_mask(how: usize, signals: SignalSet) -> SignalSet {
     let _ = unsafe {
         call(
             number::RT_SIGPROCMASK,
-            [how, pointers.0, pointers.1, size_of::<SignalSet>(), 0],
+            [
+                how,
+                pointers.0,
+                pointers.1,
+                core::mem::size_of::<SignalSet>(),
+                0,
+            ],
         )
     };
     before
@@ -371,7 +377,13 @@ pub fn wait_for_signal(signals: SignalSet, milliseconds: u64) -> Option<i32> {
     unsafe {
         call(
             number::RT_SIGTIMEDWAIT,
-            [pointers.0, 0, pointers.1, size_of::<SignalSet>(), 0],
+            [
+                pointers.0,
+                0,
+                pointers.1,
+                core::mem::size_of::<SignalSet>(),
+                0,
+            ],
         )
     }
     .ok()

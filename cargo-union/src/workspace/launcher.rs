@@ -56,15 +56,17 @@ pub const OPTIONS: [&str; 15] = [
 ];
 
 /// The linker that comes with rustc.
-pub const RUST_LLD: [&str; 7] = [
+pub const RUST_LLD: [&str; 6] = [
     "-Clinker=rust-lld",
     "-Clinker-flavor=ld.lld",
-    "-Clink-self-contained=no",
     "-Clink-arg=--gc-sections",
     "-Clink-arg=-static",
     "-Clink-arg=-znoexecstack",
     "-Clink-arg=--build-id=none",
 ];
+
+/// Leaves out the start files that rustc brings for musl. Other targets do not take the option before Rust 1.90.
+const WITHOUT_START_FILES: &str = "-Clink-self-contained=no";
 
 /// The target's usual linker, for a rustc of a distribution that has no linker of its own.
 const C_COMPILER: [&str; 6] = [
@@ -172,6 +174,9 @@ impl LauncherCompiler<'_> {
     ) -> Result<Result<(), ProcessFailure>> {
         let mut arguments: Vec<OsString> = vec!["--target".into(), target.into()];
         arguments.extend(OPTIONS.iter().chain(linker).map(OsString::from));
+        if target.ends_with("-musl") {
+            arguments.push(WITHOUT_START_FILES.into());
+        }
         let call = CargoInvocation {
             program: self.toolchain.rustc().into(),
             folder: directory.to_owned(),
