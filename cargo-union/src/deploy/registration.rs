@@ -18,7 +18,6 @@ use crate::flyte::{console, project};
 use crate::image::plan::ImageAction;
 use crate::image::reference::PinnedRef;
 use crate::pipeline::Reporter;
-use crate::pipeline::backend;
 use crate::pipeline::context::{LoadedWorkspace, project_domain};
 use crate::pipeline::execute::execute;
 use crate::pipeline::outcome::{ImageOutcome, PackageOutcome};
@@ -107,12 +106,8 @@ fn create_client(
         reporter.note("no backend is configured, so the requests are those for one that has none of the tasks");
         return Ok(None);
     }
-    Ok(Some(backend::client(
-        &options.options.scope.backend,
-        &session.backend,
-        false,
-        reporter,
-    )?))
+    let client = session.backend_client(&options.options.scope.backend, reporter)?;
+    Ok(Some(client))
 }
 
 /// Builds and publishes the images of the chosen tasks, and checks everything that can be checked before the first

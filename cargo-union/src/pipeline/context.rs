@@ -1,6 +1,6 @@
 //! The loaded workspace: its selected packages with valid manifests, and the resources that they share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use union_build::diag::{Code, Diagnostic, Severity};
 use union_build::spec::{self, Overrides, PackageInfo, Setting, Spec};
@@ -10,9 +10,10 @@ use super::problems::ManifestProblems;
 use super::{Reporter, backend};
 use crate::build::{SourceRoots, copy_problems, requirement_problems};
 use crate::engine::EngineLocator;
+use crate::flyte::client::Client;
 use crate::flyte::config::FlyteConfig;
 use crate::flyte::convert::ProjectDomain;
-use crate::pipeline::options::{BuildOptions, WorkspaceOptions};
+use crate::pipeline::options::{BackendOptions, BuildOptions, WorkspaceOptions};
 use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::sys::words;
@@ -31,6 +32,8 @@ pub(crate) struct LoadedWorkspace {
     pub(crate) clients: RegistryClients,
     /// Finds the container engine on first use.
     pub(crate) engines: Arc<EngineLocator>,
+    /// The client of the backend, once it is needed.
+    flyte: OnceLock<Client>,
 }
 
 /// A package with its validated `[package.metadata.union]`.
@@ -65,6 +68,22 @@ pub(crate) struct PackageContext<'a> {
 }
 
 impl LoadedWorkspace {
+    /// The client of the backend, which never logs in by a browser. All uses share one, and so its login.
+    ///
+    /// # Errors
+    /// `BackendMissing`.
+    pub(crate) fn backend_client(
+        &self,
+        options: &BackendOptions,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<Client> {
+        if let Some(client) = self.flyte.get() {
+            return Ok(client.clone());
+        }
+        let client = backend::client(options, &self.backend, false, reporter)?;
+        Ok(self.flyte.get_or_init(|| client).clone())
+    }
+
     /// Like [`open`](Self::open), and makes sure that the cache is usable: if its usual directory is not, a directory
     /// in the target directory replaces it, with a warning.
     ///
@@ -126,6 +145,7 @@ impl LoadedWorkspace {
             warnings: problems,
             clients: RegistryClients::default(),
             engines,
+            flyte: OnceLock::new(),
         })
     }
 }

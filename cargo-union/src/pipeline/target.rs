@@ -7,7 +7,6 @@ use std::sync::Arc;
 use union_build::diag::Code;
 use union_build::spec::Spec;
 
-use super::backend;
 use super::context::{is_chosen, project_domain};
 use super::resolve::ResolvedImage;
 use super::route::ImageBackend;
@@ -236,7 +235,7 @@ fn remote_backend(
     registry: &Arc<Registry>,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<RemoteBackend> {
-    let client = backend::client(&options.scope.backend, &loaded.backend, false, reporter)?;
+    let client = loaded.backend_client(&options.scope.backend, reporter)?;
     let scope = project_domain(package, &loaded.backend)?;
     let builder = RemoteBuilder::new(
         options.scope.cache.clone(),

@@ -67,8 +67,8 @@ pub(super) async fn run_program(
 ///
 /// # Errors
 /// `EngineUnreachable`.
-pub(super) async fn locate_engine(run: &LocalRun<'_>) -> Result<EngineLocator> {
-    let engines = EngineLocator::of(&run.options.build.scope.cargo.environment);
+pub(super) async fn locate_engine<'a>(run: &LocalRun<'a>) -> Result<&'a EngineLocator> {
+    let engines = &*run.session.engines;
     engines.engine().await.map_err(|error| match error.code() {
         Code::EngineUnreachable => {
             error.help("Start Docker or podman, or run the binary without its image: `--host`.")

@@ -15,7 +15,6 @@ use crate::flyte::interface::{Description, Interface};
 use crate::flyte::runs::{CacheOptions, RunIdent, RunRequest, TaskVersion};
 use crate::flyte::tasks;
 use crate::pipeline;
-use crate::pipeline::backend;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage, project_domain};
 use crate::pipeline::problems::Result;
 use crate::pipeline::state::BuildState;
@@ -52,12 +51,7 @@ pub(super) async fn prepare_run(
     let mut session = LoadedWorkspace::open_with_cache(workspace_options, &**reporter).await?;
     select_task(&mut session, &new.task)?;
     let pipeline_reporter: Arc<dyn pipeline::Reporter> = reporter.clone();
-    let client = backend::client(
-        &workspace_options.backend,
-        &session.backend,
-        false,
-        &pipeline_reporter,
-    )?;
+    let client = session.backend_client(&workspace_options.backend, &pipeline_reporter)?;
     let declared = &session.packages[0];
     let ResolvedTask {
         version,
