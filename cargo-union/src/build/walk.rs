@@ -355,7 +355,9 @@ fn device(path: &Path) -> Result<Device> {
     let metadata = path
         .symlink_metadata()
         .map_err(|cause| fs::unreadable(path, cause))?;
-    let number = metadata.rdev();
+    // A number of 64 bits on Linux, and of 32 on macOS.
+    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation)]
+    let number = metadata.rdev() as rustix::fs::Dev;
     Ok(Device {
         is_block: metadata.file_type().is_block_device(),
         major: rustix::fs::major(number),
