@@ -311,8 +311,10 @@ fn timeout_ends_the_program_with_124() {
 
 #[test]
 fn as_process_1_it_reaps_orphans_and_ends_with_the_program() {
-    // Each orphan ends after its parent; a zombie would be in the list of processes.
-    let script = "for n in 1 2 3; do (sh -c 'sleep 0.1' & ); done; sleep 0.5; ps -eo stat= | grep -c Z; ps -o comm= -p 1";
+    // Each orphan ends after its parent, and is a zombie until process 1 has reaped it.
+    let script = "for n in 1 2 3; do (sh -c 'sleep 0.1' & ); done; sleep 0.5; n=0; \
+                  while ps -eo stat= | grep -q Z && [ $n -lt 100 ]; do n=$((n + 1)); done; \
+                  ps -eo stat= | grep -c Z; ps -o comm= -p 1";
     let mut unshare = Command::new("unshare");
     unshare
         .args(["--pid", "--fork", "--mount-proc"])
