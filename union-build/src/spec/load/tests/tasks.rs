@@ -465,14 +465,14 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
             "resources = { cpu = [2, 1] }",
             "2:22",
             "the request of `cpu` is above its limit",
-            "no less",
+            "not below it",
         ),
         (
             Code::InvalidValue,
             "resources = { memory = [\"1Gi\", \"1000Mi\"] }",
             "2:25",
             "above its limit",
-            "no less",
+            "not below it",
         ),
         (
             Code::InvalidValue,
