@@ -262,16 +262,7 @@ fn a_worker_of_the_flyte_crate_is_registered_and_runs_here() {
         (&"describe".into(), &"new".into())
     );
     assert!(image.contains("/team/flyte-task@sha256:"), "{first}");
-    let shown = backend.official(&[
-        "get",
-        "task",
-        "-p",
-        "flytesnacks",
-        "-d",
-        "development",
-        "describe",
-        version,
-    ]);
+    let shown = backend.official_in_project(["get", "task"], &["describe", version]);
     for expected in [
         "rust-task",
         "label",

@@ -60,15 +60,7 @@ fn a_run_that_somebody_aborts_says_so() {
     let mut running = project.start(RUN);
     running.until_stderr_has("attempt 1 begins");
     let run = &world.backend.runs()[0];
-    world.backend.official(&[
-        "abort",
-        "run",
-        "-p",
-        "flytesnacks",
-        "-d",
-        "development",
-        run,
-    ]);
+    world.backend.official_in_project(["abort", "run"], &[run]);
     running
         .wait()
         .exits(1)

@@ -99,28 +99,13 @@ fn an_image_is_made_once_and_registered_by_its_digest() {
         (world.backend.puts().len(), world.backend.runs().len()),
         (puts, runs)
     );
-    assert!(
-        world
-            .backend
-            .calls()
-            .iter()
-            .all(|call| call.get("invalid").is_none()),
-        "{:?}",
-        world.backend.calls()
-    );
+    world.backend.assert_all_valid();
 
     // The entrypoint of the base must not swallow what the task runs.
     let version = registered["version"].as_str().unwrap();
-    let shown = world.backend.official(&[
-        "get",
-        "task",
-        "-p",
-        "flytesnacks",
-        "-d",
-        "development",
-        "hello",
-        version,
-    ]);
+    let shown = world
+        .backend
+        .official_in_project(["get", "task"], &["hello", version]);
     let list = |name: &str| {
         shown
             .split(name)

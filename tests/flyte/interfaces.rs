@@ -44,16 +44,9 @@ fn a_worker_is_registered_under_the_name_and_with_the_types_that_it_tells() {
         (&"my_task".into(), &"hello_env".into())
     );
     let version = registered["version"].as_str().unwrap();
-    let shown = world.backend.official(&[
-        "get",
-        "task",
-        "-p",
-        "flytesnacks",
-        "-d",
-        "development",
-        "my_task",
-        version,
-    ]);
+    let shown = world
+        .backend
+        .official_in_project(["get", "task"], &["my_task", version]);
     for expected in [
         "rust-task",
         "label",

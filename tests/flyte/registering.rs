@@ -28,16 +28,9 @@ fn the_official_command_line_shows_what_was_registered() {
             && image.starts_with(&format!("{}/team/hello@sha256:", world.registry.host())),
         "{registered}"
     );
-    let shown = world.backend.official(&[
-        "get",
-        "task",
-        "-p",
-        "flytesnacks",
-        "-d",
-        "development",
-        "hello",
-        version,
-    ]);
+    let shown = world
+        .backend
+        .official_in_project(["get", "task"], &["hello", version]);
     for expected in [
         image,
         version,
@@ -51,19 +44,9 @@ fn the_official_command_line_shows_what_was_registered() {
     ] {
         assert!(shown.contains(expected), "no `{expected}` in {shown}");
     }
-    let list = world
-        .backend
-        .official(&["get", "task", "-p", "flytesnacks", "-d", "development"]);
+    let list = world.backend.official_in_project(["get", "task"], &[]);
     assert!(list.contains("hello") && list.contains(version), "{list}");
-    assert!(
-        world
-            .backend
-            .calls()
-            .iter()
-            .all(|call| call.get("invalid").is_none()),
-        "{:?}",
-        world.backend.calls()
-    );
+    world.backend.assert_all_valid();
 }
 
 #[test]
@@ -117,9 +100,7 @@ fn a_changed_setting_is_a_new_version_of_the_same_image_and_a_revert_is_the_late
         "unchanged"
     );
     assert_eq!(world.backend.writes(), 3);
-    let list = world
-        .backend
-        .official(&["get", "task", "-p", "flytesnacks", "-d", "development"]);
+    let list = world.backend.official_in_project(["get", "task"], &[]);
     assert!(
         list.contains(third["version"].as_str().unwrap()),
         "callers by latest get it: {list}"
@@ -166,15 +147,7 @@ fn triggers_and_values_are_valid_for_the_official_messages() {
         inputs = { mode = \"fast\", extra = { a = [1, 2.5] }, files = [\"s3://b/f\"] }\n";
     let project = world.hello(more);
     assert_eq!(task(&project.run(REGISTER).succeeds())["state"], "new");
-    assert!(
-        world
-            .backend
-            .calls()
-            .iter()
-            .all(|call| call.get("invalid").is_none()),
-        "{:?}",
-        world.backend.calls()
-    );
+    world.backend.assert_all_valid();
     // A trigger that is gone stays active at the backend, which is said.
     let manifest = project.read("Cargo.toml");
     project.write(

@@ -84,15 +84,9 @@ fn a_task_is_registered_and_run_in_that_version() {
                 .contains("/runs/u")
     );
     let version = again["run"]["version"].as_str().unwrap();
-    let shown = world.backend.official(&[
-        "get",
-        "run",
-        "-p",
-        "flytesnacks",
-        "-d",
-        "development",
-        again["run"]["name"].as_str().unwrap(),
-    ]);
+    let shown = world
+        .backend
+        .official_in_project(["get", "run"], &[again["run"]["name"].as_str().unwrap()]);
     assert!(
         shown.contains(version) && shown.to_lowercase().contains("succeeded"),
         "{shown}"

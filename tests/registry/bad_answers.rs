@@ -1,7 +1,7 @@
 //! Registries that answer, and should not have answered like that.
 
 use cargo_union::image::BaseSource as _;
-use cargo_union::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
+use cargo_union::image::layer::{BlobSource, Descriptor, media_type};
 use cargo_union::publish::{Existence, ImageTarget, Publisher as _, TransferKind};
 use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
@@ -101,18 +101,8 @@ async fn a_refused_mount_is_an_upload_to_where_the_refusal_says() {
                 &base.blob.descriptor.digest,
             )
             .unwrap();
-        let remote = Blob {
-            content: BlobSource::Remote(repository(&registry.host(), "base")),
-            ..base.blob.clone()
-        };
-        let image = images::single(
-            &key,
-            "linux/amd64",
-            vec![Layer {
-                blob: remote,
-                ..base.clone()
-            }],
-        );
+        let remote = images::in_repository(&base, repository(&registry.host(), "base"));
+        let image = images::single(&key, "linux/amd64", vec![remote]);
         world
             .client()
             .publish(&target(&registry.host(), "acme/app", &key), &image, false)

@@ -15,9 +15,7 @@ const CUT: usize = 2_000_000;
 
 /// Whether this is the first time that the large layer is sent.
 fn is_first_upload(request: &Request, memory: &Memory) -> bool {
-    let large = request
-        .header("content-length")
-        .is_some_and(|length| length.parse() == Ok(SIZE));
+    let large = request.content_length() == Some(SIZE);
     request.method == "PUT"
         && request.path.contains("/uploads/")
         && large
@@ -35,11 +33,7 @@ async fn push_cut(keep: bool) -> (usize, usize, usize) {
         })
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![images::file_layer(world.folder.path(), SIZE)],
-    );
+    let image = images::of_file(&key, world.folder.path(), SIZE);
     let published = world
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)
@@ -92,11 +86,7 @@ async fn an_upload_that_is_always_cut_is_an_error_that_names_everything() {
         })
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![images::file_layer(world.folder.path(), SIZE)],
-    );
+    let image = images::of_file(&key, world.folder.path(), SIZE);
     let cut = world
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)

@@ -4,7 +4,7 @@ use cargo_union::image::BaseSource as _;
 use cargo_union::publish::{Existence, Publisher as _, TransferKind};
 use union_build::diag::Code;
 use union_tests::front::{Front, Refusal};
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::hostile::{Act, Hostile, Reply};
 use union_tests::registry::Registry;
 
 use crate::images;
@@ -39,21 +39,15 @@ async fn every_upload_request_has_a_content_length() {
 #[tokio::test]
 async fn a_mount_a_resumed_and_a_cancelled_upload_have_a_content_length() {
     let cut = Hostile::start(|request, memory| {
-        let large = request
-            .header("content-length")
-            .is_some_and(|length| length.parse() == Ok(3 * MIB));
+        let large = request.content_length() == Some(3 * MIB);
         let first = large && request.method == "PUT" && memory.times("PATCH", "/uploads/") == 0;
-        first.then_some(union_tests::hostile::Act::CutUpload {
+        first.then_some(Act::CutUpload {
             after: 2 * MIB,
             keep: true,
         })
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![images::file_layer(world.folder.path(), 3 * MIB)],
-    );
+    let image = images::of_file(&key, world.folder.path(), 3 * MIB);
     let client = world.client();
     for path in ["acme/app", "acme/other"] {
         let target = target(&cut.host(), path, &key);
@@ -135,11 +129,7 @@ async fn the_limit_of_a_host_is_remembered_for_its_other_blobs() {
     let (world, client) = (World::new(), World::new().client());
     for (name, size) in [("one", 3 * MIB), ("two", 3 * MIB + 1)] {
         let key = images::key(name);
-        let image = images::single(
-            &key,
-            "linux/amd64",
-            vec![images::file_layer(world.folder.path(), size)],
-        );
+        let image = images::of_file(&key, world.folder.path(), size);
         client
             .publish(&target(&front.host(), name, &key), &image, false)
             .await
@@ -157,11 +147,7 @@ async fn a_limit_below_every_chunk_size_is_one_error_with_the_refused_size() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), MIB / 2);
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![images::file_layer(world.folder.path(), 3 * MIB)],
-    );
+    let image = images::of_file(&key, world.folder.path(), 3 * MIB);
     let refused = world
         .client()
         .publish(&target(&front.host(), "acme/app", &key), &image, false)
@@ -239,17 +225,12 @@ async fn a_proxy_that_closes_the_connection_on_a_long_body_gets_chunks() {
 async fn a_chunk_that_is_refused_as_too_large_with_416_is_sent_in_smaller_ones() {
     // GitHub's registry takes a blob in one PUT, and no PATCH of more than 4 MiB.
     let registry = Hostile::start(|request, memory| {
-        let length = request
-            .header("content-length")
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0);
+        let length = request.content_length().unwrap_or(0);
         match request.method.as_str() {
-            "PUT" if length == 9 * MIB && memory.times("PATCH", "") == 0 => {
-                Some(union_tests::hostile::Act::CutUpload {
-                    after: 2 * MIB,
-                    keep: true,
-                })
-            }
+            "PUT" if length == 9 * MIB && memory.times("PATCH", "") == 0 => Some(Act::CutUpload {
+                after: 2 * MIB,
+                keep: true,
+            }),
             "PATCH" if length > 4 * MIB => {
                 let words = "the request body is too large and exceeds the maximum permissible limit of 4.00MiB";
                 Some(Reply::error(416, "RANGE_INVALID", words).into())
@@ -258,11 +239,7 @@ async fn a_chunk_that_is_refused_as_too_large_with_416_is_sent_in_smaller_ones()
         }
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![images::file_layer(world.folder.path(), 9 * MIB)],
-    );
+    let image = images::of_file(&key, world.folder.path(), 9 * MIB);
     world
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)
@@ -279,18 +256,12 @@ async fn a_chunk_that_is_refused_as_too_large_with_416_is_sent_in_smaller_ones()
 async fn no_chunk_is_smaller_than_the_registry_takes() {
     let least = 2 * MIB;
     let registry = Hostile::start(|request, _| {
-        let whole = request
-            .header("content-length")
-            .is_some_and(|length| length.parse() == Ok(3 * MIB));
+        let whole = request.content_length() == Some(3 * MIB);
         whole.then(|| Reply::status(413).into())
     });
     registry.memory().least_chunk = least;
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![images::file_layer(world.folder.path(), 3 * MIB)],
-    );
+    let image = images::of_file(&key, world.folder.path(), 3 * MIB);
     world
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)
@@ -308,17 +279,14 @@ async fn no_chunk_is_smaller_than_the_registry_takes() {
 #[tokio::test]
 async fn a_registry_that_takes_no_chunks_gets_the_whole_again_after_a_cut() {
     let registry = Hostile::start(|request, memory| {
-        let length = request
-            .header("content-length")
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0);
+        let length = request.content_length().unwrap_or(0);
         match request.method.as_str() {
             "PUT"
                 if length == 20 * MIB
                     && memory.times("PUT", "/uploads/") < 2
                     && memory.times("PATCH", "") == 0 =>
             {
-                Some(union_tests::hostile::Act::CutUpload {
+                Some(Act::CutUpload {
                     after: 2 * MIB,
                     keep: false,
                 })
@@ -328,11 +296,7 @@ async fn a_registry_that_takes_no_chunks_gets_the_whole_again_after_a_cut() {
         }
     });
     let (world, key) = (World::new(), images::key("a"));
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![images::file_layer(world.folder.path(), 20 * MIB)],
-    );
+    let image = images::of_file(&key, world.folder.path(), 20 * MIB);
     world
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cargo_union::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
 use cargo_union::image::platform::Platform;
+use cargo_union::image::reference::Repository;
 use cargo_union::image::{Image, PlatformImage};
 use cargo_union::sys::digest::{DiffId, Digest};
 use serde_json::json;
@@ -84,6 +85,18 @@ pub(crate) fn single(key: &Key, platform: &str, layers: Vec<Layer>) -> Image {
 /// An image of one layer with a text in it.
 pub(crate) fn of_text(key: &Key, text: &str) -> Image {
     single(key, "linux/amd64", vec![layer(text)])
+}
+
+/// An image of one layer of so many bytes in a file.
+pub(crate) fn of_file(key: &Key, folder: &Path, size: usize) -> Image {
+    single(key, "linux/amd64", vec![file_layer(folder, size)])
+}
+
+/// The same layer, whose bytes are in a repository.
+pub(crate) fn in_repository(layer: &Layer, repository: Repository) -> Layer {
+    let mut layer = layer.clone();
+    layer.blob.content = BlobSource::Remote(repository);
+    layer
 }
 
 /// An index over images for one platform each.

@@ -1,6 +1,5 @@
 //! Who the user is: passwords, tokens, helpers, and that nothing of them shows.
 
-use cargo_union::image::layer::{Blob, BlobSource, Layer};
 use cargo_union::publish::{Existence, Publisher as _, TransferKind};
 use cargo_union::sys::secret::Secret;
 use union_build::diag::Code;
@@ -136,18 +135,8 @@ async fn a_mount_asks_for_both_repositories_and_nothing_else_does() {
         .publish(&target(registry.host(), "base", &key), &pushed, false)
         .await
         .unwrap();
-    let remote = Blob {
-        content: BlobSource::Remote(repository(registry.host(), "base")),
-        ..base.blob.clone()
-    };
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![Layer {
-            blob: remote,
-            ..base.clone()
-        }],
-    );
+    let remote = images::in_repository(&base, repository(registry.host(), "base"));
+    let image = images::single(&key, "linux/amd64", vec![remote]);
     world
         .client()
         .publish(&target(registry.host(), "acme/app", &key), &image, false)

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use cargo_union::image::BaseSource as _;
-use cargo_union::image::layer::{Blob, BlobSource, Layer};
+use cargo_union::image::layer::{BlobSource, Layer};
 use cargo_union::publish::{Existence, ImageTarget, Publisher as _, TransferKind};
 use union_build::diag::Code;
 use union_tests::registry::Registry;
@@ -162,21 +162,8 @@ async fn on_a_base(
         .await
         .unwrap();
     let (named, path) = named.split_once('/').unwrap();
-    let remote = Blob {
-        content: BlobSource::Remote(repository(named, path)),
-        ..base.blob.clone()
-    };
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![
-            Layer {
-                blob: remote,
-                ..base.clone()
-            },
-            images::layer("code"),
-        ],
-    );
+    let remote = images::in_repository(&base, repository(named, path));
+    let image = images::single(&key, "linux/amd64", vec![remote, images::layer("code")]);
     let published = world
         .client()
         .publish(&target(registry.host(), "acme/app", &key), &image, false)
@@ -233,18 +220,8 @@ async fn a_base_on_another_registry_is_copied() {
         .publish(&target(other.host(), "debian", &key), &pushed, false)
         .await
         .unwrap();
-    let remote = Blob {
-        content: BlobSource::Remote(repository(other.host(), "debian")),
-        ..base.blob.clone()
-    };
-    let image = images::single(
-        &key,
-        "linux/amd64",
-        vec![Layer {
-            blob: remote,
-            ..base.clone()
-        }],
-    );
+    let remote = images::in_repository(&base, repository(other.host(), "debian"));
+    let image = images::single(&key, "linux/amd64", vec![remote]);
     let published = world
         .client()
         .publish(&target(registry.host(), "acme/app", &key), &image, false)

@@ -34,6 +34,11 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
+    /// The value of `Content-Length`.
+    pub fn content_length(&self) -> Option<usize> {
+        self.header("content-length")?.parse().ok()
+    }
+
     /// The first value of a query parameter.
     pub fn asks(&self, name: &str) -> Option<&str> {
         self.query
@@ -224,10 +229,7 @@ fn serve(connection: Line, handler: &Handler) {
                 break;
             }
         };
-        let left = request
-            .header("content-length")
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0);
+        let left = request.content_length().unwrap_or(0);
         let mut incoming = Incoming {
             reader: &mut reader,
             left,

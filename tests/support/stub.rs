@@ -120,6 +120,17 @@ impl Stub {
             .collect()
     }
 
+    /// Checks that no call has violated a rule of the official messages.
+    ///
+    /// # Panics
+    /// When one has.
+    #[track_caller]
+    pub fn assert_all_valid(&self) {
+        let calls = self.calls();
+        let all_valid = calls.iter().all(|call| call.get("invalid").is_none());
+        assert!(all_valid, "{calls:?}");
+    }
+
     /// How often a method was called.
     pub fn count(&self, method: &str) -> usize {
         self.calls()
@@ -131,6 +142,15 @@ impl Stub {
     /// How often a task was deployed.
     pub fn writes(&self) -> usize {
         self.count("DeployTask")
+    }
+
+    /// The stdout of the official command line in the project and domain of the tests, such as of `get task`.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn official_in_project(&self, command: [&str; 2], words: &[&str]) -> String {
+        let project = ["-p", "flytesnacks", "-d", "development"];
+        self.official(&[&command[..], &project, words].concat())
     }
 
     /// The stdout of the official command line, such as of `get task`.

@@ -17,7 +17,7 @@ use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
 use crate::pipeline::resolve;
 use crate::settings::WorkspaceOptions;
 use crate::sys::error::Error;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 use crate::workspace::UnionLock;
 
 #[derive(Serialize)]
@@ -29,17 +29,7 @@ pub(super) async fn run(options: &WorkspaceOptions, image: &str, ui: &Ui) -> Res
     let session = LoadedWorkspace::open(options, ui).await?;
     let declares_image = |declared: &&UnionPackage| declared.spec.images.contains_key(image);
     let Some(declared) = session.packages.iter().find(declares_image) else {
-        let names = session
-            .packages
-            .iter()
-            .flat_map(|declared| declared.spec.images.keys());
-        let error = Error::new(
-            Code::UnknownImage,
-            format!("there is no image `{image}` in the chosen packages"),
-        );
-        return Err(error
-            .help(format!("Declared images: {}.", ui::list(names)))
-            .into());
+        return Err(session.unknown_image(image).into());
     };
     let chain = ImageChain::resolve(&declared.spec.images, &declared.spec.images[image]);
     let (Some(environment), _) = EnvironmentStage::of(&chain) else {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
-use union_build::diag::Code;
 use union_build::spec::Base;
 
 use crate::build::environment::tools;
@@ -16,8 +15,7 @@ use crate::pipeline::context::LoadedWorkspace;
 use crate::pipeline::resolve::bases::{self, LockMode};
 use crate::pipeline::resolve::{self, rust_image};
 use crate::settings::UpdateOptions;
-use crate::sys::error::Error;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 use crate::workspace::UnionLock;
 
 #[derive(Serialize)]
@@ -166,17 +164,7 @@ fn raise_generations(
             found = true;
         }
         if !found {
-            let names = session
-                .packages
-                .iter()
-                .flat_map(|declared| declared.spec.images.keys());
-            let error = Error::new(
-                Code::UnknownImage,
-                format!("there is no image `{image}` in the chosen packages"),
-            );
-            return Err(error
-                .help(format!("Declared images: {}.", ui::list(names)))
-                .into());
+            return Err(session.unknown_image(image).into());
         }
     }
     Ok(())

@@ -23,6 +23,7 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use super::buildkit::random_id;
 use super::images::pipe_to_stream;
 use super::{Engine, innermost};
+use crate::sys::cleanup;
 use crate::sys::error::{Error, Result};
 use crate::sys::process;
 use crate::sys::secret::Secret;
@@ -231,20 +232,7 @@ impl Drop for Container {
         }
         let docker = self.engine.docker.clone();
         let name = std::mem::take(&mut self.name);
-        // The current runtime may be shutting down, so the removal gets its own.
-        let removal = std::thread::Builder::new().spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-            else {
-                return;
-            };
-            // A failure cannot be reported from here.
-            let _ = runtime.block_on(async {
-                tokio::time::timeout(REMOVAL_TIMEOUT, remove(&docker, &name)).await
-            });
-        });
-        let _ = removal.map(std::thread::JoinHandle::join);
+        cleanup::block_on(REMOVAL_TIMEOUT, async move { remove(&docker, &name).await });
     }
 }
 

@@ -62,6 +62,12 @@ impl HttpResponse {
         self.inner.headers().get(name)?.to_str().ok()
     }
 
+    /// The media type in `Content-Type`, without its parameters; empty when there is none.
+    pub(crate) fn media_type(&self) -> &str {
+        let value = self.header(CONTENT_TYPE).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim()
+    }
+
     /// The pause that the server asks for before the next request.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         retry::retry_after(self.inner.headers(), SystemTime::now())

@@ -57,6 +57,7 @@ impl UnionPackage {
 }
 
 /// A package with everything that its build refers to.
+#[derive(Clone)]
 pub(crate) struct PackageContext<'a> {
     pub(super) options: &'a BuildOptions,
     pub(super) loaded: &'a LoadedWorkspace,
@@ -82,6 +83,19 @@ impl LoadedWorkspace {
         }
         let client = backend::client(options, &self.backend, false, reporter)?;
         Ok(self.flyte.get_or_init(|| client).clone())
+    }
+
+    /// `UnknownImage` for the name of an image that no selected package declares.
+    pub(crate) fn unknown_image(&self, image: &str) -> Error {
+        let declared = self
+            .packages
+            .iter()
+            .flat_map(|package| package.spec.images.keys());
+        Error::new(
+            Code::UnknownImage,
+            format!("there is no image `{image}` in the chosen packages"),
+        )
+        .help(format!("Declared images: {}.", words::list(declared)))
     }
 
     /// Like [`open`](Self::open), and makes sure that the cache is usable: if its usual directory is not, a directory

@@ -46,15 +46,7 @@ fn compiler<'a>(
 ) -> (LauncherCompiler<'a>, String) {
     let context = &build.context;
     let toolchain = context.snapshot.toolchain();
-    let host = || {
-        (
-            &Host as &dyn CargoRunner,
-            format!(
-                "{} {} LLVM {}",
-                toolchain.release, toolchain.commit, toolchain.llvm
-            ),
-        )
-    };
+    let host = || (&Host as &dyn CargoRunner, toolchain.identity());
     let code = image
         .code
         .as_ref()

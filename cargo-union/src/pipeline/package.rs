@@ -94,12 +94,7 @@ impl<'a> PackageBuild<'a> {
             ..
         } = self.context;
         let plan = plan::plan(options, loaded, package, snapshot, lock, reporter).await?;
-        self.known_interfaces = self.context.known_interfaces(&plan).await?;
-        self.compile_plan = self
-            .context
-            .select_compilers(&plan, &self.known_interfaces)
-            .await?;
-        self.plan = plan;
+        *self = Self::new(self.context.clone(), plan).await?;
         Ok(())
     }
 

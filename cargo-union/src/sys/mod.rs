@@ -3,6 +3,7 @@
 //! Every module may use this one; it uses no other module.
 
 pub mod cache;
+pub(crate) mod cleanup;
 pub(crate) mod copy;
 pub mod digest;
 pub mod error;

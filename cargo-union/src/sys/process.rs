@@ -195,16 +195,7 @@ impl ProcessCommand {
         while let Ok(Some(text)) = stdout.next_line().await {
             line(&text);
         }
-        let status = child
-            .wait()
-            .await
-            .map_err(|cause| missing(&self.program, cause))?;
-        group.disarm();
-        Ok(if status.success() {
-            Ok(())
-        } else {
-            Err(ProcessFailure::new(&self.program, status, b""))
-        })
+        wait_for_exit(&self.program, child, group).await
     }
 
     /// Starts it as a connection: writes go to its stdin, reads come from its stdout, and stderr is inherited.
@@ -229,6 +220,24 @@ impl ProcessCommand {
             _group: group,
         })
     }
+}
+
+/// Waits for a child whose output has been read.
+async fn wait_for_exit(
+    program: &OsStr,
+    mut child: Child,
+    group: ProcessGroup,
+) -> Result<Result<(), ProcessFailure>> {
+    let status = child
+        .wait()
+        .await
+        .map_err(|cause| missing(program, cause))?;
+    group.disarm();
+    Ok(if status.success() {
+        Ok(())
+    } else {
+        Err(ProcessFailure::new(program, status, b""))
+    })
 }
 
 /// A child process whose stdin and stdout are a connection. It is killed when this is dropped.

@@ -341,7 +341,7 @@ impl Snapshot<'_> {
         inputs.insert("compile", places.into_iter().collect::<Vec<_>>().join(", "));
         // The host's compiler does not matter to a container compile.
         if !in_container {
-            inputs.insert("rustc", self.toolchain.value());
+            inputs.insert("rustc", self.toolchain.identity());
         }
         for (name, value) in &settings.tools {
             inputs.insert(name.as_str(), value.as_str());

@@ -119,12 +119,9 @@ impl Toolchain {
         }
     }
 
-    /// Its value as an input of a key.
-    pub(super) fn value(&self) -> Value {
-        Value::from(format!(
-            "{} {} LLVM {}",
-            self.release, self.commit, self.llvm
-        ))
+    /// What identifies the compiler in keys: its release, its commit and its LLVM.
+    pub fn identity(&self) -> String {
+        format!("{} {} LLVM {}", self.release, self.commit, self.llvm)
     }
 
     /// A predicate for the `cfg(…)` tables of cargo's configuration that apply to a target.

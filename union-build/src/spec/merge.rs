@@ -138,42 +138,32 @@ impl Overrides {
             .collect::<Vec<_>>()
         {
             let value = entry.value(problems);
-            tree.insert(
-                entry.key.name.to_owned(),
-                TomlNode {
-                    key: entry.origin.clone(),
-                    origin: entry.origin.clone(),
-                    value,
-                },
-            );
+            tree.insert(entry.key.name.to_owned(), entry.node(value));
         }
         for entry in self.env.iter().chain(&self.flags) {
             let mut table = &mut *tree;
             for step in entry.table {
-                let empty = || TomlNode {
-                    key: entry.origin.clone(),
-                    origin: entry.origin.clone(),
-                    value: TomlValue::Table(Table::new()),
-                };
                 table = table
                     .entry((*step).to_owned())
-                    .or_insert_with(empty)
+                    .or_insert_with(|| entry.node(TomlValue::Table(Table::new())))
                     .make_table();
             }
             let value = entry.value(problems);
-            table.insert(
-                entry.key.name.to_owned(),
-                TomlNode {
-                    key: entry.origin.clone(),
-                    origin: entry.origin.clone(),
-                    value,
-                },
-            );
+            table.insert(entry.key.name.to_owned(), entry.node(value));
         }
     }
 }
 
 impl Override {
+    /// A node whose key and value come from this override.
+    fn node(&self, value: TomlValue) -> TomlNode {
+        TomlNode {
+            key: self.origin.clone(),
+            origin: self.origin.clone(),
+            value,
+        }
+    }
+
     fn value(&self, problems: &mut Vec<Diagnostic>) -> TomlValue {
         match self.key.kind {
             KeyKind::Word(words) => {
@@ -205,12 +195,8 @@ impl Override {
                     .text
                     .split([',', ' '])
                     .filter(|entry| !entry.is_empty());
-                let node = |entry: &str| TomlNode {
-                    key: self.origin.clone(),
-                    origin: self.origin.clone(),
-                    value: TomlValue::Text(entry.to_owned()),
-                };
-                TomlValue::List(entries.map(node).collect())
+                let nodes = entries.map(|entry| self.node(TomlValue::Text(entry.to_owned())));
+                TomlValue::List(nodes.collect())
             }
             _ => TomlValue::Text(self.text.clone()),
         }

@@ -1,6 +1,6 @@
 //! Converts a completed tree into validated types, reporting all problems at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::raw::{Table, TomlNode, TomlValue};
 use super::{Image, PackageInfo, Sourced, Spec, Task};
@@ -161,19 +161,6 @@ fn unknown(
             .suggest(origin, super::toml_text::string(meant)),
         None => problem.help(list),
     }
-}
-
-/// Groups names that are equal after `normalize`, such as a change of case; only groups of several names.
-fn collisions<'a>(
-    names: impl Iterator<Item = &'a str>,
-    normalize: impl Fn(&str) -> String,
-) -> Vec<Vec<&'a str>> {
-    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    names.for_each(|name| groups.entry(normalize(name)).or_default().push(name));
-    groups
-        .into_values()
-        .filter(|group| group.len() > 1)
-        .collect()
 }
 
 /// Whether the file name of a path is `Cargo.lock`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::RemoteBuildListener;
 use crate::flyte::client::Client;
 use crate::flyte::runs::{RunIdent, RunService as _};
+use crate::sys::cleanup;
 
 /// The time limit of the abort call.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -26,19 +27,8 @@ impl Drop for AbortGuard<'_> {
         self.listener.stops(self.run);
         let client = self.client.clone();
         let run = self.run.clone();
-        // The current runtime may be shutting down, so the call has a thread with its own runtime, which is joined.
-        let aborting = std::thread::Builder::new().spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-            else {
-                return;
-            };
-            // The process is being interrupted: a failure of the abort is not reported.
-            let _ = runtime.block_on(async {
-                tokio::time::timeout(TIME_LIMIT, client.abort(&run, "interrupted")).await
-            });
+        cleanup::block_on(TIME_LIMIT, async move {
+            client.abort(&run, "interrupted").await
         });
-        let _ = aborting.map(std::thread::JoinHandle::join);
     }
 }

@@ -212,14 +212,7 @@ impl ConnectTransport {
         answer: HttpResponse,
         kind: &str,
     ) -> Result<HttpResponse, RpcFailure> {
-        let content_type = answer
-            .header(CONTENT_TYPE)
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let content_type = answer.media_type().to_ascii_lowercase();
         match answer.status() {
             StatusCode::OK if content_type == kind => Ok(answer),
             StatusCode::OK => Err(self.unexpected_content_type(&answer, &content_type)),

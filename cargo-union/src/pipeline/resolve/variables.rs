@@ -7,8 +7,7 @@ use union_build::diag::{Code, Diagnostic};
 use super::ResolvedImage;
 use crate::build::{base_variables, refers_to_base, undefined_variables};
 use crate::image::BaseSource;
-use crate::pipeline::problems::ManifestProblems;
-use crate::pipeline::problems::Result;
+use crate::pipeline::problems::{ManifestProblems, Result};
 
 /// Checks that the base sets every variable that an image refers to.
 ///

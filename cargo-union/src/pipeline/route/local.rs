@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Delivery, ExistingImage, ImageBackend, PackedImage, PublishedImage};
 use crate::build::{BuildRequest, Builder};
 use crate::image::Image;
-use crate::image::reference::PinnedRef;
+use crate::image::reference::ImageRef;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::publish::{Existence, ImageTarget, Publisher};
 use crate::sys::digest::Digest;
@@ -24,21 +24,21 @@ pub(crate) struct LocalBackend {
 
 struct LocalImage {
     backend: LocalBackend,
-    resolved: ResolvedImage,
+    reference: Option<ImageRef>,
+    /// Whether its last layer has the binaries.
+    has_code: bool,
     content: Image,
 }
 
 impl LocalBackend {
-    fn existing(
-        &self,
-        location: String,
-        digest: Digest,
-        pinned: Option<PinnedRef>,
-    ) -> ExistingImage {
+    /// The image with a digest; `reference` is the one that it has when a registry is set.
+    fn existing(&self, reference: Option<&ImageRef>, digest: Digest) -> ExistingImage {
         ExistingImage {
-            location,
+            location: self.location.clone(),
             digest: Some(digest),
-            pinned: pinned.filter(|_| self.in_registry),
+            pinned: reference
+                .filter(|_| self.in_registry)
+                .map(|reference| reference.repository.pinned(digest)),
             unpinned: None,
         }
     }
@@ -47,16 +47,8 @@ impl LocalBackend {
 #[async_trait::async_trait]
 impl ImageBackend for LocalBackend {
     async fn find(&self, target: &ImageTarget) -> Result<Option<ExistingImage>> {
-        let pinned = |digest| {
-            target
-                .reference
-                .as_ref()
-                .map(|reference| reference.repository.pinned(digest))
-        };
         Ok(match self.publisher.existence(target).await? {
-            Existence::Found(digest) => {
-                Some(self.existing(self.location.clone(), digest, pinned(digest)))
-            }
+            Existence::Found(digest) => Some(self.existing(target.reference.as_ref(), digest)),
             Existence::Missing => None,
         })
     }
@@ -73,7 +65,8 @@ impl ImageBackend for LocalBackend {
         let content = self.builder.build(request).await?;
         Ok(Box::new(LocalImage {
             backend: self.clone(),
-            resolved: image.clone(),
+            reference: image.reference(),
+            has_code: image.code.is_some(),
             content,
         }))
     }
@@ -110,20 +103,14 @@ impl PackedImage for LocalImage {
 
 impl LocalImage {
     fn published(&self, digest: Digest) -> PublishedImage {
-        let pinned = self
-            .resolved
-            .reference()
-            .map(|reference| reference.repository.pinned(digest));
         let layers = self
             .content
             .platforms
             .first()
             .map_or(&[][..], |platform| &platform.layers);
-        let code = layers.last().filter(|_| self.resolved.code.is_some());
+        let code = layers.last().filter(|_| self.has_code);
         PublishedImage {
-            existing: self
-                .backend
-                .existing(self.backend.location.clone(), digest, pinned),
+            existing: self.backend.existing(self.reference.as_ref(), digest),
             size: layers.iter().map(|layer| layer.blob.descriptor.size).sum(),
             code_size: code.map_or(0, |layer| layer.blob.descriptor.size),
             sent: 0,

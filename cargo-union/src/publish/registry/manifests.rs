@@ -73,14 +73,7 @@ impl Registry {
             _ => return Err(self.wire.refusal(place, answer).await),
         }
         let promise = reference.parse().ok().or_else(|| promised(&answer));
-        let kind = answer
-            .header(CONTENT_TYPE)
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned();
+        let kind = answer.media_type().to_owned();
         let bytes = answer.bytes().await?;
         let manifest: ManifestShape = serde_json::from_slice(&bytes).map_err(|_| {
             RegistryFailure::new(

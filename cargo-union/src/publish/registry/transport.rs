@@ -315,6 +315,11 @@ impl RegistryResponse {
         self.inner.header(name)
     }
 
+    /// The media type in `Content-Type`, without its parameters; empty when there is none.
+    pub(crate) fn media_type(&self) -> &str {
+        self.inner.media_type()
+    }
+
     /// Whether the response is an HTML page of a web server or proxy.
     pub(crate) fn is_web_page(&self) -> bool {
         self.inner.is_web_page()

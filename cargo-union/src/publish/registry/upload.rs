@@ -18,7 +18,7 @@ use super::endpoint::RepositoryEndpoint;
 use super::parts::{self, is_too_large};
 use super::pull::PROGRESS;
 use super::transport::ErrorResponse;
-use super::upload_session::{RefusedPart, UploadProgress, UploadSession, least_part};
+use super::upload_session::{RefusedPart, UploadProgress, UploadSession};
 use crate::http::body::BodySource;
 use crate::http::failure::Retryable;
 use crate::http::retry::Attempts;
@@ -135,11 +135,7 @@ impl Registry {
             .await?;
         let answer = self.wire.send(&call).await?;
         if answer.status().as_u16() == 202 {
-            return Ok(UploadSession {
-                url: answer.location(&self.wire.transport)?,
-                start: 0,
-                least: least_part(&answer),
-            });
+            return UploadSession::started(&answer, &self.wire.transport);
         }
         let refusal = self.wire.refusal(place, answer).await;
         Err(if refusal.has(&["NAME_UNKNOWN", "NAME_INVALID"]) {
@@ -226,12 +222,8 @@ impl Registry {
         match answer.status().as_u16() {
             201 => Some(UploadStart::Mounted),
             202 => {
-                let url = answer.location(&self.wire.transport).ok()?;
-                Some(UploadStart::At(UploadSession {
-                    url,
-                    start: 0,
-                    least: least_part(&answer),
-                }))
+                let session = UploadSession::started(&answer, &self.wire.transport);
+                session.ok().map(UploadStart::At)
             }
             _ => None,
         }

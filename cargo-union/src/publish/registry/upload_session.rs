@@ -9,9 +9,10 @@ use super::endpoint::RepositoryEndpoint;
 use super::transport::{ErrorResponse, RegistryRequest, RegistryResponse};
 use crate::http::body::{BodySource, BodyStream, RequestBody};
 use crate::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
-use crate::http::{Method, Url};
+use crate::http::{Method, Transport, Url};
 use crate::image::layer::Descriptor;
 use crate::publish::auth::Scopes;
+use crate::publish::failure::RegistryFailure;
 use crate::publish::{Transfer, TransferKind};
 
 const OCTETS: &str = "application/octet-stream";
@@ -24,6 +25,23 @@ pub(super) struct UploadSession {
     pub(super) start: u64,
     /// The minimum size of a part, except the last.
     pub(super) least: u64,
+}
+
+impl UploadSession {
+    /// The session that a response has started.
+    ///
+    /// # Errors
+    /// `RegistryInvalid` when the response does not say where it is.
+    pub(super) fn started(
+        answer: &RegistryResponse,
+        transport: &Transport,
+    ) -> Result<Self, RegistryFailure> {
+        Ok(Self {
+            url: answer.location(transport)?,
+            start: 0,
+            least: least_part(answer),
+        })
+    }
 }
 
 /// A blob that is being sent.
@@ -203,7 +221,7 @@ impl Registry {
 }
 
 /// The minimum size of a part except the last (`OCI-Chunk-Min-Length`); 0 if it is missing or invalid.
-pub(super) fn least_part(answer: &RegistryResponse) -> u64 {
+fn least_part(answer: &RegistryResponse) -> u64 {
     answer
         .header("oci-chunk-min-length")
         .and_then(|least| least.trim().parse().ok())

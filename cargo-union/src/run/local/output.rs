@@ -1,6 +1,6 @@
 //! Output and exit code of a program.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use union_build::diag::Code;
 
@@ -25,17 +25,12 @@ impl<'a> OutputTee<'a> {
     /// Both streams go to the reporter: stdout of the tool has only the outputs of the task.
     pub(super) fn write(&self, _: OutputStream, bytes: &[u8]) {
         self.reporter.program_output(bytes);
-        self.tail
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(bytes);
+        self.tail().push(bytes);
     }
 
     /// Whether one of the last lines begins with a text.
     pub(super) fn has_line_of(&self, start: &str) -> bool {
-        self.tail
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.tail()
             .lines()
             .lines()
             .any(|line| line.starts_with(start))
@@ -43,16 +38,16 @@ impl<'a> OutputTee<'a> {
 
     /// The error of a failed program; `status` is such as `exit code 3`.
     pub(super) fn failure(&self, task: &str, status: &str) -> Error {
-        let lines = self
-            .tail
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .lines();
+        let lines = self.tail().lines();
         let error = Error::new(Code::ProgramFailed, format!("task `{task}` failed"));
         error.because(match &lines[..] {
             "" => format!("its program ended with {status} and wrote nothing"),
             lines => format!("its program ended with {status}; its last lines:\n{lines}"),
         })
+    }
+
+    fn tail(&self) -> MutexGuard<'_, TailBuffer> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::{ProcessCommand, ProcessFailure, ProcessGroup, missing};
+use super::{ProcessCommand, ProcessFailure, ProcessGroup, missing, wait_for_exit};
 use crate::sys::error::Result;
 
 /// An output stream of a program.
@@ -40,16 +40,7 @@ impl ProcessCommand {
             forward_stream(stdout, OutputStream::Stdout, &on_output),
             forward_stream(stderr, OutputStream::Stderr, &on_output)
         );
-        let status = child
-            .wait()
-            .await
-            .map_err(|cause| missing(&self.program, cause))?;
-        group.disarm();
-        Ok(if status.success() {
-            Ok(())
-        } else {
-            Err(ProcessFailure::new(&self.program, status, b""))
-        })
+        wait_for_exit(&self.program, child, group).await
     }
 }
 

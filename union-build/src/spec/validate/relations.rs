@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{collisions, image_names, string_at, tables, unknown};
+use super::{image_names, string_at, tables, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::handover::constant;
 use crate::spec::raw::{Table, TomlNode, TomlValue};
@@ -263,36 +263,24 @@ fn report_cycle<'a>(
 }
 
 fn check_constants(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let nodes: Vec<(&str, &TomlNode)> = tables(table, "images")
-        .map(|(name, node, _)| (name, node))
-        .collect();
-    let place = |name: &str| {
-        nodes
-            .iter()
-            .find(|(other, _)| *other == name)
-            .map_or(&Origin::Default, |(_, node)| &node.key)
-    };
-    for group in collisions(nodes.iter().map(|(name, _)| *name), constant) {
-        for name in &group[1..] {
-            let message = format!(
-                "the images `{}` and `{name}` would have the same constant, `{}`",
-                group[0],
-                constant(name)
-            );
-            let problem = Diagnostic::error(
-                Code::ConstantCollision,
-                message,
-                place(name),
-                "the same constant",
-            );
-            problems.push(
-                problem
-                    .also(place(group[0]), "as this one")
-                    .help(Code::ConstantCollision.cure()),
-            );
-        }
+    for [(first, first_origin), (name, origin)] in collisions(table, "images", constant) {
+        let message = format!(
+            "the images `{first}` and `{name}` would have the same constant, `{}`",
+            constant(name)
+        );
+        let problem = Diagnostic::error(
+            Code::ConstantCollision,
+            message,
+            origin,
+            "the same constant",
+        );
+        problems.push(
+            problem
+                .also(first_origin, "as this one")
+                .help(Code::ConstantCollision.cure()),
+        );
     }
-    for (name, node) in nodes.iter().filter(|(name, _)| constant(name) == "ALL") {
+    for (name, node, _) in tables(table, "images").filter(|(name, ..)| constant(name) == "ALL") {
         let message = format!(
             "the constant of image `{name}` would be `ALL`, which the generated file has for the list of all images"
         );
@@ -304,32 +292,41 @@ fn check_constants(table: &Table, problems: &mut Vec<Diagnostic>) {
 }
 
 fn check_duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let nodes: Vec<(&str, &TomlNode)> = tables(table, "tasks")
-        .map(|(name, node, _)| (name, node))
-        .collect();
-    let place = |name: &str| {
-        nodes
-            .iter()
-            .find(|(other, _)| *other == name)
-            .map_or(&Origin::Default, |(_, node)| &node.key)
-    };
-    for group in collisions(nodes.iter().map(|(name, _)| *name), |name| {
-        name.replace('_', "-")
-    }) {
-        for name in &group[1..] {
-            let message = format!(
-                "the tasks `{}` and `{name}` have one name: `-` and `_` count as the same",
-                group[0]
-            );
-            let problem =
-                Diagnostic::error(Code::DuplicateTask, message, place(name), "the same name");
-            problems.push(
-                problem
-                    .also(place(group[0]), "as this one")
-                    .help(Code::DuplicateTask.cure()),
-            );
+    let with_hyphens = |name: &str| name.replace('_', "-");
+    for [(first, first_origin), (name, origin)] in collisions(table, "tasks", with_hyphens) {
+        let message = format!(
+            "the tasks `{first}` and `{name}` have one name: `-` and `_` count as the same"
+        );
+        let problem = Diagnostic::error(Code::DuplicateTask, message, origin, "the same name");
+        problems.push(
+            problem
+                .also(first_origin, "as this one")
+                .help(Code::DuplicateTask.cure()),
+        );
+    }
+}
+
+/// The tables below `key` whose names are equal after `normalize`: each later name with the first one, and where they
+/// are declared.
+fn collisions<'a>(
+    table: &'a Table,
+    key: &'a str,
+    normalize: impl Fn(&str) -> String,
+) -> Vec<[(&'a str, &'a Origin); 2]> {
+    let mut groups: BTreeMap<String, Vec<(&str, &Origin)>> = BTreeMap::new();
+    for (name, node, _) in tables(table, key) {
+        groups
+            .entry(normalize(name))
+            .or_default()
+            .push((name, &node.key));
+    }
+    let mut pairs = Vec::new();
+    for group in groups.values() {
+        if let Some((first, others)) = group.split_first() {
+            pairs.extend(others.iter().map(|other| [*first, *other]));
         }
     }
+    pairs
 }
 
 /// Two tasks with the same name would overwrite one another at the backend. The name of a `rust` task
