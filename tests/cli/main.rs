@@ -6,6 +6,7 @@ mod check;
 mod copies;
 mod dockerfile;
 mod flyte_config;
+mod freshness;
 mod inputs;
 mod linking;
 mod machine;

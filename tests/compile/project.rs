@@ -232,6 +232,7 @@ impl Project {
                 settings: &self.settings.compile,
                 method: &CompileBackend::Host,
                 source_date_epoch: 0,
+                declared: self.settings.inputs.clone(),
             };
             let (compiled, found) = compile(&snapshot, &job, &Host, &self.notes).await?;
             let [findings] = found.try_into().unwrap();

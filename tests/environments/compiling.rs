@@ -144,6 +144,25 @@ fn a_container_sees_the_configuration_of_cargo_that_is_in_the_tag() {
 }
 
 #[test]
+fn container_sees_the_variables_that_the_code_reads() {
+    let old = Old::new();
+    let project = old.project(&old.in_container(), "");
+    project.write(
+        "src/main.rs",
+        "fn main() {\n    println!(\"{:?} {}\", option_env!(\"WORD\"), helper::said());\n}\n",
+    );
+    let mut tags = Vec::new();
+    let mut project = project;
+    for word in ["one", "two"] {
+        project = project.env("WORD", word);
+        let built = project.run(["build"]).succeeds();
+        assert_eq!(in_container(&built, &[]), format!("Some({word:?}) hello"));
+        tags.push(built.stdout().to_owned());
+    }
+    assert_ne!(tags[0], tags[1]);
+}
+
+#[test]
 fn an_error_of_a_container_names_a_file_that_can_be_opened() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "");

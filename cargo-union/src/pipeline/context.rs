@@ -1,9 +1,11 @@
 //! The loaded workspace: its selected packages with valid manifests, and the resources that they share.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use union_build::diag::{Code, Diagnostic, Severity};
-use union_build::spec::{self, Overrides, PackageInfo, Setting, Spec};
+use union_build::spec::{self, Overrides, PackageInfo, Pattern, Setting, Spec};
 
 use super::clients::RegistryClients;
 use super::problems::ManifestProblems;
@@ -96,6 +98,28 @@ impl LoadedWorkspace {
             format!("there is no image `{image}` in the chosen packages"),
         )
         .help(format!("Declared images: {}.", words::list(declared)))
+    }
+
+    /// The patterns of `inputs` of all packages in the workspace, also of those that are not selected. What is wrong with
+    /// the manifest of another package is not reported.
+    pub(crate) fn declared_inputs(&self) -> Vec<Pattern> {
+        let selected = self.packages.iter().map(|package| package.spec.clone());
+        let others = self.workspace.packages.iter().filter(|package| {
+            !self
+                .packages
+                .iter()
+                .any(|selected| selected.package.id == package.id)
+        });
+        let overrides = Overrides::new(&self.workspace.root);
+        let others = others.filter_map(|package| load_spec(&self.workspace, package, &overrides).0);
+        let mut patterns: BTreeMap<(PathBuf, String), Pattern> = BTreeMap::new();
+        for spec in selected.chain(others) {
+            for pattern in spec.images.into_values().flat_map(|image| image.inputs) {
+                let name = (pattern.folder.clone(), pattern.glob.value.clone());
+                patterns.insert(name, pattern);
+            }
+        }
+        patterns.into_values().collect()
     }
 
     /// Like [`open`](Self::open), and makes sure that the cache is usable: if its usual directory is not, a directory

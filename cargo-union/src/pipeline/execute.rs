@@ -72,6 +72,9 @@ pub(crate) async fn execute(
         .try_collect()
         .await?;
     check_inputs_unchanged(&builds, &lock).await?;
+    for compiled in &compiled {
+        compiled.executables.check_unchanged()?;
+    }
     let publishing = builds
         .iter()
         .zip(packed)

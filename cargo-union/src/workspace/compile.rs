@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use union_build::diag::Code;
+use union_build::spec::Pattern;
 
 use super::config;
 use super::coverage::{self, CoverageFindings};
@@ -19,6 +20,7 @@ use super::freshness::{Freshness, FreshnessCheck};
 use super::linker::Linker;
 use super::linking::LinkFailure;
 use super::units::CompiledUnits;
+use super::untracked::{ObservedRun, RunInputs};
 use super::{
     CargoInvocation, CargoRunner, CodeInputs, CompileBackend, CompileSettings, Linkage, Reporter,
     Snapshot, WorkspacePackage,
@@ -39,6 +41,8 @@ pub struct CargoJob<'a> {
     pub method: &'a CompileBackend,
     /// The `SOURCE_DATE_EPOCH` of build scripts, in seconds since 1970.
     pub source_date_epoch: u64,
+    /// The patterns of `inputs` of all packages in the workspace.
+    pub declared: Vec<Pattern>,
 }
 
 /// A package of a [`CargoJob`].
@@ -98,8 +102,21 @@ pub async fn compile(
         let (compiled, result) = run_cargo(snapshot, job, runner, reporter).await?;
         let mut findings = Vec::new();
         let mut outdated = BTreeSet::new();
+        let images = job
+            .members
+            .iter()
+            .flat_map(|member| &member.inputs)
+            .copied();
+        let run = RunInputs::new(
+            snapshot,
+            job.settings,
+            job.source_date_epoch,
+            images,
+            &job.declared,
+        )?;
+        let run = ObservedRun::new(snapshot, &run, &compiled)?;
         for member in &job.members {
-            let check = FreshnessCheck::new(job.settings, &member.inputs);
+            let check = FreshnessCheck::new(job.settings, &member.inputs, &run);
             let observed = check.observe(snapshot, &compiled)?;
             if result.is_err() {
                 freshness.record(snapshot, &check, &compiled, observed, &BTreeSet::new())?;

@@ -1,7 +1,9 @@
 //! Reads dep-info files of cargo and rustc, which are in Makefile format, and the output of build scripts.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::sources::relative;
 use super::units::{BuildScriptRun, CompiledUnit, UnitKind};
 use crate::sys::error::Result;
 use crate::sys::fs;
@@ -24,6 +26,17 @@ pub(super) fn files(text: &str) -> Vec<String> {
     }
     names.retain(|file| !file.is_empty());
     names
+}
+
+/// The files in the dep-info of a unit, relative to the workspace's root.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub(super) fn sources_of(unit: &CompiledUnit, root: &Path) -> Result<BTreeSet<String>> {
+    files(&notes_of(unit)?)
+        .iter()
+        .map(|file| relative(root, &fs::absolute(root, Path::new(file))))
+        .collect()
 }
 
 /// The text of a unit's dep-info; empty when there is no such file.

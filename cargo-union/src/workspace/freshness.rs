@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
-use union_build::key::{Inputs, Value, hex};
+use union_build::key::Value;
 
+use super::input_state::{PackageState, differing_inputs, hash_text, short_hash, state_key};
 use super::inputs::PackageInputs;
 use super::sources::relative;
-use super::units::{BuildScriptRun, CompiledUnit, CompiledUnits};
+use super::units::{BuildScriptRun, CompiledUnits};
+use super::untracked::{ObservedRun, declared_file};
 use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
 use crate::sys::error::Result;
 use crate::sys::fs;
@@ -47,10 +49,6 @@ struct UnitRecord {
     /// Key of a state.
     made_from: String,
 }
-
-/// Short hashes of a package's inputs by name. Environment variables that code or scripts declare are not included: cargo
-/// compares their values.
-type PackageState = BTreeMap<String, String>;
 
 const REVISION: &str = "revision";
 
@@ -114,8 +112,11 @@ impl Freshness {
                 let sources = package.sources.get(unit.path.as_path());
                 // Only a build script depends on the revision, and cargo compares its output.
                 let concerns = |input: &str| {
-                    sources.is_some_and(|sources| sources.contains(input))
-                        || !(package.attributed.contains(input) || input == REVISION)
+                    let file = declared_file(input).unwrap_or(input);
+                    sources.is_some_and(|sources| sources.contains(file))
+                        || !(package.attributed.contains(input)
+                            || job.run.is_attributed(input)
+                            || input == REVISION)
                 };
                 if has_changed(
                     self.record_key(&unit.path, job.settings),
@@ -132,8 +133,9 @@ impl Freshness {
             {
                 let watched = watched_paths(snapshot, script)?;
                 let concerns = |input: &str| {
-                    watched.iter().any(|path| is_below(input, path))
-                        || !package.attributed.contains(input)
+                    let file = declared_file(input).unwrap_or(input);
+                    watched.iter().any(|path| is_below(file, path))
+                        || !(package.attributed.contains(input) || job.run.is_attributed(input))
                 };
                 let known = self
                     .record_key(&script.out_dir, job.settings)
@@ -260,10 +262,15 @@ pub(super) struct FreshnessCheck<'a> {
     pub(super) packages: &'a [Arc<PackageInputs>],
     /// The files that are inputs of any image of the job.
     pub(super) files: BTreeSet<&'a Path>,
+    run: &'a ObservedRun<'a>,
 }
 
 impl<'a> FreshnessCheck<'a> {
-    pub(super) fn new(settings: &'a CompileSettings, inputs: &[&'a CodeInputs]) -> Self {
+    pub(super) fn new(
+        settings: &'a CompileSettings,
+        inputs: &[&'a CodeInputs],
+        run: &'a ObservedRun<'a>,
+    ) -> Self {
         let packages = inputs
             .first()
             .map_or(&[][..], |inputs| inputs.packages.as_slice());
@@ -275,6 +282,7 @@ impl<'a> FreshnessCheck<'a> {
             settings,
             packages,
             files,
+            run,
         }
     }
 
@@ -305,7 +313,10 @@ impl<'a> FreshnessCheck<'a> {
             .iter()
             .filter(|unit| unit.package == inputs.package.id)
         {
-            sources.insert(unit.path.as_path(), dep_info_sources(snapshot, unit)?);
+            sources.insert(
+                unit.path.as_path(),
+                depinfo::sources_of(unit, &snapshot.workspace.root)?,
+            );
         }
         let attributed = sources.values().flatten().cloned().collect();
         Ok(ObservedPackage {
@@ -322,7 +333,7 @@ impl<'a> FreshnessCheck<'a> {
         inputs: &PackageInputs,
         read: &dyn Fn(&Path) -> Result<Value>,
     ) -> Result<PackageState> {
-        let mut state = PackageState::new();
+        let mut state = self.run.state.clone();
         let mut add = |name: String, value: Value| state.insert(name, short_hash(&value));
         inputs
             .manifests
@@ -350,17 +361,8 @@ impl<'a> FreshnessCheck<'a> {
             snapshot.sources.hash_uncached(file)
         })
         .is_ok_and(|state| state == package.state)
+            && self.run.is_unchanged(snapshot)
     }
-}
-
-/// The files in the dep-info of a unit, relative to the workspace.
-fn dep_info_sources(snapshot: &Snapshot<'_>, unit: &CompiledUnit) -> Result<BTreeSet<String>> {
-    let notes = depinfo::notes_of(unit)?;
-    let root = &snapshot.workspace.root;
-    depinfo::files(&notes)
-        .iter()
-        .map(|file| relative(root, &fs::absolute(root, Path::new(file))))
-        .collect()
 }
 
 /// The paths that a build script watches, relative to the workspace.
@@ -390,17 +392,6 @@ fn is_below(input: &str, path: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn differing_inputs<'a>(
-    before: &'a PackageState,
-    now: &'a PackageState,
-) -> impl Iterator<Item = &'a str> {
-    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    names
-        .into_iter()
-        .filter(|name| before.get(*name) != now.get(*name))
-        .map(String::as_str)
-}
-
 /// When a build script last ran: the time of the file that cargo writes before it starts the script.
 fn last_run(out_dir: &Path) -> Option<String> {
     let file = std::fs::metadata(out_dir.parent()?.join("invoked.timestamp")).ok()?;
@@ -425,26 +416,4 @@ fn file_stamp(path: &Path) -> Option<String> {
             .ok()?
             .as_nanos()
     ))
-}
-
-fn state_key(state: &PackageState) -> String {
-    let mut inputs = Inputs::new();
-    state
-        .iter()
-        .for_each(|(name, value)| inputs.insert(name.as_str(), value.as_str()));
-    hash_text(inputs.key("state").to_string())
-}
-
-fn hash_text(text: String) -> String {
-    short_hash(&Value::hash_of(text))
-}
-
-/// The first 128 bits of a hash, in hexadecimal digits.
-fn short_hash(value: &Value) -> String {
-    let mut inputs = Inputs::new();
-    match value {
-        Value::Hash(hash) => return hex(&hash[..16]),
-        other => inputs.insert("value", other.clone()),
-    }
-    short_hash(&Value::from(inputs.key("value")))
 }

@@ -15,6 +15,7 @@ use super::config::ConfigInputOptions;
 use super::learned_inputs::{AllLearned, LearnedInputs};
 use super::linker::Linker;
 use super::sources::{ExcludePatterns, relative};
+use super::untracked::UntrackedInputs;
 use super::{CompileMode, CompileSettings, Linkage, Snapshot, WorkspacePackage, manifest};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
@@ -56,6 +57,7 @@ pub struct CodeInputs {
     /// Names of the binaries in the image.
     pub(super) binaries: BTreeSet<String>,
     pub(super) excluded: ExcludePatterns,
+    pub(super) untracked: UntrackedInputs,
 }
 
 /// The inputs of one local package alone.
@@ -81,6 +83,15 @@ pub(super) struct SharedInputs {
     learned: AllLearned,
 }
 
+impl CodeInputs {
+    /// The names of the variables that the compiler or a build script has reported, whether they are set or not.
+    pub fn learned_variables(&self) -> impl Iterator<Item = &String> {
+        self.packages
+            .iter()
+            .flat_map(|package| &package.learned.variables)
+    }
+}
+
 impl Snapshot<'_> {
     /// Computes the inputs of one image's code. `learned` is what earlier compiles have shown.
     ///
@@ -101,6 +112,7 @@ impl Snapshot<'_> {
             variables: BTreeSet::new(),
             binaries: settings.binaries.clone(),
             excluded: ExcludePatterns::new(&settings.exclude)?,
+            untracked: UntrackedInputs::default(),
         };
         self.add_settings(package, settings, &mut code)?;
         let mut sources: BTreeMap<PathBuf, String> = BTreeMap::new();
@@ -345,6 +357,8 @@ impl Snapshot<'_> {
         }
         for (name, value) in &settings.tools {
             inputs.insert(name.as_str(), value.as_str());
+            let value = Value::from(value.as_str());
+            code.untracked.values.insert(name.clone(), value);
         }
         for (platform, digest) in &settings.toolchains {
             inputs.insert(format!("rust-image {platform}"), digest.as_str());
@@ -372,8 +386,9 @@ impl Snapshot<'_> {
             code.variables.insert(name.clone());
         }
         for (name, file) in self.named_files(environment, &triples, in_container) {
-            code.inputs.insert(name, self.sources.hash(&file)?);
-            code.files.insert(file);
+            code.inputs.insert(name.clone(), self.sources.hash(&file)?);
+            code.files.insert(file.clone());
+            code.untracked.files.insert(name, file);
         }
         let portable = |text: &str| self.portable(text);
         let options = ConfigInputOptions {
@@ -383,7 +398,8 @@ impl Snapshot<'_> {
             in_container,
         };
         for (name, value) in self.config.inputs(environment, &options) {
-            code.inputs.insert(name.clone(), value);
+            code.inputs.insert(name.clone(), value.clone());
+            code.untracked.values.insert(name.clone(), value);
             code.variables.insert(name);
         }
         let configured = self.config.get(&["env"]).and_then(toml::Value::as_table);

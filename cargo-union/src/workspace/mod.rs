@@ -25,6 +25,7 @@ mod features;
 mod flags;
 mod freshness;
 mod handover;
+mod input_state;
 mod inputs;
 pub mod launcher;
 mod learned_inputs;
@@ -43,6 +44,7 @@ pub mod targets;
 mod toolchain;
 mod union_lock;
 mod units;
+mod untracked;
 mod written_files;
 
 pub use cargo::Cargo;

@@ -101,8 +101,12 @@ impl CompileSelector<'_> {
                 prefer_host_error(error.into(), settings, platform, self.context.snapshot)
             })?;
         }
-        let container =
-            ContainerRunner::new(self, settings, target, resolved.spec(), platform, toolchain);
+        let learned = group
+            .iter()
+            .filter_map(|member| member.resolved.code.as_ref())
+            .flat_map(|code| code.inputs.learned_variables());
+        let image = (resolved.spec(), *platform, toolchain);
+        let container = ContainerRunner::new(self, settings, target, image, learned);
         let method = CompileBackend::Container(container.directory_name().to_owned());
         Ok(CompileChoice {
             method,

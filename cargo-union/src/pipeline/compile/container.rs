@@ -58,8 +58,8 @@ pub(super) struct ContainerRunner {
     platform: Platform,
     toolchain: LockedBase,
     apt_packages: Vec<String>,
-    /// The names of the variables of `build.env`.
-    declared_variables: BTreeSet<String>,
+    /// The names of the variables that are part of the key: of `build.env`, and learned ones.
+    keyed_variables: BTreeSet<String>,
     /// Paths that are mounted read-only. The first one is the workspace.
     read_only: Vec<PathBuf>,
     /// Directories that are mounted writable. The first one is the target directory, the last one cargo's home, if it is
@@ -69,13 +69,13 @@ pub(super) struct ContainerRunner {
 }
 
 impl ContainerRunner {
-    pub(super) fn new(
+    /// `learned` are the names of the learned variables of all images of the compile.
+    pub(super) fn new<'a>(
         selector: &CompileSelector<'_>,
-        settings: &CompileSettings,
+        settings: &'a CompileSettings,
         target: &str,
-        image: &spec::Image,
-        platform: &Platform,
-        toolchain: &LockedBase,
+        (image, platform, toolchain): (&spec::Image, &Platform, &LockedBase),
+        learned: impl Iterator<Item = &'a String>,
     ) -> Self {
         let PackageContext {
             options,
@@ -109,7 +109,7 @@ impl ContainerRunner {
             platform: platform.clone(),
             toolchain: toolchain.clone(),
             apt_packages: settings.apt_packages.clone(),
-            declared_variables: settings.env.keys().cloned().collect(),
+            keyed_variables: settings.env.keys().chain(learned).cloned().collect(),
             read_only,
             writable,
             directory_name: inputs.key("toolchain").to_string()[..12].to_owned(),
@@ -164,7 +164,7 @@ impl ContainerRunner {
         let mut env: std::collections::BTreeMap<String, Secret<String>> = call
             .environment
             .iter()
-            .filter(|(name, _)| self.declared_variables.contains(*name) || is_passed_on(name))
+            .filter(|(name, _)| self.keyed_variables.contains(*name) || is_passed_on(name))
             .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
             .collect();
         let mut set =

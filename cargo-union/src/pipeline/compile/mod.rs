@@ -172,6 +172,7 @@ async fn compile_batch(
         settings,
         method,
         source_date_epoch: options.source_date_epoch,
+        declared: loaded.declared_inputs(),
     };
     let suspended = reporter.suspend_progress();
     let (compiled, findings) = compile(snapshot, &cargo_job, &**runner, &**reporter).await?;
@@ -196,10 +197,7 @@ async fn compile_batch(
                 &directory.join(outputs.0.len().to_string()),
             )?;
         }
-        let output = CompileOutput {
-            executables,
-            runner: runner.clone(),
-        };
+        let output = CompileOutput::new(executables, runner.clone())?;
         outputs
             .0
             .insert((settings.clone(), target.to_owned()), output);
