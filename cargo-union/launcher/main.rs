@@ -1,83 +1,76 @@
-//! The launcher: process 1 of the container of a task.
+//! The launcher: process 1 of the containers of tasks. It starts the program of a task, passes signals on to it, reaps orphans,
+//! ends it when its time is over, checks its outputs, and exits with its exit code. `arguments` has its command line.
 //!
-//! ```text
-//! launcher [--output-directory DIR] [--output NAME=TYPE]... [--empty-output NAME]
-//!          [--timeout SECONDS] [--grace SECONDS] -- PROGRAM [ARGUMENT...]
-//! ```
-//!
-//! It starts PROGRAM, forwards signals to it, reaps orphans, ends it in time, and looks at the outputs that it has
-//! left. It needs no C library and no linker but that of the Rust toolchain, allocates nothing and has one thread.
+//! It has to run in every image, also in an empty one, so it is a static program without a C library, and `rustc` and its own
+//! linker are all that it takes to compile it. It does not allocate, has no threads, and holds what it reads in buffers of fixed
+//! size. `cargo-union/src/workspace/launcher.rs` compiles it; it is not a crate of the workspace, whose lints forbid `unsafe`.
 
 #![no_std]
 #![no_main]
-// The functions of `syscall::memory` must not be compiled into calls of themselves.
 #![no_builtins]
 
+mod arguments;
+mod directory;
+mod memory;
 mod message;
-mod options;
+mod nearest;
 mod output_type;
 mod outputs;
 mod path;
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+mod processor;
 mod program;
-mod supervise;
-mod syscall;
+mod signal;
+mod supervisor;
+mod system;
+mod words;
 
-use message::Message;
-use options::{Arguments, Options};
+use arguments::Options;
+use message::Line;
+use words::Words;
 
-/// The launcher itself failed.
-const FAILED: i32 = 125;
+/// The exit code for wrong outputs, which is `EX_DATAERR` of `sysexits.h`.
+const WRONG_OUTPUTS: u8 = 65;
 
-// The kernel leaves the number of arguments, the arguments and the environment on the stack.
-#[cfg(target_arch = "x86_64")]
-core::arch::global_asm!(".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {entry}", "ud2", entry = sym entry);
-#[cfg(target_arch = "aarch64")]
-core::arch::global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "bl {entry}", "brk #1", entry = sym entry);
+/// The exit code when the launcher itself has failed, as of `timeout` and `env`.
+const FAILED: u8 = 125;
 
-/// # Safety
-/// `stack` is the stack as the kernel starts a process with it.
-unsafe extern "C" fn entry(stack: *mut usize) -> ! {
-    let count = *stack;
-    let arguments: Arguments = stack.add(1).cast();
-    let environment = stack.add(count + 2).cast();
-    syscall::exit(run(arguments, count, environment))
+/// Where the entry point leads to, with the stack as the kernel has left it.
+unsafe extern "C" fn start(stack: *mut usize) -> ! {
+    // SAFETY: the entry point passes the first stack pointer of the process, once.
+    let (arguments, environment) = unsafe { Words::of_process(stack) };
+    system::exit(run(arguments, environment))
 }
 
-unsafe fn run(arguments: Arguments, count: usize, environment: *const *const u8) -> i32 {
-    let Some(options) = Options::read(arguments, count) else {
+/// Runs the program, and returns the exit code.
+fn run(arguments: Words, environment: Words) -> u8 {
+    let Ok(options) = Options::parse(&arguments) else {
         return FAILED;
     };
-    syscall::adopt_orphans();
-    let mask = syscall::block(supervise::blocked());
-    let child = match syscall::fork() {
-        Ok(Some(child)) => child,
-        Ok(None) => {
-            let own = syscall::process();
-            syscall::lead_group(own);
-            syscall::give_terminal(own);
-            syscall::set_mask(mask);
-            return program::start(arguments, options.program, environment);
-        }
+    let outcome = match supervisor::run(&options, arguments, environment) {
+        Ok(outcome) => outcome,
         Err(errno) => {
-            Message::error()
+            Line::error()
                 .text("could not start a process: ")
-                .text(errno.text())
+                .errno(errno)
                 .send();
             return FAILED;
         }
     };
-    // Both do it, so that a signal that comes at once finds the group.
-    syscall::lead_group(child);
-    let code = supervise::wait(child, &options);
-    if code == 0 {
-        outputs::check(&options)
-    } else {
-        code
+    if outcome.is_success && outputs::check(&options, &arguments).is_err() {
+        return WRONG_OUTPUTS;
     }
+    outcome.code
 }
 
+/// Nothing here panics on purpose: a check of a bound has found a mistake.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    Message::error().text("internal error").send();
-    syscall::exit(FAILED)
+    Line::error().text("internal error").send();
+    system::exit(FAILED)
 }
+
+/// The compiled `core` refers to the function that unwinds its frames. Panics abort here, and never call it.
+#[no_mangle]
+extern "C" fn rust_eh_personality() {}

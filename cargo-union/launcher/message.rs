@@ -1,88 +1,151 @@
-//! Messages on stderr. Each is one write, so that lines of the program do not come between.
+//! Messages on stderr: one line each, which begins with a marker by which they can be told from lines of the program.
 
-use crate::syscall;
+use crate::system::{self, Errno};
 
-/// What every line of the launcher begins with.
-const MARKER: &str = "cargo union launcher: ";
+/// At most so many bytes are written into a pipe without being mixed with other lines (`PIPE_BUF`).
+const LONGEST: usize = 4096;
 
-/// The longest line; what is beyond is left out.
-const LONGEST: usize = 2048;
+/// What is written in place of what does not fit, and at the end.
+const CUT: &[u8] = b"...\n";
 
-/// A line that is written when it is complete.
-pub struct Message {
-    line: [u8; LONGEST],
+/// A line that is being put together. What does not fit is left out.
+pub struct Line {
+    bytes: [u8; LONGEST],
     length: usize,
+    is_cut: bool,
 }
 
-impl Message {
-    /// A line that informs.
-    pub fn note() -> Self {
-        Self {
-            line: [0; LONGEST],
+impl Line {
+    /// A remark.
+    #[inline(never)]
+    pub fn new() -> Self {
+        let mut line = Self {
+            bytes: [0; LONGEST],
             length: 0,
-        }
-        .text(MARKER)
+            is_cut: false,
+        };
+        line.text("cargo union launcher: ");
+        line
     }
 
-    /// A line that says what is wrong.
+    /// An error.
+    #[inline(never)]
     pub fn error() -> Self {
-        Self::note().text("error: ")
+        let mut line = Self::new();
+        line.text("error: ");
+        line
     }
 
-    pub fn text(self, text: &str) -> Self {
-        self.bytes(text.as_bytes())
+    /// Adds text of the launcher itself.
+    #[inline(never)]
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.push(text.as_bytes());
+        self
     }
 
-    /// Bytes of others: what is not printable ASCII or part of a UTF-8 text is replaced.
-    pub fn quoted(mut self, bytes: &[u8]) -> Self {
-        self = self.text("`");
-        for byte in bytes {
-            let shown = if *byte < 0x20 || *byte == 0x7f {
-                b'?'
-            } else {
-                *byte
-            };
-            self = self.bytes(&[shown]);
+    /// Adds foreign bytes: control characters, and what is not UTF-8, are escaped.
+    #[inline(never)]
+    pub fn foreign(&mut self, bytes: &[u8]) -> &mut Self {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.is_cut {
+            let (valid, invalid) = split_text(rest);
+            for letter in valid.chars() {
+                self.letter(letter);
+            }
+            rest = &rest[valid.len()..];
+            for byte in &rest[..invalid] {
+                self.escape("\\x", u32::from(*byte), 2);
+            }
+            rest = &rest[invalid..];
         }
-        self.text("`")
+        self
     }
 
-    pub fn number(self, number: u64) -> Self {
+    /// Adds foreign bytes in backticks.
+    #[inline(never)]
+    pub fn quoted(&mut self, bytes: &[u8]) -> &mut Self {
+        self.text("`").foreign(bytes).text("`")
+    }
+
+    /// Adds a number.
+    pub fn number(&mut self, number: u64) -> &mut Self {
         let mut digits = [0; 20];
-        let mut start = digits.len();
         let mut rest = number;
-        loop {
+        let mut start = digits.len();
+        while rest > 0 || start == digits.len() {
             start -= 1;
             digits[start] = b'0' + (rest % 10) as u8;
             rest /= 10;
-            if rest == 0 {
-                return self.bytes(digits.get(start..).unwrap_or_default());
-            }
         }
-    }
-
-    /// Ends the line, and writes it.
-    pub fn send(mut self) {
-        if self.length == LONGEST {
-            self.length -= 1;
-        }
-        self = self.bytes(b"\n");
-        let mut rest = self.line.get(..self.length).unwrap_or_default();
-        while let Ok(written @ 1..) = syscall::write(2, rest) {
-            rest = rest.get(written..).unwrap_or_default();
-            if rest.is_empty() {
-                break;
-            }
-        }
-    }
-
-    fn bytes(mut self, bytes: &[u8]) -> Self {
-        for byte in bytes {
-            if let Some(place) = self.line.get_mut(self.length) {
-                *place = *byte;
-                self.length += 1;
-            }
-        }
+        self.push(&digits[start..]);
         self
+    }
+
+    /// Adds the meaning of an error number, as Rust shows it.
+    pub fn errno(&mut self, errno: Errno) -> &mut Self {
+        self.text(errno.words())
+            .text(" (os error ")
+            .number(u64::from(errno.0.unsigned_abs()))
+            .text(")")
+    }
+
+    /// Writes the line.
+    #[inline(never)]
+    pub fn send(&mut self) {
+        let end: &[u8] = if self.is_cut { CUT } else { b"\n" };
+        // `push` has left space for it.
+        self.bytes[self.length..self.length + end.len()].copy_from_slice(end);
+        system::write_stderr(&self.bytes[..self.length + end.len()]);
+    }
+
+    fn letter(&mut self, letter: char) {
+        match letter {
+            '\n' => self.push(b"\\n"),
+            '\r' => self.push(b"\\r"),
+            '\t' => self.push(b"\\t"),
+            '\0'..='\x1f' | '\x7f'..='\u{9f}' => self.escape("\\x", u32::from(letter), 2),
+            // These change the order in which a terminal shows what follows.
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                self.escape("\\u", u32::from(letter), 4)
+            }
+            letter => self.push(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+
+    fn escape(&mut self, prefix: &str, number: u32, digits: u32) {
+        let mut escaped = [0; 6];
+        let mut length = 0;
+        let hex = (0..digits)
+            .rev()
+            .map(|digit| b"0123456789abcdef"[(number >> (digit * 4) & 0xf) as usize]);
+        for (place, byte) in escaped.iter_mut().zip(prefix.bytes().chain(hex)) {
+            *place = byte;
+            length += 1;
+        }
+        self.push(&escaped[..length]);
+    }
+
+    /// Adds all of these bytes, or none when they do not fit.
+    #[inline(never)]
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length.saturating_add(bytes.len());
+        if self.is_cut || end > LONGEST - CUT.len() {
+            self.is_cut = true;
+            return;
+        }
+        self.bytes[self.length..end].copy_from_slice(bytes);
+        self.length = end;
+    }
+}
+
+/// The text at the start of some bytes, and how many bytes after it are not text.
+fn split_text(bytes: &[u8]) -> (&str, usize) {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => (text, 0),
+        Err(error) => {
+            let (valid, rest) = bytes.split_at(error.valid_up_to());
+            let invalid = error.error_len().unwrap_or(rest.len());
+            (core::str::from_utf8(valid).unwrap_or(""), invalid)
+        }
     }
 }

@@ -1,304 +1,382 @@
-//! Looks at the outputs that the program has left, as Flyte's copilot will.
+//! The check of the outputs, after the program has exited with 0. It accepts what copilot accepts, and its messages are those of
+//! local runs (`cargo-union/src/copilot/outputs.rs`).
 
 use core::ffi::CStr;
 
-use crate::message::Message;
-use crate::options::Options;
-use crate::output_type::{LONGEST, OutputType, TRIMMED};
-use crate::path::Path;
-use crate::syscall::{self, Errno, FileKind, Mode};
+use crate::arguments::{Options, Output};
+use crate::directory::{self, Name};
+use crate::message::Line;
+use crate::nearest;
+use crate::output_type::{MAX_BYTES, OutputType, trim};
+use crate::path::{Path, TooLong};
+use crate::system::{self, Errno, Kind};
+use crate::words::Words;
 
-/// The exit code for outputs that are missing or wrong.
-const WRONG: i32 = 65;
+/// An output is wrong, and stderr says how.
+pub struct Wrong;
 
-/// The file by which a program reports an error although it ended with 0; copilot takes it instead of outputs.
+/// The file in which a program reports an error although it exits with 0.
 const ERROR: &[u8] = b"_ERROR";
 
-/// The exit code of a program that has ended with 0.
-pub fn check(options: &Options) -> i32 {
-    let Some(directory) = options.directory else {
-        return 0;
+/// Looks at all outputs, and creates the empty one.
+pub fn check(options: &Options, words: &Words) -> Result<(), Wrong> {
+    let Some(shown) = options.output_directory else {
+        return Ok(());
     };
-    let directory = directory.to_bytes();
-    if Path::of(&[directory, b"/", ERROR]).is_some_and(|path| syscall::stat(path.text()).is_ok()) {
-        return 0;
+    let Ok(mut directory) = Path::of_directory(shown.to_bytes()) else {
+        return Err(cannot_be_read(shown.to_bytes(), Errno::NAMETOOLONG));
+    };
+    if has_error(&mut directory) {
+        // Copilot takes the error from there.
+        return Ok(());
     }
-    let mut code = 0;
-    for (name, ty) in options.outputs() {
-        if !(Output {
-            directory,
-            name: name.as_bytes(),
-            ty,
-        })
-        .check()
-        {
-            code = WRONG;
+    let mut result = Ok(());
+    for output in options.outputs(words) {
+        if check_output(&mut directory, output).is_err() {
+            result = Err(Wrong);
         }
     }
-    if options
-        .empty_output
-        .is_some_and(|name| !leave_empty(directory, name))
-    {
-        code = WRONG;
+    if let Some(name) = options.empty_output {
+        create_empty(&mut directory, name)?;
     }
-    code
+    result
 }
 
-/// Leaves an empty file for an output, unless there is one.
-fn leave_empty(directory: &[u8], name: &CStr) -> bool {
-    let (Some(parent), Some(path)) = (
-        Path::of(&[directory]),
-        Path::of(&[directory, b"/", name.to_bytes()]),
-    ) else {
-        Message::error()
-            .quoted(directory)
-            .text(" is too long")
+fn has_error(directory: &mut Path) -> bool {
+    within(directory, ERROR, |path| system::exists(path.text())).unwrap_or(false)
+}
+
+/// Calls a function with the path of an entry.
+fn within<T>(
+    directory: &mut Path,
+    name: &[u8],
+    act: impl FnOnce(&mut Path) -> T,
+) -> Result<T, TooLong> {
+    let length = directory.length();
+    directory.push(name)?;
+    let result = act(directory);
+    directory.truncate(length);
+    Ok(result)
+}
+
+fn check_output(directory: &mut Path, output: Output) -> Result<(), Wrong> {
+    let entry = find_entry(directory, output)?;
+    within(directory, entry.bytes(), |path| check_entry(path, output)).unwrap_or_else(|_| {
+        let mut line = Line::error();
+        line.quoted(output.name)
+            .text(" is at a path that is longer than the kernel allows")
             .send();
-        return false;
-    };
-    let created = match syscall::open(path.text(), Mode::Create) {
-        Err(Errno::NOENT) => syscall::make_directory(parent.text())
-            .and_then(|()| syscall::open(path.text(), Mode::Create)),
-        other => other,
-    };
-    match created {
-        Ok(descriptor) => {
-            syscall::close(descriptor);
-            true
-        }
-        Err(errno) => {
-            Message::error()
-                .text("could not create ")
-                .quoted(path.text().to_bytes())
-                .text(": ")
-                .text(errno.text())
-                .send();
-            false
-        }
-    }
+        Err(Wrong)
+    })
 }
 
-struct Output<'a> {
-    directory: &'a [u8],
-    name: &'a [u8],
-    ty: OutputType,
+/// The name of an output's entry: its own, or the only one of its name with an extension.
+fn find_entry(directory: &Path, output: Output) -> Result<Name, Wrong> {
+    let name = output.name;
+    let next = |after: Option<&Name>, accepts: &dyn Fn(&[u8]) -> bool| {
+        directory::next_name(directory.text(), after, accepts).or_else(|errno| match errno {
+            // A directory that is not there has no entries.
+            Errno::NOENT => Ok(None),
+            errno => Err(cannot_be_read(directory.bytes(), errno)),
+        })
+    };
+    if let Some(found) = next(None, &|entry| entry == name)? {
+        return Ok(found);
+    }
+    let has_extension = |entry: &[u8]| {
+        entry
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.first() == Some(&b'.'))
+    };
+    let Some(first) = next(None, &has_extension)? else {
+        return Err(missing(directory, output));
+    };
+    let Some(mut other) = next(Some(&first), &has_extension)? else {
+        return Ok(first);
+    };
+    let mut line = Line::error();
+    line.quoted(name)
+        .text(" could be each of ")
+        .quoted(first.bytes());
+    // Each name is looked for anew, so that none has to be kept. The first ones are enough to see what is wrong.
+    const MOST: usize = 10;
+    for count in 2.. {
+        line.text(", ").quoted(other.bytes());
+        match next(Some(&other), &has_extension)? {
+            Some(_) if count == MOST => {
+                line.text(", ...");
+                break;
+            }
+            Some(name) => other = name,
+            None => break,
+        }
+    }
+    line.text(": leave one of them").send();
+    Err(Wrong)
 }
 
-impl Output<'_> {
-    /// Whether it is there and of its type; otherwise a message has been written.
-    fn check(&self) -> bool {
-        let mut entry = [0; 256];
-        let Some(file) = self.find(&mut entry) else {
-            return false;
-        };
-        let Some(path) = Path::of(&[self.directory, b"/", file]) else {
-            Message::error()
-                .text("the path of the output ")
-                .quoted(self.name)
-                .text(" is too long")
-                .send();
-            return false;
-        };
-        let path = path.text();
-        let (kind, size) = match syscall::stat(path) {
-            Ok(found) => found,
-            Err(errno) => {
-                Message::error()
-                    .quoted(path.to_bytes())
-                    .text(" cannot be read: ")
-                    .text(errno.text())
-                    .send();
-                return false;
-            }
-        };
-        let what = match (kind, self.ty) {
-            (FileKind::Directory, OutputType::Directory) => return true,
-            (FileKind::File, OutputType::File) => return true,
-            (FileKind::File, OutputType::Directory) => "a file",
-            (FileKind::File, _) => return self.check_value(path, size),
-            (FileKind::Directory, _) => "a directory",
-            (FileKind::Pipe, _) => "a named pipe",
-            (FileKind::Socket, _) => "a socket",
-            (FileKind::Device, _) => "a device",
-        };
-        let message = Message::error()
-            .quoted(path.to_bytes())
-            .text(" is ")
-            .text(what)
-            .text("; expected ");
-        message.text(self.ty.expected()).send();
-        false
+fn missing(directory: &Path, output: Output) -> Wrong {
+    let mut line = Line::error();
+    line.quoted(output.name)
+        .text(" is missing: the program should leave ")
+        .text(output.ty.expected());
+    line.text(" at `")
+        .foreign(directory.bytes())
+        .text("/")
+        .foreign(output.name)
+        .text("`");
+    if let Some(found) = similar_entry(directory.text(), output.name) {
+        line.text("; it wrote ").quoted(found.bytes());
     }
+    line.send();
+    Wrong
+}
 
-    fn check_value(&self, path: &CStr, size: u64) -> bool {
-        let mut buffer = [0; LONGEST as usize + 1];
-        let length = match read(path, &mut buffer) {
-            Ok(length) => length,
-            Err(errno) => {
-                Message::error()
-                    .quoted(path.to_bytes())
-                    .text(" cannot be read: ")
-                    .text(errno.text())
-                    .send();
-                return false;
-            }
+/// The entry whose name is nearest to that of an output.
+fn similar_entry(directory: &CStr, name: &[u8]) -> Option<Name> {
+    let mut fewest = None;
+    let listed = directory::open(directory).ok()?.for_each(|entry, _| {
+        let edits = nearest::edits(name, entry);
+        fewest = match (fewest, edits) {
+            (Some(fewest), Some(edits)) => Some(edits.min(fewest)),
+            (fewest, edits) => fewest.or(edits),
         };
-        let bytes = buffer.get(..length).unwrap_or_default();
-        let message = Message::error()
-            .text("the output ")
-            .quoted(self.name)
-            .text(" in ")
-            .quoted(path.to_bytes());
-        if bytes.len() as u64 > LONGEST {
-            let message = message
+    });
+    listed.ok().and(fewest)?;
+    directory::next_name(directory, None, |entry| {
+        nearest::edits(name, entry) == fewest
+    })
+    .ok()
+    .flatten()
+}
+
+/// Checks the entry of an output.
+fn check_entry(path: &mut Path, output: Output) -> Result<(), Wrong> {
+    let (kind, size) =
+        system::metadata(path.text()).map_err(|errno| cannot_be_read(path.bytes(), errno))?;
+    if kind == Kind::Directory {
+        check_below(path)?;
+    }
+    let mut line = Line::error();
+    match (kind, output.ty) {
+        (Kind::Link | Kind::Other, _) => return Err(unsupported(path.bytes(), kind)),
+        (Kind::Directory, OutputType::Directory) => return Ok(()),
+        (Kind::Directory, _) => {
+            line.quoted(path.bytes())
+                .text(" is a directory, and ")
+                .quoted(output.name);
+            line.text(" is declared as `")
+                .text(output.word)
+                .text("`")
+                .send();
+        }
+        (Kind::File, OutputType::Directory) => {
+            line.quoted(path.bytes())
+                .text(" is a file, and ")
+                .quoted(output.name)
+                .text(" is declared as a directory")
+                .send();
+        }
+        (Kind::File, OutputType::File) => {
+            return system::open_file(path.text())
+                .map(drop)
+                .map_err(|errno| cannot_be_read(path.bytes(), errno));
+        }
+        (Kind::File, _) if size > MAX_BYTES => {
+            line.quoted(output.name)
                 .text(" has ")
-                .number(size.max(bytes.len() as u64))
-                .text(" bytes; copilot takes at most ");
-            message
-                .number(LONGEST)
-                .text(" of what is not a file")
+                .number(size)
+                .text(" bytes; copilot takes at most ")
+                .number(MAX_BYTES);
+            line.text(" of what is not a file: declare it as `file`, or write less")
                 .send();
-            return false;
         }
-        let Ok(text) = core::str::from_utf8(bytes) else {
-            message.text(" is not UTF-8").send();
-            return false;
-        };
-        let text = text.trim_matches(TRIMMED);
-        if self.ty.accepts(text) {
-            return true;
-        }
-        let message = if text.is_empty() {
-            message.text(" is empty")
-        } else {
-            shown(message.text(" is "), text)
-        };
-        message.text("; expected ").text(self.ty.expected()).send();
-        false
+        (Kind::File, _) => return check_text(path, output),
     }
-
-    /// The entry of the directory: the one with its name, or the only one with its name and an ending.
-    fn find<'b>(&self, entry: &'b mut [u8; 256]) -> Option<&'b [u8]> {
-        let mut found = 0;
-        let mut length = 0;
-        let is_listed = list(self.directory, |name| {
-            if name == self.name {
-                // As good as the only one.
-                found = -1;
-            }
-            let has_ending = name
-                .strip_prefix(self.name)
-                .is_some_and(|rest| rest.first() == Some(&b'.'));
-            if let (true, Some(place)) = (has_ending && found >= 0, entry.get_mut(..name.len())) {
-                place.copy_from_slice(name);
-                length = name.len();
-                found += 1;
-            }
-        });
-        match found {
-            -1 => {
-                let place = entry.get_mut(..self.name.len())?;
-                place.copy_from_slice(self.name);
-                Some(place)
-            }
-            1 => entry.get(..length),
-            0 => {
-                let message = Message::error()
-                    .text("the output ")
-                    .quoted(self.name)
-                    .text(" is missing: the program should leave ");
-                let message = message
-                    .text(self.ty.expected())
-                    .text(" at ")
-                    .quoted_path(self.directory, self.name);
-                match is_listed {
-                    Ok(()) => message.send(),
-                    Err(errno) => message
-                        .text("; the directory cannot be read: ")
-                        .text(errno.text())
-                        .send(),
-                }
-                None
-            }
-            _ => {
-                let message = Message::error()
-                    .text("the output ")
-                    .quoted(self.name)
-                    .text(" could be each of several files in ");
-                message
-                    .quoted(self.directory)
-                    .text(": leave one of them")
-                    .send();
-                None
-            }
-        }
-    }
+    Err(Wrong)
 }
 
-impl Message {
-    fn quoted_path(self, directory: &[u8], name: &[u8]) -> Self {
-        match Path::of(&[directory, b"/", name]) {
-            Some(path) => self.quoted(path.text().to_bytes()),
-            None => self.quoted(name),
-        }
+/// Checks the text of an output that is neither a file nor a directory.
+fn check_text(path: &Path, output: Output) -> Result<(), Wrong> {
+    let mut buffer = [0; MAX_BYTES as usize];
+    let bytes =
+        read_all(path.text(), &mut buffer).map_err(|errno| cannot_be_read(path.bytes(), errno))?;
+    let Ok(text) = core::str::from_utf8(bytes) else {
+        Line::error()
+            .quoted(output.name)
+            .text(" is not UTF-8")
+            .send();
+        return Err(Wrong);
+    };
+    let text = trim(text);
+    if output.ty.accepts(text) {
+        return Ok(());
     }
+    let mut line = Line::error();
+    line.quoted(output.name).text(" holds ");
+    const LONGEST: usize = 60;
+    match text.bytes().filter(|byte| !is_continuation(*byte)).count() {
+        0 => line.text("nothing"),
+        1..=LONGEST => line.quoted(text.as_bytes()),
+        count => line.number(count as u64).text(" characters"),
+    };
+    line.text(", which is not ")
+        .text(output.ty.expected())
+        .send();
+    Err(Wrong)
 }
 
-/// A text of at most 60 characters as it is; of a longer one its beginning.
-fn shown(message: Message, text: &str) -> Message {
-    match text.char_indices().nth(60) {
-        None => message.quoted(text.as_bytes()),
-        Some((end, _)) => message
-            .quoted(text.get(..end).unwrap_or_default().as_bytes())
-            .text(" and so on"),
-    }
-}
-
-fn read(path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
-    let descriptor = syscall::open(path, Mode::Read)?;
+/// Reads a file as far as the buffer goes, which was as long as the file when it was looked at.
+fn read_all<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    let file = system::open_file(path)?;
     let mut length = 0;
-    let result = loop {
-        let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) else {
-            break Ok(length);
-        };
-        match syscall::read(descriptor, rest) {
-            Ok(0) => break Ok(length),
-            Ok(count) => length += count,
-            Err(errno) => break Err(errno),
-        }
-    };
-    syscall::close(descriptor);
-    result
-}
-
-/// Calls `each` with the name of each entry of a directory.
-fn list(directory: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), Errno> {
-    let path = Path::of(&[directory]).ok_or(Errno::NOENT)?;
-    let descriptor = syscall::open(path.text(), Mode::Directory)?;
-    let mut buffer = [0; 4096];
-    let result = loop {
-        match syscall::entries(descriptor, &mut buffer) {
-            Ok(0) => break Ok(()),
-            Ok(count) => names(buffer.get(..count).unwrap_or_default(), &mut each),
-            Err(errno) => break Err(errno),
-        }
-    };
-    syscall::close(descriptor);
-    result
-}
-
-/// `struct linux_dirent64`: inode and offset (8 bytes each), length (2), kind (1), the name with a zero.
-fn names(mut entries: &[u8], each: &mut impl FnMut(&[u8])) {
-    while let (Some([low, high]), Some(name)) = (entries.get(16..18), entries.get(19..)) {
-        let length = usize::from(u16::from_ne_bytes([*low, *high]));
-        let end = name
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(name.len());
-        each(name.get(..end).unwrap_or_default());
-        match entries.get(length..) {
-            Some(rest) if length > 0 => entries = rest,
-            _ => return,
+    loop {
+        match system::read(&file, &mut buffer[length..])? {
+            0 => return Ok(&buffer[..length]),
+            count => length += count,
         }
     }
+}
+
+/// How many levels of directories are looked through, so that the stack has an end. What is deeper is left to copilot.
+const LEVELS: usize = 64;
+
+/// What copilot does not support below a directory: the first by path, so that it is the same one each time.
+struct Unsupported {
+    path: Path,
+    kind: Kind,
+}
+
+/// Checks that there are only files and directories below a directory.
+fn check_below(directory: &mut Path) -> Result<(), Wrong> {
+    let mut first = None;
+    search(directory, LEVELS, &mut first)?;
+    match first {
+        Some(Unsupported { path, kind }) => Err(unsupported(path.bytes(), kind)),
+        None => Ok(()),
+    }
+}
+
+fn search(
+    directory: &mut Path,
+    levels: usize,
+    first: &mut Option<Unsupported>,
+) -> Result<(), Wrong> {
+    let Some(levels) = levels.checked_sub(1) else {
+        return Ok(());
+    };
+    let opened = directory::open(directory.text())
+        .map_err(|errno| cannot_be_read(directory.bytes(), errno))?;
+    let mut result = Ok(());
+    let listed = opened.for_each(|name, kind| {
+        if result.is_ok() {
+            result = within(directory, name, |path| {
+                search_entry(path, kind, levels, first)
+            })
+            .unwrap_or_else(|TooLong| Err(cannot_be_read(name, Errno::NAMETOOLONG)));
+        }
+    });
+    result.and(listed.map_err(|errno| cannot_be_read(directory.bytes(), errno)))
+}
+
+fn search_entry(
+    path: &mut Path,
+    kind: Option<Kind>,
+    levels: usize,
+    first: &mut Option<Unsupported>,
+) -> Result<(), Wrong> {
+    // Some file systems do not tell the kind in the list of entries.
+    let kind = match kind {
+        Some(kind) => kind,
+        None => {
+            system::metadata(path.text())
+                .map_err(|errno| cannot_be_read(path.bytes(), errno))?
+                .0
+        }
+    };
+    match kind {
+        Kind::File => {}
+        Kind::Directory => search(path, levels, first)?,
+        Kind::Link | Kind::Other => {
+            if !first
+                .as_ref()
+                .is_some_and(|first| first.path.is_before(path))
+            {
+                *first = Some(Unsupported {
+                    path: path.clone(),
+                    kind,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Creates an empty file for an output that the program has not written.
+fn create_empty(directory: &mut Path, name: &[u8]) -> Result<(), Wrong> {
+    let created = create_directories(directory.bytes()).and_then(|()| {
+        within(directory, name, |path| {
+            match system::create_file(path.text()) {
+                Err(Errno::EXIST) => Ok(()),
+                result => result,
+            }
+        })
+        .unwrap_or(Err(Errno::NAMETOOLONG))
+    });
+    created.map_err(|errno| {
+        let mut line = Line::error();
+        line.text("could not create `")
+            .foreign(directory.bytes())
+            .text("/")
+            .foreign(name)
+            .text("`: ")
+            .errno(errno)
+            .send();
+        Wrong
+    })
+}
+
+/// Creates a directory and those above it, as far as they are missing.
+fn create_directories(path: &[u8]) -> Result<(), Errno> {
+    let mut above = Path::new();
+    for component in path.split_inclusive(|byte| *byte == b'/') {
+        above
+            .push_bytes(component)
+            .map_err(|TooLong| Errno::NAMETOOLONG)?;
+        match system::create_directory(above.text()) {
+            // Also when it is a file, which the next call says.
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+fn unsupported(path: &[u8], kind: Kind) -> Wrong {
+    let what = if kind == Kind::Link {
+        "a symbolic link"
+    } else {
+        "neither a file nor a directory"
+    };
+    Line::error()
+        .quoted(path)
+        .text(" is ")
+        .text(what)
+        .text(", which copilot does not support: write a file")
+        .send();
+    Wrong
+}
+
+fn cannot_be_read(path: &[u8], errno: Errno) -> Wrong {
+    Line::error()
+        .quoted(path)
+        .text(" cannot be read: ")
+        .errno(errno)
+        .send();
+    Wrong
+}
+
+/// Whether a byte of UTF-8 is not the first of a character.
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
 }

@@ -1,137 +1,247 @@
-//! Replaces this process by the program, which is found as `execvp` finds it.
+//! Starting the program: the lookup of `execvp`, and what is said when it fails.
 
 use core::ffi::CStr;
 
-use crate::message::Message;
-use crate::options::{Arguments, argument};
+use crate::message::Line;
 use crate::path::Path;
-use crate::syscall::{self, Errno};
+use crate::processor;
+use crate::system::{self, Errno, Kind};
+use crate::words::Words;
 
-/// Where programs are looked up when PATH is not set.
-const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The exit codes of shells for programs that cannot be started.
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
 
-/// The program was found, and cannot be started.
-const NOT_EXECUTABLE: i32 = 126;
-const NOT_FOUND: i32 = 127;
+/// Where programs are looked for when the environment has no PATH.
+const USUAL_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Starts the program at a position of the arguments. Returns the exit code when that is not possible; the message
-/// has been written.
-///
-/// # Safety
-/// The arguments end with a null pointer, as does the environment.
-pub unsafe fn start(arguments: Arguments, position: usize, environment: *const *const u8) -> i32 {
-    let name = argument(arguments, position);
-    let program = Program {
+/// Becomes the program at a position of the arguments. It returns only when that fails: after it has said why, with the exit
+/// code.
+pub fn execute(arguments: Words, position: usize, environment: Words) -> u8 {
+    let name = arguments.get(position).unwrap_or_default();
+    let mut start = Start {
         arguments,
         position,
         environment,
     };
     if name.to_bytes().contains(&b'/') {
-        return failed(name, program.execute(name));
+        let errno = start.try_path(name);
+        return explain(name, errno);
     }
-    let path = variable(environment, b"PATH=").unwrap_or(DEFAULT_PATH);
-    let mut error = Errno::NOENT;
-    if !name.to_bytes().is_empty() {
-        for directory in path.split(|byte| *byte == b':') {
-            // An empty entry is the working directory.
-            let directory: &[u8] = if directory.is_empty() {
-                b"."
-            } else {
-                directory
-            };
-            let Some(path) = Path::of(&[directory, b"/", name.to_bytes()]) else {
-                continue;
-            };
-            match program.execute(path.text()) {
-                Errno::NOENT if syscall::stat(path.text()).is_err() => {}
-                Errno::NOTDIR => {}
-                // A program further down may be allowed.
-                Errno::ACCES => error = Errno::ACCES,
-                other => return failed(path.text(), other),
+    let search = environment.variable(b"PATH").unwrap_or(USUAL_PATH);
+    if name.to_bytes().is_empty() {
+        Line::error()
+            .text("the name of the program is empty")
+            .send();
+        return NOT_FOUND;
+    }
+    // The first file that is there and cannot be started, for the case that no other directory has a better one.
+    let mut unusable: Option<(Path, Errno)> = None;
+    for directory in search.split(|byte| *byte == b':') {
+        let mut path = Path::new();
+        // An empty entry is the working directory.
+        if path
+            .push_bytes(directory)
+            .and_then(|()| path.push(name.to_bytes()))
+            .is_err()
+        {
+            continue;
+        }
+        let errno = start.try_path(path.text());
+        let is_there = system::exists(path.text());
+        match errno {
+            Errno::NOENT | Errno::NOTDIR if !is_there => {}
+            Errno::ACCES
+            | Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::STALE
+            | Errno::NODEV
+            | Errno::TIMEDOUT => {
+                // A directory that may not be searched hides whether the program is in it.
+                unusable = unusable.or(Some((path, errno)));
             }
+            errno => return explain(path.text(), errno),
         }
     }
-    if error == Errno::ACCES {
-        return failed(name, error);
-    }
-    Message::error()
-        .text("the program ")
-        .quoted(name.to_bytes())
-        .text(" was not found in PATH, which is ")
-        .quoted(path)
-        .send();
-    NOT_FOUND
-}
-
-struct Program {
-    arguments: Arguments,
-    position: usize,
-    environment: *const *const u8,
-}
-
-impl Program {
-    unsafe fn execute(&self, path: &CStr) -> Errno {
-        let own = self.arguments.add(self.position);
-        let errno = syscall::execute(path, own, self.environment);
-        if errno != Errno::NOEXEC {
-            return errno;
-        }
-        // A script without `#!` is run by the shell, as `execvp` does. Two arguments at least stand before the
-        // program: the launcher's own name and `--`.
-        let (shell, name) = (*own.sub(1), *own);
-        *own.sub(1) = c"sh".as_ptr().cast();
-        *own = path.as_ptr().cast();
-        let errno = syscall::execute(c"/bin/sh", own.sub(1), self.environment);
-        *own.sub(1) = shell;
-        *own = name;
-        if errno == Errno::NOENT {
-            Errno::NOEXEC
-        } else {
-            errno
-        }
-    }
-}
-
-/// Says why a program could not be started.
-fn failed(path: &CStr, errno: Errno) -> i32 {
-    let exists = syscall::stat(path).is_ok();
-    let message = Message::error()
-        .text("could not start ")
-        .quoted(path.to_bytes())
-        .text(": ");
-    match errno {
-        Errno::NOENT if exists => {
-            message
-                .text("the file exists, but the loader or interpreter that it names does not")
+    match unusable {
+        Some((path, errno)) => explain(path.text(), errno),
+        None => {
+            Line::error()
+                .quoted(name.to_bytes())
+                .text(" was not found in the PATH ")
+                .quoted(search)
                 .send();
-            NOT_EXECUTABLE
-        }
-        Errno::NOENT | Errno::NOTDIR => {
-            message.text(errno.text()).send();
             NOT_FOUND
         }
-        Errno::NOEXEC => {
-            message
-                .text("exec format error: it is not a program for this processor")
-                .send();
+    }
+}
+
+struct Start {
+    arguments: Words,
+    position: usize,
+    environment: Words,
+}
+
+impl Start {
+    /// Tries to become the program at a path, or a shell that runs it if it is a script without `#!`.
+    fn try_path(&mut self, path: &CStr) -> Errno {
+        let errno = system::execute(
+            path,
+            self.arguments.from(self.position),
+            self.environment.from(0),
+        );
+        if errno == Errno::NOEXEC && Header::read(path).is_ok_and(|header| header.is_script()) {
+            return self.try_shell(path);
+        }
+        errno
+    }
+
+    /// The word before the program is `--`, so that there is space for one more.
+    fn try_shell(&mut self, path: &CStr) -> Errno {
+        let shell = c_text(b"/bin/sh\0");
+        let Some(before) = self.position.checked_sub(1) else {
+            return Errno::NOEXEC;
+        };
+        let mut arguments = self.arguments;
+        arguments.set(before, shell);
+        // SAFETY: the kernel copies the path before `execute` returns, and the next attempt sets it again.
+        arguments.set(self.position, unsafe { CStr::from_ptr(path.as_ptr()) });
+        match system::execute(shell, arguments.from(before), self.environment.from(0)) {
+            Errno::NOENT => Errno::NOEXEC,
+            errno => errno,
+        }
+    }
+}
+
+fn c_text(bytes: &'static [u8]) -> &'static CStr {
+    CStr::from_bytes_with_nul(bytes).unwrap_or_default()
+}
+
+/// Says why a file is not started, and returns the exit code.
+fn explain(path: &CStr, errno: Errno) -> u8 {
+    let mut line = Line::error();
+    line.quoted(path.to_bytes());
+    match errno {
+        Errno::NOENT if !system::exists(path) => {
+            line.text(" was not found").send();
+            NOT_FOUND
+        }
+        Errno::NOENT => {
+            line.text(" was found, but not the ");
+            let header = Header::read(path).ok();
+            match header
+                .as_ref()
+                .and_then(|header| Some((header.is_elf(), header.interpreter()?)))
+            {
+                Some((is_elf, name)) => line
+                    .text(if is_elf { "loader " } else { "interpreter " })
+                    .quoted(name),
+                None => line.text("loader or interpreter"),
+            };
+            line.text(" that it needs").send();
             NOT_EXECUTABLE
         }
-        _ => {
-            message.text(errno.text()).send();
+        Errno::ACCES if system::metadata(path).is_ok_and(|(kind, _)| kind == Kind::Directory) => {
+            line.text(" is a directory").send();
+            NOT_EXECUTABLE
+        }
+        Errno::NOEXEC => {
+            match Header::read(path) {
+                Err(errno) => line
+                    .text(" is neither a program nor readable as a script: ")
+                    .errno(errno),
+                Ok(header) if header.bytes().is_empty() => line.text(" is empty"),
+                Ok(header) if header.is_of_other_processor() => line
+                    .text(" is not a program for this processor (")
+                    .text(processor::NAME)
+                    .text(")"),
+                Ok(header) if header.is_script() => {
+                    line.text(" is a script without `#!`, and there is no `/bin/sh` to run it")
+                }
+                Ok(_) => line.text(" is not a program"),
+            };
+            line.send();
+            NOT_EXECUTABLE
+        }
+        errno => {
+            line.text(" cannot be started: ").errno(errno).send();
             NOT_EXECUTABLE
         }
     }
 }
 
-/// The value of a variable, `name` with its `=`.
-unsafe fn variable(environment: *const *const u8, name: &[u8]) -> Option<&'static [u8]> {
-    let mut next = environment;
-    while !(*next).is_null() {
-        let entry = CStr::from_ptr((*next).cast()).to_bytes();
-        if let Some(value) = entry.strip_prefix(name) {
-            return Some(value);
-        }
-        next = next.add(1);
+/// The start of a file.
+struct Header {
+    bytes: [u8; Self::SPACE],
+    length: usize,
+}
+
+impl Header {
+    /// Linkers put the name of the loader behind the program headers, which are at the start of the file.
+    const SPACE: usize = 2048;
+
+    fn read(path: &CStr) -> Result<Self, Errno> {
+        let mut header = Self {
+            bytes: [0; Self::SPACE],
+            length: 0,
+        };
+        header.length = system::read(&system::open_program(path)?, &mut header.bytes)?;
+        Ok(header)
     }
-    None
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn is_elf(&self) -> bool {
+        self.bytes().starts_with(b"\x7fELF")
+    }
+
+    /// Whether a shell may run it: text, as far as it was read.
+    fn is_script(&self) -> bool {
+        self.length > 0 && !self.bytes().contains(&0)
+    }
+
+    fn is_of_other_processor(&self) -> bool {
+        self.is_elf() && self.number(18, 2) != Some(u64::from(processor::ELF_MACHINE))
+    }
+
+    /// The program that starts this one: of the `#!` line, or the loader of an ELF file.
+    fn interpreter(&self) -> Option<&[u8]> {
+        if let Some(line) = self.bytes().strip_prefix(b"#!") {
+            let mut words = line.split(|byte| matches!(byte, b' ' | b'\t' | b'\n'));
+            return words.find(|word| !word.is_empty());
+        }
+        // Offsets of the 64-bit format: `e_phoff`, `e_phentsize`, `e_phnum`; `p_type`, `p_offset`, `p_filesz`.
+        const PT_INTERP: u64 = 3;
+        if !self.is_elf() {
+            return None;
+        }
+        let (table, size, count) = (
+            self.number(32, 8)?,
+            self.number(54, 2)?,
+            self.number(56, 2)?,
+        );
+        for position in 0..count {
+            let entry = usize::try_from(table.checked_add(size.checked_mul(position)?)?).ok()?;
+            if self.number(entry, 4)? == PT_INTERP {
+                let start = usize::try_from(self.number(entry.checked_add(8)?, 8)?).ok()?;
+                let length = usize::try_from(self.number(entry.checked_add(32)?, 8)?).ok()?;
+                let name = self.bytes().get(start..start.checked_add(length)?)?;
+                return name.split(|byte| *byte == 0).next();
+            }
+        }
+        None
+    }
+
+    /// A little-endian number at a place.
+    fn number(&self, start: usize, length: usize) -> Option<u64> {
+        let bytes = self.bytes().get(start..start.checked_add(length)?)?;
+        Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |number, byte| (number << 8) | u64::from(*byte)),
+        )
+    }
 }

@@ -265,7 +265,7 @@ fn launcher_is_process_1_and_ends_a_program_that_takes_too_long() {
     let outcome = act(&project, "late", "first").exits(1).fails_with("U0805");
     outcome
         .stderr_has("/union/launcher --output-directory /var/outputs --output count=integer --output model=directory --timeout 1 -- /union/bin/actor")
-        .stderr_has("cargo union launcher: error: the output `count` is missing");
+        .stderr_has("cargo union launcher: error: `count` is missing");
     assert_eq!(containers("late"), "");
 }
 

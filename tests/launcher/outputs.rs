@@ -1,175 +1,356 @@
-//! What the launcher says of the outputs of a program that has ended with 0.
+//! The check of the outputs: its messages are those of local runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::run;
+use cargo_union::copilot::{OutputDir, outputs};
+use proptest::prelude::*;
+use union_build::spec::types::Type;
 
-fn check(directory: &Path, outputs: &[&str]) -> (Option<i32>, String) {
-    check_after(directory, outputs, "true")
-}
+use crate::world::{Ended, Running, command, launch, shell};
 
-fn check_after(directory: &Path, outputs: &[&str], script: &str) -> (Option<i32>, String) {
+/// Runs a command of a shell in an output directory, with one option `--output` for each declaration.
+fn run_in(directory: &Path, declared: &[&str], script: &str) -> Ended {
     let mut options = vec!["--output-directory", directory.to_str().unwrap()];
-    for output in outputs {
-        options.extend(["--output", output]);
-    }
-    let (code, stderr) = run(&options, &["sh", "-c", script]);
-    (
-        code,
-        stderr
-            .replace(directory.to_str().unwrap(), "OUT")
-            .replace("cargo union launcher: error: ", ""),
+    options.extend(declared.iter().flat_map(|output| ["--output", *output]));
+    let mut command = command(&options, &["sh", "-c", script]);
+    command.current_dir(directory);
+    Running::start(command).wait()
+}
+
+/// The problems that a local run finds.
+fn problems(directory: &Path, declared: &[&str]) -> Vec<String> {
+    let declared: BTreeMap<String, Type> = declared
+        .iter()
+        .map(|output| output.split_once('=').unwrap())
+        .map(|(name, ty)| (name.to_owned(), Type::parse(ty).unwrap()))
+        .collect();
+    outputs(
+        &OutputDir::found(directory).unwrap(),
+        &declared,
+        directory.to_str().unwrap(),
     )
+    .err()
+    .unwrap_or_default()
+}
+
+const TYPES: [&str; 9] = [
+    "integer",
+    "float",
+    "string",
+    "boolean",
+    "datetime",
+    "duration",
+    "struct",
+    "file",
+    "directory",
+];
+
+#[test]
+fn messages_are_those_of_local_runs() {
+    for script in [
+        ":",
+        "echo 21 >n",
+        "printf ' \\t\\n1h30m0s\\n' >n",
+        "echo 2030-01-31T12:00:00Z >n",
+        "echo 2030-01-31t12:00:00Z >n",
+        "echo true >n.txt",
+        "echo '{\"a\": [1, {}]}' >n.json; echo other >no",
+        "echo '{\"a\": [1, {}}' >n",
+        "echo 1e400 >n",
+        "echo 99999999999999999999 >n",
+        ": >n",
+        "printf '\\377' >n",
+        "printf '%061d' 0 >n",
+        "printf '%060d' 0 >n",
+        "printf 'é%060d' 0 >n",
+        "printf '%01024d' 0 >n",
+        "printf '%01025d' 0 >n",
+        "touch n.a n.b",
+        "touch n.c n.a n.b n.",
+        "for name in 1 2 3 4 5 6 7 8 9; do touch n.$name; done",
+        "echo 1 >n; echo 2 >n.a; echo 3 >n.b",
+        "echo 1 >N",
+        "echo 1 >m; echo 1 >nn; echo 1 >on",
+        "mkdir n",
+        "mkdir -p n/a/b; echo 1 >n/a/b/c; echo 1 >n/d",
+        "mkdir n.d",
+        "ln -s /etc/passwd n",
+        "ln -s n.a n; echo 1 >n.a",
+        "ln -s nowhere n.a",
+        "mkfifo n",
+        "mkdir n; mkfifo n/fifo; ln -s fifo n/a",
+        "mkdir -p n/a/b n/a-b; mkfifo n/a/b/c; ln -s c n/a-b/d; ln -s b n/z",
+        "mkdir other; mkfifo other/fifo; echo 1 >n",
+    ] {
+        for ty in TYPES {
+            let directory = tempfile::tempdir().unwrap();
+            let declared = [&*format!("n={ty}")];
+            let ended = run_in(directory.path(), &declared, script);
+            let expected: Vec<String> = problems(directory.path(), &declared)
+                .iter()
+                .map(|problem| format!("error: {problem}"))
+                .collect();
+            let code = if expected.is_empty() { 0 } else { 65 };
+            ended.is(
+                code,
+                &expected.iter().map(String::as_str).collect::<Vec<_>>(),
+            );
+        }
+    }
 }
 
 #[test]
-fn outputs_of_every_type_are_accepted() {
+fn each_wrong_output_has_a_line() {
     let directory = tempfile::tempdir().unwrap();
-    for (name, text) in [
-        ("i", " -42\n"),
-        ("f.txt", "1e3"),
-        ("s", ""),
-        ("b", "True\n"),
-        ("t", "2030-01-31T12:00:00.5+02:00"),
-        ("d", "-1h30m"),
-        ("j.json", "{\"a\": [1, {\"b\": null}]}"),
-        ("m.bin", "\0\u{ff}"),
-    ] {
-        std::fs::write(directory.path().join(name), text).unwrap();
-    }
-    std::fs::create_dir(directory.path().join("dir")).unwrap();
-    let outputs = [
-        "i=integer",
-        "f=float",
-        "s=string",
-        "b=boolean",
-        "t=datetime",
-        "d=duration",
-        "j=struct",
-        "m=file",
-        "dir=directory",
+    let declared = [
+        "count=integer",
+        "good=string",
+        "model=file",
+        "plots=directory",
+        "ratio=float",
     ];
-    assert_eq!(check(directory.path(), &outputs), (Some(0), String::new()));
+    let at = |name: &str| format!("{}/{name}", directory.path().display());
+    let ended = run_in(
+        directory.path(),
+        &declared,
+        "echo 1 >cuont; echo x >good; mkdir model; echo x >plots; printf 'a\\033[2Jb\\r\\n' >ratio",
+    );
+    let messages = [
+        format!(
+            "error: `count` is missing: the program should leave a whole number such as `21` at `{}`; it wrote `cuont`",
+            at("count")
+        ),
+        format!(
+            "error: `{}` is a directory, and `model` is declared as `file`",
+            at("model")
+        ),
+        format!(
+            "error: `{}` is a file, and `plots` is declared as a directory",
+            at("plots")
+        ),
+        "error: `ratio` holds `a\\x1b[2Jb\\r`, which is not a number such as `0.5`".to_owned(),
+    ];
+    ended.is(65, &messages.each_ref().map(String::as_str));
 }
 
 #[test]
-fn wrong_outputs_are_named_with_what_was_found_and_expected() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = |name: &str| directory.path().join(name);
-    for (name, bytes) in [
-        ("n", &b"abc"[..]),
-        ("e", b""),
-        ("u", b"\xff\xfe"),
-        ("long", &[b'1'; 1025]),
-        ("x.a", b"1"),
-        ("x.b", b"1"),
-        ("c", b"\x1b[2J"),
+fn misspelled_output_is_found_by_the_rules_of_local_runs() {
+    for (name, written) in [
+        ("model", "Model.bin modle modell x"),
+        ("a_b", "a-c A-B"),
+        ("count", "cont counts"),
+        ("x", "y"),
+        ("data", "date dat dta"),
+        ("long-name-of-an-output", "lnog-name-of-an-output"),
     ] {
-        std::fs::write(path(name), bytes).unwrap();
-    }
-    std::fs::create_dir(path("d")).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        path("p"),
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RWXU,
-        0,
-    )
-    .unwrap();
-    for (output, text) in [
-        (
-            "missing=integer",
-            "the output `missing` is missing: the program should leave a whole number such as `21` at `OUT/missing`\n",
-        ),
-        (
-            "n=integer",
-            "the output `n` in `OUT/n` is `abc`; expected a whole number such as `21`\n",
-        ),
-        (
-            "e=float",
-            "the output `e` in `OUT/e` is empty; expected a number such as `0.5`\n",
-        ),
-        ("u=string", "the output `u` in `OUT/u` is not UTF-8\n"),
-        (
-            "long=string",
-            "the output `long` in `OUT/long` has 1025 bytes; copilot takes at most 1024 of what is not a file\n",
-        ),
-        (
-            "x=integer",
-            "the output `x` could be each of several files in `OUT`: leave one of them\n",
-        ),
-        ("d=file", "`OUT/d` is a directory; expected a file\n"),
-        ("n=directory", "`OUT/n` is a file; expected a directory\n"),
-        ("p=string", "`OUT/p` is a named pipe; expected a string\n"),
-        (
-            "c=integer",
-            "the output `c` in `OUT/c` is `?[2J`; expected a whole number such as `21`\n",
-        ),
-    ] {
-        assert_eq!(
-            check(directory.path(), &[output]),
-            (Some(65), text.to_owned())
+        let directory = tempfile::tempdir().unwrap();
+        let declared = [&*format!("{name}=integer")];
+        let ended = run_in(directory.path(), &declared, &format!("touch {written}"));
+        ended.is(
+            65,
+            &[&format!(
+                "error: {}",
+                problems(directory.path(), &declared)[0]
+            )],
         );
     }
-    // All at once, each in a line.
-    let (code, stderr) = check(directory.path(), &["n=integer", "e=float", "long=file"]);
-    assert_eq!((code, stderr.lines().count()), (Some(65), 2), "{stderr}");
 }
 
 #[test]
-fn outputs_are_not_looked_at_when_the_program_failed_or_reports_an_error_itself() {
+fn outputs_are_not_checked_when_the_program_failed_or_left_an_error() {
     let directory = tempfile::tempdir().unwrap();
-    assert_eq!(
-        check_after(directory.path(), &["n=integer"], "exit 3"),
-        (Some(3), String::new())
-    );
-    std::fs::write(directory.path().join("_ERROR"), "why").unwrap();
-    assert_eq!(
-        check(directory.path(), &["n=integer"]),
-        (Some(0), String::new())
-    );
+    for (script, code) in [
+        ("exit 3", 3),
+        ("exit 65", 65),
+        ("echo failed >_ERROR", 0),
+        ("rm _ERROR; mkdir _ERROR", 0),
+    ] {
+        run_in(directory.path(), &["n=integer"], script).is(code, &[]);
+    }
+    let path = directory.path().to_str().unwrap();
+    std::fs::remove_dir(directory.path().join("_ERROR")).unwrap();
+    shell(
+        &[
+            "--output-directory",
+            path,
+            "--output",
+            "n=integer",
+            "--timeout",
+            "1",
+        ],
+        "exec 2>/dev/null; trap 'exit 0' TERM; while :; do sleep 0.05; done",
+    )
+    .is(124, &["error: timed out after 1 s"]);
 }
 
 #[test]
-fn directory_that_does_not_exist_is_named() {
+fn output_directory_may_be_missing_unreadable_or_too_long() {
     let directory = tempfile::tempdir().unwrap();
-    let (code, stderr) = check(&directory.path().join("none"), &["n=integer"]);
-    assert_eq!(code, Some(65));
-    assert!(
-        stderr.contains("the output `n` is missing")
-            && stderr.contains("cannot be read: no such file or directory"),
-        "{stderr}"
-    );
-}
-
-#[test]
-fn empty_output_is_left_for_a_task_without_outputs() {
-    let directory = tempfile::tempdir().unwrap();
-    let outputs = directory.path().join("outputs");
-    let options = [
-        "--output-directory",
-        outputs.to_str().unwrap(),
-        "--empty-output",
-        "none",
-    ];
-    assert_eq!(run(&options, &["true"]), (Some(0), String::new()));
-    assert_eq!(std::fs::read(outputs.join("none")).unwrap(), b"");
-    // What is there stays.
-    std::fs::write(outputs.join("none"), "text").unwrap();
-    assert_eq!(run(&options, &["true"]), (Some(0), String::new()));
-    assert_eq!(std::fs::read(outputs.join("none")).unwrap(), b"text");
-    // A program that failed leaves none.
-    std::fs::remove_file(outputs.join("none")).unwrap();
-    assert_eq!(run(&options, &["false"]), (Some(1), String::new()));
-    assert!(!outputs.join("none").exists());
-    // It cannot be created in a file.
-    let (code, stderr) = run(
-        &["--output-directory", "/dev/null", "--empty-output", "none"],
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("file"), "").unwrap();
+    let missing = path("missing");
+    let file = path("file");
+    for (path, message) in [
+        (
+            missing.as_str(),
+            format!("`n` is missing: the program should leave a file at `{missing}/n`"),
+        ),
+        (
+            &format!("{missing}//"),
+            format!("`n` is missing: the program should leave a file at `{missing}/n`"),
+        ),
+        (
+            &file,
+            format!("`{file}` cannot be read: Not a directory (os error 20)"),
+        ),
+        (
+            "",
+            "`n` is missing: the program should leave a file at `/n`".to_owned(),
+        ),
+    ] {
+        launch(
+            &["--output-directory", path, "--output", "n=file"],
+            &["true"],
+        )
+        .is(65, &[&format!("error: {message}")]);
+    }
+    let long = "x/".repeat(2_100);
+    let ended = launch(
+        &["--output-directory", &long, "--output", "n=file"],
         &["true"],
     );
-    assert_eq!(code, Some(65));
+    assert_eq!(ended.code, Some(65));
     assert!(
-        stderr.contains("could not create `/dev/null/none`: not a directory"),
-        "{stderr}"
+        ended
+            .stderr
+            .starts_with("cargo union launcher: error: `x/x/")
+            && ended.stderr.lines().count() == 1,
+        "{ended:?}"
     );
+}
+
+#[test]
+fn output_that_may_not_be_read_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    // Root may read everything.
+    let script = "umask 0; chmod 777 .; touch n; mkdir -m 0 d; chmod 0 n";
+    assert_eq!(run_in(directory.path(), &[], script).code, Some(0));
+    let mut command = std::process::Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(crate::world::launcher());
+    command.args([
+        "--output-directory",
+        path,
+        "--output",
+        "n=file",
+        "--output",
+        "n=integer",
+        "--output",
+        "d=directory",
+        "--",
+        "true",
+    ]);
+    // The launcher itself may be where nobody but root can read.
+    let ended = Running::start(command).wait();
+    if ended.code != Some(127) {
+        let messages = ["n", "n", "d"].map(|name| {
+            format!("error: `{path}/{name}` cannot be read: Permission denied (os error 13)")
+        });
+        ended.is(65, &messages.each_ref().map(String::as_str));
+    }
+}
+
+#[test]
+fn deep_and_long_paths_below_an_output_come_to_an_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = "d".repeat(200);
+    let script =
+        format!("mkdir n; cd n; for i in $(seq 30); do mkdir {name}; cd {name}; done; touch file");
+    let ended = run_in(directory.path(), &["n=directory"], &script);
+    assert_eq!(ended.code, Some(65));
+    assert!(
+        ended
+            .stderr
+            .ends_with("cannot be read: File name too long (os error 36)\n"),
+        "{ended:?}"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let script = "mkdir n; cd n; for i in $(seq 500); do mkdir d; cd d; done; mkfifo fifo";
+    run_in(directory.path(), &["n=directory"], script).is(0, &[]);
+    let directory = tempfile::tempdir().unwrap();
+    let script = "mkdir n; cd n; for i in $(seq 3000); do echo file-$i-with-a-long-name; done | xargs touch; mkfifo file-1777-fifo";
+    let expected = format!(
+        "error: `{}/n/file-1777-fifo` is neither a file nor a directory, which copilot does not support: write a file",
+        directory.path().display()
+    );
+    run_in(directory.path(), &["n=directory"], script).is(65, &[&expected]);
+}
+
+#[test]
+fn empty_output_is_created_unless_there_is_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("not/yet");
+    let path = below.to_str().unwrap();
+    let options = ["--output-directory", path, "--empty-output", "o0"];
+    shell(&options, "exit 3").is(3, &[]);
+    assert!(!below.exists());
+    shell(&options, "exit 0").is(0, &[]);
+    assert_eq!(std::fs::read(below.join("o0")).unwrap(), b"");
+    shell(&options, &format!("echo text >{path}/o0")).is(0, &[]);
+    assert_eq!(std::fs::read(below.join("o0")).unwrap(), b"text\n");
+    shell(&options, &format!("rm {path}/o0; ln -s nowhere {path}/o0")).is(0, &[]);
+    assert!(!below.join("nowhere").exists());
+    // Copilot takes the error.
+    shell(
+        &options,
+        &format!("rm {path}/o0; echo failed >{path}/_ERROR"),
+    )
+    .is(0, &[]);
+    assert!(!below.join("o0").exists());
+}
+
+#[test]
+fn empty_output_that_cannot_be_created_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let path = format!("{}/below", file.display());
+    launch(
+        &["--output-directory", &path, "--empty-output", "o0"],
+        &["true"],
+    )
+    .is(
+        65,
+        &[&format!(
+            "error: could not create `{path}/o0`: Not a directory (os error 20)"
+        )],
+    );
+}
+
+proptest! {
+    #![proptest_config(union_tests::arbitrary::cases(48))]
+
+    #[test]
+    fn arbitrary_content_is_judged_as_in_local_runs(content in prop_oneof![
+        union_tests::arbitrary::text().prop_map(String::into_bytes),
+        union_tests::arbitrary::bytes(1100),
+        union_tests::arbitrary::value().prop_map(|value| format!("{{\"a\": {value}}}").into_bytes()),
+    ]) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut declared = TYPES.map(|ty| format!("{ty}={ty}"));
+        declared.sort();
+        for ty in TYPES {
+            std::fs::write(directory.path().join(ty), &content).unwrap();
+        }
+        let declared = declared.each_ref().map(String::as_str);
+        let ended = run_in(directory.path(), &declared, ":");
+        let found = problems(directory.path(), &declared);
+        let outputs = |lines: Vec<String>| lines.iter().map(|line| line.split("` ").next().unwrap().to_owned()).collect::<Vec<_>>();
+        let messages = ended.messages().iter().map(|message| message.trim_start_matches("error: ").to_owned()).collect();
+        prop_assert_eq!(ended.code, Some(65));
+        prop_assert_eq!(outputs(messages), outputs(found));
+    }
 }

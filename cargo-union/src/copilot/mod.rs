@@ -11,7 +11,6 @@ mod inputs;
 mod number;
 mod output_dir;
 // Shared with the launcher, so that both accept the same outputs.
-#[allow(missing_docs, unreachable_pub)]
 #[path = "../../launcher/output_type.rs"]
 mod output_type;
 mod outputs;

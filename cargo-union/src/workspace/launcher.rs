@@ -19,36 +19,50 @@ use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::ProcessFailure;
 
+macro_rules! sources {
+    ($($name:literal)*) => {
+        [$(($name, include_str!(concat!("../../launcher/", $name)))),*]
+    };
+}
+
 /// The source files, by name.
-pub const SOURCES: [(&str, &str); 9] = [
-    ("main.rs", include_str!("../../launcher/main.rs")),
-    ("message.rs", include_str!("../../launcher/message.rs")),
-    ("options.rs", include_str!("../../launcher/options.rs")),
-    (
-        "output_type.rs",
-        include_str!("../../launcher/output_type.rs"),
-    ),
-    ("outputs.rs", include_str!("../../launcher/outputs.rs")),
-    ("path.rs", include_str!("../../launcher/path.rs")),
-    ("program.rs", include_str!("../../launcher/program.rs")),
-    ("supervise.rs", include_str!("../../launcher/supervise.rs")),
-    ("syscall.rs", include_str!("../../launcher/syscall.rs")),
-];
+pub const SOURCES: [(&str, &str); 17] = sources! {
+    "aarch64.rs"
+    "arguments.rs"
+    "directory.rs"
+    "launcher.ld"
+    "main.rs"
+    "memory.rs"
+    "message.rs"
+    "nearest.rs"
+    "output_type.rs"
+    "outputs.rs"
+    "path.rs"
+    "program.rs"
+    "signal.rs"
+    "supervisor.rs"
+    "system.rs"
+    "words.rs"
+    "x86_64.rs"
+};
 
 /// A static executable at fixed addresses, without start files, libraries, unwinding and names. None of the user's flags
 /// and profiles has a part in it.
-pub const OPTIONS: [&str; 15] = [
+pub const OPTIONS: [&str; 17] = [
     "--crate-name=launcher",
     "--crate-type=bin",
     "--edition=2021",
     "--cap-lints=allow",
-    "-Copt-level=s",
+    "-Copt-level=z",
+    // Leaves out what panics would print.
+    "-Clto=fat",
     "-Cpanic=abort",
     "-Ccodegen-units=1",
     "-Cstrip=symbols",
     "-Cdebuginfo=0",
     "-Coverflow-checks=off",
     "-Crelocation-model=static",
+    "-Crelro-level=off",
     "-Cforce-unwind-tables=no",
     "-Cdefault-linker-libraries=no",
     "main.rs",
@@ -56,13 +70,15 @@ pub const OPTIONS: [&str; 15] = [
 ];
 
 /// The linker that comes with rustc.
-pub const RUST_LLD: [&str; 6] = [
+pub const RUST_LLD: [&str; 8] = [
     "-Clinker=rust-lld",
     "-Clinker-flavor=ld.lld",
     "-Clink-arg=--gc-sections",
     "-Clink-arg=-static",
     "-Clink-arg=-znoexecstack",
     "-Clink-arg=--build-id=none",
+    "-Clink-arg=--no-eh-frame-hdr",
+    "-Clink-arg=--script=launcher.ld",
 ];
 
 /// Leaves out the start files that rustc brings for musl. Other targets do not take the option before Rust 1.90.
