@@ -70,10 +70,16 @@ pub(crate) fn has_target(triple: &str) -> bool {
         .is_dir()
 }
 
-/// A call of the launcher with its own arguments, then `--`, then those of the program.
+/// A call of the launcher with its own arguments, then `--`, then those of the program. Signals that the tests inherit as
+/// ignored, as below `nohup`, are not ignored.
 pub(crate) fn command(options: &[&str], program: &[&str]) -> Command {
-    let mut command = Command::new(launcher());
-    command.args(options).arg("--").args(program);
+    let mut command = Command::new("/usr/bin/env");
+    command
+        .arg("--default-signal")
+        .arg(launcher())
+        .args(options)
+        .arg("--")
+        .args(program);
     command
 }
 
