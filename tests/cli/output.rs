@@ -121,36 +121,43 @@ fn a_reader_that_has_gone_away_is_no_failure() {
 
 #[test]
 fn a_second_run_waits_for_the_first() {
-    let project = hello();
-    // A build script that takes its time keeps the first run inside of its compile.
-    project.write(
-        "build.rs",
-        "fn main() { std::thread::sleep(std::time::Duration::from_secs(6)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
-    );
+    let project = until_there_is_go();
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
-    let second = project.run(["build"]).succeeds();
-    let first = first.wait().succeeds();
+    let mut second = project.start(["build"]);
+    second.until_stderr_has("waiting for another `cargo union`");
+    project.write("target/go", "");
+    let (first, second) = (first.wait().succeeds(), second.wait().succeeds());
     assert_eq!(first.stdout(), second.stdout());
-    second.stderr_has("waiting for another `cargo union`");
 }
 
-#[test]
-fn whoever_waits_for_another_run_can_be_interrupted() {
+/// A project whose compile goes on until a file appears.
+fn until_there_is_go() -> Project {
     let project = hello();
-    // The first run goes on until a file appears.
-    let wait = "while !std::path::Path::new(\"go\").exists() { std::thread::sleep(std::time::Duration::from_millis(20)); }";
+    let wait = "while !std::path::Path::new(\"target/go\").exists() { std::thread::sleep(std::time::Duration::from_millis(20)); }";
     project.write(
         "build.rs",
         format!("fn main() {{ {wait} println!(\"cargo::rerun-if-changed=build.rs\"); }}"),
     );
+    project
+}
+
+#[test]
+fn steps_are_named_with_their_package_and_image() {
+    let run = hello().run(["build", "-v"]).succeeds();
+    run.stderr_has("Building hello/default: packing `hello` for linux/");
+}
+
+#[test]
+fn whoever_waits_for_another_run_can_be_interrupted() {
+    let project = until_there_is_go();
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
     let mut second = project.start(["build"]);
     second.until_stderr_has("waiting for another `cargo union`");
     second.interrupt();
     second.wait().exits(130).stderr_has("U0007");
-    project.write("go", "");
+    project.write("target/go", "");
     first.wait().succeeds();
 }
 

@@ -21,6 +21,7 @@ use crate::image::per_platform::PerPlatform;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::problems::Result;
+use crate::pipeline::reporter::PackageSteps;
 use crate::pipeline::resolve::{EnvironmentPlan, ResolvedImage};
 use crate::pipeline::target::OutputResolver;
 use crate::publish::registry::Registry;
@@ -48,7 +49,7 @@ pub(crate) fn docker_builder(
         credentials,
         environment,
         logs,
-        reporter.clone(),
+        PackageSteps::new(package, reporter),
     )
 }
 

@@ -240,6 +240,7 @@ async fn check_inputs_unchanged(builds: &[PackageBuild<'_>], lock: &UnionLock) -
         reporter,
         ..
     } = first.context;
+    let _hashing = reporter.busy("Hashing", &"the inputs again");
     // A loaded workspace holds the text of its manifests: they have to be read again too.
     let workspace = loaded.workspace.read_again()?;
     let snapshot = Snapshot::take(

@@ -212,6 +212,10 @@ impl<'a> PackageBuild<'a> {
             .missing()
             .zip(packed.images)
             .map(|(image, packed)| async move {
+                let destination = &image.destination;
+                // Transfers to a registry are reported by themselves.
+                let _writing = (!destination.in_registry)
+                    .then(|| self.context.reporter.busy("Writing", &destination.location));
                 let published = packed
                     .publish(&image.target, self.context.options.rebuild)
                     .await?;

@@ -1,6 +1,7 @@
 //! Progress reports of the pipeline.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use union_build::diag::Diagnostic;
 
@@ -30,6 +31,43 @@ pub trait Reporter:
 
     /// Whether the logs of remote builds are shown.
     fn shows_logs(&self) -> bool;
+}
+
+/// Reports the steps of a package's images as `PACKAGE/IMAGE`, since images of several packages have the same names.
+pub(super) struct PackageSteps {
+    package: String,
+    reporter: Arc<dyn Reporter>,
+}
+
+impl PackageSteps {
+    pub(super) fn new(package: &str, reporter: &Arc<dyn Reporter>) -> Arc<Self> {
+        Arc::new(Self {
+            package: package.to_owned(),
+            reporter: reporter.clone(),
+        })
+    }
+
+    fn subject(&self, image: &str) -> String {
+        format!("{}/{image}", self.package)
+    }
+}
+
+impl build::Reporter for PackageSteps {
+    fn step(&self, image: &str, step: &str) {
+        self.reporter.step(&self.subject(image), step);
+    }
+
+    fn ended(&self, image: &str) {
+        self.reporter.ended(&self.subject(image));
+    }
+
+    fn runs(&self, image: &str, step: &str) {
+        self.reporter.runs(&self.subject(image), step);
+    }
+
+    fn line(&self, image: &str, line: &str) {
+        self.reporter.line(&self.subject(image), line);
+    }
 }
 
 /// Ends an operation of a [`Reporter`] when it is dropped.

@@ -23,6 +23,7 @@ use crate::pipeline::Reporter;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
 use crate::pipeline::options::{BuildOptions, Output};
 use crate::pipeline::problems::Result;
+use crate::pipeline::reporter::PackageSteps;
 use crate::publish::Publisher;
 use crate::publish::daemon::Daemon;
 use crate::publish::layout::{Layout, TagPolicy};
@@ -89,7 +90,7 @@ impl OutputResolver {
             builder: Arc::new(NativeBuilder::new(
                 options.scope.cache.clone(),
                 registry.clone(),
-                reporter.clone(),
+                PackageSteps::new(package.name(), reporter),
             )),
             registry,
             remote,
@@ -240,7 +241,7 @@ fn remote_backend(
     let builder = RemoteBuilder::new(
         options.scope.cache.clone(),
         registry.clone(),
-        reporter.clone(),
+        PackageSteps::new(package.name(), reporter),
     );
     let logs = loaded.workspace.logs(package.name());
     Ok(RemoteBackend::new(Connection::new(

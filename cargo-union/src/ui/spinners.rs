@@ -13,6 +13,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 /// How long an operation takes before it is shown.
 const DELAY: Duration = Duration::from_secs(1);
 
+/// How long it waits while another program writes to the terminal.
+const RETRY: Duration = Duration::from_millis(200);
+
 /// The operations that are in progress, by subject.
 #[derive(Clone)]
 pub(super) struct Spinners(Arc<SpinnerState>);
@@ -23,6 +26,8 @@ struct SpinnerState {
     /// Whether another program writes to the terminal.
     suspended: Arc<AtomicBool>,
     delay: Duration,
+    /// Prints a line when there is no terminal.
+    print: fn(&str),
     tasks: Mutex<SpinnerTasks>,
 }
 
@@ -39,7 +44,11 @@ struct SpinnerTask {
 
 impl Spinners {
     pub(super) fn new(multi: MultiProgress, terminal: bool, suspended: Arc<AtomicBool>) -> Self {
-        Self::with_delay(multi, terminal, suspended, DELAY)
+        let print = |line: &str| {
+            // A failure to write to stderr cannot be reported.
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        };
+        Self::with_delay(multi, terminal, suspended, DELAY, print)
     }
 
     fn with_delay(
@@ -47,12 +56,14 @@ impl Spinners {
         terminal: bool,
         suspended: Arc<AtomicBool>,
         delay: Duration,
+        print: fn(&str),
     ) -> Self {
         Self(Arc::new(SpinnerState {
             multi,
             terminal,
             suspended,
             delay,
+            print,
             tasks: Mutex::default(),
         }))
     }
@@ -79,7 +90,9 @@ impl Spinners {
             .name("progress".to_owned())
             .spawn(move || {
                 std::thread::sleep(shared.delay);
-                shared.show(&subject, number, verb, &about, &line);
+                while shared.show(&subject, number, verb, &about, &line) == Shown::Suspended {
+                    std::thread::sleep(RETRY);
+                }
             });
         // Without a thread the operation is only not shown.
         drop(thread);
@@ -97,19 +110,27 @@ impl SpinnerState {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, subject: &str, number: u64, verb: &'static str, about: &str, line: &str) {
+    fn show(
+        &self,
+        subject: &str,
+        number: u64,
+        verb: &'static str,
+        about: &str,
+        line: &str,
+    ) -> Shown {
         let mut tasks = self.tasks();
         let Some(task) = tasks
             .current
             .get_mut(subject)
             .filter(|task| task.number == number)
         else {
-            return;
+            return Shown::Ended;
         };
         if !self.terminal {
-            // A failure to write to stderr cannot be reported.
-            let _ = writeln!(io::stderr().lock(), "{line}");
-        } else if !self.suspended.load(Ordering::Relaxed) {
+            (self.print)(line);
+        } else if self.suspended.load(Ordering::Relaxed) {
+            return Shown::Suspended;
+        } else {
             let bar = self.multi.add(ProgressBar::new_spinner());
             let style =
                 ProgressStyle::with_template("{prefix:>12.cyan.bold} {msg} {spinner} {elapsed}")
@@ -120,7 +141,18 @@ impl SpinnerState {
             bar.enable_steady_tick(Duration::from_millis(200));
             task.bar = Some(bar);
         }
+        Shown::Now
     }
+}
+
+/// What became of an attempt to show an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Now,
+    /// The operation has ended, or another one of its subject has begun.
+    Ended,
+    /// Another program writes to the terminal.
+    Suspended,
 }
 
 fn clear(task: Option<SpinnerTask>) {
@@ -130,12 +162,13 @@ fn clear(task: Option<SpinnerTask>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     fn spinners(delay: Duration) -> Spinners {
         let hidden = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
-        Spinners::with_delay(hidden, true, Arc::default(), delay)
+        Spinners::with_delay(hidden, true, Arc::default(), delay, |_| ())
     }
 
     fn is_shown(spinners: &Spinners, subject: &str) -> bool {
@@ -173,11 +206,34 @@ mod tests {
     }
 
     #[test]
+    fn long_operation_is_one_line_without_a_terminal() {
+        static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let hidden = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
+        let delay = Duration::from_secs(3600);
+        let spinners = Spinners::with_delay(hidden, false, Arc::default(), delay, |line| {
+            LINES.lock().unwrap().push(line.to_owned());
+        });
+        spinners.begin("default", "Building", "packing", "packing".to_owned());
+        spinners
+            .0
+            .show("default", 1, "Building", "packing", "packing");
+        spinners.end("default");
+        spinners
+            .0
+            .show("default", 1, "Building", "packing", "packing");
+        assert_eq!(*LINES.lock().unwrap(), ["packing"]);
+    }
+
+    #[test]
     fn nothing_is_drawn_while_suspended() {
         let spinners = spinners(Duration::from_secs(3600));
         spinners.begin("default", "Building", "packing", String::new());
         spinners.0.suspended.store(true, Ordering::Relaxed);
-        spinners.0.show("default", 1, "Building", "packing", "");
+        let show = || spinners.0.show("default", 1, "Building", "packing", "");
+        assert_eq!(show(), Shown::Suspended);
         assert!(!is_shown(&spinners, "default"));
+        spinners.0.suspended.store(false, Ordering::Relaxed);
+        assert_eq!(show(), Shown::Now);
+        assert!(is_shown(&spinners, "default"));
     }
 }

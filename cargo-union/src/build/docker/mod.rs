@@ -111,6 +111,7 @@ impl DockerBuilder {
             source_date_epoch: 0,
             check: false,
         };
+        let _steps = super::Steps(&*self.0.reporter, &image.key);
         let engine = self.0.engines.engine().await?;
         let secrets = BuildSecrets::default().with_authority(self.0.authority(&request.steps)?);
         let log = BuildLog::begin(

@@ -121,6 +121,7 @@ impl DockerBuild<'_> {
             files: &self.request.files,
         };
         let epoch = self.request.source_date_epoch;
+        self.report_context();
         let (context, dockerfile) = context::for_dockerfile(
             &self.services.cache,
             &user,
@@ -184,6 +185,7 @@ impl DockerBuild<'_> {
             files: &self.request.files,
             roots: &self.request.roots,
         };
+        self.report_context();
         let context = context::for_steps(
             &self.services.cache,
             &input,
@@ -254,6 +256,12 @@ impl DockerBuild<'_> {
             .load(&image, &name, &*self.services.source)
             .await?;
         Ok(loaded)
+    }
+
+    fn report_context(&self) {
+        let image = self.request.image();
+        let reporter = &self.services.reporter;
+        reporter.step(image, "packing the build context");
     }
 
     async fn solve(&self, solve: Solve) -> Result<String> {
