@@ -5,6 +5,7 @@ mod bad_days;
 mod bad_input;
 mod building;
 mod dry;
+mod folders;
 mod interfaces;
 mod registering;
 mod running;

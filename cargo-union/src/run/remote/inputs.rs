@@ -1,6 +1,6 @@
-//! The inputs of a run on the backend. Local files are uploaded to the backend's store.
+//! The inputs of a run on the backend. Local files and folders are uploaded to the backend's store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::spec::types::Type;
@@ -51,37 +51,54 @@ pub(super) fn read_inputs(
 }
 
 fn check_local_path(ty: &Type, path: &str) -> Result<(), String> {
-    match (ty, std::fs::metadata(path)) {
-        (_, Err(cause)) => Err(format!("`{path}` cannot be read: {cause}")),
-        (Type::Directory, _) => Err(format!(
-            "`{path}` is on this machine, and only files are sent from here: put the folder where the backend can read it, and give its address"
-        )),
-        (_, Ok(metadata)) if metadata.is_dir() => Err(format!("`{path}` is a folder, not a file")),
-        _ => Ok(()),
+    let metadata =
+        std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
+    match (ty, metadata.is_dir()) {
+        (Type::Directory, true) => match files::has_files(Path::new(path)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(format!(
+                "`{path}` has no files, and the backend's store keeps no empty folders"
+            )),
+            Err(error) => Err(error.chain().join(": ")),
+        },
+        (Type::Directory, false) => Err(format!("`{path}` is a file, not a folder")),
+        (_, true) => Err(format!("`{path}` is a folder, not a file")),
+        (_, false) if metadata.is_file() => Ok(()),
+        (_, false) => Err(format!("`{path}` is neither a file nor a folder")),
     }
 }
 
 impl ResolvedInputs {
-    /// Uploads the local files, and encodes the inputs with their addresses.
+    /// Uploads the local files and folders, and encodes the inputs with their addresses.
     ///
     /// # Errors
-    /// Those of [`files::upload_file`].
+    /// Those of [`files::upload_file`] and [`files::upload_folder`].
     pub(super) async fn upload(
         self,
         client: &Client,
         scope: &ProjectDomain,
         reporter: &dyn Reporter,
     ) -> Result<Vec<(String, Literal)>> {
-        let paths: BTreeSet<&str> = self
+        let paths: BTreeMap<&str, &Type> = self
             .values
             .values()
             .flat_map(|(ty, value)| local_paths(ty, value))
-            .map(|(_, path)| path)
+            .map(|(ty, path)| (path, ty))
             .collect();
         let mut addresses = BTreeMap::new();
-        for path in paths {
-            let address = files::upload_file(client, scope, Path::new(path)).await?;
-            reporter.file_uploaded(path, &address);
+        for (path, ty) in paths {
+            let _busy = reporter.busy("Uploading", &path);
+            let local = Path::new(path);
+            let address = if *ty == Type::Directory {
+                let progress = |progress| reporter.folder_progress("Uploading", path, progress);
+                let (address, sent) = files::upload_folder(client, scope, local, &progress).await?;
+                reporter.folder_uploaded(path, sent, &address);
+                address
+            } else {
+                let address = files::upload_file(client, scope, local).await?;
+                reporter.file_uploaded(path, &address);
+                address
+            };
             addresses.insert(path.to_owned(), address);
         }
         let encode = |(name, (ty, value)): (&String, &(Type, InputValue))| {
@@ -114,14 +131,14 @@ fn local_paths<'a>(ty: &'a Type, value: &'a InputValue) -> Vec<(&'a Type, &'a st
     }
 }
 
-/// A value with the paths of uploaded files replaced by their addresses.
+/// A value with the paths of uploaded files and folders replaced by their addresses.
 fn with_addresses(
     ty: &Type,
     value: &InputValue,
     addresses: &BTreeMap<String, String>,
 ) -> InputValue {
     match (ty, value) {
-        (Type::File, InputValue::Text(path)) => {
+        (Type::File | Type::Directory, InputValue::Text(path)) => {
             InputValue::Text(addresses.get(path).unwrap_or(path).clone())
         }
         (Type::Optional(inner), _) => with_addresses(inner, value, addresses),
@@ -161,6 +178,7 @@ mod tests {
                 list("s3://up/data.csv"),
             ),
             ("map[file]", map("/data.csv"), map("s3://up/data.csv")),
+            ("directory", text("/data.csv"), text("s3://up/data.csv")),
         ] {
             let ty = Type::parse(ty).unwrap();
             assert_eq!(
