@@ -23,6 +23,9 @@ pub trait Reporter: pipeline::Reporter {
     /// An input folder was uploaded to the backend's store.
     fn folder_uploaded(&self, path: &str, sent: FileTotals, address: &str);
 
+    /// The files of an output were fetched to a path on this machine.
+    fn output_saved(&self, name: &str, path: &Path, fetched: FileTotals);
+
     /// A run was created at the backend; `page` is the URL of its page.
     fn run_created(&self, run: &str, page: &str);
 

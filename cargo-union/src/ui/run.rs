@@ -1,5 +1,6 @@
 //! Events of runs.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Ui, bytes};
@@ -33,6 +34,13 @@ impl Reporter for Ui {
         self.status(
             "Uploaded",
             format!("{path} ({}) to {address}", totals(sent)),
+        );
+    }
+
+    fn output_saved(&self, name: &str, path: &Path, fetched: FileTotals) {
+        self.status(
+            "Saved",
+            format!("{name} ({}) to {}", totals(fetched), path.display()),
         );
     }
 

@@ -1,14 +1,16 @@
-//! Uploads of files to the backend's object store, through addresses that the backend signs.
+//! Files in the backend's object store: uploads through addresses that the backend signs, and downloads.
 //!
 //! A signed address grants write access while it is valid, so it is never shown, not even in errors. Uploads send
 //! no other credentials. An expired address is requested again.
 
 mod checksum;
+mod download;
 mod folder;
 mod put;
 mod scan;
 mod send;
 
+pub use download::{StoreReader, StoreSettings};
 pub use folder::FolderProgress;
 pub(crate) use folder::upload_folder;
 pub use scan::FileTotals;
