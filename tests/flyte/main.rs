@@ -9,6 +9,7 @@ mod figures;
 mod folders;
 mod interfaces;
 mod registering;
+mod rules;
 mod running;
 mod saving;
 mod workers;

@@ -39,6 +39,11 @@ pub(super) fn read_inputs(
     };
     let check = |ty: &Type, value: &InputValue| {
         literal(ty, value, form)?;
+        if form == LiteralForm::Json
+            && let Some(why) = ty.unfit_for_files(value)
+        {
+            return Err(why);
+        }
         local_paths(ty, value)
             .into_iter()
             .try_for_each(|(ty, path)| check_local_path(ty, path))?;
