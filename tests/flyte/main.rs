@@ -8,6 +8,7 @@ mod dry;
 mod figures;
 mod folders;
 mod interfaces;
+mod local_inputs;
 mod registering;
 mod rules;
 mod running;

@@ -11,7 +11,7 @@ use crate::flyte::convert::{Literal, LiteralForm, ProjectDomain, literal};
 use crate::flyte::files;
 use crate::flyte::interface::Interface;
 use crate::run::Reporter;
-use crate::run::inputs::InputReader;
+use crate::run::inputs::{InputReader, local_paths, replace_paths};
 use crate::run::options::NewRun;
 use crate::sys::error::Result;
 
@@ -107,103 +107,14 @@ impl ResolvedInputs {
             addresses.insert(path.to_owned(), address);
         }
         let encode = |(name, (ty, value)): (&String, &(Type, InputValue))| {
-            let value = with_addresses(ty, value, &addresses);
+            let value = replace_paths(ty, value, &mut |path| {
+                addresses.get(path).map_or(path, String::as_str).to_owned()
+            });
             (
                 name.clone(),
                 literal(ty, &value, self.form).expect("the value was checked against its type"),
             )
         };
         Ok(self.values.iter().map(encode).collect())
-    }
-}
-
-/// The local files and directories in a value.
-fn local_paths<'a>(ty: &'a Type, value: &'a InputValue) -> Vec<(&'a Type, &'a str)> {
-    match (ty, value) {
-        (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => {
-            vec![(ty, path)]
-        }
-        (Type::Optional(inner), _) => local_paths(inner, value),
-        (Type::List(inner), InputValue::List(values)) => values
-            .iter()
-            .flat_map(|value| local_paths(inner, value))
-            .collect(),
-        (Type::Map(inner), InputValue::Map(values)) => values
-            .values()
-            .flat_map(|value| local_paths(inner, value))
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// A value with the paths of uploaded files and folders replaced by their addresses.
-fn with_addresses(
-    ty: &Type,
-    value: &InputValue,
-    addresses: &BTreeMap<String, String>,
-) -> InputValue {
-    match (ty, value) {
-        (Type::File | Type::Directory, InputValue::Text(path)) => {
-            InputValue::Text(addresses.get(path).unwrap_or(path).clone())
-        }
-        (Type::Optional(inner), _) => with_addresses(inner, value, addresses),
-        (Type::List(inner), InputValue::List(values)) => InputValue::List(
-            values
-                .iter()
-                .map(|value| with_addresses(inner, value, addresses))
-                .collect(),
-        ),
-        (Type::Map(inner), InputValue::Map(values)) => InputValue::Map(
-            values
-                .iter()
-                .map(|(name, value)| (name.clone(), with_addresses(inner, value, addresses)))
-                .collect(),
-        ),
-        _ => value.clone(),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn local_files_are_found_and_replaced_at_any_depth() {
-        let text = |text: &str| InputValue::Text(text.to_owned());
-        let list = |last: &str| InputValue::List(vec![text("s3://a/b"), text(last)]);
-        let map = |value: &str| InputValue::Map([("a".to_owned(), text(value))].into());
-        let addresses = BTreeMap::from([("/data.csv".to_owned(), "s3://up/data.csv".to_owned())]);
-        for (ty, value, expected) in [
-            ("file", text("/data.csv"), text("s3://up/data.csv")),
-            ("list[file]", list("/data.csv"), list("s3://up/data.csv")),
-            (
-                "optional[list[file]]",
-                list("/data.csv"),
-                list("s3://up/data.csv"),
-            ),
-            ("map[file]", map("/data.csv"), map("s3://up/data.csv")),
-            ("directory", text("/data.csv"), text("s3://up/data.csv")),
-        ] {
-            let ty = Type::parse(ty).unwrap();
-            assert_eq!(
-                local_paths(&ty, &value)
-                    .into_iter()
-                    .map(|(_, path)| path)
-                    .collect::<Vec<_>>(),
-                ["/data.csv"],
-                "{ty}"
-            );
-            assert_eq!(with_addresses(&ty, &value, &addresses), expected, "{ty}");
-        }
-        for (ty, value) in [
-            ("directory", text("gs://a/b/")),
-            ("optional[file]", text("s3://c")),
-            ("string", text("/data.csv")),
-        ] {
-            let ty = Type::parse(ty).unwrap();
-            assert_eq!(local_paths(&ty, &value), [], "{ty}");
-            assert_eq!(with_addresses(&ty, &value, &addresses), value, "{ty}");
-        }
     }
 }
