@@ -180,7 +180,7 @@ fn bad_inputs_are_all_said_before_anything_is_compiled() {
 }
 
 #[test]
-fn files_of_this_machine_go_to_the_backend_s_store_once_and_folders_do_not() {
+fn files_of_this_machine_go_to_the_backend_s_store_once() {
     const FILES: &str = "[package.metadata.union.tasks.files]\ninputs = { data = \"list[file]\", conf = \"optional[directory]\" }\n\
         outputs = { data = \"file\" }\n";
     let registry = Registry::open();
@@ -198,11 +198,11 @@ fn files_of_this_machine_go_to_the_backend_s_store_once_and_folders_do_not() {
         "--data=data/a.csv",
     ];
     let refused = project
-        .run([&words[..], &["--conf=data"]].concat())
+        .run([&words[..], &["--conf=data/a.csv"]].concat())
         .exits(2)
         .fails_with("U0801")
         .compiles_nothing();
-    refused.stderr_has("/data` is on this machine, and only files are sent from here");
+    refused.stderr_has("/data/a.csv` is a file, not a folder");
     assert_eq!(world.backend.puts(), [""; 0]);
 
     let outcome = project

@@ -79,6 +79,13 @@ pub struct RemoteRunArgs {
     #[arg(long, requires = "remote")]
     pub detach: bool,
 
+    /// Fetch the files and folders of the outputs into a directory, and print their paths there
+    ///
+    /// An output goes to the path of its name below DIR. Nothing that exists there is replaced. The files are read from their
+    /// store with the login of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["host", "detach"])]
+    pub save_outputs: Option<PathBuf>,
+
     /// Follow an existing run, and print its outputs
     #[arg(long, value_name = "RUN", conflicts_with_all = ["host", "version", "overwrite_cache", "detach", "inputs", "values"])]
     pub follow: Option<String>,
@@ -87,7 +94,7 @@ pub struct RemoteRunArgs {
 const RUN: &str = "\
 Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2` or as JSON, a map or a struct as JSON, a file or a directory as its path, and with `--remote` as its address.
 
-Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and directories are left in `target/union/run/TASK`, and their paths are printed; those of a run on the backend stay there, and their addresses are printed. The program's own output goes to stderr.
+Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and directories are left in `target/union/run/TASK`, and their paths are printed; those of a run on the backend stay there, and their addresses are printed, unless `--save-outputs` fetches them. The program's own output goes to stderr.
 
 On this machine, a task of the kind `rust` is compiled before its inputs are parsed, since its binary declares them. The run replaces the backend: traced steps are shown, and conditions are not supported.
 

@@ -37,6 +37,11 @@ pub enum InputFileKind {
 }
 
 impl InputFile {
+    /// A file with this content that all users can read.
+    pub fn readable(path: &str, content: Vec<u8>) -> Self {
+        Self::file(path, InputFileKind::Bytes(content))
+    }
+
     /// A directory that all users can write to, like the volumes that copilot shares with a program.
     pub fn shared_folder(path: &str) -> Self {
         Self {
@@ -63,8 +68,18 @@ impl InputFile {
     }
 }
 
-/// The entries of an input directory, including itself: a file for each input, and one that lists them all.
-/// Directories precede their contents.
+/// The files of a task's inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputTree {
+    /// The entries of the input directory, including itself. Directories precede their contents.
+    pub entries: Vec<InputFile>,
+    /// The paths of the inputs that are files or directories, also of those in lists and maps: by the names of the inputs and
+    /// of the keys of maps, and by the positions in lists.
+    pub paths: Vec<String>,
+}
+
+/// The entries of an input directory: a file for each input, and one that lists them all, except with
+/// [`DataFormat::Proto`].
 ///
 /// # Errors
 /// U0004 (`FileUnreadable`) when a directory cannot be read or has too many files.
@@ -72,11 +87,12 @@ pub fn lay_out(
     inputs: &BTreeMap<String, InputLiteral>,
     data: &Data,
     folder: &str,
-) -> Result<Vec<InputFile>> {
+) -> Result<InputTree> {
     let folder = folder.trim_end_matches('/');
     let mut layout = InputLayout {
         layout: data.layout,
         entries: vec![InputFile::shared_folder(folder)],
+        paths: Vec::new(),
     };
     let listed = layout.add_named(inputs, folder)?;
     let name = match data.format {
@@ -91,12 +107,16 @@ pub fn lay_out(
             InputFileKind::Bytes(listed.to_string().into_bytes()),
         )
     }));
-    Ok(layout.entries)
+    Ok(InputTree {
+        entries: layout.entries,
+        paths: layout.paths,
+    })
 }
 
 struct InputLayout {
     layout: FileLayout,
     entries: Vec<InputFile>,
+    paths: Vec<String>,
 }
 
 impl InputLayout {
@@ -123,10 +143,12 @@ impl InputLayout {
             InputLiteral::File(from) => {
                 self.entries
                     .push(InputFile::file(path, InputFileKind::File(from.clone())));
+                self.paths.push(path.to_owned());
                 Ok(json!(path))
             }
             InputLiteral::Folder(from) => {
                 self.add_directory(from, path)?;
+                self.paths.push(path.to_owned());
                 Ok(json!(path))
             }
             InputLiteral::List(values) => {
@@ -252,6 +274,7 @@ mod tests {
         };
         lay_out(&inputs, data, "/in/")
             .unwrap()
+            .entries
             .into_iter()
             .map(shown)
             .collect()
@@ -305,6 +328,35 @@ mod tests {
                 "/in/one/x.txt < x.txt",
                 r#"/in/inputs.yaml = {"all":["/in/all/x.txt","/in/all/1_x.txt","/in/all/y.txt"],"one":"/in/one/x.txt"}"#,
             ]
+        );
+    }
+
+    #[test]
+    fn paths_are_in_the_order_of_the_values() {
+        let file = |path: &str| InputLiteral::File(path.into());
+        let map = InputLiteral::Map(
+            [
+                ("k".to_owned(), file("/a/z")),
+                ("b".to_owned(), file("/a/y")),
+            ]
+            .into(),
+        );
+        let inputs = BTreeMap::from([
+            ("m".to_owned(), map),
+            (
+                "l".to_owned(),
+                InputLiteral::List(vec![file("/a/x"), file("/b/x")]),
+            ),
+        ]);
+        let laid = lay_out(
+            &inputs,
+            &data(DataFormat::Proto, FileLayout::NamedDir),
+            "/in",
+        )
+        .unwrap();
+        assert_eq!(
+            laid.paths,
+            ["/in/l/x", "/in/l/1_x", "/in/m/b/y", "/in/m/k/z"]
         );
     }
 

@@ -18,7 +18,7 @@ mod pack;
 mod template;
 mod value;
 
-pub use inputs::{InputFile, InputFileKind, lay_out};
+pub use inputs::{InputFile, InputFileKind, InputTree, lay_out};
 pub use output_dir::OutputDir;
 pub use outputs::{ERROR, OutputDecl, OutputValue, outputs};
 pub use pack::{pack, put};

@@ -46,18 +46,26 @@ impl InputLiteral {
     /// # Errors
     /// The reason why the value is not of the type.
     pub fn of(ty: &Type, value: &InputValue) -> Result<Self, String> {
+        let literal = Self::convert(ty, value)?;
+        match ty.unfit_for_files(value) {
+            Some(why) => Err(why),
+            None => Ok(literal),
+        }
+    }
+
+    fn convert(ty: &Type, value: &InputValue) -> Result<Self, String> {
         Ok(match (ty, value) {
             (Type::Optional(_), InputValue::Nothing) => Self::Nothing,
-            (Type::Optional(inner), _) => Self::of(inner, value)?,
+            (Type::Optional(inner), _) => Self::convert(inner, value)?,
             (Type::List(inner), InputValue::List(values)) => Self::List(
                 values
                     .iter()
-                    .map(|element| Self::of(inner, element))
+                    .map(|element| Self::convert(inner, element))
                     .collect::<Result<_, _>>()?,
             ),
             (Type::Map(inner), InputValue::Map(values)) => {
                 let entry = |(name, element): (&String, &InputValue)| {
-                    Ok((file_name(name)?, Self::of(inner, element)?))
+                    Ok((name.clone(), Self::convert(inner, element)?))
                 };
                 Self::Map(values.iter().map(entry).collect::<Result<_, String>>()?)
             }
@@ -119,14 +127,6 @@ impl InputLiteral {
             _ => json!(self.text()?),
         })
     }
-}
-
-/// The key of a map, which is used as a file name.
-fn file_name(name: &str) -> Result<String, String> {
-    let fitting = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
-    fitting
-        .then(|| name.to_owned())
-        .ok_or_else(|| format!("the name `{name}` cannot be a file name"))
 }
 
 fn path_of(ty: &Type, path: &str) -> Result<InputLiteral, String> {
@@ -254,6 +254,12 @@ mod tests {
                 "map[integer]",
                 InputValue::Map([("../x".to_owned(), InputValue::Integer(1))].into()),
                 "the name `../x` cannot be a file name".to_owned(),
+            ),
+            (
+                "optional[struct]",
+                InputValue::Map([("n".to_owned(), InputValue::Integer((1 << 53) + 1))].into()),
+                "`9007199254740993` is too large for a number in a struct; write it as text"
+                    .to_owned(),
             ),
         ] {
             assert_eq!(value(ty, &given).unwrap_err(), why);

@@ -26,6 +26,9 @@ use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::workspace::Snapshot;
 
+/// How many tasks are registered at once. It does not depend on the processors: a registration waits for the backend.
+const TASKS_AT_ONCE: usize = 50;
+
 /// The images and tasks of a registration.
 pub(crate) struct RegistrationOutcome {
     /// The packages with their images.
@@ -90,7 +93,7 @@ pub(crate) async fn register_tasks(
         task_outcome(client, task, result)
     });
     let tasks = stream::iter(registrations)
-        .buffered(options.options.jobs)
+        .buffered(TASKS_AT_ONCE)
         .collect()
         .await;
     Ok(RegistrationOutcome { packages, tasks })

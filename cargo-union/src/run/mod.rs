@@ -9,5 +9,6 @@ pub(crate) mod remote;
 mod reporter;
 mod selection;
 
+pub use crate::flyte::files::{FileTotals, FolderProgress};
 pub use crate::flyte::runs::{RunPhase, RunState, TaskLogLine};
 pub use reporter::{ProgramLocation, Reporter};

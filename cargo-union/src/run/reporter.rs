@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{RunState, TaskLogLine};
+use super::{FileTotals, FolderProgress, RunState, TaskLogLine};
 use crate::pipeline;
 
 /// Receives the events of a run, and those of the build and the registration before it.
@@ -16,6 +16,15 @@ pub trait Reporter: pipeline::Reporter {
 
     /// An input file was uploaded to the backend's store.
     fn file_uploaded(&self, path: &str, address: &str);
+
+    /// A part of a folder was transferred; `verb` is such as `Uploading`.
+    fn folder_progress(&self, verb: &'static str, path: &str, progress: FolderProgress);
+
+    /// An input folder was uploaded to the backend's store.
+    fn folder_uploaded(&self, path: &str, sent: FileTotals, address: &str);
+
+    /// The files of an output were fetched to a path on this machine.
+    fn output_saved(&self, name: &str, path: &Path, fetched: FileTotals);
 
     /// A run was created at the backend; `page` is the URL of its page.
     fn run_created(&self, run: &str, page: &str);

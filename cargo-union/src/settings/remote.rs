@@ -11,6 +11,7 @@ impl OptionsReader<'_> {
             overwrite_cache,
             detach,
             follow,
+            save_outputs,
             ..
         } = run.remote;
         let register = self.register(cli::RegisterArgs {
@@ -39,6 +40,10 @@ impl OptionsReader<'_> {
                 })
             }
         };
-        Ok(RemoteRunOptions { register, mode })
+        Ok(RemoteRunOptions {
+            register,
+            mode,
+            save_outputs,
+        })
     }
 }

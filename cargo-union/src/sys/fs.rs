@@ -194,6 +194,26 @@ impl AtomicFile {
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn keep(self, path: &Path) -> Result<()> {
+        self.make_readable(path)?;
+        self.file
+            .persist(path)
+            .map(drop)
+            .map_err(|failed| unwritable(path, failed.error))
+    }
+
+    /// Like [`Self::keep`], for a path at which there is nothing.
+    ///
+    /// # Errors
+    /// `FileUnwritable`, also when there is something; `DiskFull`.
+    pub fn keep_new(self, path: &Path) -> Result<()> {
+        self.make_readable(path)?;
+        self.file
+            .persist_noclobber(path)
+            .map(drop)
+            .map_err(|failed| unwritable(path, failed.error))
+    }
+
+    fn make_readable(&self, path: &Path) -> Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -203,10 +223,9 @@ impl AtomicFile {
                 .set_permissions(permissions)
                 .map_err(|cause| unwritable(path, cause))?;
         }
-        self.file
-            .persist(path)
-            .map(drop)
-            .map_err(|failed| unwritable(path, failed.error))
+        #[cfg(not(unix))]
+        let _ = path;
+        Ok(())
     }
 }
 

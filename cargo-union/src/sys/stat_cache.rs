@@ -49,9 +49,9 @@ struct Entry {
     hash: [u8; 32],
 }
 
-/// The `stat` data of a file.
+/// The `stat` data of a file or directory, which differs after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stat {
+pub(crate) struct Stat {
     device: u64,
     inode: u64,
     size: u64,
@@ -218,8 +218,9 @@ fn split_path(path: &Path) -> (PathBuf, String) {
 }
 
 impl Stat {
+    /// The data of a file; `None` where there are no inodes and change times.
     #[cfg(unix)]
-    fn of(data: &std::fs::Metadata) -> Option<Self> {
+    pub(crate) fn of(data: &std::fs::Metadata) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
         Some(Self {
             device: data.dev(),
@@ -232,7 +233,7 @@ impl Stat {
 
     /// Nothing is cached where there are no inodes and change times.
     #[cfg(not(unix))]
-    fn of(_: &std::fs::Metadata) -> Option<Self> {
+    pub(crate) fn of(_: &std::fs::Metadata) -> Option<Self> {
         None
     }
 

@@ -12,6 +12,7 @@ use union_build::diag::Diagnostic;
 
 use super::{Ui, bytes};
 use crate::publish::{Transfer, TransferKind};
+use crate::run::FolderProgress;
 use crate::sys::digest::Digest;
 use crate::{build, pipeline, publish, workspace};
 
@@ -22,6 +23,8 @@ pub(super) struct ProgressBars {
     multi: MultiProgress,
     terminal: bool,
     transfers: Mutex<HashMap<(Digest, TransferKind), ProgressBar>>,
+    /// By path.
+    folders: Mutex<HashMap<String, ProgressBar>>,
 }
 
 impl ProgressBars {
@@ -35,6 +38,7 @@ impl ProgressBars {
             multi: MultiProgress::with_draw_target(target),
             terminal,
             transfers: Mutex::default(),
+            folders: Mutex::default(),
         }
     }
 
@@ -84,6 +88,39 @@ impl ProgressBars {
             bar
         });
         bar.set_position(transfer.done);
+    }
+}
+
+impl ProgressBars {
+    fn advance_folder(&self, verb: &'static str, path: &str, progress: FolderProgress) {
+        let FolderProgress { done, total } = progress;
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if done.files >= total.files {
+            if let Some(bar) = folders.remove(path) {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        let bar = folders.entry(path.to_owned()).or_insert_with(|| {
+            let bar = self.multi.add(ProgressBar::new(total.bytes));
+            let style = ProgressStyle::with_template(
+                "{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}",
+            );
+            bar.set_style(style.expect("the template is valid").progress_chars("=> "));
+            bar.set_prefix(verb);
+            bar
+        });
+        bar.set_position(done.bytes);
+        bar.set_message(format!("{}/{} files of {path}", done.files, total.files));
+    }
+}
+
+impl Ui {
+    /// Advances the bar of a folder, on a terminal.
+    pub(super) fn advance_folder(&self, verb: &'static str, path: &str, progress: FolderProgress) {
+        if self.bars.terminal && !self.suspended.load(std::sync::atomic::Ordering::Relaxed) {
+            self.bars.advance_folder(verb, path, progress);
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Events of runs.
 
+use std::path::Path;
 use std::time::Duration;
 
-use super::Ui;
-use crate::run::{ProgramLocation, Reporter, RunPhase, RunState, TaskLogLine};
+use super::{Ui, bytes};
+use crate::run::{
+    FileTotals, FolderProgress, ProgramLocation, Reporter, RunPhase, RunState, TaskLogLine,
+};
 
 impl Reporter for Ui {
     fn program_started(&self, task: &str, location: ProgramLocation<'_>) {
@@ -21,6 +24,24 @@ impl Reporter for Ui {
 
     fn file_uploaded(&self, path: &str, address: &str) {
         self.status("Uploaded", format!("{path} to {address}"));
+    }
+
+    fn folder_progress(&self, verb: &'static str, path: &str, progress: FolderProgress) {
+        self.advance_folder(verb, path, progress);
+    }
+
+    fn folder_uploaded(&self, path: &str, sent: FileTotals, address: &str) {
+        self.status(
+            "Uploaded",
+            format!("{path} ({}) to {address}", totals(sent)),
+        );
+    }
+
+    fn output_saved(&self, name: &str, path: &Path, fetched: FileTotals) {
+        self.status(
+            "Saved",
+            format!("{name} ({}) to {}", totals(fetched), path.display()),
+        );
     }
 
     fn run_created(&self, run: &str, page: &str) {
@@ -82,4 +103,10 @@ impl Reporter for Ui {
     fn aborting(&self, run: &str) {
         self.status("Aborting", run);
     }
+}
+
+/// The number and the size of files: `3 files, 12 kB`.
+fn totals(totals: FileTotals) -> String {
+    let noun = if totals.files == 1 { "file" } else { "files" };
+    format!("{} {noun}, {}", totals.files, bytes(totals.bytes))
 }

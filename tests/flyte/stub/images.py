@@ -12,8 +12,9 @@ import json
 import subprocess
 import tarfile
 import tempfile
+import threading
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import state
 from connectrpc.code import Code
@@ -30,6 +31,8 @@ from flyteidl2.workflow.run_service_pb2 import CreateRunResponse
 from runs import One, Runs
 
 NAME = "build-image"
+# Numbers of requests to the store are given one at a time.
+PUTS = threading.Lock()
 INPUTS = ("context", "spec", "target_image")
 # `registry=HOST`: where images go when the target names no registry.
 REGISTRY = next((word.partition("=")[2] for word in state.BEHAVIOUR if word.startswith("registry=")), "")
@@ -63,15 +66,21 @@ class BuildData(Data):
     """Addresses that it signs, and what builds give."""
 
     def create_upload_location(self, request, ctx):
-        path = f"uploads/{request.project}/{request.domain}/{request.content_md5.hex()}/{request.filename}"
+        root = request.filename_root or base64.b32encode(request.content_md5).decode()
+        # As the open-source backend does it: the name is taken for a part of an address.
+        name = unquote(urlsplit("/" + request.filename).path[1:])
+        path = f"uploads/{request.project}/{request.domain}/{root}/{name}"
+        known = state.read("store", name_of(path))
+        if request.filename_root and known is not None and hashlib.md5(known).digest() != request.content_md5:
+            raise ConnectError(Code.ALREADY_EXISTS, f"file already exists at [{path}] with different content (hash mismatch)")
         # `expired-once`: the first address is no good any more; `expired`: none of them ever is.
         late = "expired" in state.BEHAVIOUR or state.once("expired-once")
         # `gone`: nobody answers there.
         host = "127.0.0.1:1" if "gone" in state.BEHAVIOUR else ctx.request_headers()["host"]
         md5 = base64.b64encode(request.content_md5).decode()
         return CreateUploadLocationResponse(
-            signed_url=f"http://{host}/put/{path}?signature=TOPSECRET&late={int(late)}",
-            native_url=f"s3://bucket/{path}",
+            signed_url=f"http://{host}/put/{quote(path)}?signature=TOPSECRET&late={int(late)}&md5={quote(md5)}",
+            native_url=f"s3://bucket/{quote(path)}",
             headers={"x-amz-meta-flytecontentmd5": md5},
         )
 
@@ -186,7 +195,7 @@ def layout(folder, layer, config):
 
 
 def stored(uri):
-    content = state.read("store", name_of(uri.removeprefix("s3://bucket/")))
+    content = state.read("store", name_of(unquote(uri.removeprefix("s3://bucket/"))))
     if content is None:
         raise ConnectError(Code.NOT_FOUND, f"{uri} was not uploaded")
     return content
@@ -198,10 +207,17 @@ def name_of(path):
 
 def put(environ, start_response):
     """The store: takes what the address was signed for, as S3 does."""
-    url = urlsplit(environ["PATH_INFO"] + "?" + environ.get("QUERY_STRING", ""))
+    # The server has decoded the path already, to bytes in the form of a text.
+    url = urlsplit(quote(environ["PATH_INFO"].encode("latin-1")) + "?" + environ.get("QUERY_STRING", ""))
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
-    state.folder("puts").joinpath(f"{len(state.names('puts')):04}").write_text(url.path)
+    with PUTS:
+        state.folder("puts").joinpath(f"{len(state.names('puts')):04}").write_text(unquote(url.path))
+    # `grows=FILE`: something writes to a file on the user's machine while it is sent.
+    for word in state.BEHAVIOUR:
+        if word.startswith("grows=") and state.once(word, "grows"):
+            with open(word.partition("=")[2], "ab") as grown:
+                grown.write(b"more")
 
     def refuse(status, code, message):
         start_response(status, [("Content-Type", "application/xml"), ("Retry-After", "0")])
@@ -215,16 +231,12 @@ def put(environ, start_response):
     # `torn`: what arrives is not what was sent.
     if "torn" in state.BEHAVIOUR or environ.get("HTTP_CONTENT_MD5") != md5:
         return refuse("400 Bad Request", "BadDigest", "The Content-MD5 you specified did not match what we received.")
-    signed = environ.get("HTTP_X_AMZ_META_FLYTECONTENTMD5") == md5 and md5 == expected(url.path)
+    signed = environ.get("HTTP_X_AMZ_META_FLYTECONTENTMD5") == md5 and md5 == parse_qs(url.query)["md5"][0]
     if not signed or "HTTP_AUTHORIZATION" in environ or "HTTP_TRANSFER_ENCODING" in environ or environ["REQUEST_METHOD"] != "PUT":
         return refuse("403 Forbidden", "SignatureDoesNotMatch", "The request is not the one that was signed.")
-    state.write("store", name_of(url.path.removeprefix("/put/")), body)
+    state.write("store", name_of(unquote(url.path).removeprefix("/put/")), body)
     start_response("200 OK", [])
     return [b""]
-
-
-def expected(path):
-    return base64.b64encode(bytes.fromhex(path.split("/")[-2])).decode()
 
 
 def install(applications, tasks, recorded):

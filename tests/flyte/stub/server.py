@@ -15,6 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import images
 import protovalidate
 import state
+import waves
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from data import Clusters
@@ -39,6 +40,7 @@ class Recorded:
 
     def intercept_unary_sync(self, call_next, request, ctx):
         self.record(request, ctx)
+        waves.hold()
         return call_next(request, ctx)
 
     def intercept_server_stream_sync(self, call_next, request, ctx):

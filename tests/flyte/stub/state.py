@@ -49,9 +49,9 @@ def names(kind):
     return [path.name for path in sorted(folder(kind).iterdir(), key=lambda path: path.stat().st_mtime_ns)]
 
 
-def once(word):
+def once(word, name=None):
     """Whether the backend should behave so, and has not done it yet."""
-    return word in BEHAVIOUR and write("done", word, b"")
+    return word in BEHAVIOUR and write("done", name or word, b"")
 
 
 def cut():

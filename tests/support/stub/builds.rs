@@ -44,6 +44,21 @@ impl Stub {
             .unwrap_or_else(|| panic!("{name} was not sent"))
     }
 
+    /// Everything in its store: paths with `%` in place of `/`, and contents.
+    pub fn store(&self) -> Vec<(String, String)> {
+        let directory = self.directory.path().join("state/store");
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries
+            .map(|entry| {
+                let content = std::fs::read(entry.path()).unwrap_or_default();
+                (
+                    entry.file_name().to_string_lossy().into_owned(),
+                    String::from_utf8_lossy(&content).into_owned(),
+                )
+            })
+            .collect()
+    }
+
     /// The records of a kind, sorted by name.
     pub fn kept(&self, kind: &str) -> Vec<String> {
         let directory = self.directory.path().join("state").join(kind);

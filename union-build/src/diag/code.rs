@@ -168,6 +168,12 @@ codes! {
     UploadFailed = "U0770", "A file could not be sent to the backend's store", "Try again later, or ask who runs the backend.";
     UploadRefused = "U0771", "The backend's store refused a file", "Ask who runs the backend whether you may write to its store.";
     UploadExpired = "U0772", "The address for a file expired before the file was sent", "Run the command again on a faster connection, or send less.";
+    UploadChanged = "U0780", "A file or folder changed while it was sent to the backend's store", "Run the command again when nothing writes to it.";
+    StoreUnsupported = "U0781", "A file is in a store that this tool cannot read", "Fetch it from the address that the message names with the store's own tools.";
+    DownloadFailed = "U0782", "A file could not be fetched from the backend's store", "Try again later, or ask who runs the store.";
+    DownloadRefused = "U0783", "The backend's store refused to give a file", "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a login that may read it.";
+    DownloadCorrupt = "U0784", "A file of the backend's store does not match its size or checksum", "Run the command again; if it stays so, the file in the store is damaged.";
+    OutputExists = "U0785", "A file or folder that `--save-outputs` would write exists", "Remove it, or choose another directory.";
 
     InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
     NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";

@@ -184,6 +184,28 @@ impl Type {
         (!fits).then(|| format!("{given} is not {}", self.words()))
     }
 
+    /// Why a container task cannot get a value of this type although it fits: its inputs are files, and structs in them are
+    /// JSON with numbers of 64-bit floating point.
+    pub fn unfit_for_files(&self, given: &InputValue) -> Option<String> {
+        match (self, given) {
+            (Self::Optional(inner), _) => inner.unfit_for_files(given),
+            (Self::List(inner), InputValue::List(values)) => {
+                values.iter().find_map(|value| inner.unfit_for_files(value))
+            }
+            (Self::Map(inner), InputValue::Map(values)) => {
+                values.iter().find_map(|(name, value)| {
+                    if is_file_name(name) {
+                        inner.unfit_for_files(value)
+                    } else {
+                        Some(format!("the name `{name}` cannot be a file name"))
+                    }
+                })
+            }
+            (Self::Struct, InputValue::Map(_)) => inexact_number(given),
+            _ => None,
+        }
+    }
+
     /// The type as messages name it, with an article.
     pub fn words(&self) -> String {
         match self {
@@ -208,6 +230,25 @@ impl Type {
                     .join(", ")
             ),
         }
+    }
+}
+
+/// Whether a text can be the name of a file in a directory.
+fn is_file_name(name: &str) -> bool {
+    const LONGEST: usize = 255;
+    !matches!(name, "" | "." | "..") && name.len() <= LONGEST && !name.contains(['/', '\0'])
+}
+
+/// The problem of the first integer of a struct that floating point cannot represent.
+fn inexact_number(value: &InputValue) -> Option<String> {
+    const EXACT: u64 = 1 << 53;
+    match value {
+        InputValue::Integer(number) if number.unsigned_abs() > EXACT => Some(format!(
+            "`{number}` is too large for a number in a struct; write it as text"
+        )),
+        InputValue::List(values) => values.iter().find_map(inexact_number),
+        InputValue::Map(values) => values.values().find_map(inexact_number),
+        _ => None,
     }
 }
 

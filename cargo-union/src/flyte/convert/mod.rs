@@ -3,6 +3,7 @@
 //! The messages equal those of the official SDK for the same task, except for the differences that the golden
 //! test lists.
 
+mod blob;
 mod literal;
 pub(super) mod msgpack;
 mod resources;
@@ -14,6 +15,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use blob::{BlobPlace, json_with_blobs};
 pub use literal::{LiteralForm, literal};
 pub(super) use template::worker;
 pub use trigger::validate_triggers;

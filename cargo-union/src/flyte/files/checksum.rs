@@ -1,15 +1,17 @@
 //! Checksums of uploaded files.
 
-use std::io::Read;
+use std::io::Read as _;
+use std::path::Path;
 
 use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
 
 use crate::http::body::BodySource;
 use crate::sys::error::Result;
 use crate::sys::fs;
 
 /// Size and MD5 of a file; MD5 is the only checksum that all object stores verify.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checksum {
     pub(super) size: u64,
     pub(super) md5: [u8; 16],
@@ -23,29 +25,32 @@ impl Checksum {
                 size: bytes.len() as u64,
                 md5: Md5::digest(bytes).into(),
             }),
-            BodySource::File(path) => {
-                let read = || -> std::io::Result<Self> {
-                    let mut file = std::fs::File::open(path)?;
-                    let (mut md5, mut size, mut buffer) = (Md5::new(), 0, vec![0; 1 << 16]);
-                    loop {
-                        match file.read(&mut buffer)? {
-                            0 => {
-                                return Ok(Self {
-                                    size,
-                                    md5: md5.finalize().into(),
-                                });
-                            }
-                            count => {
-                                md5.update(&buffer[..count]);
-                                size += count as u64;
-                            }
-                        }
-                    }
-                };
-                read().map_err(|cause| fs::unreadable(path, cause))
-            }
+            BodySource::File(path) => Self::of_file(path),
         });
         read.await.expect("reading does not panic")
+    }
+
+    /// Reads a file once. Blocks.
+    pub(super) fn of_file(path: &Path) -> Result<Self> {
+        let read = || -> std::io::Result<Self> {
+            let mut file = std::fs::File::open(path)?;
+            let (mut md5, mut size, mut buffer) = (Md5::new(), 0, vec![0; 1 << 16]);
+            loop {
+                match file.read(&mut buffer)? {
+                    0 => {
+                        return Ok(Self {
+                            size,
+                            md5: md5.finalize().into(),
+                        });
+                    }
+                    count => {
+                        md5.update(&buffer[..count]);
+                        size += count as u64;
+                    }
+                }
+            }
+        };
+        read().map_err(|cause| fs::unreadable(path, cause))
     }
 }
 

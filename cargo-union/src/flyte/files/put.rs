@@ -151,7 +151,7 @@ async fn check_response(mut answer: HttpResponse, store: &str) -> Result<(), Rpc
 }
 
 /// The code and message of an S3-style error. Other fields may contain parts of the signature.
-fn store_error_text(body: &str) -> String {
+pub(super) fn store_error_text(body: &str) -> String {
     let between = |tag: &str| {
         Some(
             body.split_once(&format!("<{tag}>"))?

@@ -29,7 +29,7 @@ pub use create::{CacheOptions, RunRequest, create};
 pub use follow::follow;
 pub use listener::{ReconnectPolicy, RunListener};
 pub use logs::TaskLogLine;
-pub use outcome::{RunError, RunOutcome, outputs};
+pub use outcome::{RunError, RunOutcome, output_literals, outputs};
 pub use phase::{RunPhase, RunState};
 pub use service::{Messages, RunService};
 pub(super) use service::{create_under_own_name, offload};

@@ -4,6 +4,7 @@ use union_build::spec::launcher::EMPTY_OUTPUT;
 
 use super::{RunIdent, RunPhase, RunService, RunState};
 use crate::flyte::convert;
+use crate::flyte::idl::core::Literal;
 use crate::flyte::idl::task::NamedLiteral;
 use crate::flyte::idl::workflow::action_details::Result as ActionResult;
 use crate::flyte::idl::workflow::error_info::Kind;
@@ -89,20 +90,29 @@ pub async fn outputs(
     service: &dyn RunService,
     run: &RunIdent,
 ) -> Result<Vec<(String, serde_json::Value)>> {
+    let literals = output_literals(service, run).await?;
+    let value = |(name, literal)| (name, convert::json(&literal));
+    Ok(literals.into_iter().map(value).collect())
+}
+
+/// The outputs of a successful run by name, without the hidden one of tasks without outputs.
+///
+/// # Errors
+/// Failures of the call.
+pub async fn output_literals(
+    service: &dyn RunService,
+    run: &RunIdent,
+) -> Result<Vec<(String, Literal)>> {
     let tried = || format!("could not fetch the outputs of run `{}`", run.name);
     let outputs = service
         .outputs(run)
         .await
         .map_err(|failure| failure.into_error(tried()))?;
-    let value = |literal: NamedLiteral| {
-        (
-            literal.name,
-            convert::json(&literal.value.unwrap_or_default()),
-        )
-    };
     let declared = outputs
         .literals
         .into_iter()
         .filter(|literal| literal.name != EMPTY_OUTPUT);
-    Ok(declared.map(value).collect())
+    Ok(declared
+        .map(|NamedLiteral { name, value }| (name, value.unwrap_or_default()))
+        .collect())
 }

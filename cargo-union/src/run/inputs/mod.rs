@@ -2,6 +2,7 @@
 
 mod arguments;
 mod file;
+mod paths;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +14,8 @@ use union_build::spec::value::InputValue;
 use super::options::InputOptions;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
+
+pub(super) use paths::{local_paths, replace_paths};
 
 /// Reads the inputs of a task.
 pub(super) struct InputReader<'a> {
@@ -53,7 +56,7 @@ impl InputReader<'_> {
         for (name, value) in arguments.values {
             let ty = &self.types[&name];
             let located = LocatedValue {
-                value: with_absolute_paths(ty, value, directory),
+                value: with_absolute_paths(ty, &value, directory),
                 prefix: format!("`{}`", arguments::flag(&name)),
                 suffix: format!("; an example is `{}`", arguments::example(&name, ty)),
             };
@@ -116,7 +119,7 @@ impl InputReader<'_> {
                 ));
                 continue;
             };
-            let value = with_absolute_paths(ty, value, path.parent().unwrap_or(directory));
+            let value = with_absolute_paths(ty, &value, path.parent().unwrap_or(directory));
             let prefix = format!("`{name}` of `{}`", file.display());
             values.insert(
                 name,
@@ -150,30 +153,12 @@ impl InputReader<'_> {
 }
 
 /// A value with its relative paths joined to a directory; URLs are left as they are.
-fn with_absolute_paths(ty: &Type, value: InputValue, directory: &Path) -> InputValue {
-    match (ty, value) {
-        (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => {
-            InputValue::Text(
-                fs::absolute(directory, Path::new(&path))
-                    .to_string_lossy()
-                    .into_owned(),
-            )
-        }
-        (Type::Optional(inner), value) => with_absolute_paths(inner, value, directory),
-        (Type::List(inner), InputValue::List(values)) => InputValue::List(
-            values
-                .into_iter()
-                .map(|value| with_absolute_paths(inner, value, directory))
-                .collect(),
-        ),
-        (Type::Map(inner), InputValue::Map(values)) => InputValue::Map(
-            values
-                .into_iter()
-                .map(|(name, value)| (name, with_absolute_paths(inner, value, directory)))
-                .collect(),
-        ),
-        (_, value) => value,
-    }
+fn with_absolute_paths(ty: &Type, value: &InputValue, directory: &Path) -> InputValue {
+    replace_paths(ty, value, &mut |path| {
+        fs::absolute(directory, Path::new(path))
+            .to_string_lossy()
+            .into_owned()
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Whether a task can run on this machine.
 
 use union_build::diag::{Code, Diagnostic};
-use union_build::spec::task::{DataFormat, Mount, Task};
+use union_build::spec::task::{Mount, Task};
 use union_build::spec::template::{TemplatePart, pieces};
 
 use super::secrets::SECRETS_DIRECTORY;
@@ -10,21 +10,7 @@ use crate::run::options::RunTarget;
 /// All problems that keep a task from running on this machine. `has_entrypoint` is whether the manifest sets one for the
 /// task's image.
 pub(super) fn check_task(task: &Task, has_entrypoint: bool, target: RunTarget) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
-    problems.extend(check_command(task));
-    if task.data.format == DataFormat::Proto && !task.inputs.is_empty() {
-        let message = format!(
-            "task `{}` reads its inputs from `inputs.pb`, which is written on the backend only",
-            task.key
-        );
-        let problem = Diagnostic::error(
-            Code::NotRunHere,
-            message,
-            &task.origin,
-            "`data-format = \"proto\"`",
-        );
-        problems.push(problem.help("read the inputs' own files, or `data-format = \"json\"`"));
-    }
+    let mut problems = check_command(task);
     if target == RunTarget::Host {
         problems.extend(check_host(task));
         if !has_entrypoint {

@@ -10,8 +10,9 @@ use union_build::spec::{Spec, Task, launcher};
 
 use super::image::ContainerStart;
 use super::output::{OutputTee, describe_exit_code};
+use super::task_inputs::TaskInputs;
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
-use crate::copilot::{InputFile, InputLiteral, OutputDir, filled, lay_out, pack};
+use crate::copilot::{InputFile, OutputDir, filled, pack};
 use crate::deploy::program;
 use crate::engine::{Container, ContainerOptions, EngineLocator};
 use crate::pipeline;
@@ -32,13 +33,13 @@ const WRONG_OUTPUTS: i64 = 65;
 /// Those of the build; `EngineUnreachable`, `EngineFailed`, `ProgramFailed`.
 pub(super) async fn run_program(
     run: &LocalRun<'_>,
-    inputs: &BTreeMap<String, InputLiteral>,
+    inputs: &TaskInputs,
     directories: &RunDirs,
 ) -> Result<ProgramOutput> {
     let engines = locate_engine(run).await?;
     let image = build_image(run).await?;
     let files = container_files(run, inputs)?;
-    let words = filled(&run.task.command_line(&program(run.task)), inputs);
+    let words = filled(&run.task.command_line(&program(run.task)), &inputs.literals);
     let container = engines
         .engine()
         .await?
@@ -154,14 +155,11 @@ fn entrypoint(spec: &Spec, task: &Task) -> Option<Vec<String>> {
 }
 
 /// The inputs, the output directory and the secrets, which are uploaded before the container starts.
-fn container_files(
-    run: &LocalRun<'_>,
-    inputs: &BTreeMap<String, InputLiteral>,
-) -> Result<Vec<InputFile>> {
+fn container_files(run: &LocalRun<'_>, inputs: &TaskInputs) -> Result<Vec<InputFile>> {
     let data = &run.task.data;
     let mut files = Vec::new();
-    if !inputs.is_empty() {
-        files.extend(lay_out(inputs, data, &data.input_path)?);
+    if !inputs.literals.is_empty() {
+        files.extend(inputs.files(data, &data.input_path)?);
     }
     if !run.task.outputs.is_empty() {
         files.push(InputFile::shared_folder(&data.output_path));

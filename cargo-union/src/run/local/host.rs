@@ -1,7 +1,6 @@
 //! Runs a program as a process of this machine: the crate is compiled for it, and directories replace those of the
 //! container.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::spec::variables::expand;
@@ -10,9 +9,10 @@ use super::compile::compile_binary;
 use super::image::ContainerStart;
 use super::output::{OutputTee, describe_exit_code};
 use super::path_mapping::PathMapping;
+use super::task_inputs::TaskInputs;
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
 use crate::build::BINARIES;
-use crate::copilot::{InputLiteral, OutputDir, filled, lay_out, put};
+use crate::copilot::{OutputDir, filled, put};
 use crate::pipeline::problems::Result;
 use crate::run::ProgramLocation;
 use crate::run::options::RunTarget;
@@ -27,7 +27,7 @@ use crate::sys::words;
 /// Those of the compile; `ProgramFailed`.
 pub(super) async fn run_program(
     run: &LocalRun<'_>,
-    inputs: &BTreeMap<String, InputLiteral>,
+    inputs: &TaskInputs,
     directories: &RunDirs,
 ) -> Result<ProgramOutput> {
     let task = run.task;
@@ -38,11 +38,7 @@ pub(super) async fn run_program(
         .as_ref()
         .expect("a task without a binary is rejected");
     let executable = compile_binary(run, &binary.value).await?;
-    put(&lay_out(
-        inputs,
-        &task.data,
-        &input_directory.to_string_lossy(),
-    )?)?;
+    put(&inputs.files(&task.data, &input_directory.to_string_lossy())?)?;
     fs::create_folder(&output_directory)?;
 
     let text = |path: &Path| path.to_string_lossy().into_owned();
@@ -67,7 +63,7 @@ pub(super) async fn run_program(
     // Paths are replaced before the values of inputs are filled in, since a value is not replaced even if it is such a path.
     let words = filled(
         &words.map(|word| mapping.apply(&word)).collect::<Vec<_>>(),
-        inputs,
+        &inputs.literals,
     );
     let (program, arguments) = words
         .split_first()

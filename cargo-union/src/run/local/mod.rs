@@ -13,6 +13,7 @@ mod image;
 mod output;
 mod path_mapping;
 mod secrets;
+mod task_inputs;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -27,13 +28,14 @@ use super::Reporter;
 use super::inputs::InputReader;
 use super::options::{LocalRunOptions, RunTarget};
 use super::selection::select_task;
-use crate::copilot::{InputLiteral, OutputDir};
+use crate::copilot::OutputDir;
 use crate::flyte::actions::RecordedAction;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
 use crate::pipeline::problems::{ManifestProblems, Result};
 use crate::sys::secret::Secret;
 use directories::RunDirs;
 use image::ContainerStart;
+use task_inputs::{CheckedInput, TaskInputs};
 
 /// The result of a task that succeeded on this machine.
 pub(crate) struct LocalRunOutcome {
@@ -99,7 +101,8 @@ pub(crate) async fn run_task(
 }
 
 async fn run_container_task(run: LocalRun<'_>) -> Result<LocalRunOutcome> {
-    let inputs = run.read_inputs(&input_types(run.task), InputLiteral::of)?;
+    let inputs = run.read_inputs(&input_types(run.task), CheckedInput::of)?;
+    let inputs: TaskInputs = inputs.into_iter().collect();
     let run = run.with_secrets()?;
     let directories = run.create_directories()?;
     let output = match run.options.target {

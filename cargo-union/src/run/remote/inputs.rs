@@ -1,6 +1,6 @@
-//! The inputs of a run on the backend. Local files are uploaded to the backend's store.
+//! The inputs of a run on the backend. Local files and folders are uploaded to the backend's store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::spec::types::Type;
@@ -11,7 +11,7 @@ use crate::flyte::convert::{Literal, LiteralForm, ProjectDomain, literal};
 use crate::flyte::files;
 use crate::flyte::interface::Interface;
 use crate::run::Reporter;
-use crate::run::inputs::InputReader;
+use crate::run::inputs::{InputReader, local_paths, replace_paths};
 use crate::run::options::NewRun;
 use crate::sys::error::Result;
 
@@ -39,6 +39,11 @@ pub(super) fn read_inputs(
     };
     let check = |ty: &Type, value: &InputValue| {
         literal(ty, value, form)?;
+        if form == LiteralForm::Json
+            && let Some(why) = ty.unfit_for_files(value)
+        {
+            return Err(why);
+        }
         local_paths(ty, value)
             .into_iter()
             .try_for_each(|(ty, path)| check_local_path(ty, path))?;
@@ -51,136 +56,65 @@ pub(super) fn read_inputs(
 }
 
 fn check_local_path(ty: &Type, path: &str) -> Result<(), String> {
-    match (ty, std::fs::metadata(path)) {
-        (_, Err(cause)) => Err(format!("`{path}` cannot be read: {cause}")),
-        (Type::Directory, _) => Err(format!(
-            "`{path}` is on this machine, and only files are sent from here: put the folder where the backend can read it, and give its address"
-        )),
-        (_, Ok(metadata)) if metadata.is_dir() => Err(format!("`{path}` is a folder, not a file")),
-        _ => Ok(()),
+    let metadata =
+        std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
+    match (ty, metadata.is_dir()) {
+        (Type::Directory, true) => match files::has_files(Path::new(path)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(format!(
+                "`{path}` has no files, and the backend's store keeps no empty folders"
+            )),
+            Err(error) => Err(error.chain().join(": ")),
+        },
+        (Type::Directory, false) => Err(format!("`{path}` is a file, not a folder")),
+        (_, true) => Err(format!("`{path}` is a folder, not a file")),
+        (_, false) if metadata.is_file() => Ok(()),
+        (_, false) => Err(format!("`{path}` is neither a file nor a folder")),
     }
 }
 
 impl ResolvedInputs {
-    /// Uploads the local files, and encodes the inputs with their addresses.
+    /// Uploads the local files and folders, and encodes the inputs with their addresses.
     ///
     /// # Errors
-    /// Those of [`files::upload_file`].
+    /// Those of [`files::upload_file`] and [`files::upload_folder`].
     pub(super) async fn upload(
         self,
         client: &Client,
         scope: &ProjectDomain,
         reporter: &dyn Reporter,
     ) -> Result<Vec<(String, Literal)>> {
-        let paths: BTreeSet<&str> = self
+        let paths: BTreeMap<&str, &Type> = self
             .values
             .values()
             .flat_map(|(ty, value)| local_paths(ty, value))
-            .map(|(_, path)| path)
+            .map(|(ty, path)| (path, ty))
             .collect();
         let mut addresses = BTreeMap::new();
-        for path in paths {
-            let address = files::upload_file(client, scope, Path::new(path)).await?;
-            reporter.file_uploaded(path, &address);
+        for (path, ty) in paths {
+            let _busy = reporter.busy("Uploading", &path);
+            let local = Path::new(path);
+            let address = if *ty == Type::Directory {
+                let progress = |progress| reporter.folder_progress("Uploading", path, progress);
+                let (address, sent) = files::upload_folder(client, scope, local, &progress).await?;
+                reporter.folder_uploaded(path, sent, &address);
+                address
+            } else {
+                let address = files::upload_file(client, scope, local).await?;
+                reporter.file_uploaded(path, &address);
+                address
+            };
             addresses.insert(path.to_owned(), address);
         }
         let encode = |(name, (ty, value)): (&String, &(Type, InputValue))| {
-            let value = with_addresses(ty, value, &addresses);
+            let value = replace_paths(ty, value, &mut |path| {
+                addresses.get(path).map_or(path, String::as_str).to_owned()
+            });
             (
                 name.clone(),
                 literal(ty, &value, self.form).expect("the value was checked against its type"),
             )
         };
         Ok(self.values.iter().map(encode).collect())
-    }
-}
-
-/// The local files and directories in a value.
-fn local_paths<'a>(ty: &'a Type, value: &'a InputValue) -> Vec<(&'a Type, &'a str)> {
-    match (ty, value) {
-        (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => {
-            vec![(ty, path)]
-        }
-        (Type::Optional(inner), _) => local_paths(inner, value),
-        (Type::List(inner), InputValue::List(values)) => values
-            .iter()
-            .flat_map(|value| local_paths(inner, value))
-            .collect(),
-        (Type::Map(inner), InputValue::Map(values)) => values
-            .values()
-            .flat_map(|value| local_paths(inner, value))
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// A value with the paths of uploaded files replaced by their addresses.
-fn with_addresses(
-    ty: &Type,
-    value: &InputValue,
-    addresses: &BTreeMap<String, String>,
-) -> InputValue {
-    match (ty, value) {
-        (Type::File, InputValue::Text(path)) => {
-            InputValue::Text(addresses.get(path).unwrap_or(path).clone())
-        }
-        (Type::Optional(inner), _) => with_addresses(inner, value, addresses),
-        (Type::List(inner), InputValue::List(values)) => InputValue::List(
-            values
-                .iter()
-                .map(|value| with_addresses(inner, value, addresses))
-                .collect(),
-        ),
-        (Type::Map(inner), InputValue::Map(values)) => InputValue::Map(
-            values
-                .iter()
-                .map(|(name, value)| (name.clone(), with_addresses(inner, value, addresses)))
-                .collect(),
-        ),
-        _ => value.clone(),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn local_files_are_found_and_replaced_at_any_depth() {
-        let text = |text: &str| InputValue::Text(text.to_owned());
-        let list = |last: &str| InputValue::List(vec![text("s3://a/b"), text(last)]);
-        let map = |value: &str| InputValue::Map([("a".to_owned(), text(value))].into());
-        let addresses = BTreeMap::from([("/data.csv".to_owned(), "s3://up/data.csv".to_owned())]);
-        for (ty, value, expected) in [
-            ("file", text("/data.csv"), text("s3://up/data.csv")),
-            ("list[file]", list("/data.csv"), list("s3://up/data.csv")),
-            (
-                "optional[list[file]]",
-                list("/data.csv"),
-                list("s3://up/data.csv"),
-            ),
-            ("map[file]", map("/data.csv"), map("s3://up/data.csv")),
-        ] {
-            let ty = Type::parse(ty).unwrap();
-            assert_eq!(
-                local_paths(&ty, &value)
-                    .into_iter()
-                    .map(|(_, path)| path)
-                    .collect::<Vec<_>>(),
-                ["/data.csv"],
-                "{ty}"
-            );
-            assert_eq!(with_addresses(&ty, &value, &addresses), expected, "{ty}");
-        }
-        for (ty, value) in [
-            ("directory", text("gs://a/b/")),
-            ("optional[file]", text("s3://c")),
-            ("string", text("/data.csv")),
-        ] {
-            let ty = Type::parse(ty).unwrap();
-            assert_eq!(local_paths(&ty, &value), [], "{ty}");
-            assert_eq!(with_addresses(&ty, &value, &addresses), value, "{ty}");
-        }
     }
 }

@@ -7,6 +7,7 @@ mod inputs;
 mod interrupt;
 mod listener;
 mod request;
+mod save;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::sys::error::Error;
 use interrupt::{InterruptHandler, cancel_on_interrupt};
 use listener::EventForwarder;
 use request::{PreparedRun, prepare_run};
+use save::OutputSaver;
 
 /// A run that was created or followed.
 pub(crate) struct RemoteRunOutcome {
@@ -67,6 +69,7 @@ async fn create_run(
     new: &NewRun,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<RemoteRunOutcome> {
+    let saver = OutputSaver::of(options)?;
     let PreparedRun {
         client,
         request,
@@ -87,6 +90,7 @@ async fn create_run(
         run,
         page: &page,
         task: &task,
+        saver: saver.as_ref(),
         reporter: &**reporter,
     };
     let outputs = handler.wait(async {
@@ -111,6 +115,7 @@ async fn follow_run(
     name: &str,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<RemoteRunOutcome> {
+    let saver = OutputSaver::of(options)?;
     let workspace_options = &options.register.options.scope;
     let pipeline_reporter: Arc<dyn pipeline::Reporter> = reporter.clone();
     let (client, scope) =
@@ -142,6 +147,7 @@ async fn follow_run(
             run: &run,
             page: &page,
             task: &task,
+            saver: saver.as_ref(),
             reporter: &**reporter,
         };
         let outputs = follower.follow().await?;
@@ -163,6 +169,8 @@ struct RunFollower<'a> {
     /// The URL of the run's page.
     page: &'a str,
     task: &'a TaskInfo,
+    /// Fetches the files of the outputs.
+    saver: Option<&'a OutputSaver>,
     reporter: &'a dyn Reporter,
 }
 
@@ -200,9 +208,16 @@ impl RunFollower<'_> {
     }
 
     async fn fetch_outputs(&self) -> Result<BTreeMap<String, Value>> {
-        let outputs = runs::outputs(self.client, self.run).await;
-        let outputs =
-            outputs.map_err(|error| self.add_follow_advice(error, "The run has ended well"))?;
+        let fetched = async {
+            let Some(saver) = self.saver else {
+                return runs::outputs(self.client, self.run).await;
+            };
+            let outputs = runs::output_literals(self.client, self.run).await?;
+            saver.save(self.client, &outputs, self.reporter).await
+        };
+        let outputs = fetched
+            .await
+            .map_err(|error| self.add_follow_advice(error, "The run has ended well"))?;
         Ok(outputs.into_iter().collect())
     }
 

@@ -7,6 +7,7 @@ use union_build::spec::{Task, TaskKind};
 
 use super::TaskInfo;
 use super::inputs::{ResolvedInputs, read_inputs};
+use super::save::OutputSaver;
 use crate::deploy::declared_name;
 use crate::deploy::registration::{PreparedTasks, prepare_tasks, register_task};
 use crate::flyte::client::Client;
@@ -53,6 +54,9 @@ pub(super) async fn prepare_run(
     let pipeline_reporter: Arc<dyn pipeline::Reporter> = reporter.clone();
     let client = session.backend_client(&workspace_options.backend, &pipeline_reporter)?;
     let declared = &session.packages[0];
+    if let Some(saver) = OutputSaver::of(options)? {
+        saver.check_declared(&declared.spec.tasks[&new.task])?;
+    }
     let ResolvedTask {
         version,
         inputs,

@@ -28,6 +28,9 @@ const LAYOUTS: &[(&str, FileLayout)] = &[
     ("named-dir", FileLayout::NamedDir),
 ];
 
+/// A path has at most 4095 bytes on Linux, and the name of an input or output at most 255.
+const LONGEST_DIRECTORY: usize = 4095 - 1 - 255;
+
 /// Reads a task; `images` are the names of all declared images, `package` is the `union` table.
 pub(super) fn read(
     key: &str,
@@ -253,6 +256,14 @@ fn data(reader: &mut TableReader<'_>) -> Data {
             "the same directory",
         );
         reader.problems.push(problem.help("choose two directories"));
+    }
+    for path in [&input_path, &output_path] {
+        if path.value.len() > LONGEST_DIRECTORY {
+            let message =
+                format!("the path of a directory is longer than {LONGEST_DIRECTORY} bytes");
+            let problem = Diagnostic::error(Code::InvalidValue, message, &path.origin, "too long");
+            reader.problems.push(problem.help("choose a shorter one"));
+        }
     }
     Data {
         format: reader

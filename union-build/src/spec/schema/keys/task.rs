@@ -37,7 +37,7 @@ pub static TASK: SchemaLevel = SchemaLevel {
         SchemaKey::new("output-path", KeyKind::Text, "Directory into which the program writes its outputs.")
             .only("container")
             .default("\"/var/outputs\""),
-        SchemaKey::new("data-format", KeyKind::Word(&["json", "yaml", "proto"]), "How the file is written that lists all inputs.")
+        SchemaKey::new("data-format", KeyKind::Word(&["json", "yaml", "proto"]), "How the file is written that lists all inputs: `inputs.json`, `inputs.yaml`, or only the message `inputs.pb`, which is always there.")
             .only("container")
             .default("\"json\""),
         SchemaKey::new(

@@ -43,6 +43,8 @@ fn at_most(text: &str, most: usize) -> Result<(), GrammarError> {
 /// The name of an input or output: also the name of a file, and of a variable in other languages.
 pub(super) fn variable(text: &str) -> Result<(), GrammarError> {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    // It is the name of a file for programs in containers.
+    ensure(text.len() <= 255, "longer than 255 letters")?;
     let fitting = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.chars().all(letters);
     ensure(fitting, "not a variable's name").map_err(|wrong| {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Origin, nearest};
+use crate::spec::launcher::EMPTY_OUTPUT;
 use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::task::Data;
 use crate::spec::template::{OF_THE_BACKEND, TemplatePart, pieces};
@@ -155,9 +156,25 @@ fn parse_enum(nodes: &[TomlNode], origin: &Origin) -> Result<Type, Box<Diagnosti
     Ok(Type::Enum(words))
 }
 
+/// Names that outputs cannot have: the file by which a program reports an error, and the output of a task without outputs.
+const RESERVED_OUTPUTS: [(&str, &str); 2] = [
+    ("_ERROR", "the file in which a program reports an error"),
+    (EMPTY_OUTPUT, "the name of an output that is never shown"),
+];
+
 /// The outputs of a task, by name.
 pub(super) fn outputs(reader: &mut TableReader<'_>) -> BTreeMap<String, Sourced<Type>> {
     let outputs = variables("outputs", reader);
+    for (name, node) in reader.table("outputs").into_iter().flatten() {
+        let reserved = RESERVED_OUTPUTS
+            .iter()
+            .find(|(reserved, _)| reserved == name);
+        reader.problems.extend(reserved.map(|(_, what)| {
+            let message = format!("an output cannot be called `{name}`: it is {what}");
+            Diagnostic::error(Code::InvalidValue, message, &node.key, "not for outputs")
+                .help("choose another name")
+        }));
+    }
     for (name, ty) in outputs.iter().filter(|(_, ty)| !ty.is_output()) {
         let message = format!(
             "output `{name}` is a `{}`, which a container task cannot give",

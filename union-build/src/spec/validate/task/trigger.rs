@@ -139,6 +139,23 @@ fn input_value(value: &TomlValue) -> Option<InputValue> {
     })
 }
 
+/// The first file or directory in a value that is not given by its address.
+fn local_path<'a>(ty: &Type, value: &'a InputValue) -> Option<&'a str> {
+    match (ty, value) {
+        (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => {
+            Some(path)
+        }
+        (Type::Optional(inner), _) => local_path(inner, value),
+        (Type::List(inner), InputValue::List(values)) => {
+            values.iter().find_map(|value| local_path(inner, value))
+        }
+        (Type::Map(inner), InputValue::Map(values)) => {
+            values.values().find_map(|value| local_path(inner, value))
+        }
+        _ => None,
+    }
+}
+
 /// Checks the values against the task's inputs: a run that a schedule starts cannot ask for missing ones.
 fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) {
     for (name, node) in reader.table("inputs").into_iter().flatten() {
@@ -148,16 +165,29 @@ fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableR
         let Some(ty) = inputs.types.get(name) else {
             continue;
         };
-        reader.problems.extend(ty.misfit(value).map(|why| {
-            let problem = Diagnostic::error(
-                Code::InvalidValue,
-                format!("input `{name}`: {why}"),
-                &value.origin,
-                "of another type",
-            );
-            problem
+        let problem = |why: String, label: &str, help: &str| {
+            let message = format!("input `{name}`: {why}");
+            Diagnostic::error(Code::InvalidValue, message, &value.origin, label)
                 .also(&ty.origin, "declared here")
-                .help("write a value of the declared type")
+                .help(help)
+        };
+        let misfit = ty.misfit(value);
+        let is_misfit = misfit.is_some();
+        reader.problems.extend(
+            misfit.map(|why| problem(why, "of another type", "write a value of the declared type")),
+        );
+        // What a run with the same values would refuse.
+        let unfit = ty.unfit_for_files(value).filter(|_| !is_misfit);
+        reader
+            .problems
+            .extend(unfit.map(|why| problem(why, "cannot be an input", "write another value")));
+        let local = local_path(ty, value).filter(|_| !is_misfit);
+        reader.problems.extend(local.map(|path| {
+            problem(
+                format!("`{path}` is not an address"),
+                "no address",
+                "a schedule sends no files: put it where the backend can read it, and write its address, such as `s3://bucket/data.csv`",
+            )
         }));
     }
     if let Some(time) = &trigger.time_input {

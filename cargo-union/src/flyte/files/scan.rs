@@ -1,0 +1,426 @@
+//! The files below a local folder, with their checksums.
+//!
+//! The list is kept in a temporary file, so that memory does not grow with the number of files.
+
+use std::fs::{File, Metadata, ReadDir};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use union_build::diag::Code;
+
+use super::checksum::Checksum;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
+use crate::sys::stat_cache::Stat;
+
+/// The most entries of a folder. Links to folders that contain links multiply them.
+const MOST_ENTRIES: u64 = 10_000_000;
+
+/// What must stay the same while a file or folder is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ReadStamp {
+    stat: Option<Stat>,
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl ReadStamp {
+    /// The stamp of a path, after links.
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        std::fs::metadata(path)
+            .map(|data| Self::of_metadata(&data))
+            .map_err(|cause| fs::unreadable(path, cause))
+    }
+
+    fn of_metadata(data: &Metadata) -> Self {
+        Self {
+            stat: Stat::of(data),
+            size: data.len(),
+            modified: data.modified().ok(),
+        }
+    }
+
+    /// Checks that a path still has this stamp.
+    ///
+    /// # Errors
+    /// U0780 (`UploadChanged`).
+    pub(super) fn check(&self, path: &Path) -> Result<()> {
+        let changed = |cause: String| {
+            Error::new(
+                Code::UploadChanged,
+                format!("could not send `{}` to the backend's store", path.display()),
+            )
+            .because(cause)
+        };
+        match std::fs::metadata(path) {
+            Ok(data) if Self::of_metadata(&data) == *self => Ok(()),
+            Ok(_) => Err(changed("it changed while it was read".to_owned())),
+            Err(cause) => Err(changed(format!("it was there, and now: {cause}"))),
+        }
+    }
+}
+
+/// A file or folder of a scan. Its path is relative to the scanned folder, with `/` between its parts; the folder itself
+/// has an empty one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ScanEntry(String, ReadStamp, Option<Checksum>);
+
+/// A file of a scan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ScannedFile {
+    /// Its path below the folder, with `/` between its parts.
+    pub(super) name: String,
+    pub(super) stamp: ReadStamp,
+    pub(super) checksum: Checksum,
+}
+
+/// The number and the size of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileTotals {
+    /// The number of files.
+    pub files: u64,
+    /// The sum of their sizes in bytes.
+    pub bytes: u64,
+}
+
+/// A folder whose files were all read once.
+#[derive(Debug)]
+pub(super) struct FolderScan {
+    folder: PathBuf,
+    list: File,
+    pub(super) totals: FileTotals,
+    /// A text of digits and letters `a` to `f` that is the same for the same names and contents.
+    pub(super) fingerprint: String,
+}
+
+impl FolderScan {
+    /// Reads all files below a folder. Links are followed, except those to a folder that contains them. Blocks.
+    ///
+    /// # Errors
+    /// U0004 (`FileUnreadable`), also for special files, links to nothing, and names that are not UTF-8; U0780
+    /// (`UploadChanged`); U0006 (`DiskFull`) when the list cannot be written.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let list = tempfile::tempfile().map_err(unwritable_list)?;
+        let mut list = BufWriter::new(list);
+        let mut sum = FingerprintSum::default();
+        let mut totals = FileTotals::default();
+        let mut entries = 0;
+        walk(folder, &mut |name, path, data| {
+            entries += 1;
+            if entries > MOST_ENTRIES {
+                let why = format!("with the links in it, it has more than {MOST_ENTRIES} files");
+                return Err(fs::unreadable(folder, io::Error::other(why)));
+            }
+            let stamp = ReadStamp::of_metadata(data);
+            let checksum = if data.is_file() {
+                let checksum = Checksum::of_file(path)?;
+                stamp.check(path)?;
+                sum.add(name, &checksum);
+                totals.files += 1;
+                totals.bytes += checksum.size;
+                Some(checksum)
+            } else {
+                None
+            };
+            serde_json::to_writer(&mut list, &ScanEntry(name.to_owned(), stamp, checksum))
+                .map_err(io::Error::from)
+                .and_then(|()| list.write_all(b"\n"))
+                .map_err(unwritable_list)
+        })?;
+        let list = list
+            .into_inner()
+            .map_err(|failed| unwritable_list(failed.into_error()))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            list,
+            totals,
+            fingerprint: sum.text(),
+        })
+    }
+
+    /// The files, in the order in which they were found.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub(super) fn files(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<ScannedFile>> + Send + 'static> {
+        let file = |entry: Result<ScanEntry>| match entry {
+            Ok(ScanEntry(name, stamp, Some(checksum))) => Some(Ok(ScannedFile {
+                name,
+                stamp,
+                checksum,
+            })),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        };
+        Ok(self.entries()?.filter_map(file))
+    }
+
+    /// The path of a file or folder by its name in the scan.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() {
+            self.folder.clone()
+        } else {
+            self.folder.join(name)
+        }
+    }
+
+    /// Checks that every file and folder is as it was. A new file changes the folder that it is in. Blocks.
+    ///
+    /// # Errors
+    /// U0780 (`UploadChanged`).
+    pub(super) fn check_unchanged(&self) -> Result<()> {
+        for entry in self.entries()? {
+            let ScanEntry(name, stamp, _) = entry?;
+            stamp.check(&self.path(&name))?;
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> Result<impl Iterator<Item = Result<ScanEntry>> + Send + 'static> {
+        let mut list = self.list.try_clone().map_err(unreadable_list)?;
+        list.seek(SeekFrom::Start(0)).map_err(unreadable_list)?;
+        Ok(BufReader::new(list).lines().map(|line| {
+            let line = line.map_err(unreadable_list)?;
+            serde_json::from_str(&line).map_err(|cause| unreadable_list(cause.into()))
+        }))
+    }
+}
+
+/// Whether there is a file below a folder, and not only folders. Blocks.
+///
+/// # Errors
+/// As of a folder that is sent, as far as it is read.
+pub(crate) fn has_files(folder: &Path) -> Result<bool> {
+    let mut found = false;
+    let stop = || Error::new(Code::Interrupted, "a file was found");
+    let walked = walk(folder, &mut |_, _, data| {
+        found = data.is_file();
+        if found { Err(stop()) } else { Ok(()) }
+    });
+    if found {
+        Ok(true)
+    } else {
+        walked.map(|()| false)
+    }
+}
+
+/// The sum of the hashes of all files, which does not depend on their order: folders are read in any order.
+#[derive(Default)]
+struct FingerprintSum([u64; 4]);
+
+impl FingerprintSum {
+    fn add(&mut self, name: &str, checksum: &Checksum) {
+        let mut hash = Sha256::new();
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update(checksum.size.to_le_bytes());
+        hash.update(checksum.md5);
+        let hash = hash.finalize();
+        for (lane, part) in self.0.iter_mut().zip(hash.chunks_exact(8)) {
+            let part = part.try_into().map_or(0, u64::from_le_bytes);
+            *lane = lane.wrapping_add(part);
+        }
+    }
+
+    fn text(&self) -> String {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|lane| lane.to_le_bytes()).collect();
+        union_build::key::hex(&Sha256::digest(bytes)[..16])
+    }
+}
+
+/// A folder that is being walked.
+struct OpenFolder {
+    name: String,
+    entries: ReadDir,
+    /// Its path without links.
+    real: PathBuf,
+}
+
+type Visit<'a> = dyn FnMut(&str, &Path, &Metadata) -> Result<()> + 'a;
+
+/// Calls `visit` with the name, the path and the metadata of the folder and of everything below it.
+fn walk(folder: &Path, visit: &mut Visit<'_>) -> Result<()> {
+    let mut open = Vec::new();
+    open.extend(enter(String::new(), folder, &open, visit)?);
+    while let Some(current) = open.last_mut() {
+        let Some(entry) = current.entries.next() else {
+            open.pop();
+            continue;
+        };
+        let parent = folder.join(&current.name);
+        let entry = entry.map_err(|cause| fs::unreadable(&parent, cause))?;
+        let path = entry.path();
+        let name = entry.file_name();
+        let name = name.to_str().ok_or_else(|| {
+            let why = "its name is not UTF-8, and the backend's store takes no other names";
+            fs::unreadable(&path, io::Error::other(why))
+        })?;
+        let name = match &*current.name {
+            "" => name.to_owned(),
+            above => format!("{above}/{name}"),
+        };
+        let data = std::fs::metadata(&path).map_err(|cause| fs::unreadable(&path, cause))?;
+        if data.is_dir() {
+            let entered = enter(name, &path, &open, visit)?;
+            open.extend(entered);
+        } else if data.is_file() {
+            visit(&name, &path, &data)?;
+        } else {
+            let why = "it is neither a file nor a folder";
+            return Err(fs::unreadable(&path, io::Error::other(why)));
+        }
+    }
+    Ok(())
+}
+
+/// Opens a folder; `None` when it is one of those that contain the link to it.
+fn enter(
+    name: String,
+    path: &Path,
+    above: &[OpenFolder],
+    visit: &mut Visit<'_>,
+) -> Result<Option<OpenFolder>> {
+    let unreadable = |cause| fs::unreadable(path, cause);
+    let real = path.canonicalize().map_err(unreadable)?;
+    if above.iter().any(|open| open.real == real) {
+        return Ok(None);
+    }
+    visit(&name, path, &std::fs::metadata(path).map_err(unreadable)?)?;
+    let entries = std::fs::read_dir(path).map_err(unreadable)?;
+    Ok(Some(OpenFolder {
+        name,
+        entries,
+        real,
+    }))
+}
+
+fn unwritable_list(cause: io::Error) -> Error {
+    fs::unwritable(&std::env::temp_dir(), cause)
+}
+
+fn unreadable_list(cause: io::Error) -> Error {
+    fs::unreadable(&std::env::temp_dir(), cause)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn names(scan: &FolderScan) -> Vec<String> {
+        let mut names: Vec<String> = scan
+            .files()
+            .unwrap()
+            .map(|file| file.unwrap().name)
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn fingerprint_is_of_names_and_contents_and_not_of_places() {
+        let scan = |files: &[(&str, &str)]| {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, content) in files {
+                let path = folder.path().join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, content).unwrap();
+            }
+            FolderScan::read(folder.path()).unwrap()
+        };
+        let one = scan(&[("a", "1"), ("b/c", "22")]);
+        assert_eq!(names(&one), ["a", "b/c"]);
+        assert_eq!(one.totals, FileTotals { files: 2, bytes: 3 });
+        assert_eq!(
+            one.fingerprint,
+            scan(&[("b/c", "22"), ("a", "1")]).fingerprint
+        );
+        for other in [
+            scan(&[("a", "1"), ("b/c", "23")]),
+            scan(&[("a", "1"), ("b/d", "22")]),
+            scan(&[("a", "1"), ("b/c", "22"), ("d", "")]),
+            scan(&[("a", "22"), ("b/c", "1")]),
+        ] {
+            assert_ne!(one.fingerprint, other.fingerprint);
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_followed_and_links_to_their_own_parents_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(below("v1/deep")).unwrap();
+        std::fs::write(below("v1/deep/a"), "1").unwrap();
+        for (to, name) in [
+            ("v1", "latest"),
+            (".", "itself"),
+            ("../..", "v1/deep/top"),
+            ("a", "v1/deep/b"),
+        ] {
+            std::os::unix::fs::symlink(to, below(name)).unwrap();
+        }
+        assert_eq!(
+            names(&FolderScan::read(folder.path()).unwrap()),
+            ["latest/deep/a", "latest/deep/b", "v1/deep/a", "v1/deep/b"]
+        );
+        std::os::unix::fs::symlink("nowhere", below("broken")).unwrap();
+        let error = FolderScan::read(folder.path()).unwrap_err();
+        assert_eq!(error.code(), Code::FileUnreadable);
+        assert!(error.chain()[0].contains("broken"), "{:?}", error.chain());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn special_files_are_refused_without_being_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let _listener = std::os::unix::net::UnixListener::bind(&pipe).unwrap();
+        let error = FolderScan::read(folder.path()).unwrap_err();
+        assert_eq!(error.code(), Code::FileUnreadable);
+        assert!(
+            error.chain()[1].contains("neither a file nor a folder"),
+            "{:?}",
+            error.chain()
+        );
+    }
+
+    #[test]
+    fn changes_after_the_scan_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("deep/a");
+        std::fs::create_dir(folder.path().join("deep")).unwrap();
+        std::fs::write(&file, "1").unwrap();
+        let scan = || FolderScan::read(folder.path()).unwrap();
+        let code = |scan: &FolderScan| scan.check_unchanged().map_err(|error| error.code());
+        let before = scan();
+        assert_eq!(code(&before), Ok(()));
+        std::fs::write(&file, "12").unwrap();
+        assert_eq!(code(&before), Err(Code::UploadChanged), "a file has grown");
+        let before = scan();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(folder.path().join("deep/b"), "").unwrap();
+        assert_eq!(
+            code(&before),
+            Err(Code::UploadChanged),
+            "there is a new file"
+        );
+        let before = scan();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(code(&before), Err(Code::UploadChanged), "a file is gone");
+    }
+
+    #[test]
+    fn folder_of_folders_has_no_files() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        assert!(!has_files(folder.path()).unwrap());
+        std::fs::write(folder.path().join("a/b/c"), "").unwrap();
+        assert!(has_files(folder.path()).unwrap());
+    }
+}

@@ -1,0 +1,65 @@
+//! How many requests a command needs, and how many of them wait for one another.
+
+use union_tests::stub::Stub;
+
+use crate::world::{TYPED, World};
+
+#[test]
+fn a_hundred_tasks_are_registered_in_the_time_of_eight_requests() {
+    let world = World::with(Stub::behaving("waves"));
+    let tasks: String = (0..100)
+        .map(|n| {
+            format!(
+                "[package.metadata.union.tasks.t{n}]\nretries = {}\n",
+                n % 10
+            )
+        })
+        .collect();
+    let project = world.hello(&tasks);
+    project.run(["register", "--jobs", "1"]).succeeds();
+    let waves = world.backend.kept("waves");
+    assert_eq!(world.backend.writes(), 100);
+    assert!(waves.len() <= 8, "{waves:?}");
+
+    // Once more, only reads.
+    let before = world.backend.calls().len();
+    project
+        .run(["register", "--jobs", "1"])
+        .succeeds()
+        .stderr_lacks("Registered");
+    let calls = &world.backend.calls()[before..];
+    let is_read = |method: &str| method.starts_with("Get") || method.starts_with("List");
+    let writes: Vec<&str> = calls
+        .iter()
+        .filter_map(|call| call["method"].as_str())
+        .filter(|method| !is_read(method))
+        .collect();
+    assert_eq!((writes, world.backend.writes()), (vec![""; 0], 100));
+    assert!(world.backend.kept("waves").len() - waves.len() <= 8);
+}
+
+#[test]
+fn a_run_of_an_unchanged_task_is_one_create_and_one_watch() {
+    let world = World::new();
+    let project = world.hello(TYPED);
+    let words = ["run", "--remote", "hello", "--", "--x=21", "--name=Ada"];
+    project.run(words).succeeds();
+    let before = world.backend.calls().len();
+    project.run(words).succeeds().compiles_nothing();
+    let calls = &world.backend.calls()[before..];
+    let count = |method: &str| calls.iter().filter(|call| call["method"] == method).count();
+    for (method, expected) in [
+        ("DeployTask", 0),
+        ("GetProject", 1),
+        ("ListTasks", 1),
+        ("GetTaskDetails", 1),
+        ("UploadInputs", 1),
+        ("CreateRun", 1),
+        ("WatchActionDetails", 1),
+        ("GetActionData", 1),
+        ("CreateUploadLocation", 0),
+    ] {
+        assert_eq!(count(method), expected, "{method}: {calls:?}");
+    }
+    assert!(calls.len() <= 12, "{calls:?}");
+}

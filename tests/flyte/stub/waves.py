@@ -1,0 +1,46 @@
+"""Holds calls until no other comes, and answers them together: what one wave holds was asked for at once.
+
+`waves`: the number of waves is how often a client that asks for all it can ask for has to wait for an answer. How long an
+answer takes has no part in it.
+"""
+
+import threading
+import time
+
+import state
+
+# How long no call may come before those that are held are answered, in seconds.
+QUIET = 1.0
+
+
+class Waves:
+    """The calls that are held, and what is known of earlier ones."""
+
+    def __init__(self):
+        self.condition = threading.Condition()
+        self.held = 0
+        self.number = 0
+        self.last = 0.0
+
+    def hold(self):
+        with self.condition:
+            self.held += 1
+            self.last = time.monotonic()
+            number = self.number
+            while self.number == number:
+                left = self.last + QUIET - time.monotonic()
+                if left > 0:
+                    self.condition.wait(left)
+                    continue
+                state.write("waves", f"{self.number:04}", str(self.held).encode())
+                self.number += 1
+                self.held = 0
+                self.condition.notify_all()
+
+
+WAVES = Waves()
+
+
+def hold():
+    if "waves" in state.BEHAVIOUR:
+        WAVES.hold()
