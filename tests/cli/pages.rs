@@ -1,7 +1,7 @@
 //! Pages that are made from tables in the code: they are in the repository, and current.
 
 use union_build::diag::Code;
-use union_build::spec::schema;
+use union_build::spec::pages;
 use union_tests::{Project, file};
 
 /// With SNAPSHOTS=overwrite the files are written instead.
@@ -12,10 +12,7 @@ fn is_current(text: String, file: snapbox::Data) {
 
 #[test]
 fn the_reference_of_the_manifest_is_current() {
-    is_current(
-        schema::reference_markdown(),
-        file!["../../docs/manifest.md"],
-    );
+    is_current(pages::reference_markdown(), file!["../../docs/manifest.md"]);
 }
 
 #[test]

@@ -176,6 +176,7 @@ fn root(path: &str) -> &str {
 pub(crate) fn module(path: &str) -> Vec<String> {
     let below = path
         .trim_start_matches("cargo-union/src/")
+        .trim_start_matches("union-build/src/")
         .trim_end_matches(".rs");
     let words = below
         .split('/')

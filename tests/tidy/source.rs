@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ignore::WalkBuilder;
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 
 /// All text files that git does not ignore.
 pub(crate) struct Tree(Vec<File>);
@@ -113,6 +113,8 @@ pub(crate) struct Place {
     pub(crate) line: usize,
     /// How many `mod name { … }` of the file it is in.
     pub(crate) depth: usize,
+    /// Whether it names a field or a method: it follows a `.` or is followed by a `:`.
+    pub(crate) is_member: bool,
 }
 
 impl Place {
@@ -172,13 +174,15 @@ fn delimiters(group: &Group) -> (&'static str, &'static str) {
 fn collect_places(tokens: TokenStream, prefix: &[String], depth: usize, places: &mut Vec<Place>) {
     let mut words = prefix.to_vec();
     let mut line = 0;
+    let mut is_member = false;
     let mut colons = if prefix.is_empty() { 0 } else { 2 };
-    let mut end = |words: &mut Vec<String>, line| {
+    let mut end = |words: &mut Vec<String>, line, is_member| {
         if words.len() > prefix.len() {
             places.push(Place {
                 words: words.clone(),
                 line,
                 depth,
+                is_member,
             });
         }
         words.truncate(0);
@@ -187,12 +191,15 @@ fn collect_places(tokens: TokenStream, prefix: &[String], depth: usize, places: 
     let mut groups = Vec::new();
     let mut is_after_mod = false;
     let mut previous = String::new();
-    for token in tokens {
+    let mut dots = 0;
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
         match &token {
             TokenTree::Punct(sign) if sign.as_char() == ':' => colons += 1,
             TokenTree::Ident(word) => {
                 if colons != 2 || words.is_empty() {
-                    end(&mut words, line);
+                    end(&mut words, line, is_member);
+                    is_member = dots == 1 || tokens.peek().is_some_and(is_single_colon);
                 }
                 is_after_mod = previous == "mod";
                 words.push(word.to_string());
@@ -204,7 +211,7 @@ fn collect_places(tokens: TokenStream, prefix: &[String], depth: usize, places: 
                     groups.push((group.stream(), words.clone(), depth));
                     words.truncate(0);
                 } else {
-                    end(&mut words, line);
+                    end(&mut words, line, is_member);
                     let is_module = is_after_mod && group.delimiter() == Delimiter::Brace;
                     groups.push((group.stream(), Vec::new(), depth + usize::from(is_module)));
                 }
@@ -212,17 +219,23 @@ fn collect_places(tokens: TokenStream, prefix: &[String], depth: usize, places: 
                 is_after_mod = false;
             }
             TokenTree::Punct(sign) if sign.as_char() == ',' => {
-                end(&mut words, line);
+                end(&mut words, line, is_member);
                 colons = if prefix.is_empty() { 0 } else { 2 };
             }
             _ => colons = 0,
         }
         previous = token.to_string();
+        dots = if previous == "." { dots + 1 } else { 0 };
     }
-    end(&mut words, line);
+    end(&mut words, line, is_member);
     for (stream, prefix, depth) in groups {
         collect_places(stream, &prefix, depth, places);
     }
+}
+
+/// A `:` that is not half of a `::`.
+fn is_single_colon(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(sign) if sign.as_char() == ':' && sign.spacing() == Spacing::Alone)
 }
 
 /// Separates the items under `#[cfg(test)]`, in nested modules as well.

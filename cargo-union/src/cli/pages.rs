@@ -29,5 +29,5 @@ pub fn manual() -> String {
 
 /// The JSON schema of `[package.metadata.union]`.
 pub fn schema() -> String {
-    format!("{:#}\n", union_build::spec::schema::json_schema())
+    format!("{:#}\n", union_build::spec::pages::json_schema())
 }

@@ -40,7 +40,7 @@ pub(super) async fn run(cargo: &Cargo, manifest_path: Option<&Path>, ui: &Ui) ->
         .collect();
     let mut text = package.manifest.text.trim_end().to_owned();
     text.push_str("\n\n");
-    text.push_str(&spec::schema::template(&package.name, &binaries));
+    text.push_str(&spec::pages::template(&package.name, &binaries));
     fs::replace(&package.manifest.path, text.as_bytes())?;
     ui.status(
         "Added",

@@ -8,6 +8,7 @@ pub mod glibc;
 pub mod index;
 pub mod layer;
 pub mod loader;
+pub mod loader_cache;
 pub mod machine;
 pub mod manifest;
 pub mod per_platform;

@@ -161,7 +161,7 @@ impl FromStr for BaseRef {
         };
         if tag
             .as_deref()
-            .is_some_and(|tag| !union_build::spec::validate::is_tag(tag))
+            .is_some_and(|tag| !union_build::spec::names::is_tag(tag))
         {
             return Err(invalid("the tag has characters that no tag may have"));
         }
@@ -182,7 +182,7 @@ impl FromStr for BaseRef {
         };
         if !path
             .split('/')
-            .all(union_build::spec::validate::is_path_component)
+            .all(union_build::spec::names::is_path_component)
         {
             return Err(invalid(
                 "a name has lower-case letters, digits, and single `.`, `_` or `-` between them",

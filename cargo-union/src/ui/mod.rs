@@ -3,6 +3,7 @@
 //! Other modules report through their `Reporter` traits, which [`Ui`] implements; only this module prints.
 
 mod backend;
+mod bars;
 mod diagnostics;
 mod problem;
 mod progress;
@@ -21,8 +22,8 @@ use union_build::diag::Diagnostic;
 
 use crate::sys::error::Error;
 pub use crate::sys::words::{bytes, list, table};
+use bars::ProgressBars;
 pub use problem::Problem;
-use progress::ProgressBars;
 use spinners::Spinners;
 pub use trace::show_traces;
 

@@ -1,119 +1,16 @@
-//! Progress of blob transfers: bars on a terminal, plain lines otherwise.
+//! What is shown of a build: blob transfers as bars on a terminal, and plain lines.
 
-use std::collections::HashMap;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use union_build::diag::Diagnostic;
 
+use super::bars::MIN_BAR_SIZE;
 use super::{Ui, bytes};
 use crate::publish::{Transfer, TransferKind};
 use crate::run::FolderProgress;
-use crate::sys::digest::Digest;
 use crate::{build, pipeline, publish, workspace};
-
-/// The minimum size of blobs with a progress bar.
-const MIN_BAR_SIZE: u64 = 1_000_000;
-
-pub(super) struct ProgressBars {
-    multi: MultiProgress,
-    terminal: bool,
-    transfers: Mutex<HashMap<(Digest, TransferKind), ProgressBar>>,
-    /// By path.
-    folders: Mutex<HashMap<String, ProgressBar>>,
-}
-
-impl ProgressBars {
-    pub(super) fn new(terminal: bool) -> Self {
-        let target = if terminal {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        Self {
-            multi: MultiProgress::with_draw_target(target),
-            terminal,
-            transfers: Mutex::default(),
-            folders: Mutex::default(),
-        }
-    }
-
-    /// The set of bars, to which spinners are added.
-    pub(super) fn multi_progress(&self) -> MultiProgress {
-        self.multi.clone()
-    }
-
-    /// Hides the bars while `write` prints lines.
-    pub(super) fn suspend(&self, write: impl FnOnce()) {
-        if self.terminal {
-            self.multi.suspend(write)
-        } else {
-            write()
-        }
-    }
-
-    fn advance(&self, transfer: &Transfer<'_>) {
-        let mut transfers = self
-            .transfers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let key = (transfer.digest, transfer.way);
-        if transfer.done >= transfer.total {
-            if let Some(bar) = transfers.remove(&key) {
-                bar.finish_and_clear();
-            }
-            return;
-        }
-        let bar = transfers.entry(key).or_insert_with(|| {
-            let bar = self.multi.add(ProgressBar::new(transfer.total));
-            let verb = if transfer.way == TransferKind::Download {
-                "Fetching"
-            } else {
-                "Pushing"
-            };
-            let style = ProgressStyle::with_template(
-                "{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}",
-            );
-            bar.set_style(style.expect("the template is valid").progress_chars("=> "));
-            bar.set_prefix(verb);
-            bar.set_message(format!(
-                "{} {}",
-                &transfer.digest.hex()[..12],
-                transfer.place
-            ));
-            bar
-        });
-        bar.set_position(transfer.done);
-    }
-}
-
-impl ProgressBars {
-    fn advance_folder(&self, verb: &'static str, path: &str, progress: FolderProgress) {
-        let FolderProgress { done, total } = progress;
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        if done.files >= total.files {
-            if let Some(bar) = folders.remove(path) {
-                bar.finish_and_clear();
-            }
-            return;
-        }
-        let bar = folders.entry(path.to_owned()).or_insert_with(|| {
-            let bar = self.multi.add(ProgressBar::new(total.bytes));
-            let style = ProgressStyle::with_template(
-                "{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}",
-            );
-            bar.set_style(style.expect("the template is valid").progress_chars("=> "));
-            bar.set_prefix(verb);
-            bar
-        });
-        bar.set_position(done.bytes);
-        bar.set_message(format!("{}/{} files of {path}", done.files, total.files));
-    }
-}
 
 impl Ui {
     /// Advances the bar of a folder, on a terminal.
@@ -121,14 +18,6 @@ impl Ui {
         if self.bars.terminal && !self.suspended.load(std::sync::atomic::Ordering::Relaxed) {
             self.bars.advance_folder(verb, path, progress);
         }
-    }
-}
-
-impl fmt::Debug for ProgressBars {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProgressBars")
-            .field("terminal", &self.terminal)
-            .finish_non_exhaustive()
     }
 }
 

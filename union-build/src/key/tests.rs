@@ -251,6 +251,6 @@ proptest! {
     #[test]
     fn a_spec_hash_may_be_a_tag(given in pairs()) {
         let hash = Inputs(given).key("image").spec_hash();
-        prop_assert!(hash.len() == 26 && crate::spec::validate::is_tag(&hash), "{}", hash);
+        prop_assert!(hash.len() == 26 && crate::spec::names::is_tag(&hash), "{}", hash);
     }
 }

@@ -3,9 +3,9 @@
 //! Afterwards the tree is complete: it holds the values that are built, which `cargo union config` lists.
 
 use super::PackageInfo;
-use super::raw::{Table, TomlNode, TomlValue};
+use super::names::{component, is_cargo_lock};
 use super::schema::{DefaultValue, SchemaKey, SchemaLevel, keys, overridable};
-use super::validate::is_path_component;
+use super::tree::{Table, TomlNode, TomlValue};
 use crate::diag::Origin;
 
 mod task;
@@ -45,24 +45,6 @@ pub(super) fn complete(tree: &mut Table, facts: &PackageInfo) {
                 task::complete(task, name, image.as_deref(), facts);
             }
         }
-    }
-}
-
-/// A text as one component of a repository path: unchanged when it is valid, else lower-case, with a
-/// dash for invalid characters.
-pub(super) fn component(text: &str) -> String {
-    let text = text.to_lowercase();
-    if is_path_component(&text) {
-        return text;
-    }
-    let words = text
-        .split(|letter: char| !letter.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
-    let name = words.collect::<Vec<_>>().join("-");
-    if name.is_empty() {
-        "image".to_owned()
-    } else {
-        name
     }
 }
 
@@ -159,7 +141,8 @@ fn sole_or_default(images: Option<&TomlNode>) -> Option<String> {
 /// Whether the image sets a key that requires a builder with containers.
 fn has_to_run(image: &Table) -> bool {
     let used = |name: &str| image.get(name).is_some_and(|node| !is_empty(&node.value));
-    let python = |file: &TomlNode| matches!(&file.value, TomlValue::Text(path) if !super::validate::is_cargo_lock(path));
+    let python =
+        |file: &TomlNode| matches!(&file.value, TomlValue::Text(path) if !is_cargo_lock(path));
     let requirements = image.get("requirements").map(|node| &node.value);
     keys::IMAGE
         .keys

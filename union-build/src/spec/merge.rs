@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::Sourced;
-use super::raw::{Table, TomlNode, TomlValue, check_word};
+use super::raw::check_word;
 use super::schema::{KeyKind, SchemaKey, overridable};
+use super::tree::{Table, TomlNode, TomlValue};
 use crate::diag::{Code, Diagnostic, Origin};
 
 /// Merges `upper` over `lower`.

@@ -1,15 +1,15 @@
 //! The `union` table of one manifest, with the place of every key and value, checked against the schema.
 //!
-//! All problems are collected. A value of the wrong type stays in the tree as [`TomlValue::Broken`], so
+//! All problems are collected. A value of the wrong type stays in the tree as [`TomlValue::Broken`](super::tree::TomlValue::Broken), so
 //! that later stages do not report it a second time as missing.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
 use super::schema::{KeyKind, keys};
+use super::tree::TomlNode;
 use crate::diag::{Code, Diagnostic, Origin, SourceFile};
 use check::Checker;
 
@@ -17,52 +17,6 @@ mod check;
 mod words;
 
 pub(super) use words::check_word;
-
-/// A value with the places of its key and itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TomlNode {
-    /// Place of the key; for an entry of a list, place of the entry.
-    pub key: Origin,
-    /// Place of the value.
-    pub origin: Origin,
-    /// The value.
-    pub value: TomlValue,
-}
-
-impl TomlNode {
-    /// The table of the value; a value of another type is replaced by an empty table.
-    pub(super) fn make_table(&mut self) -> &mut Table {
-        if !matches!(self.value, TomlValue::Table(_)) {
-            self.value = TomlValue::Table(Table::new());
-        }
-        let TomlValue::Table(table) = &mut self.value else {
-            unreachable!("the lines before made it a table")
-        };
-        table
-    }
-}
-
-/// A value that was checked against the schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TomlValue {
-    /// A string.
-    Text(String),
-    /// `true` or `false`.
-    Bool(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A finite number with a fraction or an exponent, as typed.
-    Number(String),
-    /// A list.
-    List(Vec<TomlNode>),
-    /// A table.
-    Table(Table),
-    /// A value that does not match the schema and was reported.
-    Broken,
-}
-
-/// Values by key.
-pub type Table = BTreeMap<String, TomlNode>;
 
 /// The section whose `metadata.union` is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

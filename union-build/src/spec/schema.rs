@@ -4,9 +4,6 @@
 //! from the tables in [`keys`].
 
 pub mod keys;
-mod page;
-
-pub use page::{json_schema, reference_markdown, template};
 
 /// One table of the manifest and its keys.
 #[derive(Debug)]

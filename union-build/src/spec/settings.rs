@@ -1,7 +1,7 @@
 //! The resolved configuration, one line per value, for `cargo union config`.
 
-use super::raw::{Table, TomlValue};
 use super::toml_text;
+use super::tree::{Table, TomlValue};
 use crate::diag::Origin;
 
 /// One resolved value.

@@ -1,6 +1,6 @@
 //! Values and keys as TOML text.
 
-use super::raw::{TomlNode, TomlValue};
+use super::tree::{TomlNode, TomlValue};
 
 /// A text as a TOML string.
 pub(super) fn string(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::raw::{Table, TomlNode, TomlValue};
+use super::tree::{Table, TomlNode, TomlValue};
 use super::{Image, PackageInfo, Sourced, Spec, Task};
 use crate::diag::{Code, Diagnostic, Origin};
 use reader::TableReader;
@@ -11,6 +11,7 @@ mod copy;
 mod grammar;
 mod image;
 mod inherit;
+mod paths;
 mod python;
 mod reader;
 mod relations;
@@ -163,35 +164,7 @@ fn unknown(
     }
 }
 
-/// Whether the file name of a path is `Cargo.lock`.
-pub(super) fn is_cargo_lock(path: &str) -> bool {
-    path.rsplit('/').next() == Some("Cargo.lock")
-}
-
-/// Whether a text is a valid tag by the OCI distribution specification.
-pub fn is_tag(text: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(|first| word(*first))
-        && bytes.len() <= 128
-        && bytes
-            .iter()
-            .all(|byte| word(*byte) || matches!(byte, b'.' | b'-'))
-}
-
 /// Whether a text is a valid task name at the backend. The name is also used as a file name.
 pub fn is_task_name(text: &str) -> bool {
     grammar::TASK_NAME.fits(text)
-}
-
-/// Whether a text is one valid component of a repository path by the OCI distribution specification:
-/// lower-case letters and digits, with `.`, `_`, `__` or dashes between them.
-pub fn is_path_component(text: &str) -> bool {
-    let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    let ends = bytes.first().is_some_and(alphanumeric) && bytes.last().is_some_and(alphanumeric);
-    let separators = bytes.split(alphanumeric).filter(|run| !run.is_empty());
-    ends && separators
-        .into_iter()
-        .all(|run| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-'))
 }

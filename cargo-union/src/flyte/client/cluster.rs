@@ -1,9 +1,5 @@
 //! Cluster selection: the backend may name another server per operation and resource, and is asked once for each.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::OnceCell;
 use union_build::diag::Code;
 
 use super::Client;
@@ -19,12 +15,6 @@ pub use select_cluster_request::{Operation, Resource};
 const SELECT: Unary<SelectClusterRequest, SelectClusterResponse> =
     Unary::repeatable("flyteidl2.cluster.ClusterService", "SelectCluster");
 
-/// The selected servers; concurrent callers share one request.
-#[derive(Default)]
-pub(super) struct ClusterCache(Mutex<HashMap<(i32, String), CachedUrl>>);
-
-type CachedUrl = Arc<OnceCell<Url>>;
-
 impl Client {
     /// A client with the same login, connected to the server that the backend names for an operation on a resource.
     ///
@@ -33,14 +23,7 @@ impl Client {
     pub async fn at(&self, operation: Operation, resource: Resource) -> Result<Self, RpcFailure> {
         // Protobuf messages implement neither `Ord` nor `Hash`, so the key is the text of the resource.
         let key = (operation as i32, format!("{resource:?}"));
-        let cell = self
-            .clusters
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(key)
-            .or_default()
-            .clone();
+        let cell = self.clusters.cell(key);
         let base = cell
             .get_or_try_init(|| self.select(operation, resource))
             .await?;

@@ -21,12 +21,13 @@ use crate::sys::error::{Error, Result};
 use crate::sys::process::Environment;
 
 mod cluster;
+mod cluster_cache;
 mod identity;
 
 pub use cluster::{Operation, Resource};
 pub use identity::UserIdentity;
 
-use cluster::ClusterCache;
+use cluster_cache::ClusterCache;
 
 /// The retry policy of the Python SDK.
 const RETRY: RetryPolicy = RetryPolicy {

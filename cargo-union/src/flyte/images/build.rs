@@ -6,6 +6,7 @@ use serde_json::Value;
 use union_build::diag::Code;
 
 use super::guard::AbortGuard;
+use super::listener::RemoteBuildListener;
 use super::spec;
 use super::task::{BuildTask, BuildTaskInput};
 use super::{Client, ProjectDomain};
@@ -53,15 +54,6 @@ pub struct RemoteBuildResult {
     pub sent: u64,
     /// The reference of the image, or how the run ended.
     pub image: std::result::Result<String, RunOutcome>,
-}
-
-/// Receives progress events of a build.
-pub trait RemoteBuildListener: runs::RunListener {
-    /// The builder task was started.
-    fn started(&self, run: &RunIdent);
-
-    /// The builder task is being aborted, because the build was cancelled.
-    fn stops(&self, run: &RunIdent);
 }
 
 /// Builds an image. Dropping the future before it completes aborts the run.

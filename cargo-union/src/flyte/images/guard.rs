@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::RemoteBuildListener;
+use super::listener::RemoteBuildListener;
 use crate::flyte::client::Client;
 use crate::flyte::runs::{RunIdent, RunService as _};
 use crate::sys::cleanup;

@@ -5,6 +5,7 @@
 
 mod build;
 mod guard;
+mod listener;
 mod spec;
 mod task;
 
@@ -16,7 +17,8 @@ use super::idl::imagebuilder::{GetImageRequest, GetImageResponse, ImageIdentifie
 use super::rpc::{RpcStatus, Unary};
 use crate::sys::error::Result;
 
-pub use build::{RemoteBuild, RemoteBuildListener, RemoteBuildResult, build};
+pub use build::{RemoteBuild, RemoteBuildResult, build};
+pub use listener::RemoteBuildListener;
 pub use task::{BuildTask, task};
 
 const GET: Unary<GetImageRequest, GetImageResponse> =

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::image::elf::Elf;
-use crate::image::loader::cache::LoaderCache;
+use crate::image::loader_cache::LoaderCache;
 
 /// The indexed content of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 //! and `$PLATFORM` are not used in practice. Variants for newer processors (glibc-hwcaps) are ignored, because the
 //! baseline library is always present.
 
-pub mod cache;
 mod conf;
 
 use super::elf::Elf;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::image::index::ElfFacts;
-use crate::image::loader::cache::LoaderCache;
+use crate::image::loader_cache::LoaderCache;
 
 const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
 const MUSL: &str = "/lib/ld-musl-x86_64.so.1";

@@ -82,7 +82,7 @@ impl Registry {
         let denied = refusal
             .status
             .is_some_and(|status| matches!(status.as_u16(), 401 | 403));
-        denied && self.wire.auth.has_login(&place.registry, &place.path)
+        denied && self.transport.auth.has_login(&place.registry, &place.path)
     }
 
     /// Checks that the image of a tag has the key and all platforms of the target.

@@ -11,7 +11,7 @@ use crate::sys::error::Result;
 impl Logins for Registry {
     async fn login(&self, repository: &Repository) -> Result<Option<RegistryLogin>> {
         let found = self
-            .wire
+            .transport
             .auth
             .login_for(&repository.registry, &repository.path)
             .await;

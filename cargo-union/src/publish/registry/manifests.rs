@@ -28,7 +28,7 @@ impl Registry {
         reference: &str,
     ) -> Result<Option<Digest>, ErrorResponse> {
         let call = self
-            .wire
+            .transport
             .call(
                 place,
                 Scopes::pull(&place.path),
@@ -36,12 +36,12 @@ impl Registry {
                 &format!("manifests/{reference}"),
             )
             .await?;
-        let answer = self.wire.send(&accepting(call)).await?;
+        let answer = self.transport.send(&accepting(call)).await?;
         let status = answer.status();
         match (status.as_u16(), promised(&answer)) {
             (200, Some(digest)) if !answer.is_web_page() => return Ok(Some(digest)),
             (404, _) if !answer.is_web_page() => return Ok(None),
-            _ if is_transient(status) => return Err(self.wire.refusal(place, answer).await),
+            _ if is_transient(status) => return Err(self.transport.refusal(place, answer).await),
             _ => drop(answer),
         }
         // A response to HEAD has no body: GET returns the digest, or an error message.
@@ -58,7 +58,7 @@ impl Registry {
         reference: &str,
     ) -> Result<Option<RawManifest>, ErrorResponse> {
         let call = self
-            .wire
+            .transport
             .call(
                 place,
                 Scopes::pull(&place.path),
@@ -66,11 +66,11 @@ impl Registry {
                 &format!("manifests/{reference}"),
             )
             .await?;
-        let answer = self.wire.send(&accepting(call)).await?;
+        let answer = self.transport.send(&accepting(call)).await?;
         match answer.status().as_u16() {
             200 => {}
             404 if !answer.is_web_page() => return Ok(None),
-            _ => return Err(self.wire.refusal(place, answer).await),
+            _ => return Err(self.transport.refusal(place, answer).await),
         }
         let promise = reference.parse().ok().or_else(|| promised(&answer));
         let kind = answer.media_type().to_owned();
@@ -113,7 +113,7 @@ impl Registry {
             );
         };
         let call = self
-            .wire
+            .transport
             .call(
                 place,
                 Scopes::push(&place.path),
@@ -124,9 +124,9 @@ impl Registry {
         let call = call
             .header(CONTENT_TYPE, &manifest.descriptor.media_type)
             .body(RequestBody::Bytes(bytes.clone()));
-        let answer = self.wire.send(&call).await?;
+        let answer = self.transport.send(&call).await?;
         if !answer.status().is_success() {
-            let refusal = self.wire.refusal(place, answer).await;
+            let refusal = self.transport.refusal(place, answer).await;
             let size = manifest.descriptor.size;
             return Err(if is_too_large(&refusal) {
                 ErrorResponse {

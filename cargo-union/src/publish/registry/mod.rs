@@ -8,27 +8,23 @@
 //! transfers blobs, and `push` publishes images. All of them send requests through `transport`, which uses `origin` to
 //! select https or http.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
-
 use async_trait::async_trait;
-use tokio::sync::Mutex as AsyncMutex;
 use union_build::diag::Code;
 
 use super::failure::RegistryFailure;
-use super::{Existence, ImageTarget, Published, Publisher, Reporter};
+use super::{Existence, ImageTarget, Published, Publisher};
 use crate::image::Image;
 use crate::image::reference::ImageRef;
-use crate::sys::cache::Cache;
-use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 
+mod client;
 mod endpoint;
 mod existence;
 mod logins;
 mod manifests;
 mod origin;
 mod parts;
+mod presence;
 mod pull;
 mod push;
 mod settings;
@@ -37,52 +33,10 @@ mod transport;
 mod upload;
 mod upload_session;
 
+pub use client::Registry;
 pub use settings::{RegistryOptions, RegistrySettings};
 
 use endpoint::RepositoryEndpoint;
-use parts::PartSizes;
-use transport::RegistryTransport;
-use upload::BlobPresence;
-
-/// A client of all registries.
-pub struct Registry {
-    wire: RegistryTransport,
-    mirrors: BTreeMap<String, String>,
-    cache: Cache,
-    reporter: Arc<dyn Reporter>,
-    /// Locks of the blobs that are being downloaded, so that each is downloaded only once.
-    downloads: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
-    holders: BlobPresence,
-    parts: PartSizes,
-    /// Warnings about bases that were reported.
-    warned: Mutex<BTreeSet<String>>,
-}
-
-impl Registry {
-    /// Creates a client; reads no files and sends no requests.
-    pub fn new(settings: RegistrySettings, cache: Cache, reporter: Arc<dyn Reporter>) -> Self {
-        let wire = RegistryTransport::new(&settings, reporter.clone());
-        Self {
-            wire,
-            mirrors: settings.mirrors,
-            cache,
-            reporter,
-            downloads: Mutex::default(),
-            holders: BlobPresence::default(),
-            parts: PartSizes::default(),
-            warned: Mutex::default(),
-        }
-    }
-}
-
-impl std::fmt::Debug for Registry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registry")
-            .field("mirrors", &self.mirrors)
-            .field("cache", &self.cache)
-            .finish_non_exhaustive()
-    }
-}
 
 #[async_trait]
 impl Publisher for Registry {

@@ -171,7 +171,7 @@ impl Registry {
             hasher: Sha256::new(),
             done: 0,
         };
-        let mut attempts = Attempts::of(self.wire.retry);
+        let mut attempts = Attempts::of(self.transport.retry);
         loop {
             let before = partial.done;
             let receiving = self
@@ -181,7 +181,7 @@ impl Registry {
             if partial.done >= before + PROGRESS {
                 attempts.restart();
             }
-            self.wire.pause(place, &mut attempts, failure).await?;
+            self.transport.pause(place, &mut attempts, failure).await?;
         }
         let digest = Digest::from_hasher(partial.hasher);
         if digest != descriptor.digest {
@@ -203,7 +203,7 @@ impl Registry {
         partial: &mut PartialDownload,
     ) -> Result<(), RegistryFailure> {
         let mut call = self
-            .wire
+            .transport
             .call(
                 place,
                 Scopes::pull(&place.path),
@@ -214,7 +214,7 @@ impl Registry {
         if partial.done > 0 {
             call = call.header(RANGE, &format!("bytes={}-", partial.done));
         }
-        let mut answer = self.wire.send(&call).await?;
+        let mut answer = self.transport.send(&call).await?;
         let continues = answer
             .header(CONTENT_RANGE)
             .is_some_and(|range| range.starts_with(&format!("bytes {}-", partial.done)));
@@ -233,7 +233,7 @@ impl Registry {
                 );
                 return partial.restart().map(|()| Err(failure))?;
             }
-            _ => return Err(self.wire.refusal(place, answer).await.failure),
+            _ => return Err(self.transport.refusal(place, answer).await.failure),
         }
         self.report_transfer(place, descriptor, TransferKind::Download, partial.done);
         while let Some(chunk) = answer.chunk().await? {

@@ -53,12 +53,12 @@ impl Registry {
         const PAGES: usize = 100;
         let mut tags: Vec<String> = Vec::new();
         let mut call = self
-            .wire
+            .transport
             .call(place, Scopes::pull(&place.path), Method::GET, "tags/list")
             .await?;
         call.url.query_pairs_mut().append_pair("n", "1000");
         for _ in 0..PAGES {
-            let answer = self.wire.send(&call).await?;
+            let answer = self.transport.send(&call).await?;
             match answer.status().as_u16() {
                 200 => {}
                 404 if !answer.is_web_page() => {
@@ -67,7 +67,7 @@ impl Registry {
                         format!("{place} does not exist"),
                     ));
                 }
-                _ => return Err(self.wire.refusal(place, answer).await.failure),
+                _ => return Err(self.transport.refusal(place, answer).await.failure),
             }
             let next = answer
                 .header(LINK)
@@ -87,9 +87,9 @@ impl Registry {
             tags.extend(page);
             match next.filter(|next| !ended && same_origin(next, &call.url)) {
                 Some(next) => {
-                    call = self
-                        .wire
-                        .call_to(place, Scopes::pull(&place.path), Method::GET, next)
+                    call =
+                        self.transport
+                            .call_to(place, Scopes::pull(&place.path), Method::GET, next)
                 }
                 None => break,
             }

@@ -4,12 +4,9 @@
 //! upload is resumed if the registry reports its progress, and restarted otherwise. Each blob is sent only once per
 //! registry: concurrent pushes of the same blob wait for the first one.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::Method;
-use tokio::sync::Mutex as AsyncMutex;
 use tracing::Instrument as _;
 use union_build::diag::Code;
 
@@ -28,12 +25,6 @@ use crate::publish::TransferKind;
 use crate::publish::auth::Scopes;
 use crate::publish::failure::RegistryFailure;
 use crate::sys::digest::Digest;
-
-/// The repositories of a host that have a blob; locked while the blob is uploaded.
-#[derive(Default)]
-pub(super) struct BlobPresence(Mutex<HashMap<(String, Digest), Paths>>);
-
-type Paths = Arc<AsyncMutex<BTreeSet<String>>>;
 
 /// The result of starting an upload.
 enum UploadStart {
@@ -64,17 +55,6 @@ impl UploadPart {
     }
 }
 
-impl BlobPresence {
-    fn of(&self, place: &RepositoryEndpoint, digest: Digest) -> Paths {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry((place.host.clone(), digest))
-            .or_default()
-            .clone()
-    }
-}
-
 impl Registry {
     /// Makes sure that a repository has a blob. With `force` it is sent even if the registry reports that it exists.
     pub(super) async fn ensure_blob(
@@ -85,8 +65,8 @@ impl Registry {
         sent: &AtomicU64,
     ) -> Result<(), RegistryFailure> {
         let descriptor = &blob.descriptor;
-        let holders = self.holders.of(place, descriptor.digest);
-        let mut paths = holders.lock().await;
+        let repositories = self.presence.of(place, descriptor.digest);
+        let mut paths = repositories.lock().await;
         if !force
             && (paths.contains(&place.path) || self.has_blob(place, descriptor.digest).await?)
         {
@@ -125,7 +105,7 @@ impl Registry {
         place: &RepositoryEndpoint,
     ) -> Result<UploadSession, RegistryFailure> {
         let call = self
-            .wire
+            .transport
             .call(
                 place,
                 Scopes::push(&place.path),
@@ -133,11 +113,11 @@ impl Registry {
                 "blobs/uploads/",
             )
             .await?;
-        let answer = self.wire.send(&call).await?;
+        let answer = self.transport.send(&call).await?;
         if answer.status().as_u16() == 202 {
-            return UploadSession::started(&answer, &self.wire.transport);
+            return UploadSession::started(&answer, &self.transport.transport);
         }
-        let refusal = self.wire.refusal(place, answer).await;
+        let refusal = self.transport.refusal(place, answer).await;
         Err(if refusal.has(&["NAME_UNKNOWN", "NAME_INVALID"]) {
             must_create(place, refusal)
         } else {
@@ -157,13 +137,13 @@ impl Registry {
 
     /// Cancels an upload. Failures are ignored, because registries remove stale uploads eventually.
     async fn cancel(&self, place: &RepositoryEndpoint, session: &UploadSession) {
-        let call = self.wire.call_to(
+        let call = self.transport.call_to(
             place,
             Scopes::push(&place.path),
             Method::DELETE,
             session.url.clone(),
         );
-        let _ = self.wire.send_once(&call).await;
+        let _ = self.transport.send_once(&call).await;
     }
 
     async fn has_blob(
@@ -172,7 +152,7 @@ impl Registry {
         digest: Digest,
     ) -> Result<bool, RegistryFailure> {
         let call = self
-            .wire
+            .transport
             .call(
                 place,
                 Scopes::push(&place.path),
@@ -180,7 +160,7 @@ impl Registry {
                 &format!("blobs/{digest}"),
             )
             .await?;
-        let answer = self.wire.send(&call).await?;
+        let answer = self.transport.send(&call).await?;
         // Other problems are reported by the upload, with a better message.
         Ok(answer.status().as_u16() == 200 && !answer.is_web_page())
     }
@@ -205,7 +185,7 @@ impl Registry {
         from: &str,
     ) -> Option<UploadStart> {
         let mut call = self
-            .wire
+            .transport
             .call(
                 place,
                 Scopes::mount(&place.path, from),
@@ -218,11 +198,11 @@ impl Registry {
             .query_pairs_mut()
             .append_pair("mount", &digest.to_string())
             .append_pair("from", from);
-        let answer = self.wire.send_once(&call).await.ok()?;
+        let answer = self.transport.send_once(&call).await.ok()?;
         match answer.status().as_u16() {
             201 => Some(UploadStart::Mounted),
             202 => {
-                let session = UploadSession::started(&answer, &self.wire.transport);
+                let session = UploadSession::started(&answer, &self.transport.transport);
                 session.ok().map(UploadStart::At)
             }
             _ => None,
@@ -246,7 +226,7 @@ impl Registry {
         };
         check_length(&source, descriptor)?;
         self.report_transfer(place, descriptor, TransferKind::Upload, 0);
-        let mut attempts = Attempts::of(self.wire.retry);
+        let mut attempts = Attempts::of(self.transport.retry);
         let mut part = self.parts.of(place).map(UploadPart::Known);
         loop {
             let before = session.start;
@@ -285,7 +265,7 @@ impl Registry {
                 if session.start >= before + PROGRESS {
                     attempts.restart();
                 }
-                self.wire
+                self.transport
                     .pause(place, &mut attempts, classify_refusal(refusal, descriptor))
                     .await?;
                 // The connection may have been closed after the last byte.

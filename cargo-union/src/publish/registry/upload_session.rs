@@ -76,7 +76,7 @@ impl Registry {
         } else {
             while session.start < size {
                 let range = session.start..session.start.saturating_add(part).min(size);
-                let call = self.wire.call_to(
+                let call = self.transport.call_to(
                     sending.place,
                     Scopes::push(&sending.place.path),
                     Method::PATCH,
@@ -88,7 +88,7 @@ impl Registry {
                 if answer.header(LOCATION).is_some() {
                     session.url =
                         answer
-                            .location(&self.wire.transport)
+                            .location(&self.transport.transport)
                             .map_err(|failure| RefusedPart {
                                 refusal: failure.into(),
                                 size: 0,
@@ -100,7 +100,7 @@ impl Registry {
         let mut url = session.url.clone();
         url.query_pairs_mut()
             .append_pair("digest", &sending.descriptor.digest.to_string());
-        let call = self.wire.call_to(
+        let call = self.transport.call_to(
             sending.place,
             Scopes::push(&sending.place.path),
             Method::PUT,
@@ -124,7 +124,7 @@ impl Registry {
             RequestBody::Stream(stream.clone())
         };
         let call = call.header(CONTENT_TYPE, OCTETS).body(body);
-        let answered = match self.wire.send_once(&call).await {
+        let answered = match self.transport.send_once(&call).await {
             Ok(answer) => self.accepted(sending.place, answer).await,
             Err(failure) => Err(failure.into()),
         };
@@ -148,7 +148,7 @@ impl Registry {
         if answer.status().is_success() {
             Ok(answer)
         } else {
-            Err(self.wire.refusal(place, answer).await)
+            Err(self.transport.refusal(place, answer).await)
         }
     }
 
@@ -158,14 +158,14 @@ impl Registry {
         place: &RepositoryEndpoint,
         session: &UploadSession,
     ) -> Option<UploadSession> {
-        let call = self.wire.call_to(
+        let call = self.transport.call_to(
             place,
             Scopes::push(&place.path),
             Method::GET,
             session.url.clone(),
         );
         let answer = self
-            .wire
+            .transport
             .send_once(&call)
             .await
             .ok()
@@ -181,7 +181,7 @@ impl Registry {
         // `0-0` is ambiguous: registries return it for one byte and for none.
         let start = last.checked_add(1).filter(|start| *start > 1)?;
         let url = answer
-            .location(&self.wire.transport)
+            .location(&self.transport.transport)
             .unwrap_or_else(|_| session.url.clone());
         Some(UploadSession {
             url,

@@ -1,7 +1,7 @@
 //! Directories of a run: temporary ones, and `target/union/run/<task>` for the outputs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use union_build::diag::Code;
 
@@ -20,8 +20,9 @@ pub(super) struct RunDirs {
 
 impl RunDirs {
     /// Creates the temporary directory. The outputs of an earlier run stay until this one succeeds.
-    pub(super) fn create(target_directory: &Path, task: &str) -> SysResult<Self> {
-        let outputs = target_directory.join("union/run").join(task);
+    pub(super) fn create(run: &LocalRun<'_>) -> SysResult<Self> {
+        let target_directory = &run.session.workspace.target_directory;
+        let outputs = target_directory.join("union/run").join(&run.options.task);
         Ok(Self {
             temporary: AtomicDir::beside(&outputs)?,
             outputs,

@@ -104,7 +104,7 @@ async fn run_container_task(run: LocalRun<'_>) -> Result<LocalRunOutcome> {
     let inputs = run.read_inputs(&input_types(run.task), CheckedInput::of)?;
     let inputs: TaskInputs = inputs.into_iter().collect();
     let run = run.with_secrets()?;
-    let directories = run.create_directories()?;
+    let directories = RunDirs::create(&run)?;
     let output = match run.options.target {
         RunTarget::Engine => engine::run_program(&run, &inputs, &directories).await?,
         RunTarget::Host => host::run_program(&run, &inputs, &directories).await?,
@@ -135,13 +135,6 @@ impl LocalRun<'_> {
         let secrets =
             secrets::read_secrets(self.task, &self.options.build.scope.cargo.environment)?;
         Ok(Self { secrets, ..self })
-    }
-
-    fn create_directories(&self) -> Result<RunDirs> {
-        Ok(RunDirs::create(
-            &self.session.workspace.target_directory,
-            &self.options.task,
-        )?)
     }
 
     fn outcome(

@@ -9,6 +9,7 @@ use serde_json::Value;
 use union_build::diag::Code;
 
 use super::compile::compile_binary;
+use super::directories::RunDirs;
 use super::image::ContainerStart;
 use super::{LocalRun, LocalRunOutcome, engine, host, secrets};
 use crate::copilot::{InputFile, InputFileKind, pack, put};
@@ -56,7 +57,7 @@ async fn run_on_host(run: &LocalRun<'_>) -> Result<LocalRunOutcome> {
     .await?;
     let interface = Description::read(binary, &description)?.interface;
     let inputs = encode_inputs(run, &interface)?;
-    let directories = run.create_directories()?;
+    let directories = RunDirs::create(run)?;
     let base = directories.temporary("run");
     put(&input_files(&base.to_string_lossy(), inputs))?;
     let actions = Actions::serve(run.reporter.clone()).await?;
@@ -116,7 +117,7 @@ async fn run_in_engine(run: &LocalRun<'_>) -> Result<LocalRunOutcome> {
     engine::run_container(run, &image, &container)
         .await
         .map_err(|error| add_connection_advice(error, &actions))?;
-    let directories = run.create_directories()?;
+    let directories = RunDirs::create(run)?;
     let base = directories.temporary("run");
     fs::create_folder(&base)?;
     engine::download_directory(&container, BASE, base.clone()).await?;

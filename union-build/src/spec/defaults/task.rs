@@ -2,8 +2,8 @@
 
 use super::{default_text, fill_defaults, fill_keys};
 use crate::spec::PackageInfo;
-use crate::spec::raw::{Table, TomlNode, TomlValue};
 use crate::spec::schema::{SchemaLevel, keys};
+use crate::spec::tree::{Table, TomlNode, TomlValue};
 
 /// Fills in the defaults of a task; `image` is the default image.
 pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts: &PackageInfo) {

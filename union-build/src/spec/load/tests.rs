@@ -481,7 +481,7 @@ fn container_task_may_run_the_entrypoint_of_its_image() {
 #[test]
 fn starter_manifest_is_valid_also_when_uncommented() {
     for bins in [&["app"][..], &["train", "serve-it"], &["a"]] {
-        let text = crate::spec::schema::template(
+        let text = crate::spec::pages::template(
             "my_app",
             &bins.iter().map(|bin| (*bin).to_owned()).collect::<Vec<_>>(),
         );

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
+use super::place;
 use super::words::{check_word, unknown_key};
-use super::{Table, TomlNode, TomlValue, place};
 use crate::diag::{Code, Diagnostic, SourceFile};
 use crate::spec::schema::{KeyKind, SchemaLevel};
 use crate::spec::toml_text;
+use crate::spec::tree::{Table, TomlNode, TomlValue};
 
 /// The kinds of an entry of a [`KeyKind::Types`].
 const TYPE: KeyKind = KeyKind::Either(

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::spec::tree::TomlValue;
 
 fn read_text(text: &str) -> (Option<TomlNode>, Vec<Diagnostic>) {
     let mut problems = Vec::new();

@@ -7,9 +7,10 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use super::grammar;
+use super::paths::normalize_path;
 use super::reader::TableReader;
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::raw::{TomlNode, TomlValue};
+use crate::spec::tree::{TomlNode, TomlValue};
 use crate::spec::{Copy, Sourced, is_whiteout};
 
 /// Reads the entries of an image's `copy`.
@@ -163,19 +164,6 @@ pub(super) fn below_workdir(workdir: Option<&Sourced<String>>, to: &str) -> Stri
         None if parts.is_empty() => "./".to_owned(),
         None => format!("{}{into}", parts.join("/")),
     }
-}
-
-/// Normalizes a path lexically: no `.` and no `..`.
-pub(super) fn normalize_path(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => drop(normal.pop()),
-            other => normal.push(other),
-        }
-    }
-    normal
 }
 
 /// The source of a copy entry.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::grammar;
 use super::reader::TableReader;
-use super::{copy, is_cargo_lock, or_default, python};
+use super::{copy, or_default, python};
 use crate::diag::{Code, Diagnostic};
-use crate::spec::raw::{TomlNode, TomlValue};
+use crate::spec::names::is_cargo_lock;
+use crate::spec::tree::{TomlNode, TomlValue};
 use crate::spec::{
     Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link,
     Pattern, SecretSource, SecretSpec, Sourced,

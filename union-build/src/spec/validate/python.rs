@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::grammar;
 use super::reader::TableReader;
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::raw::TomlValue;
+use crate::spec::tree::TomlValue;
 use crate::spec::{Python, SecretSpec, Sourced};
 
 const KEYS: [&str; 9] = [

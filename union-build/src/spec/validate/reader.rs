@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::ValidationContext;
 use super::grammar::GrammarRule;
+use super::paths::normalize_path;
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::Sourced;
-use crate::spec::raw::{Table, TomlNode, TomlValue};
+use crate::spec::tree::{Table, TomlNode, TomlValue};
 
 /// Reads the values of one table.
 pub(super) struct TableReader<'a> {
@@ -175,7 +176,7 @@ impl<'a> TableReader<'a> {
 
     /// The absolute form of a path, without `.` and `..`, relative to where it was declared.
     pub(super) fn absolute(&self, typed: &str, origin: &Origin) -> PathBuf {
-        super::copy::normalize_path(&self.folder(origin).join(typed))
+        normalize_path(&self.folder(origin).join(typed))
     }
 
     /// The directory that relative paths declared at `origin` start from.

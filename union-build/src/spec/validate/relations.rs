@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{image_names, string_at, tables, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::handover::constant;
-use crate::spec::raw::{Table, TomlNode, TomlValue};
+use crate::spec::tree::{Table, TomlNode, TomlValue};
 use crate::spec::{Base, BuilderChoice, Image, PackageInfo, Task, TaskKind};
 
 /// Checks a completed tree.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::reader::TableReader;
 use super::{ValidationContext, grammar, or_default, string_at, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::raw::{Table, TomlNode};
 use crate::spec::schema::keys;
 use crate::spec::task::{Data, DataFormat, FileLayout};
+use crate::spec::tree::{Table, TomlNode};
 use crate::spec::{Sourced, Task, TaskKind};
 
 use interface::DeclaredTaskInputs;

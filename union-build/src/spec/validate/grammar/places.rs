@@ -2,16 +2,13 @@
 
 use super::{GrammarError, ensure, wrong};
 use crate::diag::nearest;
-use crate::spec::validate::{is_path_component, is_tag};
+use crate::spec::names::{component, is_path_component, is_tag};
 
 pub(super) fn image_name(text: &str) -> Result<(), GrammarError> {
     if text.split('/').all(is_path_component) {
         return Ok(());
     }
-    let better: Vec<String> = text
-        .split('/')
-        .map(crate::spec::defaults::component)
-        .collect();
+    let better: Vec<String> = text.split('/').map(component).collect();
     Err(
         wrong("needs lower-case letters and digits, with single `.`, `_` or `-` between them")
             .instead(better.join("/")),

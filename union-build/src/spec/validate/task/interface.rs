@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Origin, nearest};
 use crate::spec::launcher::EMPTY_OUTPUT;
-use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::task::Data;
 use crate::spec::template::{OF_THE_BACKEND, TemplatePart, pieces};
+use crate::spec::tree::{TomlNode, TomlValue};
 use crate::spec::types::{self, Type};
 use crate::spec::validate::reader::TableReader;
 use crate::spec::validate::{grammar, unknown};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::Sourced;
-use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::task::{Amount, Gpu, Mount, Resources, SharedMemory, TaskSecret};
+use crate::spec::tree::{TomlNode, TomlValue};
 use crate::spec::validate::grammar;
 use crate::spec::validate::reader::TableReader;
 

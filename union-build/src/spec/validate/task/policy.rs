@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::interface::DeclaredTaskInputs;
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::Sourced;
-use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::task::{Backoff, CacheVersion, Retries, TaskCache, Timeout};
 use crate::spec::time::parse_duration;
+use crate::spec::tree::{TomlNode, TomlValue};
 use crate::spec::validate::grammar;
 use crate::spec::validate::reader::TableReader;
 

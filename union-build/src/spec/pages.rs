@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{DefaultValue, KeyKind, SchemaKey, SchemaLevel, keys, levels};
-use crate::spec::defaults::component;
-use crate::spec::validate::remote::UNCARRIED;
-use crate::spec::{toml_text, types};
+use super::names::component;
+use super::schema::{DefaultValue, KeyKind, SchemaKey, SchemaLevel, keys, levels};
+use super::validate::remote::UNCARRIED;
+use super::{toml_text, types};
 
 /// The reference page of the manifest (`docs/manifest.md`), in Markdown.
 pub fn reference_markdown() -> String {

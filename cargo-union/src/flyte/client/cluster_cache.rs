@@ -1,0 +1,24 @@
+//! The servers that the backend named.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::http::Url;
+
+/// The selected servers by operation and resource; concurrent callers share one request.
+#[derive(Default)]
+pub(super) struct ClusterCache(Mutex<HashMap<(i32, String), Arc<OnceCell<Url>>>>);
+
+impl ClusterCache {
+    /// The server of an operation and the text of its resource, empty until it is known.
+    pub(super) fn cell(&self, key: (i32, String)) -> Arc<OnceCell<Url>> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_default()
+            .clone()
+    }
+}

@@ -1,0 +1,12 @@
+//! What a caller is told of a build by the backend.
+
+use crate::flyte::runs::{RunIdent, RunListener};
+
+/// Receives progress events of a build.
+pub trait RemoteBuildListener: RunListener {
+    /// The builder task was started.
+    fn started(&self, run: &RunIdent);
+
+    /// The builder task is being aborted, because the build was cancelled.
+    fn stops(&self, run: &RunIdent);
+}
