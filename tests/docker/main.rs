@@ -103,7 +103,7 @@ async fn an_image_from_scratch_runs_as_nobody_special_and_knows_its_key() {
 async fn a_tool_that_is_copied_to_bin_runs_and_the_shell_is_still_there() {
     let scene = Scene::upon(&debian_layout());
     scene.write("tool", "#!/bin/sh\necho tool\n", 0o755);
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         copy: vec![scene.copy("tool", "/bin/tool")],
         ..spec("default", reference())
     };
@@ -201,7 +201,7 @@ async fn an_image_with_zstd_layers_runs() {
         origin: Origin::Flag("--compression"),
     };
     let recipe = scene.recipe(
-        vec![spec::Image {
+        vec![spec::ImageSpec {
             compression,
             ..spec("default", scratch())
         }],

@@ -199,7 +199,7 @@ async fn the_loader_of_debian_finds_and_misses_what_the_check_finds_and_misses()
             .library_path
             .map(|path| map(&[("LD_LIBRARY_PATH", path)]))
             .unwrap_or_default();
-        let image = spec::Image {
+        let image = spec::ImageSpec {
             copy: copies.collect(),
             env,
             ..spec("default", reference())

@@ -150,7 +150,7 @@ async fn a_code_edit_fetches_nothing_of_the_base_but_its_config() {
 async fn a_copy_to_bin_follows_the_link_of_the_base() {
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("tool", "tool", 0o755);
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         copy: vec![scene.copy("tool", "/bin/tool")],
         ..spec("default", reference())
     };
@@ -178,7 +178,7 @@ async fn relative_copies_start_at_the_working_directory_of_the_base() {
     ] {
         let (_folder, scene) = upon_small_base(&config);
         scene.write("conf/a", "a", 0o644);
-        let image = spec::Image {
+        let image = spec::ImageSpec {
             copy: vec![scene.copy("conf/a", "conf/a")],
             ..spec("default", reference())
         };
@@ -195,7 +195,7 @@ async fn relative_copies_start_at_the_working_directory_of_the_base() {
 async fn values_of_variables_refer_to_those_of_the_base() {
     let built = async |config: serde_json::Value, pairs: &[(&str, &str)]| {
         let (_folder, scene) = upon_small_base(&config);
-        let image = spec::Image {
+        let image = spec::ImageSpec {
             env: map(pairs),
             ..spec("default", reference())
         };
@@ -240,7 +240,7 @@ async fn users_become_numbers_through_the_files_of_the_base() {
         (json!({}), None, None),
     ] {
         let (_folder, scene) = upon_small_base(&base);
-        let image = spec::Image {
+        let image = spec::ImageSpec {
             user: own.map(|user: &str| placed(user.to_owned())),
             ..spec("default", reference())
         };
@@ -252,7 +252,7 @@ async fn users_become_numbers_through_the_files_of_the_base() {
         );
     }
     let (_folder, scene) = upon_small_base(&json!({}));
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         user: Some(placed("nobody".to_owned())),
         ..spec("default", reference())
     };
@@ -283,7 +283,7 @@ async fn a_copy_may_have_an_owner_by_the_files_of_the_base() {
             owner: Some(placed(owner.to_owned())),
             ..scene.copy("data", "/srv/app/data")
         };
-        let image = spec::Image {
+        let image = spec::ImageSpec {
             copy: vec![copy, scene.copy("data/deep", "/etc")],
             ..spec("default", reference())
         };
@@ -310,7 +310,7 @@ async fn a_copy_may_have_an_owner_by_the_files_of_the_base() {
         owner: Some(placed("nobody".to_owned())),
         ..scene.copy("data", "/data")
     };
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         copy: vec![copy],
         ..spec("default", reference())
     };
@@ -335,7 +335,7 @@ async fn on_scratch_a_copy_may_be_nonroot_s() {
         owner: Some(placed("nonroot".to_owned())),
         ..scene.copy("data", "/data")
     };
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         copy: vec![copy],
         ..spec("default", scratch())
     };
@@ -351,13 +351,13 @@ async fn an_extended_spec_gives_its_environment_and_its_settings_but_not_its_cod
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("weights", "w", 0o644);
     scene.write("more", "m", 0o644);
-    let gpu = spec::Image {
+    let gpu = spec::ImageSpec {
         copy: vec![scene.copy("weights", "/models/")],
         env: map(&[("RUST_LOG", "info"), ("A", "1")]),
         workdir: Some(placed("/srv".to_owned())),
         ..spec("gpu", reference())
     };
-    let report = spec::Image {
+    let report = spec::ImageSpec {
         copy: vec![scene.copy("more", "/models/")],
         env: map(&[("RUST_LOG", "debug")]),
         ..spec("report", spec::Base::Extends(placed("gpu".to_owned())))
@@ -410,7 +410,7 @@ async fn several_binaries_make_no_command() {
 async fn several_platforms_make_an_index_that_names_them_and_the_key() {
     let scene = Scene::new();
     let binary = scene.write("hello", "x", 0o755);
-    let own = spec::Image {
+    let own = spec::ImageSpec {
         annotations: map(&[("org.opencontainers.image.title", "hello")]),
         ..spec("default", scratch())
     };
@@ -449,7 +449,7 @@ async fn another_folder_another_umask_and_another_cache_make_the_same_manifest()
         scene.write("conf/app.toml", "x = 1", file);
         scene.write("conf/run", "#!/bin/sh", program);
         let binary = scene.write("hello", "binary", program);
-        let image = spec::Image {
+        let image = spec::ImageSpec {
             copy: vec![scene.copy("conf", "/etc/app/")],
             ..spec("default", scratch())
         };
@@ -466,7 +466,7 @@ async fn another_folder_another_umask_and_another_cache_make_the_same_manifest()
 async fn a_bundle_of_ones_own_replaces_the_compiled_in_one() {
     let scene = Scene::new();
     let bundle = scene.write("ca.pem", "-----BEGIN CERTIFICATE-----\n", 0o600);
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         ca_certificates: Some(placed(bundle.clone())),
         ..spec("default", scratch())
     };
@@ -487,7 +487,7 @@ async fn a_bundle_of_ones_own_replaces_the_compiled_in_one() {
     );
 
     let (_folder, upon) = upon_small_base(&json!({}));
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         ca_certificates: Some(placed(bundle)),
         ..spec("default", reference())
     };
@@ -513,7 +513,7 @@ async fn zstd_is_used_when_it_is_asked_for_and_the_content_stays_the_same() {
         (Compression::Zstd, media_type::OCI_LAYER_ZSTD),
     ] {
         let origin = union_build::diag::Origin::Flag("--compression");
-        let image = spec::Image {
+        let image = spec::ImageSpec {
             compression: Sourced {
                 value: compression,
                 origin,
@@ -536,7 +536,7 @@ async fn zstd_is_used_when_it_is_asked_for_and_the_content_stays_the_same() {
 #[tokio::test]
 async fn what_has_to_run_is_refused_and_the_builder_that_can_is_named() {
     let scene = Scene::new();
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         apt_packages: texts(&["libpq5"]),
         ..spec("gpu", reference())
     };
@@ -577,7 +577,7 @@ async fn a_locked_base_whose_config_names_another_architecture_is_taken_with_a_w
 async fn copied_files_are_those_that_the_key_was_made_of() {
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("conf/model", "one", 0o644);
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         copy: vec![scene.copy("conf", "/conf")],
         ..spec("default", reference())
     };

@@ -9,7 +9,7 @@ use union_build::spec::{self, Compression, SecretSource};
 
 use crate::scene::{Scene, image_chain, map, placed, platform, scratch, spec, texts};
 
-fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
+fn environment(scene: &Scene, chain: &[spec::ImageSpec]) -> Inputs {
     let bases = [(platform("linux/amd64"), None)].into_iter().collect();
     let generations = vec![0; chain.len()];
     let roots = scene.roots();
@@ -24,7 +24,7 @@ fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
     .unwrap()
 }
 
-fn config(chain: &[spec::Image]) -> Inputs {
+fn config(chain: &[spec::ImageSpec]) -> Inputs {
     config_inputs(
         &image_chain(chain),
         &[platform("linux/amd64")],
@@ -53,9 +53,9 @@ fn all_differ(inputs: &[Inputs]) {
     }
 }
 
-type Edit = Box<dyn Fn(&mut spec::Image)>;
+type Edit = Box<dyn Fn(&mut spec::ImageSpec)>;
 
-fn edited(edits: Vec<Edit>) -> Vec<spec::Image> {
+fn edited(edits: Vec<Edit>) -> Vec<spec::ImageSpec> {
     let plain = spec("default", scratch());
     let edit = |edit: Edit| {
         let mut spec = spec("default", scratch());
@@ -98,9 +98,11 @@ fn every_part_of_an_environment_is_part_of_its_key() {
     };
     let mut edits: Vec<Edit> = copies
         .into_iter()
-        .map(|copies| Box::new(move |spec: &mut spec::Image| spec.copy = copies.clone()) as Edit)
+        .map(|copies| {
+            Box::new(move |spec: &mut spec::ImageSpec| spec.copy = copies.clone()) as Edit
+        })
         .collect();
-    let with_command = |spec: &mut spec::Image| spec.commands = texts(&["c"]);
+    let with_command = |spec: &mut spec::ImageSpec| spec.commands = texts(&["c"]);
     edits.extend::<[Edit; 21]>([
         // Seen by commands, and so of one environment with them.
         Box::new(move |spec| {
@@ -148,11 +150,11 @@ fn every_part_of_an_environment_is_part_of_its_key() {
 #[test]
 fn without_commands_variables_and_the_working_directory_are_no_part_of_an_environment() {
     let scene = Scene::new();
-    let plain = spec::Image {
+    let plain = spec::ImageSpec {
         apt_packages: texts(&["a"]),
         ..spec("default", scratch())
     };
-    let set = spec::Image {
+    let set = spec::ImageSpec {
         env: map(&[("A", "1")]),
         workdir: Some(placed("/1".to_owned())),
         ..plain.clone()
@@ -282,11 +284,11 @@ fn every_part_of_a_config_is_part_of_its_key() {
 fn inputs_are_named_as_a_user_would_and_values_of_variables_are_hidden() {
     let scene = Scene::new();
     scene.write("models/weights.bin", "w", 0o644);
-    let gpu = spec::Image {
+    let gpu = spec::ImageSpec {
         copy: vec![scene.copy("models/weights.bin", "/models/weights.bin")],
         ..spec("gpu", scratch())
     };
-    let report = spec::Image {
+    let report = spec::ImageSpec {
         env: map(&[("RUST_LOG", "hush-hush")]),
         ..spec("report", scratch())
     };
@@ -323,7 +325,7 @@ fn one_copy_twice_with_another_mode_is_two_inputs() {
         mode: Some(placed(0o600)),
         ..scene.copy("a", "/a")
     };
-    let image = spec::Image {
+    let image = spec::ImageSpec {
         copy: vec![scene.copy("a", "/a"), other],
         ..spec("default", scratch())
     };
@@ -339,7 +341,7 @@ fn another_folder_umask_registry_or_image_name_leave_the_key_alone() {
             scene.write("conf/a", "1", mode);
             let registry = Some(placed(format!("registry-{mode}.test")));
             let name = placed(format!("name-{mode}"));
-            let image = spec::Image {
+            let image = spec::ImageSpec {
                 copy: vec![scene.copy("conf", "/conf")],
                 registry,
                 name,
@@ -366,7 +368,7 @@ proptest! {
         let inputs = |list: &[String]| {
             let split = split.min(list.len());
             let list: Vec<&str> = list.iter().map(String::as_str).collect();
-            environment(&scene, &[spec::Image { apt_packages: texts(&list[..split]), commands: texts(&list[split..]), ..spec("default", scratch()) }])
+            environment(&scene, &[spec::ImageSpec { apt_packages: texts(&list[..split]), commands: texts(&list[split..]), ..spec("default", scratch()) }])
         };
         prop_assert_eq!(one == other, inputs(&one).key("environment") == inputs(&other).key("environment"));
     }
@@ -377,7 +379,7 @@ proptest! {
     ) {
         let inputs = |pairs: &std::collections::BTreeMap<String, String>| {
             let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            config(&[spec::Image { env: map(&pairs), ..spec("default", scratch()) }])
+            config(&[spec::ImageSpec { env: map(&pairs), ..spec("default", scratch()) }])
         };
         prop_assert_eq!(one == other, inputs(&one).key("image") == inputs(&other).key("image"));
     }

@@ -103,7 +103,7 @@ impl Scene {
     /// not checked: most are no programs.
     pub(crate) fn recipe(
         &self,
-        chain: Vec<spec::Image>,
+        chain: Vec<spec::ImageSpec>,
         binaries: &[(&str, &Path)],
     ) -> BuildRequest {
         let base = self.source.locked().map(BaseImage::Locked);
@@ -196,8 +196,8 @@ pub(crate) fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, Sourced<String>> {
 }
 
 /// An image spec in which nothing is set.
-pub(crate) fn spec(name: &str, base: Base) -> spec::Image {
-    spec::Image {
+pub(crate) fn spec(name: &str, base: Base) -> spec::ImageSpec {
+    spec::ImageSpec {
         key: name.to_owned(),
         origin: Origin::Default,
         name: placed("app".to_owned()),
@@ -381,7 +381,7 @@ impl BaseSource for LayoutSource {
 }
 
 /// The chain of some specs, the one with the base first and the image's own last.
-pub(crate) fn image_chain(specs: &[spec::Image]) -> ImageChain {
+pub(crate) fn image_chain(specs: &[spec::ImageSpec]) -> ImageChain {
     let (own, ancestors) = specs.split_last().expect("a chain has a spec");
     ImageChain::new(ancestors.to_vec(), own.clone())
 }

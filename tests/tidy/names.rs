@@ -7,17 +7,24 @@ use proc_macro2::{TokenStream, TokenTree};
 use crate::source::Tree;
 
 /// Names that may be declared several times. `Result` is that of a module's own error, `Document` the output of a command,
-/// `Reporter` the trait of a module's progress, `Silent` a reporter that ignores it. `Image` is an image in the manifest, in a
-/// registry and in generated code.
-const PATTERNS: &[&str] = &["Result", "Document", "Reporter", "Silent", "Image"];
+/// `Reporter` the trait of a module's progress, `Silent` a reporter that ignores it.
+const PATTERNS: &[&str] = &["Result", "Document", "Reporter", "Silent"];
+
+/// Code that is included in crates of users, where its names have no meaning of this repository.
+const GENERATED: &str = "union-build/src/emit/constants.rs";
 
 /// The names that are declared in several files, with the files.
 pub(crate) fn problems(tree: &Tree) -> Vec<String> {
     let mut declared: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let files = tree
         .rust("cargo-union/src")
-        .chain(tree.rust("union-build/src"));
-    for file in files.filter(|file| !file.path.ends_with("/fake.rs")) {
+        .chain(tree.rust("union-build/src"))
+        .chain(tree.rust("cargo-union/launcher"));
+    // A fake has the name of what it replaces; a file of another architecture that of its counterpart.
+    let is_checked = |path: &str| {
+        path != GENERATED && !path.ends_with("/fake.rs") && !path.ends_with("/aarch64.rs")
+    };
+    for file in files.filter(|file| is_checked(&file.path)) {
         for name in top_level_types(file.code_and_tests().0) {
             declared.entry(name).or_default().insert(&file.path);
         }

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::handover::{self, References};
-use declared::DeclaredImages;
+use declarations::DeclaredImages;
 
-pub(crate) mod declared;
-mod generated;
+mod constants;
+pub(crate) mod declarations;
 
 /// Writes `union_images.rs` into `OUT_DIR`. Call it from `build.rs`.
 ///
@@ -98,7 +98,7 @@ fn try_emit() -> Result<EmitOutput, String> {
     } else {
         read_references(&package, &metadata)?
     };
-    let source = generated::render(&declared, references.as_ref())?;
+    let source = constants::render(&declared, references.as_ref())?;
     write_if_changed(&package.out.join("union_images.rs"), &source)?;
 
     let missing = declared.unresolved(references.as_ref());

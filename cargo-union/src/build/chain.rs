@@ -10,23 +10,23 @@ use union_build::spec::{self, Base, Compression, Sourced};
 #[derive(Clone, Debug)]
 pub struct ImageChain {
     /// The specs that are extended, the one with the base first.
-    ancestors: Vec<spec::Image>,
-    own: spec::Image,
+    ancestors: Vec<spec::ImageSpec>,
+    own: spec::ImageSpec,
 }
 
 impl ImageChain {
     /// `ancestors` starts with the spec that has the base, and ends with the one that `own` extends.
-    pub fn new(ancestors: Vec<spec::Image>, own: spec::Image) -> Self {
+    pub fn new(ancestors: Vec<spec::ImageSpec>, own: spec::ImageSpec) -> Self {
         Self { ancestors, own }
     }
 
     /// Follows `extends` through the images of a package. Validation has refused unknown names and cycles.
-    pub fn resolve(images: &BTreeMap<String, spec::Image>, own: &spec::Image) -> Self {
-        let parent = |spec: &spec::Image| match &spec.base {
+    pub fn resolve(images: &BTreeMap<String, spec::ImageSpec>, own: &spec::ImageSpec) -> Self {
+        let parent = |spec: &spec::ImageSpec| match &spec.base {
             Base::Extends(name) => images.get(&name.value),
             Base::Reference(_) | Base::Scratch(_) | Base::Dockerfile => None,
         };
-        let mut ancestors: Vec<spec::Image> =
+        let mut ancestors: Vec<spec::ImageSpec> =
             std::iter::successors(parent(own), |spec| parent(spec))
                 .cloned()
                 .collect();
@@ -35,12 +35,12 @@ impl ImageChain {
     }
 
     /// The image's own spec.
-    pub fn own(&self) -> &spec::Image {
+    pub fn own(&self) -> &spec::ImageSpec {
         &self.own
     }
 
     /// The specs that the image extends, the one with the base first.
-    pub fn ancestors(&self) -> &[spec::Image] {
+    pub fn ancestors(&self) -> &[spec::ImageSpec] {
         &self.ancestors
     }
 
@@ -50,7 +50,7 @@ impl ImageChain {
     }
 
     /// All specs, the one with the base first and the image's own last.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &spec::Image> + Clone {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &spec::ImageSpec> + Clone {
         self.ancestors.iter().chain(std::iter::once(&self.own))
     }
 
@@ -60,7 +60,7 @@ impl ImageChain {
     }
 
     /// The specs of [`iter`](Self::iter), cloned into a list.
-    pub fn to_vec(&self) -> Vec<spec::Image> {
+    pub fn to_vec(&self) -> Vec<spec::ImageSpec> {
         self.iter().cloned().collect()
     }
 }
@@ -90,7 +90,7 @@ impl<'a> EffectiveConfig<'a> {
     /// Merges the settings of a chain; those of the image's own spec take precedence over its ancestors', name by name.
     pub fn of(chain: &'a ImageChain) -> Self {
         let last =
-            |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);
+            |value: fn(&'a spec::ImageSpec) -> Option<&'a str>| chain.iter().rev().find_map(value);
         // A default must not override what an extended spec sets explicitly.
         let compression = chain
             .iter()
@@ -121,7 +121,7 @@ impl<'a> EffectiveConfig<'a> {
 
 fn merged<'a>(
     chain: &'a ImageChain,
-    field: fn(&'a spec::Image) -> &'a BTreeMap<String, Sourced<String>>,
+    field: fn(&'a spec::ImageSpec) -> &'a BTreeMap<String, Sourced<String>>,
 ) -> BTreeMap<&'a str, &'a str> {
     chain
         .iter()

@@ -9,7 +9,7 @@ use crate::image::config::BaseConfig;
 use crate::image::elf::{Elf, ElfError};
 use crate::image::index::FileIndex;
 use crate::image::start::{
-    Program, RuntimeConfig, StartCheckContext, StartFailure, StartFailureKind, refusal,
+    ProgramFile, RuntimeConfig, StartCheckContext, StartFailure, StartFailureKind, refusal,
     start_failures,
 };
 use crate::sys::error::Result;
@@ -80,7 +80,7 @@ impl StartCheck {
         };
         let failures = self.programs.iter().flat_map(|(name, elf)| match elf {
             Ok(elf) => start_failures(
-                Program {
+                ProgramFile {
                     name,
                     path: &format!("{BINARIES}/{name}"),
                     elf,

@@ -22,7 +22,7 @@ pub struct EnvironmentStage {
 impl EnvironmentStage {
     /// Splits a chain of specs into the environment that it needs, if it needs one, and the specs that remain for
     /// the native builder.
-    pub fn of(chain: &ImageChain) -> (Option<Self>, Vec<spec::Image>) {
+    pub fn of(chain: &ImageChain) -> (Option<Self>, Vec<spec::ImageSpec>) {
         let mut stage = None;
         let mut pending = Vec::new();
         for spec in chain.iter() {
@@ -47,7 +47,7 @@ impl EnvironmentStage {
     }
 
     /// The spec that the environment belongs to.
-    pub fn spec(&self) -> &spec::Image {
+    pub fn spec(&self) -> &spec::ImageSpec {
         self.steps.own()
     }
 
@@ -68,9 +68,9 @@ impl EnvironmentStage {
 }
 
 /// References of the tool images (micromamba, uv) that specs need, as written in the manifest.
-pub fn tools<'a>(specs: impl IntoIterator<Item = &'a spec::Image>) -> BTreeSet<&'a str> {
+pub fn tools<'a>(specs: impl IntoIterator<Item = &'a spec::ImageSpec>) -> BTreeSet<&'a str> {
     let mut tools = BTreeSet::new();
-    for spec in specs.into_iter().filter(|spec| !is_remote(spec)) {
+    for spec in specs.into_iter().filter(|spec| !spec.is_remote()) {
         tools.extend(
             spec.python
                 .needs_micromamba()
@@ -81,28 +81,23 @@ pub fn tools<'a>(specs: impl IntoIterator<Item = &'a spec::Image>) -> BTreeSet<&
     tools
 }
 
-fn needs_an_engine(spec: &spec::Image) -> bool {
-    !is_remote(spec)
+fn needs_an_engine(spec: &spec::ImageSpec) -> bool {
+    !spec.is_remote()
         && (spec.builder.value == BuilderChoice::Docker || !spec.needs_to_run().is_empty())
 }
 
-/// Whether the backend builds the image, not a local engine.
-pub fn is_remote(spec: &spec::Image) -> bool {
-    spec.builder.value == BuilderChoice::Remote
-}
-
 /// Splits a spec into what the engine builds, and its copies if they can follow afterwards.
-fn split_trailing_copies(spec: &spec::Image) -> (spec::Image, Option<spec::Image>) {
+fn split_trailing_copies(spec: &spec::ImageSpec) -> (spec::ImageSpec, Option<spec::ImageSpec>) {
     if spec.copy.is_empty() || !spec.commands.is_empty() || spec.needs_to_run().is_empty() {
         return (spec.clone(), None);
     }
-    let own = spec::Image {
+    let own = spec::ImageSpec {
         copy: Vec::new(),
         ..spec.clone()
     };
     (
         own,
-        Some(spec::Image {
+        Some(spec::ImageSpec {
             copy: spec.copy.clone(),
             ..without_steps(spec)
         }),
@@ -110,9 +105,9 @@ fn split_trailing_copies(spec: &spec::Image) -> (spec::Image, Option<spec::Image
 }
 
 /// The spec without anything to build.
-pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
+pub(super) fn without_steps(spec: &spec::ImageSpec) -> spec::ImageSpec {
     let settings = spec.clone();
-    spec::Image {
+    spec::ImageSpec {
         apt_packages: Vec::new(),
         copy: Vec::new(),
         commands: Vec::new(),
@@ -178,7 +173,7 @@ mod tests {
 
     /// The environments of a chain, the base's first, each as its steps; and the remaining specs.
     fn shown(chain: &ImageChain) -> (Vec<Vec<String>>, Vec<String>) {
-        fn step(spec: &spec::Image) -> String {
+        fn step(spec: &spec::ImageSpec) -> String {
             let mut does = vec![spec.key.clone()];
             does.extend((!spec.apt_packages.is_empty()).then(|| "apt".to_owned()));
             does.extend((!spec.copy.is_empty()).then(|| "copy".to_owned()));

@@ -11,7 +11,6 @@ use union_build::spec::{self, Compression, Sourced};
 
 use super::chain::{EffectiveConfig, ImageChain};
 use super::docker::{context_of, dockerfile_items};
-use super::environment::is_remote;
 use super::measured_files::MeasuredFiles;
 use super::native::ca_bundle_hash;
 use super::requirements;
@@ -100,15 +99,25 @@ pub fn config_inputs(
     binaries: &[&str],
     files: &MeasuredFiles,
 ) -> Result<Inputs> {
-    let settings = EffectiveConfig::of(chain);
+    // Complete, so that a new setting does not compile before it is part of the key.
+    let EffectiveConfig {
+        env,
+        labels,
+        annotations,
+        entrypoint,
+        user,
+        workdir,
+        ca_certificates,
+        compression,
+    } = EffectiveConfig::of(chain);
     let mut inputs = Inputs::new();
-    for (name, value) in settings.env {
+    for (name, value) in env {
         inputs.insert(format!("env {name}"), Value::hash_of(value));
     }
-    for (name, value) in settings.labels {
+    for (name, value) in labels {
         inputs.insert(format!("label {name}"), value);
     }
-    for (name, value) in settings.annotations {
+    for (name, value) in annotations {
         inputs.insert(format!("annotation {name}"), value);
     }
     let mut add = |name: &str, value: Option<Value>| {
@@ -118,13 +127,11 @@ pub fn config_inputs(
     };
     add(
         "entrypoint",
-        settings
-            .entrypoint
-            .map(|entrypoint| Value::texts(entrypoint.iter().cloned())),
+        entrypoint.map(|entrypoint| Value::texts(entrypoint.iter().cloned())),
     );
-    add("user", settings.user.map(Value::from));
-    add("workdir", settings.workdir.map(Value::from));
-    let bundle = match settings.ca_certificates {
+    add("user", user.map(Value::from));
+    add("workdir", workdir.map(Value::from));
+    let bundle = match ca_certificates {
         Some(path) => Some(files.measure(path)?.hash),
         None => chain.is_scratch().then(ca_bundle_hash),
     };
@@ -134,13 +141,13 @@ pub fn config_inputs(
         Some(Value::texts(platforms.iter().map(ToString::to_string))),
     );
     add("binaries", Some(Value::texts(binaries.iter().copied())));
-    let compression = match settings.compression {
+    let compression = match compression {
         Compression::Gzip => "gzip",
         Compression::Zstd => "zstd",
     };
     add("compression", Some(compression.into()));
     // The backend builds a different image from the same settings, and chooses the compression itself.
-    add("builder", is_remote(chain.own()).then(|| "remote".into()));
+    add("builder", chain.own().is_remote().then(|| "remote".into()));
     Ok(inputs)
 }
 
@@ -152,9 +159,9 @@ struct SpecInputs<'a> {
 }
 
 impl SpecInputs<'_> {
-    fn add(&mut self, spec: &spec::Image, roots: &SourceRoots) -> Result<()> {
+    fn add(&mut self, spec: &spec::ImageSpec, roots: &SourceRoots) -> Result<()> {
         // Complete, so that a new key does not compile before it is decided what it is part of.
-        let spec::Image {
+        let spec::ImageSpec {
             apt_packages,
             commands,
             copy,

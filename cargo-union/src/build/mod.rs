@@ -22,7 +22,7 @@ mod variables;
 mod verified_file;
 mod walk;
 
-pub use base::{Lookup, Resolved};
+pub use base::{Lookup, PlatformManifest};
 pub use caching::{CachingBuilder, is_remembered};
 pub use chain::{EffectiveConfig, ImageChain};
 pub use measured_files::MeasuredFiles;
@@ -61,7 +61,7 @@ pub struct BuildRequest {
     pub chain: ImageChain,
     /// What is built on top of the base, in order: the whole chain, or the rest of it when the base is an environment
     /// that was built before.
-    pub steps: Vec<spec::Image>,
+    pub steps: Vec<spec::ImageSpec>,
     /// The directories that copied files may come from.
     pub roots: SourceRoots,
     /// Sizes and hashes of the copied files at the time the key was computed.

@@ -11,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 use union_build::diag::{Code, Diagnostic, Origin, SourceFile};
 use union_build::spec;
 
-use super::environment::is_remote;
 use super::measured_files::MeasuredFiles;
 use super::roots::{RealRoots, SourceRoots};
 use crate::sys::error::{Error, Result};
@@ -76,7 +75,7 @@ fn is_uv_lock(path: &Path) -> bool {
 
 /// Diagnostics of the lines of requirements and lock files that include something that cannot be part of the build.
 pub fn problems<'a>(
-    specs: impl IntoIterator<Item = &'a spec::Image>,
+    specs: impl IntoIterator<Item = &'a spec::ImageSpec>,
     roots: &SourceRoots,
 ) -> Vec<Diagnostic> {
     let files = specs.into_iter().flat_map(|spec| {
@@ -86,7 +85,7 @@ pub fn problems<'a>(
             .map(move |file| (spec, file))
     });
     let by_path: BTreeMap<(&Path, bool), &spec::Sourced<PathBuf>> = files
-        .map(|(spec, file)| ((&*file.value, is_remote(spec)), file))
+        .map(|(spec, file)| ((&*file.value, spec.is_remote()), file))
         .collect();
     let problem = |((path, remote), file): ((&Path, bool), &spec::Sourced<PathBuf>)| {
         let refused = match is_uv_lock(path) {

@@ -96,7 +96,7 @@ pub(super) fn owner_words(owner: &str) -> String {
 
 /// Diagnostics of the copies that are not possible, at their places in the manifest. Reads no file contents.
 pub fn problems<'a>(
-    specs: impl IntoIterator<Item = &'a spec::Image>,
+    specs: impl IntoIterator<Item = &'a spec::ImageSpec>,
     roots: &SourceRoots,
 ) -> Vec<Diagnostic> {
     let copies = specs.into_iter().flat_map(|spec| &spec.copy);

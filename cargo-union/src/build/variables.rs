@@ -39,7 +39,7 @@ pub(super) fn with_path(mut variables: Variables) -> Variables {
 /// # Errors
 /// `InvalidValue` when a value refers to a variable that the base does not set.
 pub(super) fn expanded<'a>(
-    specs: impl IntoIterator<Item = &'a spec::Image>,
+    specs: impl IntoIterator<Item = &'a spec::ImageSpec>,
     base: &Variables,
 ) -> Result<Variables> {
     let mut variables = Variables::new();
@@ -68,13 +68,13 @@ pub(super) fn expanded<'a>(
 }
 
 /// Whether any variable of an image refers to a variable of its base.
-pub fn refers_to_base(spec: &spec::Image) -> bool {
+pub fn refers_to_base(spec: &spec::ImageSpec) -> bool {
     spec.env.values().any(|value| !names(value).is_empty())
 }
 
 /// References to variables that the base does not set: the name, and the value that refers to it.
 pub fn undefined_variables<'a>(
-    spec: &'a spec::Image,
+    spec: &'a spec::ImageSpec,
     base: &Variables,
 ) -> Vec<(&'a str, &'a Sourced<String>)> {
     let references = spec

@@ -195,11 +195,13 @@ impl TreeWalk<'_> {
     }
 
     fn special_or_file(&mut self, entry: &Path, kind: FileType, path: String) -> Result<()> {
-        let kind = match (self.purpose, special(kind)) {
+        let kind = match (self.purpose, special_kind(kind)) {
             (_, None) => WalkEntryKind::File(entry.to_owned()),
-            (Purpose::Context, Some(Special::Socket)) => return Ok(()),
-            (Purpose::Context, Some(Special::Pipe)) => WalkEntryKind::Pipe,
-            (Purpose::Context, Some(Special::Device)) => WalkEntryKind::Device(device(entry)?),
+            (Purpose::Context, Some(SpecialFileKind::Socket)) => return Ok(()),
+            (Purpose::Context, Some(SpecialFileKind::Pipe)) => WalkEntryKind::Pipe,
+            (Purpose::Context, Some(SpecialFileKind::Device)) => {
+                WalkEntryKind::Device(device(entry)?)
+            }
             // Opening a pipe would block forever.
             _ => return Err(unsupported_kind(entry)),
         };
@@ -325,7 +327,7 @@ pub(super) fn refuse_whiteout(name: &str, path: &Path) -> Result<()> {
 }
 
 /// A file system entry that is not a file, directory or link.
-enum Special {
+enum SpecialFileKind {
     Pipe,
     Socket,
     Device,
@@ -333,20 +335,20 @@ enum Special {
 }
 
 #[cfg(unix)]
-fn special(kind: FileType) -> Option<Special> {
+fn special_kind(kind: FileType) -> Option<SpecialFileKind> {
     use std::os::unix::fs::FileTypeExt as _;
     match kind {
         kind if kind.is_file() => None,
-        kind if kind.is_fifo() => Some(Special::Pipe),
-        kind if kind.is_socket() => Some(Special::Socket),
-        kind if kind.is_char_device() || kind.is_block_device() => Some(Special::Device),
-        _ => Some(Special::Other),
+        kind if kind.is_fifo() => Some(SpecialFileKind::Pipe),
+        kind if kind.is_socket() => Some(SpecialFileKind::Socket),
+        kind if kind.is_char_device() || kind.is_block_device() => Some(SpecialFileKind::Device),
+        _ => Some(SpecialFileKind::Other),
     }
 }
 
 #[cfg(not(unix))]
-fn special(kind: FileType) -> Option<Special> {
-    (!kind.is_file()).then_some(Special::Other)
+fn special_kind(kind: FileType) -> Option<SpecialFileKind> {
+    (!kind.is_file()).then_some(SpecialFileKind::Other)
 }
 
 #[cfg(unix)]

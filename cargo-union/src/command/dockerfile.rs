@@ -9,7 +9,7 @@ use serde::Serialize;
 use union_build::diag::Code;
 use union_build::spec::Base;
 
-use crate::build::environment::{EnvironmentStage, is_remote, tools};
+use crate::build::environment::{EnvironmentStage, tools};
 use crate::build::{ImageChain, docker};
 use crate::exit::Exit;
 use crate::image::platform::Platform;
@@ -37,7 +37,7 @@ pub(super) async fn run(options: &WorkspaceOptions, image: &str, ui: &Ui) -> Res
             Code::UsageInvalid,
             format!("image `{image}` has no Dockerfile"),
         );
-        let help = match is_remote(chain.own()) {
+        let help = match chain.own().is_remote() {
             true => "The backend makes it, which is told steps of its own.",
             false => "Nothing has to run in its environment, so no engine makes it.",
         };

@@ -14,7 +14,6 @@ use union_build::spec::{Task, TaskKind};
 
 use crate::build::BINARIES;
 use crate::build::EffectiveConfig;
-use crate::build::environment::is_remote;
 use crate::flyte::convert::{ProjectDomain, TaskSource, validate_triggers};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::version::TaskVersionHash;
@@ -78,7 +77,7 @@ fn task_source<'a>(
 pub(crate) fn check_registries(package: &UnionPackage, selected: &[String]) -> Result<()> {
     let without_registry: BTreeSet<&String> = tasks(package, selected)
         .filter_map(|task| package.spec.images.get(&task.image.value))
-        .filter(|image| image.registry.is_none() && !is_remote(image))
+        .filter(|image| image.registry.is_none() && !image.is_remote())
         .map(|image| &image.key)
         .collect();
     if without_registry.is_empty() {

@@ -25,7 +25,7 @@ use union_build::diag::Code;
 
 use super::http_client::{self, EngineStream};
 use super::lines::Lines;
-use super::session::{Alive, RegistryLogins, SessionSecrets, Upload};
+use super::session::{HealthService, RegistryLogins, SessionSecrets, Upload};
 use super::solve::{DockerfileLocation, DockerfileRequest, SolveError, SolveListener};
 use super::{Engine, innermost};
 use crate::sys::digest::Digest;
@@ -225,7 +225,7 @@ impl BuildkitSession {
         headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", method)));
         let connection = engine.upgrade("/session", &headers).await?;
         let server = Server::builder()
-            .add_service(HealthServer::new(Alive))
+            .add_service(HealthServer::new(HealthService))
             .add_service(UploadServer::new(Upload::new(&key, &request.context)))
             .add_service(SecretsServer::new(SessionSecrets(request.secrets.clone())))
             .add_service(AuthServer::new(RegistryLogins(request.pulls.clone())));

@@ -31,10 +31,10 @@ type SessionResult<T> = Result<Response<T>, Status>;
 type SessionStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Answers health checks.
-pub(super) struct Alive;
+pub(super) struct HealthService;
 
 #[tonic::async_trait]
-impl Health for Alive {
+impl Health for HealthService {
     async fn check(&self, _: Request<HealthCheckRequest>) -> SessionResult<HealthCheckResponse> {
         Ok(Response::new(HealthCheckResponse {
             status: ServingStatus::Serving.into(),

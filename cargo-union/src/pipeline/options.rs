@@ -52,7 +52,7 @@ pub struct BuildOptions {
     /// `--task`; empty selects all tasks.
     pub tasks: Vec<String>,
     /// Where images are published.
-    pub output: Output,
+    pub output: ImageOutput,
     /// Maximum number of concurrent transfers.
     pub jobs: usize,
     /// `--rebuild`: existing images are built again.
@@ -71,7 +71,7 @@ pub struct BuildOptions {
 
 /// Where images are published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum ImageOutput {
     /// The registry of the image; the local layout if none is set.
     Default,
     /// `--no-push`: the local OCI layout in the target directory.

@@ -14,14 +14,13 @@ use super::route::dry_run::DryRun;
 use super::route::local::LocalBackend;
 use super::route::remote::{self, Connection, RemoteBackend};
 use crate::build::Builder;
-use crate::build::environment::is_remote;
 use crate::build::native::NativeBuilder;
 use crate::build::remote::RemoteBuilder;
 use crate::engine::EngineLocator;
 use crate::image::BaseSource;
 use crate::pipeline::Reporter;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
-use crate::pipeline::options::{BuildOptions, Output};
+use crate::pipeline::options::{BuildOptions, ImageOutput};
 use crate::pipeline::problems::Result;
 use crate::pipeline::reporter::PackageSteps;
 use crate::publish::Publisher;
@@ -54,7 +53,7 @@ pub(crate) struct OutputResolver {
     /// Finds the container engine on first use.
     pub(crate) engines: Arc<EngineLocator>,
     is_dry_run: bool,
-    output: Output,
+    output: ImageOutput,
     /// The directory of the local OCI layouts.
     layouts_directory: PathBuf,
     has_several_images: bool,
@@ -81,7 +80,7 @@ impl OutputResolver {
             .spec
             .images
             .values()
-            .any(|image| is_remote(image) && is_chosen(package, &image.key, &options.tasks));
+            .any(|image| image.is_remote() && is_chosen(package, &image.key, &options.tasks));
         let remote = has_remote
             .then(|| remote_backend(options, loaded, package, &registry, reporter))
             .transpose()?;
@@ -110,7 +109,7 @@ impl OutputResolver {
     /// `UsageInvalid` for several images in one tar file, and for any output of an image that the backend builds.
     pub(crate) fn check(&self, selected: &[&ResolvedImage], options: &BuildOptions) -> Result<()> {
         let remote = selected.iter().find(|resolved| resolved.is_remote());
-        if let (Some(resolved), false) = (remote, self.output == Output::Default) {
+        if let (Some(resolved), false) = (remote, self.output == ImageOutput::Default) {
             let what = format!(
                 "image `{}` is built by the backend, which does not support other outputs than its registry",
                 resolved.name
@@ -118,7 +117,7 @@ impl OutputResolver {
             let help = "To publish it elsewhere, or to run it on this machine, build it here: `--builder docker`.";
             return Err(Error::new(Code::UsageInvalid, what).help(help).into());
         }
-        if let (Output::Tar(file), true) = (&self.output, selected.len() > 1) {
+        if let (ImageOutput::Tar(file), true) = (&self.output, selected.len() > 1) {
             let error = Error::new(
                 Code::UsageInvalid,
                 format!("`{}` cannot hold {} images", file.display(), selected.len()),
@@ -186,13 +185,13 @@ impl OutputResolver {
             self.local_backend(Arc::new(publisher), location, false)
         };
         match (&self.output, resolved.reference()) {
-            (Output::Default, Some(reference)) => {
+            (ImageOutput::Default, Some(reference)) => {
                 self.local_backend(self.registry.clone(), reference.to_string(), true)
             }
-            (Output::Default, None) | (Output::Local, _) => {
+            (ImageOutput::Default, None) | (ImageOutput::Local, _) => {
                 layout(self.layouts_directory.join(subdirectory), TagPolicy::One)
             }
-            (Output::Oci(directory), _) => {
+            (ImageOutput::Oci(directory), _) => {
                 let directory = if self.has_several_images {
                     directory.join(subdirectory)
                 } else {
@@ -200,7 +199,7 @@ impl OutputResolver {
                 };
                 layout(directory, TagPolicy::Many)
             }
-            (Output::Tar(file), _) => {
+            (ImageOutput::Tar(file), _) => {
                 let publisher = TarFile::new(file, self.source.clone(), self.reporter.clone());
                 self.local_backend(
                     Arc::new(publisher),
@@ -208,7 +207,7 @@ impl OutputResolver {
                     false,
                 )
             }
-            (Output::Docker, _) => {
+            (ImageOutput::Docker, _) => {
                 let publisher = Daemon::new(
                     self.engines.clone(),
                     self.source.clone(),

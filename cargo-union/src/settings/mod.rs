@@ -15,7 +15,7 @@ use union_build::diag::Code;
 use union_build::spec::merge::Overrides;
 
 use crate::cli;
-pub use crate::pipeline::options::{BackendOptions, BuildOptions, Output, WorkspaceOptions};
+pub use crate::pipeline::options::{BackendOptions, BuildOptions, ImageOutput, WorkspaceOptions};
 pub use crate::run::options::{
     InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, RunTarget,
 };
@@ -228,13 +228,13 @@ impl OptionsReader<'_> {
     fn build_options(&self, work: cli::BuildArgs) -> Result<BuildOptions> {
         const DEFAULT_JOBS: usize = 6;
         let output = match work.output.as_deref() {
-            None if work.no_push => Output::Local,
-            None => Output::Default,
+            None if work.no_push => ImageOutput::Local,
+            None => ImageOutput::Default,
             Some(text) => parse_output(text)?,
         };
         let mut scope = self.workspace_options(work.scope, &work.cargo)?;
         scope.cargo.jobs = work.jobs.map(|jobs| jobs.to_string());
-        if let Output::Oci(path) | Output::Tar(path) = &output {
+        if let ImageOutput::Oci(path) | ImageOutput::Tar(path) = &output {
             scope
                 .cargo
                 .written
@@ -338,11 +338,11 @@ impl OptionsReader<'_> {
     }
 }
 
-fn parse_output(text: &str) -> Result<Output> {
+fn parse_output(text: &str) -> Result<ImageOutput> {
     match text.split_once(':') {
-        Some(("oci", directory)) if !directory.is_empty() => Ok(Output::Oci(directory.into())),
-        Some(("tar", file)) if !file.is_empty() => Ok(Output::Tar(file.into())),
-        Some(("docker", "")) => Ok(Output::Docker),
+        Some(("oci", directory)) if !directory.is_empty() => Ok(ImageOutput::Oci(directory.into())),
+        Some(("tar", file)) if !file.is_empty() => Ok(ImageOutput::Tar(file.into())),
+        Some(("docker", "")) => Ok(ImageOutput::Docker),
         _ => Err(Error::new(
             Code::SettingInvalid,
             format!("invalid value for `--output`: `{text}`"),

@@ -1,7 +1,8 @@
 //! Options of `run` on this machine.
 
 use super::{
-    BuildOptions, InputOptions, LocalRunOptions, OptionsReader, Output, RunTarget, WorkspaceOptions,
+    BuildOptions, ImageOutput, InputOptions, LocalRunOptions, OptionsReader, RunTarget,
+    WorkspaceOptions,
 };
 use crate::cli;
 use crate::sys::error::Result;
@@ -22,7 +23,7 @@ impl OptionsReader<'_> {
         })?;
         Ok(LocalRunOptions {
             build: BuildOptions {
-                output: Output::Docker,
+                output: ImageOutput::Docker,
                 describe: true,
                 scope: WorkspaceOptions {
                     backend,

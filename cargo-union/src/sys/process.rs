@@ -22,10 +22,10 @@ use union_build::diag::Code;
 
 use super::error::{Error, Result};
 
-mod bounded;
+mod limits;
 mod streams;
 
-pub use bounded::Bounded;
+pub use limits::LimitedOutput;
 pub use streams::OutputStream;
 
 /// Environment variables as a value, so that tests can set what a child or a key depends on.

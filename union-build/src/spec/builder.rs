@@ -19,6 +19,16 @@ pub enum BuilderChoice {
     Remote,
 }
 
+impl BuilderChoice {
+    /// The words of the manifest.
+    pub(super) const WORDS: [(&str, Self); 4] = [
+        ("auto", Self::Auto),
+        ("native", Self::Native),
+        ("docker", Self::Docker),
+        ("remote", Self::Remote),
+    ];
+}
+
 /// Options of the docker builder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuilderOptions {

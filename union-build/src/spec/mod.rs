@@ -73,7 +73,7 @@ pub struct Spec {
     /// Docker `config.json` to read credentials from, absolute; `None` is the default location.
     pub registry_config: Option<Sourced<PathBuf>>,
     /// Image specs by name; never empty.
-    pub images: BTreeMap<String, Image>,
+    pub images: BTreeMap<String, ImageSpec>,
     /// Tasks by name; empty when the package declares environments only.
     pub tasks: BTreeMap<String, Task>,
 }
@@ -103,7 +103,7 @@ impl Spec {
 
 /// One image spec: an `images.NAME` table with every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
+pub struct ImageSpec {
     /// Name of the table; the constant in the generated file is its upper-case form.
     pub key: String,
     /// Where the table was declared.
@@ -176,7 +176,7 @@ pub struct Image {
     pub exclude: Vec<Pattern>,
 }
 
-impl Image {
+impl ImageSpec {
     /// The manifest keys of this spec that require a container engine or the remote builder, as
     /// `(key, origin)`; empty means that the native builder suffices.
     pub fn needs_to_run(&self) -> Vec<(&'static str, Origin)> {
@@ -206,6 +206,11 @@ impl Image {
         add("builder-options", self.builder_options.origin());
         add("builder-config", self.builder_config.origin());
         needs
+    }
+
+    /// Whether the backend builds the image, not this machine.
+    pub fn is_remote(&self) -> bool {
+        self.builder.value == BuilderChoice::Remote
     }
 
     /// How binaries are linked for this image; `on_scratch` says whether the lowest image of its chain

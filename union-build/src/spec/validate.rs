@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::tree::{Table, TomlNode, TomlValue};
-use super::{Image, PackageInfo, Sourced, Spec, Task};
+use super::{ImageSpec, PackageInfo, Sourced, Spec, Task};
 use crate::diag::{Code, Diagnostic, Origin};
 use reader::TableReader;
 
@@ -37,7 +37,7 @@ pub(super) fn validate(
         unreachable!("completing a tree makes it a table")
     };
     relations::check(tree, table, context.facts, problems);
-    let mut images: Vec<Image> = tables(table, "images")
+    let mut images: Vec<ImageSpec> = tables(table, "images")
         .map(|(name, node, image)| {
             image::read(name, node, TableReader::new(image, context, problems))
         })

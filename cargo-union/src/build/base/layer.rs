@@ -18,7 +18,7 @@ pub(super) fn read(
     diff_id: DiffId,
     directory: &Path,
 ) -> io::Result<Vec<LayerChange>> {
-    let mut plain = Hashing {
+    let mut plain = HashReader {
         plain: decompress(bytes)?,
         hash: Sha256::new(),
     };
@@ -31,7 +31,7 @@ pub(super) fn read(
     // detects whether anything else is missing.
     let padded = (&mut plain).chain(io::repeat(0).take(PADDING));
     let remaining = Cell::new(HEADERS);
-    for entry in tar::Archive::new(Limited {
+    for entry in tar::Archive::new(LimitReader {
         inner: padded,
         remaining: &remaining,
     })
@@ -65,12 +65,12 @@ const PADDING: u64 = 3 * 512;
 const HEADERS: u64 = 1 << 20;
 
 /// Fails after a number of bytes that can be reset from outside.
-struct Limited<'a, R> {
+struct LimitReader<'a, R> {
     inner: R,
     remaining: &'a Cell<u64>,
 }
 
-impl<R: Read> Read for Limited<'_, R> {
+impl<R: Read> Read for LimitReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let limit = usize::try_from(self.remaining.get())
             .unwrap_or(usize::MAX)
@@ -146,12 +146,12 @@ pub(in crate::build) fn decompress<'a>(file: impl Read + 'a) -> io::Result<Box<d
     }
 }
 
-struct Hashing<'a> {
+struct HashReader<'a> {
     plain: Box<dyn Read + 'a>,
     hash: Sha256,
 }
 
-impl Read for Hashing<'_> {
+impl Read for HashReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.plain.read(buffer)?;
         self.hash.update(&buffer[..count]);

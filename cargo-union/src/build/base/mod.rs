@@ -22,7 +22,7 @@ use crate::sys::error::Result;
 pub(super) use contents::LayerIndexCache;
 pub(super) use file::index_file;
 pub(super) use layer::decompress;
-pub use resolve::{Lookup, Resolved};
+pub use resolve::{Lookup, PlatformManifest};
 
 /// A base image for one platform.
 pub(super) struct ResolvedBase {

@@ -33,21 +33,21 @@ pub struct Lookup<'a> {
 
 /// The image manifest of one platform.
 #[derive(Clone, Debug)]
-pub struct Resolved {
+pub struct PlatformManifest {
     /// Digest of the manifest.
     pub digest: Digest,
     /// Descriptors of the config and layers.
     pub image: BaseImageManifest,
 }
 
-type ResolveFuture<'a> = Pin<Box<dyn Future<Output = Result<Resolved>> + Send + 'a>>;
+type ResolveFuture<'a> = Pin<Box<dyn Future<Output = Result<PlatformManifest>> + Send + 'a>>;
 
 impl Lookup<'_> {
     /// Selects the image of the platform from a manifest or index.
     ///
     /// # Errors
     /// `BaseWithoutPlatform`, `BaseUnsupported`, `BaseCorrupt`, and those of the source.
-    pub async fn resolve(&self, raw: &RawManifest) -> Result<Resolved> {
+    pub async fn resolve(&self, raw: &RawManifest) -> Result<PlatformManifest> {
         self.find(raw.clone(), false, 0).await
     }
 
@@ -55,7 +55,7 @@ impl Lookup<'_> {
     ///
     /// # Errors
     /// Those of [`resolve`](Self::resolve).
-    pub async fn locked(&self, digest: Digest) -> Result<Resolved> {
+    pub async fn locked(&self, digest: Digest) -> Result<PlatformManifest> {
         self.find(self.manifest(digest).await?, true, 0).await
     }
 
@@ -76,7 +76,7 @@ impl Lookup<'_> {
                     if !platform_is_known {
                         self.check_platform(&image, depth > 0).await?;
                     }
-                    Ok(Resolved {
+                    Ok(PlatformManifest {
                         digest: raw.descriptor.digest,
                         image,
                     })
@@ -93,7 +93,7 @@ impl Lookup<'_> {
         })
     }
 
-    async fn find_in_index(&self, variants: &[Variant], depth: usize) -> Result<Resolved> {
+    async fn find_in_index(&self, variants: &[Variant], depth: usize) -> Result<PlatformManifest> {
         for variant in manifest::candidates(variants, self.platform) {
             let raw = self.manifest(variant.descriptor.digest).await?;
             match self.find(raw, variant.platform.is_some(), depth + 1).await {

@@ -37,7 +37,7 @@ pub(super) struct DockerfileContext<'a> {
 
 /// One spec with the items of its copies.
 pub(super) struct Step<'a> {
-    pub(super) spec: &'a spec::Image,
+    pub(super) spec: &'a spec::ImageSpec,
     pub(super) copies: Vec<CopyInstruction>,
     /// The variables that its commands see.
     pub(super) variables: Variables,
@@ -55,10 +55,10 @@ pub(super) struct CopyInstruction {
 /// # Errors
 /// Those of `list`.
 pub(super) fn with_copies<'a>(
-    steps: &'a [spec::Image],
+    steps: &'a [spec::ImageSpec],
     list: impl Fn(&spec::Copy) -> Result<Vec<Item>>,
 ) -> Result<Vec<Step<'a>>> {
-    let step = |spec: &'a spec::Image| {
+    let step = |spec: &'a spec::ImageSpec| {
         let instruction = |copy: &spec::Copy| {
             Ok(CopyInstruction {
                 items: list(copy)?,
@@ -136,7 +136,48 @@ pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
         writer.line("USER 0:0");
     }
     for step in context.steps {
-        writer.apt(&step.spec.apt_packages);
+        // Complete, so that a new key does not compile before it is decided how the engine honours it.
+        let spec::ImageSpec {
+            apt_packages,
+            copy,
+            // `python::write`, which gets the whole spec.
+            python: _,
+            builder_config: _,
+            requirements: _,
+            // `Writer::commands`, which gets the whole step.
+            commands: _,
+            env: _,
+            workdir: _,
+            secrets: _,
+            // An image is built of them before, or options of the build: `super::platform_build`.
+            dockerfile: _,
+            builder_options: _,
+            build_ca: _,
+            // Of the config, or of the binaries.
+            entrypoint: _,
+            user: _,
+            labels: _,
+            annotations: _,
+            ca_certificates: _,
+            compression: _,
+            launcher: _,
+            build: _,
+            runtime_libs: _,
+            inputs: _,
+            exclude: _,
+            // Decided or resolved before.
+            key: _,
+            origin: _,
+            name: _,
+            registry: _,
+            tag_format: _,
+            builder: _,
+            base: _,
+            platforms: _,
+            cuda: _,
+            cudnn: _,
+        } = step.spec;
+        writer.apt(apt_packages);
         let tool = |reference: &str| {
             context
                 .tools
@@ -145,7 +186,7 @@ pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
                 .expect("every tool has a stage")
         };
         writer.files = python::write(&mut writer, step.spec, tool);
-        for (copy, copied) in step.spec.copy.iter().zip(&step.copies) {
+        for (copy, copied) in copy.iter().zip(&step.copies) {
             writer.copy(copy, copied);
         }
         writer.commands(step);
@@ -172,7 +213,7 @@ pub(super) fn apt_conf(authority: bool) -> String {
 }
 
 /// The mounts of the secrets that `commands` may use.
-fn secret_mounts(spec: &spec::Image) -> Vec<String> {
+fn secret_mounts(spec: &spec::ImageSpec) -> Vec<String> {
     spec.secrets
         .iter()
         .map(|secret| {

@@ -84,12 +84,12 @@ impl DockerBuilder {
     /// When no engine is available, the image cannot be loaded, or the packages cannot be installed (`BuildFailed`).
     pub async fn toolchain(
         &self,
-        image: &spec::Image,
+        image: &spec::ImageSpec,
         at: &LockedBase,
         platform: &Platform,
         packages: &[String],
     ) -> Result<String> {
-        let step = spec::Image {
+        let step = spec::ImageSpec {
             apt_packages: packages.iter().cloned().map(placed).collect(),
             build_ca: image.build_ca.clone(),
             builder_options: image.builder_options.clone(),
@@ -200,7 +200,7 @@ impl Builder for DockerBuilder {
 /// # Errors
 /// When a copied file or directory cannot be read.
 pub fn dockerfile(
-    steps: &[spec::Image],
+    steps: &[spec::ImageSpec],
     from: &str,
     tools: &BTreeMap<String, String>,
     roots: &SourceRoots,
@@ -236,7 +236,7 @@ pub fn dockerfile(
 ///
 /// # Errors
 /// `SecretMissing` when a required secret has no value or is too large.
-pub fn check_secrets(steps: &[spec::Image], environment: &Environment) -> Result<()> {
+pub fn check_secrets(steps: &[spec::ImageSpec], environment: &Environment) -> Result<()> {
     BuildSecrets::read(steps, environment).map(drop)
 }
 

@@ -108,7 +108,7 @@ impl DockerBuild<'_> {
     }
 
     /// Builds a user's own Dockerfile.
-    async fn build_user_dockerfile(&self, spec: &spec::Image, path: &Path) -> Result<String> {
+    async fn build_user_dockerfile(&self, spec: &spec::ImageSpec, path: &Path) -> Result<String> {
         let directory = context_of(spec, path);
         let list = |measure: &Measure<'_>| {
             dockerfile_items(path, &directory, &self.request.roots, measure)
@@ -390,7 +390,7 @@ impl DockerBuild<'_> {
 }
 
 /// The directory of the build context of a spec's Dockerfile.
-pub(in crate::build) fn context_of(spec: &spec::Image, dockerfile: &Path) -> PathBuf {
+pub(in crate::build) fn context_of(spec: &spec::ImageSpec, dockerfile: &Path) -> PathBuf {
     let own = || {
         dockerfile
             .parent()

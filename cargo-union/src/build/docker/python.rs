@@ -23,7 +23,7 @@ pub(super) struct LockFile<'a> {
 /// The lock files of one spec, each with the project that it belongs to; `before` is the number of lock files of
 /// earlier specs.
 pub(super) fn files(
-    spec: &spec::Image,
+    spec: &spec::ImageSpec,
     before: usize,
 ) -> Vec<(LockFile<'_>, Option<std::path::PathBuf>)> {
     spec.python
@@ -60,7 +60,7 @@ fn mount_point(position: usize) -> String {
 /// Writes the steps of one spec, and returns the number of lock files so far. `tool` returns the stage of a tool image.
 pub(super) fn write(
     writer: &mut Writer,
-    spec: &spec::Image,
+    spec: &spec::ImageSpec,
     tool: impl Fn(&str) -> usize,
 ) -> usize {
     let python = &spec.python;

@@ -23,7 +23,7 @@ impl BuildSecrets {
     ///
     /// # Errors
     /// `SecretMissing` with the variable or file; never with the value of a secret.
-    pub(super) fn read(specs: &[spec::Image], environment: &Environment) -> Result<Self> {
+    pub(super) fn read(specs: &[spec::ImageSpec], environment: &Environment) -> Result<Self> {
         let mut secrets = BTreeMap::new();
         for spec in specs {
             for secret in &spec.secrets {
@@ -71,7 +71,7 @@ impl BuildSecrets {
 }
 
 fn read(
-    spec: &spec::Image,
+    spec: &spec::ImageSpec,
     secret: &spec::SecretSpec,
     environment: &Environment,
 ) -> Result<Option<Vec<u8>>> {

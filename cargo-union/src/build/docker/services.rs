@@ -30,7 +30,7 @@ pub(super) struct DockerServices {
 
 impl DockerServices {
     /// The CA certificates that build steps trust: those of the spec, else of the user's environment.
-    pub(super) fn authority(&self, steps: &[spec::Image]) -> Result<Option<Vec<u8>>> {
+    pub(super) fn authority(&self, steps: &[spec::ImageSpec]) -> Result<Option<Vec<u8>>> {
         let declared = steps
             .iter()
             .rev()

@@ -6,32 +6,30 @@
 
 mod compress;
 mod copy_plan;
+mod layers;
 pub(super) mod pack;
 mod scratch;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use union_build::diag::Code;
 use union_build::spec;
-use union_build::spec::launcher::LAUNCHER;
 
 use super::BINARIES;
 use super::base::{LayerIndexCache, ResolvedBase};
 use super::chain::{EffectiveConfig, ImageChain};
 use super::check::StartCheck;
-use super::{BuildRequest, Builder, Executable, PlatformBuildRequest, Reporter, Steps, variables};
+use super::{BuildRequest, Builder, PlatformBuildRequest, Reporter, Steps, variables};
 use crate::image::config::{self, ConfigOptions};
-use crate::image::index::{FileIndex, FsEntry, IndexedFile, LayerChange};
+use crate::image::index::FileIndex;
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY, START_CHECK};
 use crate::image::{BaseSource, Image, PlatformImage, user};
 use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
-use crate::sys::fs::measure;
-use pack::{EntryKind, LayerEntry, Packing};
+use layers::{PlannedLayer, plan_layers};
+use pack::PackOptions;
 
 pub(super) use scratch::ca_bundle_hash;
 
@@ -193,7 +191,7 @@ impl Builder for NativeBuilder {
 /// An added layer, and the `created_by` of its history entry.
 type OwnLayer = (Layer, &'static str);
 
-fn refuse_commands(chain: &[spec::Image]) -> Result<()> {
+fn refuse_commands(chain: &[spec::ImageSpec]) -> Result<()> {
     for spec in chain {
         if let Some((key, origin)) = spec.needs_to_run().first() {
             return Err(Error::new(
@@ -276,124 +274,19 @@ fn numeric_user(
     })
 }
 
-/// The entries of an added layer, and the `created_by` of its history entry.
-type PlannedLayer = (Vec<LayerEntry>, &'static str);
-
-/// Plans the added layers, lowest first, and returns them with the resulting file tree.
-fn plan_layers(
-    request: &BuildRequest,
-    platform_request: &PlatformBuildRequest,
-    workdir: &str,
-    mut files: FileIndex,
-) -> Result<(Vec<PlannedLayer>, FileIndex)> {
-    let settings = EffectiveConfig::of(&request.chain);
-    let mut layers = Vec::new();
-    if platform_request.base.is_none() {
-        let entries = scratch::entries(settings.ca_certificates, &request.files)?;
-        files.apply(&entries.iter().map(layer_change).collect::<Vec<_>>());
-        layers.push((entries, "cargo union: scratch"));
-    }
-    // One layer for each spec, so that an image that extends another one shares its layers.
-    for spec in &request.steps {
-        layers.push((
-            copy_plan::copies(
-                &spec.key,
-                &spec.copy,
-                (&request.roots, &request.files),
-                workdir,
-                &mut files,
-            )?,
-            "cargo union: copy",
-        ));
-    }
-    if let (Some(bundle), true) = (settings.ca_certificates, platform_request.base.is_some()) {
-        layers.push((
-            copy_plan::file(bundle, scratch::CA_CERTIFICATES, &request.files, &mut files)?,
-            "cargo union: ca-certificates",
-        ));
-    }
-    // Before the binaries, which change more often.
-    layers.push((
-        launcher_entries(platform_request.launcher.as_ref()),
-        "cargo union: launcher",
-    ));
-    layers.push((
-        code_entries(&platform_request.executables)?,
-        "cargo union: binaries",
-    ));
-    layers.retain(|(entries, _)| !entries.is_empty());
-    Ok((layers, files))
-}
-
 fn pack_layers(
     cache: &Cache,
     request: &BuildRequest,
     layers: Vec<PlannedLayer>,
 ) -> Result<Vec<OwnLayer>> {
-    let packing = Packing {
+    let options = PackOptions {
         compression: EffectiveConfig::of(&request.chain).compression,
         epoch: request.source_date_epoch,
     };
     layers
         .into_iter()
-        .map(|(entries, created_by)| Ok((pack::layer(cache, entries, packing)?, created_by)))
+        .map(|(entries, created_by)| Ok((pack::layer(cache, entries, options)?, created_by)))
         .collect()
-}
-
-fn layer_change(entry: &LayerEntry) -> LayerChange {
-    let node = match &entry.kind {
-        EntryKind::Directory => FsEntry::Folder,
-        EntryKind::Bytes(bytes) => FsEntry::File(IndexedFile::of(&entry.path, &bytes[..])),
-        EntryKind::File(..) => FsEntry::File(None),
-        EntryKind::Link(target) => FsEntry::Link(target.clone()),
-    };
-    LayerChange::Put(entry.path.clone(), node)
-}
-
-/// The entries of the launcher's layer.
-fn launcher_entries(program: Option<&Bytes>) -> Vec<LayerEntry> {
-    let Some(program) = program else {
-        return Vec::new();
-    };
-    let path = LAUNCHER.trim_start_matches('/');
-    let kind = EntryKind::Bytes(program.to_vec());
-    vec![
-        LayerEntry::directory("union"),
-        LayerEntry {
-            path: path.to_owned(),
-            mode: 0o755,
-            owner: 0,
-            group: 0,
-            kind,
-        },
-    ]
-}
-
-/// The entries of the code layer.
-fn code_entries(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
-    if executables.is_empty() {
-        return Ok(Vec::new());
-    }
-    let directory = BINARIES.trim_start_matches('/');
-    let parent = Path::new(directory)
-        .parent()
-        .and_then(Path::to_str)
-        .expect("the directory has a parent");
-    let mut entries = vec![
-        LayerEntry::directory(parent),
-        LayerEntry::directory(directory),
-    ];
-    for Executable { name, path } in executables {
-        let kind = EntryKind::File(path.clone(), measure(path)?);
-        entries.push(LayerEntry {
-            path: format!("{directory}/{name}"),
-            mode: 0o755,
-            owner: 0,
-            group: 0,
-            kind,
-        });
-    }
-    Ok(entries)
 }
 
 /// The task interfaces of the binaries, as labels.

@@ -67,9 +67,9 @@ impl LayerEntry {
     }
 }
 
-/// The settings for packing layers.
+/// The options of packing a layer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packing {
+pub(super) struct PackOptions {
     pub(super) compression: Compression,
     /// Modification time of every entry, in seconds since the Unix epoch.
     pub(super) epoch: u64,
@@ -79,20 +79,20 @@ pub(super) struct Packing {
 pub(super) fn layer(
     cache: &Cache,
     mut entries: Vec<LayerEntry>,
-    packing: Packing,
+    options: PackOptions,
 ) -> Result<Layer> {
     // Sorted by path, a directory comes before its contents.
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    let name = content_key(&entries, packing);
+    let name = content_key(&entries, options);
     let packed = match find_cached(cache, &name) {
         Some(packed) => packed,
         None => {
-            let packed = pack(cache, &entries, packing)?;
+            let packed = pack(cache, &entries, options)?;
             cache.put_note(NOTES, &name, &packed)?;
             packed
         }
     };
-    Ok(packed.layer(cache, packing.compression))
+    Ok(packed.layer(cache, options.compression))
 }
 
 /// The layer that was compressed from the tar with this diff ID, if its blob is still cached.
@@ -124,7 +124,7 @@ pub(in crate::build) fn plain_layer(
         return Err(error.because(format!("its content is {}", blob.diff_id)));
     }
     cache.keep(blob.draft, &blob.digest)?;
-    let packed = Packed {
+    let packed = CachedLayer {
         digest: blob.digest,
         diff_id,
         size: blob.size,
@@ -145,13 +145,13 @@ const NOTES: &str = "layers";
 
 /// The cache entry of a packed layer.
 #[derive(Serialize, Deserialize)]
-struct Packed {
+struct CachedLayer {
     digest: Digest,
     diff_id: DiffId,
     size: u64,
 }
 
-impl Packed {
+impl CachedLayer {
     fn layer(&self, cache: &Cache, compression: Compression) -> Layer {
         let media_type = match compression {
             Compression::Gzip => media_type::OCI_LAYER_GZIP,
@@ -174,20 +174,20 @@ impl Packed {
 }
 
 /// The cache entry of a layer, if its blob is still there and intact.
-fn find_cached(cache: &Cache, name: &str) -> Option<Packed> {
-    let packed: Packed = cache.note(NOTES, name)?;
+fn find_cached(cache: &Cache, name: &str) -> Option<CachedLayer> {
+    let packed: CachedLayer = cache.note(NOTES, name)?;
     let blob = std::fs::metadata(cache.verified_blob(&packed.digest)?).ok()?;
     (blob.len() == packed.size).then_some(packed)
 }
 
-fn content_key(entries: &[LayerEntry], packing: Packing) -> String {
+fn content_key(entries: &[LayerEntry], options: PackOptions) -> String {
     let mut inputs = Inputs::new();
     inputs.insert("encoder", Value::Number(ENCODER));
     inputs.insert(
         "compression",
-        Value::Bool(packing.compression == Compression::Zstd),
+        Value::Bool(options.compression == Compression::Zstd),
     );
-    inputs.insert("epoch", packing.epoch.to_string());
+    inputs.insert("epoch", options.epoch.to_string());
     let entries = entries.iter().map(|entry| {
         let kind = match entry.kind {
             EntryKind::Directory => "folder",
@@ -214,9 +214,9 @@ fn content_key(entries: &[LayerEntry], packing: Packing) -> String {
     inputs.key("layer").to_string()
 }
 
-fn pack(cache: &Cache, entries: &[LayerEntry], packing: Packing) -> Result<Packed> {
-    let mut compressor = Compressor::new(cache.draft()?, packing.compression);
-    let written = write(entries, packing.epoch, &mut compressor);
+fn pack(cache: &Cache, entries: &[LayerEntry], options: PackOptions) -> Result<CachedLayer> {
+    let mut compressor = Compressor::new(cache.draft()?, options.compression);
+    let written = write(entries, options.epoch, &mut compressor);
     let finished = compressor.finish();
     match written {
         // If no source file is the cause, the compressor has the original error.
@@ -230,7 +230,7 @@ fn pack(cache: &Cache, entries: &[LayerEntry], packing: Packing) -> Result<Packe
     }
     let blob = finished?;
     cache.keep(blob.draft, &blob.digest)?;
-    Ok(Packed {
+    Ok(CachedLayer {
         digest: blob.digest,
         diff_id: blob.diff_id,
         size: blob.size,
@@ -293,7 +293,7 @@ mod tests {
     use super::*;
     use crate::sys::fs::measure;
 
-    const PACKING: Packing = Packing {
+    const PACKING: PackOptions = PackOptions {
         compression: Compression::Gzip,
         epoch: 0,
     };
@@ -356,7 +356,7 @@ mod tests {
         let three = layer(
             &cache,
             vec![a, b],
-            Packing {
+            PackOptions {
                 epoch: 1,
                 ..PACKING
             },

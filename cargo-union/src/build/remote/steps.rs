@@ -83,12 +83,53 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         }
     }
 
-    fn add_spec(&mut self, spec: &spec::Image) -> Result<()> {
-        if !spec.apt_packages.is_empty() {
-            self.steps.push(RemoteStep::Apt(texts(&spec.apt_packages)));
+    fn add_spec(&mut self, spec: &spec::ImageSpec) -> Result<()> {
+        // Complete, so that a new key does not compile before it is decided how the backend honours it.
+        let spec::ImageSpec {
+            apt_packages,
+            commands,
+            copy,
+            python,
+            secrets,
+            workdir,
+            // Expanded from the whole spec for its commands.
+            env: _,
+            // The lock files of Python are in `python`.
+            requirements: _,
+            // Refused by the validation: `UNCARRIED`.
+            dockerfile: _,
+            builder_options: _,
+            builder_config: _,
+            build_ca: _,
+            // Of the config, or of the binaries.
+            entrypoint: _,
+            user: _,
+            labels: _,
+            annotations: _,
+            ca_certificates: _,
+            compression: _,
+            launcher: _,
+            build: _,
+            runtime_libs: _,
+            inputs: _,
+            exclude: _,
+            // Decided or resolved before.
+            key: _,
+            origin: _,
+            name: _,
+            registry: _,
+            tag_format: _,
+            builder: _,
+            base: _,
+            platforms: _,
+            cuda: _,
+            cudnn: _,
+        } = spec;
+        if !apt_packages.is_empty() {
+            self.steps.push(RemoteStep::Apt(texts(apt_packages)));
         }
-        self.add_python(&spec.python)?;
-        for copy in &spec.copy {
+        self.add_python(python)?;
+        for copy in copy {
             let path = format!("copy/{}", self.copied);
             self.copied += 1;
             let items = self.files.copied(copy, self.roots)?;
@@ -102,29 +143,41 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
             self.has_files = true;
             self.copy(&path, &format!("/{to}"));
         }
-        if !spec.commands.is_empty() {
-            self.set_workdir(spec.workdir.as_ref().map(|workdir| workdir.value.as_str()));
+        if !commands.is_empty() {
+            self.set_workdir(workdir.as_ref().map(|workdir| workdir.value.as_str()));
             let variables = expanded([spec], &self.base.variables)?;
             self.steps
                 .extend((!variables.is_empty()).then_some(RemoteStep::Env(variables)));
         }
-        for command in &spec.commands {
-            let (line, secrets) = with_secrets(&command.value, &spec.secrets);
+        for command in commands {
+            let (line, secrets) = with_secrets(&command.value, secrets);
             self.steps.push(RemoteStep::Command { line, secrets });
         }
         Ok(())
     }
 
     fn add_python(&mut self, python: &spec::Python) -> Result<()> {
+        let spec::Python {
+            packages,
+            requirements,
+            index,
+            extra_index_url,
+            extra_args,
+            // Of the whole image: `RemoteImageSpec::python`.
+            version: _,
+            // Refused by the validation: `UNCARRIED`.
+            secret_mounts: _,
+            exec: _,
+            conda_packages: _,
+            conda_channels: _,
+            used: _,
+        } = python;
         let options = PipOptions {
-            index: python.index.as_ref().map(|index| index.value.clone()),
-            extra_indexes: texts(&python.extra_index_url),
-            arguments: python
-                .extra_args
-                .as_ref()
-                .map(|arguments| arguments.value.clone()),
+            index: index.as_ref().map(|index| index.value.clone()),
+            extra_indexes: texts(extra_index_url),
+            arguments: extra_args.as_ref().map(|arguments| arguments.value.clone()),
         };
-        for file in &python.requirements {
+        for file in requirements {
             let directory = format!("python/{}", self.copied);
             self.copied += 1;
             if file.file_name().is_some_and(|name| name == "uv.lock") {
@@ -158,9 +211,9 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
                 });
             }
         }
-        if !python.packages.is_empty() {
+        if !packages.is_empty() {
             self.steps.push(RemoteStep::Pip {
-                packages: texts(&python.packages),
+                packages: texts(packages),
                 options,
             });
         }

@@ -4,7 +4,7 @@
 //! entry `bin/x` would replace the link by a new directory, and the shell would no longer be found.
 
 mod indexed_file;
-mod reduced;
+mod subset;
 
 use std::collections::BTreeMap;
 

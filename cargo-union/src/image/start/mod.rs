@@ -21,7 +21,7 @@ pub use suggestions::StartCheckContext;
 
 /// A program of an image.
 #[derive(Clone, Copy, Debug)]
-pub struct Program<'a> {
+pub struct ProgramFile<'a> {
     /// The name of the binary, for error messages.
     pub name: &'a str,
     /// The absolute path in the image.
@@ -67,7 +67,7 @@ pub enum StartFailureKind {
         /// The soname of the library that needs it.
         needed_by: Option<String>,
         /// A library of this name in a directory that the loader does not search.
-        elsewhere: Option<Elsewhere>,
+        elsewhere: Option<UnsearchedLibrary>,
     },
     /// A library does not have the required symbol versions.
     NoVersion {
@@ -84,7 +84,7 @@ pub enum StartFailureKind {
 
 /// A library in a directory that the loader does not search.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Elsewhere {
+pub struct UnsearchedLibrary {
     /// The absolute path of the library.
     pub path: String,
     /// Whether running `ldconfig` would add it to the loader's cache.
@@ -93,7 +93,7 @@ pub struct Elsewhere {
 
 /// The reasons why a program cannot start; empty if it can. Does not read `files` for a static program.
 pub fn start_failures(
-    program: Program<'_>,
+    program: ProgramFile<'_>,
     files: &FileIndex,
     runtime: RuntimeConfig<'_>,
 ) -> Vec<StartFailure> {
@@ -120,15 +120,15 @@ pub fn start_failures(
     let Some(loader) = Loader::of(elf, files, runtime.library_path) else {
         return vec![failure(StartFailureKind::NoLoader(interpreter.clone()))];
     };
-    let mut loading = Loading {
+    let mut sequence = LoadSequence {
         loader,
         runtime,
         objects: Vec::new(),
         failures: Vec::new(),
     };
-    loading.load(program);
-    loading.check_versions();
-    loading.failures.into_iter().map(failure).collect()
+    sequence.load(program);
+    sequence.check_versions();
+    sequence.failures.into_iter().map(failure).collect()
 }
 
 /// Whether the node provides a library: those of the GPU driver, which must match the kernel module.
@@ -144,7 +144,7 @@ fn is_provided_by_node(name: &str) -> bool {
 }
 
 /// A program and the libraries that the loader adds to it.
-struct Loading<'a> {
+struct LoadSequence<'a> {
     loader: Loader<'a>,
     runtime: RuntimeConfig<'a>,
     /// In the order of loading, each with the position of the object that needed it first; the program is the first.
@@ -152,9 +152,9 @@ struct Loading<'a> {
     failures: Vec<StartFailureKind>,
 }
 
-impl<'a> Loading<'a> {
+impl<'a> LoadSequence<'a> {
     /// Loads breadth-first, like loaders: a name that is already loaded is not searched again.
-    fn load(&mut self, program: Program<'_>) {
+    fn load(&mut self, program: ProgramFile<'_>) {
         let place = program.path.trim_start_matches('/').to_owned();
         self.objects.push((
             Object {
@@ -214,7 +214,7 @@ impl<'a> Loading<'a> {
                 .configured()
                 .iter()
                 .any(|configured| configured.trim_end_matches('/') == directory);
-            Elsewhere {
+            UnsearchedLibrary {
                 is_configured,
                 path,
             }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::debian::{self, NEWEST};
-use super::{Elsewhere, StartFailure, StartFailureKind};
+use super::{StartFailure, StartFailureKind, UnsearchedLibrary};
 use crate::image::index::FileIndex;
 use crate::image::loader::is_musl;
 use crate::image::platform::Platform;
@@ -188,10 +188,10 @@ impl SuggestionContext<'_> {
 }
 
 fn extend_search_path(
-    Elsewhere {
+    UnsearchedLibrary {
         path,
         is_configured,
-    }: &Elsewhere,
+    }: &UnsearchedLibrary,
 ) -> String {
     let directory = path
         .rsplit_once('/')

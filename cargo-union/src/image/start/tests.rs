@@ -56,7 +56,7 @@ fn failures(
         runtime_libs,
     };
     let failures = start_failures(
-        Program {
+        ProgramFile {
             name: "hello",
             path: "/union/bin/hello",
             elf,
@@ -140,7 +140,7 @@ fn loaded_libraries_are_not_searched_again() {
         []
     );
     let found = failures(&with_runpath(&["libouter.so.1"]), &files, "", &[]);
-    let elsewhere = Some(Elsewhere {
+    let elsewhere = Some(UnsearchedLibrary {
         path: "/opt/libinner.so.1".to_owned(),
         is_configured: false,
     });
@@ -322,7 +322,7 @@ fn render_report(
     };
     let failures = programs.iter().flat_map(|(name, elf)| {
         start_failures(
-            Program {
+            ProgramFile {
                 name,
                 path: "/union/bin/x",
                 elf,

@@ -54,7 +54,7 @@ const AUTHORITY: &str = "/run/union/ca.crt";
 pub(super) struct ContainerRunner {
     builder: Arc<DockerBuilder>,
     reporter: Arc<dyn Reporter>,
-    image: spec::Image,
+    image: spec::ImageSpec,
     platform: Platform,
     toolchain: LockedBase,
     apt_packages: Vec<String>,
@@ -74,7 +74,7 @@ impl ContainerRunner {
         selector: &CompileSelector<'_>,
         settings: &'a CompileSettings,
         target: &str,
-        (image, platform, toolchain): (&spec::Image, &Platform, &LockedBase),
+        (image, platform, toolchain): (&spec::ImageSpec, &Platform, &LockedBase),
         learned: impl Iterator<Item = &'a String>,
     ) -> Self {
         let PackageContext {

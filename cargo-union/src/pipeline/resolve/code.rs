@@ -44,7 +44,7 @@ pub(crate) struct CodeSpec {
 
 impl CodeSpec {
     /// The options with which [`Snapshot::inputs`] computes the inputs.
-    pub(super) fn input_options(&self, spec: &spec::Image) -> CodeInputOptions {
+    pub(super) fn input_options(&self, spec: &spec::ImageSpec) -> CodeInputOptions {
         let Self {
             binaries,
             compile,
@@ -257,7 +257,7 @@ pub(crate) fn secret_files(spec: &Spec) -> Vec<Pattern> {
 }
 
 /// How the binaries of an image are linked; `base` is the base of its chain.
-pub(crate) fn linkage(spec: &spec::Image, base: &Base) -> Linkage {
+pub(crate) fn linkage(spec: &spec::ImageSpec, base: &Base) -> Linkage {
     match spec.effective_link(matches!(base, Base::Scratch(_))) {
         Link::Static => Linkage::Static,
         Link::Dynamic | Link::Auto => Linkage::Dynamic,
@@ -265,31 +265,39 @@ pub(crate) fn linkage(spec: &spec::Image, base: &Base) -> Linkage {
 }
 
 /// The compile settings that a spec declares under `build`.
-pub(crate) fn compile_settings(spec: &spec::Image, linkage: Linkage) -> CompileSettings {
-    let build = &spec.build;
+pub(crate) fn compile_settings(spec: &spec::ImageSpec, linkage: Linkage) -> CompileSettings {
+    // Complete, so that a new key does not compile before it is decided how it affects the compile.
+    let spec::Build {
+        profile,
+        features,
+        default_features,
+        // The caller has resolved it to `linkage`.
+        link: _,
+        compile,
+        rust_image,
+        apt_packages,
+        env,
+    } = &spec.build;
     CompileSettings {
-        profile: build.profile.value.clone(),
-        features: build
-            .features
+        profile: profile.value.clone(),
+        features: features
             .iter()
             .map(|feature| feature.value.clone())
             .collect(),
-        default_features: build.default_features.value,
+        default_features: default_features.value,
         linkage,
-        env: build
-            .env
+        env: env
             .iter()
             .map(|(name, value)| (name.clone(), value.value.clone()))
             .collect(),
-        place: match build.compile.value {
+        place: match compile.value {
             Compile::Auto => CompileMode::Auto,
             Compile::Host => CompileMode::Host,
             Compile::Zig => CompileMode::Zig,
             Compile::Container => CompileMode::Container,
         },
-        rust_image: build.rust_image.as_ref().map(|image| image.value.clone()),
-        apt_packages: build
-            .apt_packages
+        rust_image: rust_image.as_ref().map(|image| image.value.clone()),
+        apt_packages: apt_packages
             .iter()
             .map(|package| package.value.clone())
             .collect(),

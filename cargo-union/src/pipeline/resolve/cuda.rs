@@ -3,7 +3,7 @@
 //! There is no table of versions: they come from the tags of `nvidia/cuda` and from the variables of NVIDIA's images.
 
 use union_build::diag::{Code, Diagnostic, Origin};
-use union_build::spec::{Base, Image, Sourced, Spec};
+use union_build::spec::{Base, ImageSpec, Sourced, Spec};
 
 use super::bases::{self, LockMode};
 use crate::build::Lookup;
@@ -66,7 +66,7 @@ pub(crate) async fn check(
 }
 
 async fn base_config(
-    image: &Image,
+    image: &ImageSpec,
     base: &Sourced<String>,
     lock: &mut UnionLock,
     registry: &Registry,
@@ -121,7 +121,7 @@ fn matches_version(version: &str, required: &str) -> bool {
 }
 
 async fn suggest_base(
-    image: &Image,
+    image: &ImageSpec,
     first: &Sourced<String>,
     registry: &Registry,
 ) -> Result<Diagnostic> {

@@ -62,7 +62,7 @@ pub(crate) struct ResolvedImage {
     /// The environment that an engine has to build; `None` if no step needs an engine.
     pub(crate) environment_plan: Option<EnvironmentPlan>,
     /// The part of the chain that the native builder adds to the environment or base.
-    pub(crate) native_steps: Vec<spec::Image>,
+    pub(crate) native_steps: Vec<spec::ImageSpec>,
     /// Its binaries and how they are compiled; `None` if it has none.
     pub(crate) code: Option<CodeSpec>,
     /// Whether it holds the launcher.
@@ -80,7 +80,7 @@ pub(crate) struct ResolvedImage {
 
 impl ResolvedImage {
     /// Its own spec, the last one of the chain.
-    pub(crate) fn spec(&self) -> &spec::Image {
+    pub(crate) fn spec(&self) -> &spec::ImageSpec {
         self.chain.own()
     }
 
@@ -91,7 +91,7 @@ impl ResolvedImage {
 
     /// Whether the backend builds it.
     pub(crate) fn is_remote(&self) -> bool {
-        environment::is_remote(self.spec())
+        self.spec().is_remote()
     }
 
     /// Its reference, if a registry is set.
@@ -241,7 +241,7 @@ pub(crate) async fn compute(
 async fn resolve_image(
     package: &UnionPackage,
     workspace: &Workspace,
-    spec: &spec::Image,
+    spec: &spec::ImageSpec,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     context: &ResolveContext<'_>,
@@ -354,7 +354,7 @@ fn own_inputs(
 ///
 /// # Errors
 /// `InvalidValue`, which the validation of the manifest has already ruled out.
-pub(crate) fn platforms(spec: &spec::Image) -> Result<Vec<Platform>, Error> {
+pub(crate) fn platforms(spec: &spec::ImageSpec) -> Result<Vec<Platform>, Error> {
     let parse = |text: &spec::Sourced<String>| {
         let invalid = |cause| {
             Error::new(

@@ -37,7 +37,7 @@ impl EnvironmentPlan {
     }
 
     /// The spec that the environment belongs to.
-    pub(crate) fn spec(&self) -> &spec::Image {
+    pub(crate) fn spec(&self) -> &spec::ImageSpec {
         self.steps.own()
     }
 }
@@ -156,7 +156,7 @@ pub(super) async fn resolve_environment_inputs(
             .collect()
     };
     let generation =
-        |spec: &spec::Image| (spec.key.clone(), lock.generation(package.name(), &spec.key));
+        |spec: &spec::ImageSpec| (spec.key.clone(), lock.generation(package.name(), &spec.key));
     Ok(EnvironmentInputs {
         roots: package.roots(workspace),
         bases: bases.map(|_, base| base.as_ref().map(|base| base.digest)),

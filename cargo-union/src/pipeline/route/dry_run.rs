@@ -11,7 +11,7 @@ use crate::sys::error::Result;
 /// Finds and packs images with another backend, and publishes nothing.
 pub(crate) struct DryRun(pub(crate) Arc<dyn ImageBackend>);
 
-struct Unsent(Box<dyn PackedImage>);
+struct DryRunImage(Box<dyn PackedImage>);
 
 #[async_trait::async_trait]
 impl ImageBackend for DryRun {
@@ -28,12 +28,12 @@ impl ImageBackend for DryRun {
         image: &ResolvedImage,
         request: &BuildRequest,
     ) -> Result<Box<dyn PackedImage>> {
-        Ok(Box::new(Unsent(self.0.pack(image, request).await?)))
+        Ok(Box::new(DryRunImage(self.0.pack(image, request).await?)))
     }
 }
 
 #[async_trait::async_trait]
-impl PackedImage for Unsent {
+impl PackedImage for DryRunImage {
     async fn publish(self: Box<Self>, _: &ImageTarget, _: bool) -> Result<PublishedImage> {
         Ok(self.preview())
     }

@@ -52,11 +52,12 @@ impl Challenge {
     }
 }
 
-type Parsed = (String, BTreeMap<String, String>);
+/// A lower-case scheme and its parameters by lower-case name.
+type ChallengeParameters = (String, BTreeMap<String, String>);
 
 /// Parses `Scheme name=value, name="value", Scheme …`; names and schemes become lower case.
-fn parse(text: &str) -> Vec<Parsed> {
-    let mut challenges: Vec<Parsed> = Vec::new();
+fn parse(text: &str) -> Vec<ChallengeParameters> {
+    let mut challenges: Vec<ChallengeParameters> = Vec::new();
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);

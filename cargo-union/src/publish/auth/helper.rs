@@ -11,7 +11,7 @@ use super::RegistryLogin;
 use super::files::field;
 use crate::http::error::clean;
 use crate::sys::error::Error;
-use crate::sys::process::{Bounded, Environment, ProcessCommand};
+use crate::sys::process::{Environment, LimitedOutput, ProcessCommand};
 use crate::sys::secret::Secret;
 
 /// The default timeout: cloud helpers contact a server, and desktop helpers may ask the user.
@@ -66,15 +66,17 @@ impl CredentialHelpers {
         let program = program(name);
         let mut command = ProcessCommand::new(&program, Path::new("."), &environment);
         command.arg("get").input(server);
-        let output = match command.bounded(self.patience, LONGEST).await {
-            Ok(Bounded::Ended(output)) => output,
-            Ok(Bounded::Late) => {
+        let output = match command.run_with_limits(self.patience, LONGEST).await {
+            Ok(LimitedOutput::Ended(output)) => output,
+            Ok(LimitedOutput::Late) => {
                 return Err(format!(
                     "timed out after {} seconds",
                     self.patience.as_secs_f64()
                 ));
             }
-            Ok(Bounded::Long) => return Err(format!("answered with more than {LONGEST} bytes")),
+            Ok(LimitedOutput::Long) => {
+                return Err(format!("answered with more than {LONGEST} bytes"));
+            }
             Err(error) => {
                 return Err(not_started(
                     &error,

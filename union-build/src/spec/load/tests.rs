@@ -519,7 +519,7 @@ fn starter_manifest_is_valid_also_when_uncommented() {
 /// `build.rs` reads names from the JSON of `cargo metadata`, without the schema.
 #[test]
 fn build_script_finds_the_same_images_and_tasks() {
-    use crate::emit::declared::DeclaredImages;
+    use crate::emit::declarations::DeclaredImages;
     for (workspace, package, bins) in [
         ("", "", &["app"][..]),
         (

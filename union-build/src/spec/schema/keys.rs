@@ -1,6 +1,7 @@
 //! The tables of the manifest: package, build and images.
 
 use super::{KeyKind, SchemaKey, SchemaLevel};
+use crate::spec::BuilderChoice;
 
 mod task;
 
@@ -25,7 +26,7 @@ pub static UNION: SchemaLevel = SchemaLevel {
             .computed("none: images go into an OCI layout under `target/union`"),
         SchemaKey::new(
             "builder",
-            KeyKind::Word(BUILDERS),
+            KeyKind::Word(&BUILDERS),
             "Who makes environments; `auto` is native when nothing has to run in them, else docker.",
         )
         .env("UNION_BUILDER")
@@ -112,7 +113,7 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
             .computed("the package's name, with `-` and the image's name unless that is `default`"),
         SchemaKey::new("registry", KeyKind::Text, "Where this image is pushed.").computed("the package's `registry`"),
         SchemaKey::new("tag-format", KeyKind::Text, "The tag; `{spec-hash}` stands for the content key.").default("\"{spec-hash}\""),
-        SchemaKey::new("builder", KeyKind::Word(BUILDERS), "Who makes this environment.").computed("the package's `builder`"),
+        SchemaKey::new("builder", KeyKind::Word(&BUILDERS), "Who makes this environment.").computed("the package's `builder`"),
         SchemaKey::new(
             "base-image",
             KeyKind::Text,
@@ -293,6 +294,17 @@ pub static BUILDER_CONFIG: SchemaLevel = SchemaLevel {
 const UV: &str = "`ghcr.io/astral-sh/uv:latest`";
 const MICROMAMBA: &str = "`mambaorg/micromamba:latest`";
 
-const BUILDERS: &[&str] = &["auto", "native", "docker", "remote"];
+const BUILDERS: [&str; 4] = words(&BuilderChoice::WORDS);
 
 const BASES: &str = "`gcr.io/distroless/cc-debian13` when nothing has to run in it, else `debian:trixie-slim`, as with the remote builder; none beside a `dockerfile`";
+
+/// The words of a table of words and their values.
+const fn words<T, const N: usize>(table: &[(&'static str, T); N]) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut position = 0;
+    while position < N {
+        words[position] = table[position].0;
+        position += 1;
+    }
+    words
+}

@@ -10,16 +10,10 @@ use crate::diag::{Code, Diagnostic};
 use crate::spec::names::is_cargo_lock;
 use crate::spec::tree::{TomlNode, TomlValue};
 use crate::spec::{
-    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link,
-    Pattern, SecretSource, SecretSpec, Sourced,
+    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, ImageSpec,
+    Link, Pattern, SecretSource, SecretSpec, Sourced,
 };
 
-const BUILDERS: &[(&str, BuilderChoice)] = &[
-    ("auto", BuilderChoice::Auto),
-    ("native", BuilderChoice::Native),
-    ("docker", BuilderChoice::Docker),
-    ("remote", BuilderChoice::Remote),
-];
 const LINKS: &[(&str, Link)] = &[
     ("auto", Link::Auto),
     ("static", Link::Static),
@@ -35,7 +29,7 @@ const COMPRESSIONS: &[(&str, Compression)] =
     &[("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
 
 /// Reads an image spec.
-pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> Image {
+pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> ImageSpec {
     let reader = &mut reader;
     let problem = grammar::IMAGE_KEY.problem(key, &node.key);
     reader.problems.extend(problem);
@@ -44,13 +38,13 @@ pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> I
     let secrets = secrets(reader);
     python::check_secrets(&python, &secrets, reader);
     let workdir = reader.text("workdir", &grammar::ABSOLUTE);
-    Image {
+    ImageSpec {
         key: key.to_owned(),
         origin: node.key.clone(),
         name: or_default(reader.text("name", &grammar::IMAGE_NAME)),
         registry: reader.text("registry", &grammar::REGISTRY),
         tag_format: or_default(reader.text("tag-format", &grammar::TAG_FORMAT)),
-        builder: or_default(reader.word("builder", BUILDERS)),
+        builder: or_default(reader.word("builder", &BuilderChoice::WORDS)),
         base: base(reader),
         platforms: platforms(reader),
         build: build(reader),

@@ -7,10 +7,10 @@ use super::copy::below_workdir;
 use super::relations::ancestors;
 use crate::diag::{Code, Diagnostic};
 use crate::spec::variables::{self, PATH};
-use crate::spec::{Base, Image, Sourced};
+use crate::spec::{Base, ImageSpec, Sourced};
 
 /// Fills in inherited values. References to variables that no extended image sets are left to the base image.
-pub(super) fn fill_in(images: &mut [Image], problems: &mut Vec<Diagnostic>) {
+pub(super) fn fill_in(images: &mut [ImageSpec], problems: &mut Vec<Diagnostic>) {
     let inherited: Vec<InheritedValue> = images
         .iter()
         .map(|image| inherited_values(image, images, problems))
@@ -30,8 +30,8 @@ struct InheritedValue {
 }
 
 fn inherited_values(
-    image: &Image,
-    images: &[Image],
+    image: &ImageSpec,
+    images: &[ImageSpec],
     problems: &mut Vec<Diagnostic>,
 ) -> InheritedValue {
     // From the lowest image of the chain to this one.
@@ -73,7 +73,7 @@ fn inherited_values(
 }
 
 /// The problem of a reference to a variable that no image of a chain without a base sets.
-fn unset_variable(name: &str, image: &Image, value: &Sourced<String>) -> Diagnostic {
+fn unset_variable(name: &str, image: &ImageSpec, value: &Sourced<String>) -> Diagnostic {
     let message = format!("no image below `{}` sets the variable `{name}`", image.key);
     let problem = Diagnostic::error(
         Code::InvalidValue,

@@ -6,7 +6,7 @@ use super::{image_names, string_at, tables, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::handover::constant;
 use crate::spec::tree::{Table, TomlNode, TomlValue};
-use crate::spec::{Base, BuilderChoice, Image, PackageInfo, Task, TaskKind};
+use crate::spec::{Base, BuilderChoice, ImageSpec, PackageInfo, Task, TaskKind};
 
 /// Checks a completed tree.
 pub(super) fn check(
@@ -23,7 +23,7 @@ pub(super) fn check(
 }
 
 /// Checks that the chosen builders support the keys of the images and of those that they extend.
-pub(super) fn check_builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
+pub(super) fn check_builders(images: &[ImageSpec], problems: &mut Vec<Diagnostic>) {
     check_scratch(images, problems);
     for image in images
         .iter()
@@ -69,7 +69,7 @@ pub(super) fn check_builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
 /// Checks that the programs of tasks exist: an image without packages and copies contains only the
 /// package's binaries.
 pub(super) fn check_programs(
-    images: &[Image],
+    images: &[ImageSpec],
     tasks: &[Task],
     facts: &PackageInfo,
     problems: &mut Vec<Diagnostic>,
@@ -107,7 +107,7 @@ pub(super) fn check_programs(
 
 /// Whether an image contains only the package's binaries: it starts from `scratch` or from the default
 /// base, which has no programs, and adds none.
-fn is_bare(image: &Image, images: &[Image]) -> bool {
+fn is_bare(image: &ImageSpec, images: &[ImageSpec]) -> bool {
     ancestors(image, images)
         .into_iter()
         .chain([image])
@@ -115,9 +115,7 @@ fn is_bare(image: &Image, images: &[Image]) -> bool {
             let is_empty = match &image.base {
                 Base::Scratch(_) | Base::Extends(_) => true,
                 // The default base of the remote builder has a shell and other programs.
-                Base::Reference(base) => {
-                    base.origin == Origin::Default && image.builder.value != BuilderChoice::Remote
-                }
+                Base::Reference(base) => base.origin == Origin::Default && !image.is_remote(),
                 Base::Dockerfile => false,
             };
             is_empty
@@ -127,7 +125,7 @@ fn is_bare(image: &Image, images: &[Image]) -> bool {
         })
 }
 
-fn check_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
+fn check_scratch(images: &[ImageSpec], problems: &mut Vec<Diagnostic>) {
     for image in images.iter().filter(|image| image.dockerfile.is_none()) {
         let chain = || ancestors(image, images).into_iter().chain([image]);
         let scratch = chain().find_map(|image| match &image.base {
@@ -153,8 +151,8 @@ fn check_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
 }
 
 /// The images that `image` extends, directly or not, nearest first.
-pub(super) fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Image> {
-    let mut ancestors: Vec<&Image> = Vec::new();
+pub(super) fn ancestors<'a>(image: &'a ImageSpec, images: &'a [ImageSpec]) -> Vec<&'a ImageSpec> {
+    let mut ancestors: Vec<&ImageSpec> = Vec::new();
     let mut current = image;
     while let Base::Extends(name) = &current.base {
         let Some(next) = images

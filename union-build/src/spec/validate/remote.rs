@@ -5,7 +5,7 @@
 
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::variables::{VariablePart, is_plain, parts};
-use crate::spec::{Base, BuilderChoice, Image, SecretSource, Task};
+use crate::spec::{Base, ImageSpec, SecretSource, Task};
 
 const DOCKER: &str = "use `builder = \"docker\"` for this image";
 
@@ -52,9 +52,9 @@ pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
 ];
 
 /// Checks the images with the remote builder.
-pub(super) fn check(images: &[Image], tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+pub(super) fn check(images: &[ImageSpec], tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     for image in images {
-        if is_remote(image) {
+        if image.is_remote() {
             check_keys(image, problems);
             check_values(image, problems);
             check_platforms(image, tasks, problems);
@@ -63,13 +63,9 @@ pub(super) fn check(images: &[Image], tasks: &[Task], problems: &mut Vec<Diagnos
     }
 }
 
-fn is_remote(image: &Image) -> bool {
-    image.builder.value == BuilderChoice::Remote
-}
-
-fn check_keys(image: &Image, problems: &mut Vec<Diagnostic>) {
+fn check_keys(image: &ImageSpec, problems: &mut Vec<Diagnostic>) {
     // Complete, so that a new key does not compile before it is decided whether the remote builder honours it.
-    let Image {
+    let ImageSpec {
         // Refused: `UNCARRIED`.
         dockerfile: _,
         entrypoint: _,
@@ -121,7 +117,7 @@ fn check_keys(image: &Image, problems: &mut Vec<Diagnostic>) {
 }
 
 /// The place of a key of [`UNCARRIED`]; `None` when it is not set.
-fn key_origin(image: &Image, key: &str) -> Option<Origin> {
+fn key_origin(image: &ImageSpec, key: &str) -> Option<Origin> {
     let written =
         |origin: &Origin| Some(origin.clone()).filter(|origin| *origin != Origin::Default);
     match key {
@@ -156,7 +152,7 @@ fn key_origin(image: &Image, key: &str) -> Option<Origin> {
     }
 }
 
-fn check_values(image: &Image, problems: &mut Vec<Diagnostic>) {
+fn check_values(image: &ImageSpec, problems: &mut Vec<Diagnostic>) {
     if let Base::Scratch(origin) = &image.base {
         let message = format!(
             "the remote builder runs a shell in every image, and `scratch`, the base of image `{}`, has none",
@@ -210,7 +206,7 @@ fn may_be_changed(part: VariablePart<'_>) -> bool {
 }
 
 /// The remote builder copies the same files for all platforms, but a binary is built for one of them.
-fn check_platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+fn check_platforms(image: &ImageSpec, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     let has_binaries = tasks
         .iter()
         .any(|task| task.image.value == image.key && task.bin.is_some());
@@ -228,15 +224,15 @@ fn check_platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>
 }
 
 /// The backend's images stay in its registry, so other builders cannot start from them, nor it from theirs.
-fn check_extended_builder(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) {
+fn check_extended_builder(image: &ImageSpec, images: &[ImageSpec], problems: &mut Vec<Diagnostic>) {
     let Base::Extends(extends) = &image.base else {
         return;
     };
     let Some(other) = images.iter().find(|other| other.key == extends.value) else {
         return;
     };
-    if is_remote(image) != is_remote(other) {
-        let remote = if is_remote(image) { image } else { other };
+    if image.is_remote() != other.is_remote() {
+        let remote = if image.is_remote() { image } else { other };
         let message = format!(
             "image `{}` extends `{}`, and only `{}` is made by the backend",
             image.key, other.key, remote.key
@@ -248,7 +244,7 @@ fn check_extended_builder(image: &Image, images: &[Image], problems: &mut Vec<Di
     }
 }
 
-fn refused(image: &Image, message: String, origin: &Origin) -> Diagnostic {
+fn refused(image: &ImageSpec, message: String, origin: &Origin) -> Diagnostic {
     Diagnostic::error(Code::UnsupportedByBuilder, message, origin, "")
         .also(&image.builder.origin, "the builder is chosen here")
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use union_build::diag::Origin;
-use union_build::spec::{BuilderConfig, BuilderOptions, Image, SecretSource, SecretSpec, Sourced};
+use union_build::spec::{
+    BuilderConfig, BuilderOptions, ImageSpec, SecretSource, SecretSpec, Sourced,
+};
 
 use super::*;
 
@@ -23,7 +25,7 @@ fn texts(texts: &[&str]) -> Vec<Sourced<String>> {
 }
 
 /// The spec of an image with these settings.
-fn spec(table: &str) -> Image {
+fn spec(table: &str) -> ImageSpec {
     let text = format!("[package]\nname = 'a'\n[package.metadata.union.images.default]\n{table}\n");
     let file = union_build::diag::SourceFile::new("Cargo.toml", text);
     let facts = union_build::spec::PackageInfo {
@@ -40,7 +42,7 @@ fn spec(table: &str) -> Image {
 }
 
 fn written(
-    spec: &Image,
+    spec: &ImageSpec,
     copies: Vec<CopyInstruction>,
     authority: bool,
     user: Option<&str>,
@@ -236,7 +238,7 @@ fn secrets_and_the_ca_certificate_are_mounted_and_not_in_the_dockerfile() {
         source: SecretSource::Env("TOKEN".to_owned()),
         required,
     };
-    let spec = Image {
+    let spec = ImageSpec {
         commands: texts(&["curl x"]),
         secrets: vec![secret("a", true), secret("b", false)],
         ..spec("")
@@ -342,7 +344,7 @@ proptest! {
         path in "[^\0\n\r/]{1,30}",
     ) {
         let commands: Vec<String> = commands.into_iter().chain([odd.concat()]).collect();
-        let spec = Image {
+        let spec = ImageSpec {
             commands: commands.iter().map(|command| placed(command.clone())).collect(),
             env: [("A".to_owned(), placed(odd.concat().replace('$', "$$")))].into(),
             builder_options: BuilderOptions::default(),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::declared::DeclaredImages;
+use super::declarations::DeclaredImages;
 use crate::handover::{Reference, References, constant};
 
 /// The part that is the same for every package.

@@ -13,7 +13,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// The result of a program with limits.
 #[derive(Debug)]
-pub enum Bounded {
+pub enum LimitedOutput {
     /// It exited within the limits.
     Ended(ProcessOutput),
     /// It exceeded the time limit and was killed with its descendants.
@@ -28,7 +28,7 @@ impl ProcessCommand {
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub async fn bounded(mut self, time: Duration, limit: usize) -> Result<Bounded> {
+    pub async fn run_with_limits(mut self, time: Duration, limit: usize) -> Result<LimitedOutput> {
         let spawned = self
             .inner
             .stdout(Stdio::piped())
@@ -76,12 +76,12 @@ impl ProcessCommand {
         };
         let status = match tokio::time::timeout(time, exit).await {
             Ok(Some(status)) => status.map_err(|cause| missing(&self.program, cause))?,
-            Ok(None) => return Ok(Bounded::Long),
-            Err(_) => return Ok(Bounded::Late),
+            Ok(None) => return Ok(LimitedOutput::Long),
+            Err(_) => return Ok(LimitedOutput::Late),
         };
         group.disarm();
         let failure = (!status.success()).then(|| ProcessFailure::new(&self.program, status, &err));
-        Ok(Bounded::Ended(ProcessOutput {
+        Ok(LimitedOutput::Ended(ProcessOutput {
             stdout: out,
             stderr: err,
             failure,
