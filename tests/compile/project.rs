@@ -10,8 +10,8 @@ use cargo_union::sys::error::Result;
 use cargo_union::sys::process::Environment;
 use cargo_union::workspace::coverage::CoverageFindings;
 use cargo_union::workspace::{
-    AllLearned, Cargo, CargoJob, CodeInputOptions, CodeInputs, CompileBackend, CompileMode,
-    CompileSettings, CompiledUnits, Host, JobMember, Linkage, Reporter, Snapshot, Workspace,
+    Cargo, CargoJob, CodeInputOptions, CodeInputs, CompileBackend, CompileMode, CompileSettings,
+    CompiledUnits, Host, JobMember, LearnedPackages, Linkage, Reporter, Snapshot, Workspace,
     check_unchanged, compile,
 };
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ pub(crate) struct Project {
     pub(crate) compiled_too: BTreeSet<String>,
     pub(crate) notes: Notes,
     /// What compiles have shown.
-    pub(crate) learned: Mutex<AllLearned>,
+    pub(crate) learned: Mutex<LearnedPackages>,
 }
 
 #[derive(Default)]

@@ -31,6 +31,11 @@ fn type_names_are_unique() {
 }
 
 #[test]
+fn modules_are_named_by_nouns() {
+    report(names::module_problems(&Tree::of_repository()));
+}
+
+#[test]
 fn files_have_no_dependency_cycles() {
     let tree = Tree::of_repository();
     report(

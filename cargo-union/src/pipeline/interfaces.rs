@@ -9,8 +9,8 @@ use std::path::Path;
 use union_build::diag::Code;
 use union_build::spec::{Spec, TaskKind};
 
-use super::compile::executables::Executables;
 use super::context::PackageContext;
+use super::executables::Executables;
 use super::state::TaskInterfaces;
 use crate::flyte::interface::Description;
 use crate::image::config::labels_of;

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::compile::backends::CompilePlan;
-use super::compile::executables::Executables;
-use super::compile::selector::CompileSelector;
+use super::compile_plan::CompilePlan;
+use super::compile_plan::selector::CompileSelector;
 use super::environment::{EnvironmentStore, docker_builder};
+use super::executables::Executables;
 use super::interfaces;
 use super::outcome::{ImageOutcome, PackageOutcome};
 use super::record::{from_existing, from_published};

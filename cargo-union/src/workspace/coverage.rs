@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 use union_build::diag::Code;
 
+use super::code_inputs::PackageInputs;
 use super::freshness::Freshness;
-use super::inputs::PackageInputs;
 use super::sources::{SourceFiles, relative};
 use super::units::{BuildScriptRun, CompiledUnits, UnitKind};
-use super::{AllLearned, CodeInputs, LearnedInputs, Snapshot, WorkspacePackage, depinfo};
+use super::{CodeInputs, LearnedInputs, LearnedPackages, Snapshot, WorkspacePackage, depinfo};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
@@ -24,7 +24,7 @@ mod variables;
 #[derive(Debug, Default)]
 pub struct CoverageFindings {
     /// Inputs of the local packages beyond their own files, by package name.
-    pub learned: AllLearned,
+    pub learned: LearnedPackages,
     /// Files outside of the repository that the compiler read, absolute.
     pub outside: BTreeSet<PathBuf>,
 }
@@ -44,9 +44,9 @@ impl CoverageFindings {
     /// packages are only extended, since binaries of another package may read more of them.
     pub fn beyond(
         &self,
-        known: &AllLearned,
+        known: &LearnedPackages,
         complete: Option<&str>,
-    ) -> Option<(AllLearned, Vec<String>)> {
+    ) -> Option<(LearnedPackages, Vec<String>)> {
         let mut all = known.clone();
         let mut missing = Vec::new();
         let nothing = LearnedInputs::default();

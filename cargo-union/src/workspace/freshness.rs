@@ -15,11 +15,11 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use union_build::key::Value;
 
+use super::code_inputs::PackageInputs;
 use super::input_state::{PackageState, differing_inputs, hash_text, short_hash, state_key};
-use super::inputs::PackageInputs;
+use super::run_inputs::{ObservedRun, declared_file};
 use super::sources::relative;
 use super::units::{BuildScriptRun, CompiledUnits};
-use super::untracked::{ObservedRun, declared_file};
 use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
 use crate::sys::error::Result;
 use crate::sys::fs;

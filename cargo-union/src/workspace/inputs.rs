@@ -9,88 +9,17 @@ use std::sync::{Arc, PoisonError};
 
 use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
-use union_build::spec::Pattern;
 
+use super::code_inputs::{
+    CodeInputOptions, CodeInputs, PackageInputs, SharedInputs, UntrackedInputs,
+};
 use super::config::ConfigInputOptions;
-use super::learned_inputs::{AllLearned, LearnedInputs};
+use super::learned_inputs::{LearnedInputs, LearnedPackages};
 use super::linker::Linker;
 use super::sources::{ExcludePatterns, relative};
-use super::untracked::UntrackedInputs;
-use super::{CompileMode, CompileSettings, Linkage, Snapshot, WorkspacePackage, manifest};
+use super::{CompileMode, Linkage, Snapshot, WorkspacePackage, manifest};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
-
-/// The code-related settings of an image.
-#[derive(Clone, Debug)]
-pub struct CodeInputOptions {
-    /// The compile settings.
-    pub compile: CompileSettings,
-    /// Target triples, in the order of the image's platforms.
-    pub targets: Vec<String>,
-    /// Names of the binaries in the image.
-    pub binaries: BTreeSet<String>,
-    /// The manifest's `inputs`: further files that are part of the key.
-    pub inputs: Vec<Pattern>,
-    /// The manifest's `exclude`: files that are not part of the key.
-    pub exclude: Vec<Pattern>,
-    /// Digests of the images with the toolchain of a container compile, by platform; empty for the host's toolchain.
-    pub toolchains: Vec<(String, String)>,
-    /// The compile mode of each target, with `auto` resolved.
-    pub places: Vec<CompileMode>,
-    /// Further inputs by name, such as zig's release and the host's processor.
-    pub tools: BTreeMap<String, String>,
-}
-
-/// The inputs of an image's code, and the files and variables that they cover.
-#[derive(Clone, Debug, Default)]
-pub struct CodeInputs {
-    /// The inputs by name.
-    pub inputs: Inputs,
-    /// Messages for the patterns of `inputs` that match no file, with their origins.
-    pub unmatched: Vec<String>,
-    /// The local packages in the dependency closure.
-    pub(super) packages: Vec<Arc<PackageInputs>>,
-    /// The files that the inputs cover, absolute.
-    pub(super) files: BTreeSet<PathBuf>,
-    /// The environment variables that the inputs cover.
-    pub(super) variables: BTreeSet<String>,
-    /// Names of the binaries in the image.
-    pub(super) binaries: BTreeSet<String>,
-    pub(super) excluded: ExcludePatterns,
-    pub(super) untracked: UntrackedInputs,
-}
-
-/// The inputs of one local package alone.
-#[derive(Debug)]
-pub(super) struct PackageInputs {
-    pub(super) package: WorkspacePackage,
-    /// What earlier compiles have shown of it.
-    pub(super) learned: LearnedInputs,
-    /// Inputs by name from its manifest and from the workspace manifest that it inherits from.
-    pub(super) manifests: Vec<(String, Value)>,
-    /// Its files, with the name of each as an input.
-    pub(super) files: BTreeMap<PathBuf, String>,
-    /// The git revision, when the package depends on it.
-    pub(super) revision: Option<String>,
-}
-
-/// The inputs that all images of a package share.
-#[derive(Debug, Default)]
-pub(super) struct SharedInputs {
-    inputs: Inputs,
-    packages: Vec<Arc<PackageInputs>>,
-    /// The learned inputs that it was computed with.
-    learned: AllLearned,
-}
-
-impl CodeInputs {
-    /// The names of the variables that the compiler or a build script has reported, whether they are set or not.
-    pub fn learned_variables(&self) -> impl Iterator<Item = &String> {
-        self.packages
-            .iter()
-            .flat_map(|package| &package.learned.variables)
-    }
-}
 
 impl Snapshot<'_> {
     /// Computes the inputs of one image's code. `learned` is what earlier compiles have shown.
@@ -101,7 +30,7 @@ impl Snapshot<'_> {
         &self,
         package: &WorkspacePackage,
         settings: &CodeInputOptions,
-        learned: &AllLearned,
+        learned: &LearnedPackages,
     ) -> Result<CodeInputs> {
         let shared = self.shared_inputs(package, learned)?;
         let mut code = CodeInputs {
@@ -165,7 +94,7 @@ impl Snapshot<'_> {
     fn shared_inputs(
         &self,
         package: &WorkspacePackage,
-        learned: &AllLearned,
+        learned: &LearnedPackages,
     ) -> Result<Arc<SharedInputs>> {
         let mut cached = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = cached
@@ -182,7 +111,7 @@ impl Snapshot<'_> {
     fn compute_shared_inputs(
         &self,
         package: &WorkspacePackage,
-        learned: &AllLearned,
+        learned: &LearnedPackages,
     ) -> Result<SharedInputs> {
         let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
         let mut shared = SharedInputs {

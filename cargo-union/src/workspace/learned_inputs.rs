@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 /// Learned inputs by the name of a local package.
-pub type AllLearned = BTreeMap<String, LearnedInputs>;
+pub type LearnedPackages = BTreeMap<String, LearnedInputs>;
 
 /// The learned inputs of one local package. Paths are relative to its directory, separated by `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

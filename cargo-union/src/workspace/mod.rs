@@ -9,7 +9,6 @@
 //! This module does not print, does not use the network, and does not depend on images, builders or registries, except
 //! for platforms and digests.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +16,9 @@ use cargo_metadata::semver::VersionReq;
 use union_build::diag::SourceFile;
 
 mod cargo;
+mod code_inputs;
 mod compile;
+mod compile_settings;
 mod config;
 pub mod coverage;
 mod depinfo;
@@ -27,10 +28,11 @@ mod freshness;
 mod handover;
 mod input_state;
 mod inputs;
+mod job;
 pub mod launcher;
 mod learned_inputs;
+mod link_failure;
 mod linker;
-mod linking;
 mod local;
 mod lockfile;
 mod manifest;
@@ -38,21 +40,24 @@ mod metadata;
 mod method;
 mod remap;
 mod repository;
+mod run_inputs;
 mod snapshot;
 mod sources;
 pub mod targets;
 mod toolchain;
 mod union_lock;
 mod units;
-mod untracked;
 mod written_files;
 
 pub use cargo::Cargo;
-pub use compile::{CargoJob, JobMember, compile};
+pub use code_inputs::{CodeInputOptions, CodeInputs};
+pub use compile::compile;
+pub use compile_settings::{CompileMode, CompileSettings, Linkage};
 pub use features::Features;
 pub use handover::ReferencesFile;
-pub use inputs::{CodeInputOptions, CodeInputs, check_unchanged};
-pub use learned_inputs::{AllLearned, LearnedInputs};
+pub use inputs::check_unchanged;
+pub use job::{CargoJob, JobMember};
+pub use learned_inputs::{LearnedInputs, LearnedPackages};
 pub use metadata::Selection;
 pub use method::{
     CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, PATIENCE, ProbeOutput,
@@ -159,62 +164,6 @@ pub enum DependencyKind {
     Build,
     /// `[dev-dependencies]`, which do not reach an image.
     Dev,
-}
-
-/// How a package is compiled for an image. Images of a package with equal settings and targets share one compile.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CompileSettings {
-    /// cargo's `--profile`.
-    pub profile: String,
-    /// cargo's `--features`, sorted.
-    pub features: BTreeSet<String>,
-    /// Whether default features are enabled.
-    pub default_features: bool,
-    /// Whether binaries are linked statically or dynamically.
-    pub linkage: Linkage,
-    /// Additional environment variables of the compile, from `build.env`.
-    pub env: BTreeMap<String, String>,
-    /// The compile mode that the user has set.
-    pub place: CompileMode,
-    /// The image with the toolchain of a container compile.
-    pub rust_image: Option<String>,
-    /// Debian packages to install for a container compile, from `build.apt-packages`.
-    pub apt_packages: Vec<String>,
-}
-
-/// Where a package is compiled: the manifest's `compile`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CompileMode {
-    /// The first backend that can compile for the target.
-    #[default]
-    Auto,
-    /// The host's cargo.
-    Host,
-    /// cargo-zigbuild.
-    Zig,
-    /// cargo in a container.
-    Container,
-}
-
-impl CompileMode {
-    /// The value in a manifest.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Host => "host",
-            Self::Zig => "zig",
-            Self::Container => "container",
-        }
-    }
-}
-
-/// How a binary is linked, with `auto` resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Linkage {
-    /// Without shared libraries.
-    Static,
-    /// Against the base image's C library.
-    Dynamic,
 }
 
 /// Receives progress of this module; the user interface implements it.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use toml::Table;
 
+use super::code_inputs::SharedInputs;
 use super::config::CargoConfig;
-use super::inputs::SharedInputs;
 use super::lockfile::{LockedPackage, Lockfile};
 use super::sources::SourceFiles;
 use super::{

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use union_build::diag::{Code, SourceFile};
 use union_build::key::FORMAT;
 
-use super::learned_inputs::{AllLearned, LearnedInputs};
+use super::learned_inputs::{LearnedInputs, LearnedPackages};
 use crate::image::platform::Platform;
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
@@ -33,7 +33,7 @@ pub struct UnionLock {
 struct LockContent {
     bases: BTreeMap<String, LockedReference>,
     generations: BTreeMap<String, u32>,
-    packages: AllLearned,
+    packages: LearnedPackages,
 }
 
 /// The locked digests of a base image.
@@ -53,7 +53,7 @@ struct LockFileText {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     generations: BTreeMap<String, u32>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    packages: AllLearned,
+    packages: LearnedPackages,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     bases: BTreeMap<String, LockedReference>,
 }
@@ -125,12 +125,12 @@ impl UnionLock {
     }
 
     /// The learned inputs of local packages.
-    pub fn packages(&self) -> &AllLearned {
+    pub fn packages(&self) -> &LearnedPackages {
         &self.current.packages
     }
 
     /// Sets the learned inputs of local packages. Empty entries are left out.
-    pub fn set_packages(&mut self, packages: AllLearned) {
+    pub fn set_packages(&mut self, packages: LearnedPackages) {
         self.current.packages = packages
             .into_iter()
             .filter(|(_, learned)| *learned != LearnedInputs::default())

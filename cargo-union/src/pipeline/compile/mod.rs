@@ -4,11 +4,7 @@
 //! not change their code. The selection of images never changes the bytes of an image: packages for which cargo would
 //! unify features differently than for each alone are compiled one after the other.
 
-pub(super) mod backends;
 mod batch;
-mod container;
-pub(super) mod executables;
-pub(super) mod selector;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -16,7 +12,10 @@ use std::path::{Path, PathBuf};
 use union_build::diag::Code;
 use union_build::handover::References;
 
+use super::compile_plan::CompileChoice;
+use super::compile_plan::jobs::collect_jobs;
 use super::context::PackageContext;
+use super::executables::{CompileOutput, Executables};
 use super::package::PackageBuild;
 use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::{CodeSpec, ResolvedImage};
@@ -24,9 +23,7 @@ use crate::sys::error::Error;
 use crate::sys::fs;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{CargoJob, CodeInputs, CompileSettings, CompiledUnits, JobMember, compile};
-use backends::CompileChoice;
 use batch::CompileBatch;
-use executables::{CompileOutput, Executables};
 
 /// Compiles the binaries of all images that are missing or lack an interface. Returns, for each package, its executables
 /// and the inputs that the compiler read although no key covers them.
@@ -203,30 +200,6 @@ async fn compile_batch(
             .insert((settings.clone(), target.to_owned()), output);
     }
     Ok(BatchOutcome::Done)
-}
-
-/// The binaries that are compiled together, by settings and target.
-type Jobs<'a> = BTreeMap<(&'a CompileSettings, &'a str), BTreeSet<String>>;
-
-/// The compiles that the missing images need, each with the binaries of all images that share it.
-fn collect_jobs<'a>(images: &'a [ResolvedImage], missing: &[&ResolvedImage]) -> Jobs<'a> {
-    let mut jobs: Jobs<'a> = BTreeMap::new();
-    for code in images.iter().filter_map(|resolved| resolved.code.as_ref()) {
-        for target in code.targets() {
-            jobs.entry((&code.compile, target))
-                .or_default()
-                .extend(code.binaries.iter().cloned());
-        }
-    }
-    let is_needed = |settings: &CompileSettings, target: &str| {
-        missing.iter().any(|resolved| {
-            resolved.code.as_ref().is_some_and(|code| {
-                code.compile == *settings && code.targets().any(|own| own == target)
-            })
-        })
-    };
-    jobs.retain(|(settings, target), _| is_needed(settings, target));
-    jobs
 }
 
 /// Copies executables to a directory of their own, since the next compile overwrites them in the target directory.

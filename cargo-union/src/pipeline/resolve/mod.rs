@@ -19,7 +19,7 @@ use crate::pipeline::problems::Result;
 use crate::sys::cache::Cache;
 use crate::sys::error::Error;
 use crate::workspace::{
-    AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged, launcher,
+    LearnedPackages, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged, launcher,
 };
 use bases::LockMode;
 
@@ -162,7 +162,7 @@ impl ResolvedImage {
         package: &WorkspacePackage,
         new_snapshot: &Snapshot<'_>,
         files: &MeasuredFiles,
-        learned: &AllLearned,
+        learned: &LearnedPackages,
     ) -> Result<()> {
         let own = own_inputs(
             &self.chain,

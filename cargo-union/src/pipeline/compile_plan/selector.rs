@@ -1,4 +1,4 @@
-//! The data from which [`CompilePlan`](super::backends::CompilePlan) is selected.
+//! The data from which [`CompilePlan`](super::CompilePlan) is selected.
 
 use std::sync::Arc;
 

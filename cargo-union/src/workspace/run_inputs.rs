@@ -14,15 +14,6 @@ use super::units::CompiledUnits;
 use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
 use crate::sys::error::Result;
 
-/// What of an image's code inputs belongs to no package, beside the files that its manifest declares.
-#[derive(Clone, Debug, Default)]
-pub(super) struct UntrackedInputs {
-    /// Inputs by name: cargo's configuration and tools.
-    pub(super) values: BTreeMap<String, Value>,
-    /// The files that flags name, by the name of their input.
-    pub(super) files: BTreeMap<String, PathBuf>,
-}
-
 /// The untracked inputs of one run of cargo. They count for each local package, whichever members the run has, so that
 /// runs for different members do not compile a shared dependency again and again.
 #[derive(Debug)]

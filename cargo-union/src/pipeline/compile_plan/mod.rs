@@ -1,18 +1,22 @@
 //! Selects the compile backend (host, cargo-zigbuild, container) of each compile of a package.
 
+mod container;
+pub(super) mod jobs;
+pub(super) mod selector;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use union_build::diag::Code;
 
-use super::container::ContainerRunner;
-use super::selector::CompileSelector;
-use super::{Jobs, collect_jobs};
 use crate::image::platform::Platform;
 use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::{PlatformCompile, ResolvedImage, prefer_host_error};
 use crate::sys::error::Error;
 use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host};
+use container::ContainerRunner;
+use jobs::collect_jobs;
+use selector::CompileSelector;
 
 /// The compile backends of a package, by compile settings and target.
 #[derive(Default)]
@@ -42,7 +46,7 @@ impl CompileSelector<'_> {
         missing: &[&ResolvedImage],
     ) -> Result<CompilePlan> {
         let mut compile_plan = CompilePlan::default();
-        let jobs: Jobs<'_> = collect_jobs(images, missing);
+        let jobs = collect_jobs(images, missing);
         for (settings, target) in jobs.into_keys() {
             let group = SharedCompile::members(images, settings, target);
             let compilers = || group.iter().map(|member| member.build.compiler);

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use super::{CargoJob, Snapshot};
+use super::Snapshot;
+use super::job::CargoJob;
 
 /// How linking failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
