@@ -7,6 +7,7 @@
 mod codes;
 mod cycles;
 mod dependencies;
+mod documents;
 mod effects;
 mod items;
 mod manifests;
@@ -64,6 +65,11 @@ fn error_codes_are_used_and_tested() {
 #[test]
 fn versions_are_declared_once() {
     report(manifests::problems(&Tree::of_repository()));
+}
+
+#[test]
+fn names_in_documents_exist() {
+    report(documents::problems(&Tree::of_repository()));
 }
 
 #[test]

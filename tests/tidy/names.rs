@@ -25,6 +25,9 @@ pub(crate) fn module_problems(tree: &Tree) -> Vec<String> {
     let name = |file: &File| -> Option<String> {
         let is_file = |part: &&str| !matches!(*part, "mod" | "main" | "lib");
         let path = file.path.trim_end_matches(".rs");
+        if file.is_of_tests() {
+            return None;
+        }
         let name = path.rsplit('/').find(is_file)?;
         let last = name.rsplit('_').next()?;
         let is_participle = ["ed", "ing"].iter().any(|end| last.ends_with(end));
