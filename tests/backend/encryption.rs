@@ -124,13 +124,13 @@ async fn a_file_of_authorities_that_is_none_is_named() {
 fn a_backend_has_to_be_known() {
     let mut world = World::at("x");
     world.environment.remove("FLYTE_ADMIN_ENDPOINT");
-    let surroundings = cargo_union::flyte::client::ClientOptions::new(
+    let options = cargo_union::flyte::client::ClientOptions::new(
         world.environment.clone(),
         world.home.path().to_owned(),
         false,
         world.told.clone(),
     );
-    let error = cargo_union::flyte::client::Client::new(&world.config(), surroundings).unwrap_err();
+    let error = cargo_union::flyte::client::Client::new(&world.config(), options).unwrap_err();
     assert_eq!(error.code(), Code::BackendMissing);
 }
 

@@ -113,20 +113,13 @@ impl World {
             longest_pause: Duration::from_millis(20),
             jitter: true,
         };
-        let surroundings = ClientOptions::new(
+        let options = ClientOptions::new(
             self.environment.clone(),
             self.home.path().to_owned(),
             self.attended,
             self.told.clone(),
         );
-        Client::new(
-            &self.config(),
-            ClientOptions {
-                retry,
-                ..surroundings
-            },
-        )
-        .unwrap()
+        Client::new(&self.config(), ClientOptions { retry, ..options }).unwrap()
     }
 
     /// A user who has logged in before.

@@ -30,7 +30,7 @@ fn the_reference_of_errors_is_current() {
         page.push_str(&format!(
             "| {code} | {} | {} |\n",
             code.title(),
-            code.cure()
+            code.help()
         ));
     }
     is_current(page, file!["../../docs/errors.md"]);

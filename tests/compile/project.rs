@@ -78,7 +78,7 @@ impl Project {
             default_features: true,
             linkage: Linkage::Dynamic,
             env: BTreeMap::new(),
-            place: CompileMode::Host,
+            compile_mode: CompileMode::Host,
             rust_image: None,
             apt_packages: Vec::new(),
         };
@@ -89,7 +89,7 @@ impl Project {
             inputs: Vec::new(),
             exclude: Vec::new(),
             toolchains: Vec::new(),
-            places: vec![CompileMode::Host],
+            compile_modes: vec![CompileMode::Host],
             tools: BTreeMap::new(),
         };
         let project = Self {
@@ -236,7 +236,7 @@ impl Project {
             };
             let (compiled, found) = compile(&snapshot, &job, &Host, &self.notes).await?;
             let [findings] = found.try_into().unwrap();
-            match findings.beyond(&known, Some("app")) {
+            match findings.extend_learned(&known, Some("app")) {
                 Some((all, _)) => *self.learned.lock().unwrap() = all,
                 None => {
                     check_unchanged(&before.inputs, &self.inputs().await?.inputs)?;

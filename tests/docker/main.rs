@@ -162,7 +162,10 @@ struct Ways(Mutex<Vec<(Digest, TransferKind)>>);
 
 impl Reporter for Ways {
     fn transfer(&self, transfer: &Transfer<'_>) {
-        self.0.lock().unwrap().push((transfer.digest, transfer.way));
+        self.0
+            .lock()
+            .unwrap()
+            .push((transfer.digest, transfer.kind));
     }
 }
 

@@ -40,23 +40,23 @@ async fn the_right_password_is_taken_from_dockers_file_and_the_file_is_told() {
 async fn a_wrong_password_and_none_are_denied_with_the_cure() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
-    let cure = format!("docker login {}", registry.host());
+    let help = format!("docker login {}", registry.host());
     let wrong = World::new().login(registry.host(), "me", "hunter2");
     assert_error(
         wrong.client().existence(&target).await,
         Code::RegistryDenied,
-        &[registry.host(), "acme/app:v1", "401", &cure, "config.json"],
+        &[registry.host(), "acme/app:v1", "401", &help, "config.json"],
     );
     assert_error(
         wrong.client().prepare(&target).await,
         Code::RegistryDenied,
-        &[registry.host(), "acme/app", &cure],
+        &[registry.host(), "acme/app", &help],
     );
     let none = World::new().client().existence(&target).await;
     assert_error(
         none,
         Code::RegistryDenied,
-        &[registry.host(), "UNAUTHORIZED", "No login", &cure],
+        &[registry.host(), "UNAUTHORIZED", "No login", &help],
     );
 }
 
@@ -332,7 +332,7 @@ async fn a_login_beside_a_broken_helper_is_used() {
     let broken = serde_json::json!({ "credHelpers": { registry.host(): "absent" } });
     std::fs::write(home.join("containers/auth.json"), broken.to_string()).unwrap();
     let mut settings = world.settings.clone();
-    settings.surroundings.xdg_config = Some(home);
+    settings.options.xdg_config = Some(home);
     let world = World { settings, ..world };
     let target = target(registry.host(), "acme/app", &images::key("a"));
     assert_eq!(
@@ -374,7 +374,7 @@ async fn a_variable_holds_logins_as_a_config_would() {
     let text = std::fs::read_to_string(other.folder.path().join(".docker/config.json")).unwrap();
     // It comes before the files.
     let mut world = World::new().login(registry.host(), "me", "hunter2");
-    world.settings.surroundings.docker_auth_config = Some(Secret::new(text));
+    world.settings.options.docker_auth_config = Some(Secret::new(text));
     assert_eq!(
         world.client().existence(&target).await.unwrap(),
         Existence::Missing
@@ -388,7 +388,7 @@ async fn a_variable_holds_logins_as_a_config_would() {
     // What it does not know is looked for in the files, as when it cannot be read.
     for text in [r#"{"auths": {"other.io": {"auth": "dTpw"}}}"#, "{hunter2"] {
         let mut world = World::new().login(registry.host(), "me", PASSWORD);
-        world.settings.surroundings.docker_auth_config = Some(Secret::new(text.to_owned()));
+        world.settings.options.docker_auth_config = Some(Secret::new(text.to_owned()));
         assert_eq!(
             world.client().existence(&target).await.unwrap(),
             Existence::Missing,
@@ -410,7 +410,7 @@ async fn a_named_file_of_podman_has_to_be_valid_once_it_is_there() {
     let target = target(registry.host(), "acme/app", &images::key("a"));
     let mut world = World::new().login(registry.host(), "me", PASSWORD);
     let named = world.folder.path().join("auth.json");
-    world.settings.surroundings.registry_auth_file = Some(named.clone());
+    world.settings.options.registry_auth_file = Some(named.clone());
     assert_eq!(
         world.client().existence(&target).await.unwrap(),
         Existence::Missing

@@ -33,7 +33,7 @@ fn proxies(variables: &[(&str, &str)]) -> Proxies {
 fn world(host: &str, variables: &[(&str, &str)]) -> World {
     let mut world = World::new();
     world.settings.insecure.insert(host.to_owned());
-    world.settings.surroundings.proxies = proxies(variables);
+    world.settings.options.proxies = proxies(variables);
     world
 }
 
@@ -63,7 +63,7 @@ async fn a_registry_is_pushed_to_through_proxies_of_http_and_of_socks() {
             let mut world = world(&host, &variables);
             if host == named(&secure) {
                 world.settings.insecure.clear();
-                world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+                world.settings.options.ssl_cert_file = Some(registry.authority());
             }
             let (client, target) = (world.client(), target(&host, "acme/app", &key));
             let published = client
@@ -143,7 +143,7 @@ async fn a_dead_proxy_is_named_and_the_registry_behind_it_is_not_to_blame() {
             let mut world = world(&host, &variables);
             if host == named(&registry) {
                 world.settings.insecure.clear();
-                world.settings.surroundings.proxies = proxies(&[("HTTPS_PROXY", url)]);
+                world.settings.options.proxies = proxies(&[("HTTPS_PROXY", url)]);
             }
             let failed = world
                 .client()
@@ -204,7 +204,7 @@ async fn a_proxy_that_refuses_to_connect_is_named() {
     let target = target("registry.corp.test", "acme/app", &images::key("a"));
     for scheme in ["http", "socks5h"] {
         let mut world = World::new();
-        world.settings.surroundings.proxies =
+        world.settings.options.proxies =
             proxies(&[("https_proxy", &format!("{scheme}://{}", proxy.host()))]);
         let refused = world.client().existence(&target).await;
         assert_error(
@@ -275,7 +275,7 @@ async fn a_proxy_that_has_not_answered_is_not_to_blame() {
 async fn an_encrypted_proxy_that_is_not_encrypted_is_named() {
     let proxy = Proxy::open();
     let mut world = World::new();
-    world.settings.surroundings.proxies =
+    world.settings.options.proxies =
         proxies(&[("HTTPS_PROXY", &format!("https://{}", proxy.host()))]);
     let failed = world
         .client()
@@ -292,7 +292,7 @@ async fn an_encrypted_proxy_that_is_not_encrypted_is_named() {
 async fn a_registry_that_does_not_speak_tls_is_named_with_the_proxy_before_it() {
     let (registry, proxy) = (Registry::open(), Proxy::open());
     let mut world = World::new();
-    world.settings.surroundings.proxies =
+    world.settings.options.proxies =
         proxies(&[("HTTPS_PROXY", &format!("http://{}", proxy.host()))]);
     let failed = world
         .client()
@@ -313,7 +313,7 @@ async fn a_registry_that_does_not_speak_tls_is_named_with_the_proxy_before_it() 
 #[tokio::test]
 async fn a_variable_that_names_no_proxy_is_named() {
     let mut world = World::new();
-    world.settings.surroundings.proxies = proxies(&[("ALL_PROXY", "gopher://me:hunter2@proxy")]);
+    world.settings.options.proxies = proxies(&[("ALL_PROXY", "gopher://me:hunter2@proxy")]);
     let failed = world
         .client()
         .existence(&target("registry.corp.test", "acme/app", &images::key("a")))

@@ -13,7 +13,7 @@ use crate::world::{World, assert_error, target};
 #[tokio::test]
 async fn a_private_authority_is_trusted_when_it_is_named() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
-    world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+    world.settings.options.ssl_cert_file = Some(registry.authority());
     let (client, target) = (world.client(), target(registry.host(), "acme/app", &key));
     assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
     let published = client
@@ -35,7 +35,7 @@ async fn a_self_signed_certificate_is_trusted_when_it_is_named() {
         Code::TlsFailed,
         &["UnknownIssuer", "SSL_CERT_FILE"],
     );
-    world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+    world.settings.options.ssl_cert_file = Some(registry.authority());
     assert_eq!(
         world.client().existence(&target).await.unwrap(),
         Existence::Missing
@@ -89,7 +89,7 @@ async fn advice_on_a_certificate_fits_what_is_wrong_with_it() {
         ),
     ] {
         let (authority, mut world) = (Authority::new(), World::new());
-        world.settings.surroundings.ssl_cert_file = Some(authority.certificate());
+        world.settings.options.ssl_cert_file = Some(authority.certificate());
         let registry = Registry::defective_tls(&authority, defect);
         let error = world
             .client()
@@ -127,7 +127,7 @@ async fn advice_on_a_certificate_fits_what_is_wrong_with_it() {
 async fn advice_on_an_unknown_authority_names_the_places_that_are_read() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     let certs = world.folder.path().join(".config/containers/certs.d");
-    world.settings.surroundings.certs = vec![certs.clone()];
+    world.settings.options.certs = vec![certs.clone()];
     let target = target(registry.host(), "acme/app", &key);
     let directory = certs.join(registry.host()).display().to_string();
     let error = world.client().existence(&target).await.unwrap_err();
@@ -153,7 +153,7 @@ async fn an_authority_in_dockers_folder_serves_its_registry_only() {
     let folder = certs.join(registry.host());
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(registry.authority(), folder.join("ca.crt")).unwrap();
-    world.settings.surroundings.certs = vec![certs.clone()];
+    world.settings.options.certs = vec![certs.clone()];
     let target = target(registry.host(), "acme/app", &key);
     assert_eq!(
         world.client().existence(&target).await.unwrap(),
@@ -170,7 +170,7 @@ async fn an_authority_in_dockers_folder_serves_its_registry_only() {
 #[tokio::test]
 async fn an_authority_in_a_named_folder_is_trusted() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
-    world.settings.surroundings.ssl_cert_folders =
+    world.settings.options.ssl_cert_folders =
         vec![registry.authority().parent().unwrap().to_owned()];
     let target = target(registry.host(), "acme/app", &key);
     assert_eq!(
@@ -182,7 +182,7 @@ async fn an_authority_in_a_named_folder_is_trusted() {
 #[tokio::test]
 async fn a_file_of_authorities_that_is_not_there_is_named() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
-    world.settings.surroundings.ssl_cert_file = Some("/no/such/file".into());
+    world.settings.options.ssl_cert_file = Some("/no/such/file".into());
     let target = target(registry.host(), "acme/app", &key);
     assert_error(
         world.client().existence(&target).await,
@@ -200,7 +200,7 @@ fn mutual(world: &mut World) -> (Registry, Authority, PathBuf) {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(authority.certificate(), folder.join("ca.crt")).unwrap();
     // The other one is not there, as on most machines.
-    world.settings.surroundings.certs = vec![certs, world.folder.path().join("etc/docker/certs.d")];
+    world.settings.options.certs = vec![certs, world.folder.path().join("etc/docker/certs.d")];
     (registry, authority, folder)
 }
 
@@ -344,7 +344,7 @@ async fn a_listed_machine_that_encrypts_is_still_checked() {
         Code::TlsFailed,
         &["UnknownIssuer"],
     );
-    world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+    world.settings.options.ssl_cert_file = Some(registry.authority());
     assert_eq!(
         world.client().existence(&target).await.unwrap(),
         Existence::Missing

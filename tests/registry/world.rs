@@ -32,8 +32,8 @@ impl Told {
     }
 
     /// Whether a blob got there in this way.
-    pub(crate) fn has(&self, way: TransferKind, digest: Digest) -> bool {
-        self.lines().contains(&format!("{way:?} {digest} done"))
+    pub(crate) fn has(&self, kind: TransferKind, digest: Digest) -> bool {
+        self.lines().contains(&format!("{kind:?} {digest} done"))
     }
 
     fn note(&self, line: String) {
@@ -56,7 +56,7 @@ impl Reporter for Told {
 
     fn transfer(&self, transfer: &Transfer<'_>) {
         if transfer.done == transfer.total {
-            self.note(format!("{:?} {} done", transfer.way, transfer.digest));
+            self.note(format!("{:?} {} done", transfer.kind, transfer.digest));
         }
     }
 }
@@ -77,14 +77,14 @@ impl World {
             longest_pause: Duration::from_millis(20),
             jitter: true,
         };
-        let surroundings = RegistryOptions {
+        let options = RegistryOptions {
             home: Some(folder.path().to_owned()),
             ..RegistryOptions::default()
         };
         Self {
             settings: RegistrySettings {
                 retry,
-                surroundings,
+                options,
                 ..RegistrySettings::default()
             },
             folder,
@@ -120,7 +120,7 @@ impl World {
             .await
             .unwrap();
         assert!(written.success());
-        self.settings.surroundings.helpers.search_path =
+        self.settings.options.helpers.search_path =
             Some(format!("{}:/usr/bin:/bin", self.folder.path().display()).into());
         self
     }

@@ -116,7 +116,7 @@ fn try_emit() -> Result<EmitOutput, String> {
             unresolved: Some(format!("{problem}; {reason}")),
         });
     }
-    let cure = if declared.takes_part {
+    let help = if declared.takes_part {
         format!("run `cargo union build -p {}`", package.name)
     } else {
         format!(
@@ -124,7 +124,7 @@ fn try_emit() -> Result<EmitOutput, String> {
             package.manifest().display()
         )
     };
-    let problem = format!("{problem}; {cure}");
+    let problem = format!("{problem}; {help}");
     println!("cargo::warning={}", one_line(&problem));
     Ok(EmitOutput {
         unresolved: Some(problem),
@@ -161,9 +161,9 @@ fn read_references(
         )
     })?;
     References::from_json(&text).map_err(|error| {
-        let cure = format!("remove it, or run `cargo union build -p {}`", package.name);
+        let help = format!("remove it, or run `cargo union build -p {}`", package.name);
         format!(
-            "the hand-over file {} is not valid: {error}; {cure}",
+            "the hand-over file {} is not valid: {error}; {help}",
             path.display()
         )
     })

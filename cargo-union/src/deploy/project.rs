@@ -77,9 +77,9 @@ fn shared_project(session: &LoadedWorkspace) -> Result<ProjectDomain> {
 
 /// The project and domain of flags, variables and the Flyte config; `None` when they lack one of the two.
 fn configured_project(options: &WorkspaceOptions, config: &FlyteConfig) -> Option<ProjectDomain> {
-    let overrides = backend::last_resorts(config, options.overrides.clone());
-    let project = overrides.said("project")?.to_owned();
-    let domain = overrides.said("domain")?.to_owned();
+    let overrides = backend::fallbacks(config, options.overrides.clone());
+    let project = overrides.named("project")?.to_owned();
+    let domain = overrides.named("domain")?.to_owned();
     Some(ProjectDomain {
         org: config
             .org

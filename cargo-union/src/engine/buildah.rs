@@ -53,7 +53,7 @@ impl Engine {
             .body(body)
             .map_err(|cause| SolveError::Engine(failed().because(cause)))?;
         let response = self
-            .wire
+            .http
             .send(call)
             .await
             .map_err(|cause| SolveError::Engine(failed().because(innermost(&cause))))?;

@@ -137,7 +137,7 @@ impl Engine {
             .body(http_client::body(""))
             .map_err(|cause| failed().because(cause))?;
         let response = self
-            .wire
+            .http
             .send(request)
             .await
             .map_err(|cause| failed().because(innermost(&cause)))?;

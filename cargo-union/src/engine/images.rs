@@ -205,7 +205,7 @@ impl Engine {
             .body(StreamBody::new(archive.map_ok(Frame::data).map_err(Into::into)).boxed_unsync())
             .map_err(|cause| failed().because(cause))?;
         let response = self
-            .wire
+            .http
             .send(call)
             .await
             .map_err(|cause| failed().because(innermost(&cause)))?;

@@ -119,25 +119,25 @@ pub(crate) enum EngineKind {
 #[derive(Clone)]
 pub struct Engine {
     docker: Docker,
-    wire: EngineHttpClient,
+    http: EngineHttpClient,
     address: String,
     kind: EngineKind,
     platform: Platform,
 }
 
 impl Engine {
-    async fn connect(address: &str, wire: EngineHttpClient) -> Result<Self, String> {
+    async fn connect(address: &str, http: EngineHttpClient) -> Result<Self, String> {
         const PATIENCE: Duration = Duration::from_secs(30);
-        let connected = tokio::time::timeout(PATIENCE, Self::negotiate(address, wire)).await;
+        let connected = tokio::time::timeout(PATIENCE, Self::negotiate(address, http)).await;
         connected
             .map_err(|_| "timed out".to_owned())?
             .map_err(|cause| innermost(&cause))
     }
 
-    async fn negotiate(address: &str, wire: EngineHttpClient) -> Result<Self, EngineError> {
+    async fn negotiate(address: &str, http: EngineHttpClient) -> Result<Self, EngineError> {
         // Unpacking a large layer may take long before the engine responds.
         const SECONDS: u64 = 3600;
-        let client = wire.clone();
+        let client = http.clone();
         let transport = move |request: bollard::BollardRequest| {
             let client = client.clone();
             async move {
@@ -171,7 +171,7 @@ impl Engine {
         };
         Ok(Self {
             docker,
-            wire,
+            http,
             address: address.to_owned(),
             kind,
             platform,

@@ -113,10 +113,10 @@ impl fmt::Debug for RequestBody {
 
 impl BodyStream {
     fn body(self: &Arc<Self>) -> reqwest::Body {
-        let told = self.clone();
+        let stream = self.clone();
         let count = move |chunk: &Bytes| {
             let length = chunk.len() as u64;
-            (told.tell)(told.done.fetch_add(length, Ordering::Relaxed) + length);
+            (stream.tell)(stream.done.fetch_add(length, Ordering::Relaxed) + length);
         };
         match &self.from {
             BodySource::Bytes(bytes) => {

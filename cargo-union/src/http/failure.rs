@@ -212,6 +212,6 @@ mod tests {
             (failure.code, failure.cause.as_str()),
             (Code::DiskFull, "could not write: no space")
         );
-        assert_eq!(failure.help.as_deref(), Some(Code::DiskFull.cure()));
+        assert_eq!(failure.help.as_deref(), Some(Code::DiskFull.help()));
     }
 }

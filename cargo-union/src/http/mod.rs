@@ -395,7 +395,7 @@ fn failed_at(
         why => why.replace("tunnel error: failed to create underlying connection: ", ""),
     };
     Some(TransportError {
-        help: Some(proxy.cure(host)),
+        help: Some(proxy.help(host)),
         ..TransportError::new(
             TransportErrorKind::NoConnection,
             format!("{host} through the proxy {proxy}: {why}"),
@@ -407,7 +407,7 @@ fn login_wanted(host: &str, proxy: &Proxy) -> TransportError {
     let cause =
         format!("{host} through the proxy {proxy}: the proxy wants a login, or another one (407)");
     TransportError {
-        help: Some(proxy.cure(host)),
+        help: Some(proxy.help(host)),
         ..TransportError::new(TransportErrorKind::Refused, cause)
     }
 }

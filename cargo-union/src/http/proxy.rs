@@ -191,7 +191,7 @@ impl Proxy {
     }
 
     /// Advice for a failure on the way to a host.
-    pub(super) fn cure(&self, host: &str) -> String {
+    pub(super) fn help(&self, host: &str) -> String {
         format!(
             "Correct the proxy in {}, or list `{host}` in NO_PROXY if it is reached without one.",
             self.variable

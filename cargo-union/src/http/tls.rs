@@ -38,7 +38,7 @@ pub struct Authorities {
     /// A file whose authorities replace all others.
     pub only: Option<PathBuf>,
     /// Disables verification, unless `only` is set.
-    pub anybody: bool,
+    pub skip_verify: bool,
 }
 
 /// The TLS configuration; authorities are read when they are needed.
@@ -108,7 +108,7 @@ impl TlsConfig {
 
     /// A configuration with the common authorities, and the authorities and client certificates of some directories.
     pub(super) fn config(&self, folders: &[PathBuf]) -> Result<ClientConfig, Error> {
-        if self.named.anybody && self.named.only.is_none() {
+        if self.named.skip_verify && self.named.only.is_none() {
             return Ok(insecure::config());
         }
         let mut roots = self.common()?;

@@ -27,7 +27,7 @@ pub(crate) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagn
 }
 
 /// Adds `project`, `domain` and `registry` of the config as values of lowest precedence, below the manifest.
-pub(crate) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overrides {
+pub(crate) fn fallbacks(config: &FlyteConfig, overrides: Overrides) -> Overrides {
     [
         ("project", &config.project),
         ("domain", &config.domain),
@@ -36,7 +36,7 @@ pub(crate) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overri
     .into_iter()
     .filter_map(|(key, value)| Some((key, value.clone()?)))
     .fold(overrides, |overrides, (key, value)| {
-        overrides.last_resort(key, value)
+        overrides.fallback(key, value)
     })
 }
 

@@ -38,13 +38,13 @@ impl RegistryClients {
             return client.clone();
         }
         let (insecure, mirrors, registry_config) = config.clone();
-        let surroundings = RegistryOptions::of_process();
+        let options = RegistryOptions::of_process();
         let settings = RegistrySettings {
             insecure,
             mirrors,
             registry_config,
             max_parallel: transfers,
-            surroundings,
+            options,
             ..RegistrySettings::default()
         };
         let client = Arc::new(Registry::new(
@@ -66,7 +66,7 @@ pub(crate) fn anonymous_registry(
     let settings = RegistrySettings {
         insecure: spec.insecure_registries.clone(),
         max_parallel: transfers,
-        surroundings: RegistryOptions::of_process().without_logins(),
+        options: RegistryOptions::of_process().without_logins(),
         ..RegistrySettings::default()
     };
     Registry::new(settings, scope.cache.clone(), Arc::new(Silent))

@@ -152,7 +152,7 @@ impl LoadedWorkspace {
             .cloned()
             .collect();
         let (backend, mut problems) = backend::config(&scope.backend)?;
-        let overrides = backend::last_resorts(&backend, scope.overrides.clone());
+        let overrides = backend::fallbacks(&backend, scope.overrides.clone());
         let mut packages = Vec::new();
         for package in selected {
             let (spec, package_problems, settings) = load_spec(&workspace, &package, &overrides);

@@ -147,7 +147,7 @@ mod tests {
             default_features: true,
             linkage: Linkage::Static,
             env: BTreeMap::new(),
-            place: CompileMode::Host,
+            compile_mode: CompileMode::Host,
             rust_image: None,
             apt_packages: Vec::new(),
         };

@@ -48,41 +48,13 @@ pub(crate) async fn execute(
         )?;
     }
     let mut handover = lock_target_directory(loaded, reporter).await?;
-    let mut compiles = 1;
-    let compiled = loop {
-        preflight(&builds, &mut handover).await?;
-        let compiled = compile_packages(&builds).await?;
-        if !learn_inputs(&mut builds, &compiled, &mut lock).await? {
-            break compiled;
-        }
-        if compiles == MAX_COMPILES {
-            return Err(unstable_inputs().into());
-        }
-        compiles += 1;
-    };
-    let packing = builds
-        .iter()
-        .zip(&compiled)
-        .map(|(build, compiled)| async move {
-            let interfaces = build.collect_interfaces(compiled).await?;
-            build.pack(compiled, interfaces).await
-        });
-    let packed: Vec<PackedPackage> = stream::iter(packing)
-        .buffered(options.jobs)
-        .try_collect()
-        .await?;
+    let compiled = compile_until_stable(&mut builds, &mut handover, &mut lock).await?;
+    let packed = pack_packages(&builds, &compiled, options.jobs).await?;
     check_inputs_unchanged(&builds, &lock).await?;
     for compiled in &compiled {
         compiled.executables.check_unchanged()?;
     }
-    let publishing = builds
-        .iter()
-        .zip(packed)
-        .map(|(build, packed)| build.publish(packed));
-    let published: Vec<PublishedPackage> = stream::iter(publishing)
-        .buffered(options.jobs)
-        .try_collect()
-        .await?;
+    let published = publish_packages(&builds, packed, options.jobs).await?;
     if !options.dry {
         handover.commit();
     }
@@ -166,6 +138,54 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
     Ok(packages.map(package).collect())
 }
 
+/// Compiles all packages until a compile reads no inputs that its keys do not cover.
+///
+/// # Errors
+/// `InputNotCovered` when each compile reads other files; the errors of [`preflight`], the compile and [`learn_inputs`].
+async fn compile_until_stable(
+    builds: &mut [PackageBuild<'_>],
+    handover: &mut ReferencesFile,
+    lock: &mut UnionLock,
+) -> Result<Vec<CompiledPackage>> {
+    for _ in 0..MAX_COMPILES {
+        preflight(builds, handover).await?;
+        let compiled = compile_packages(builds).await?;
+        if !learn_inputs(builds, &compiled, lock).await? {
+            return Ok(compiled);
+        }
+    }
+    Err(unstable_inputs().into())
+}
+
+/// Packs the missing images of all packages, `jobs` packages at a time.
+async fn pack_packages(
+    builds: &[PackageBuild<'_>],
+    compiled: &[CompiledPackage],
+    jobs: usize,
+) -> Result<Vec<PackedPackage>> {
+    let packing = builds
+        .iter()
+        .zip(compiled)
+        .map(|(build, compiled)| async move {
+            let interfaces = build.collect_interfaces(compiled).await?;
+            build.pack(compiled, interfaces).await
+        });
+    stream::iter(packing).buffered(jobs).try_collect().await
+}
+
+/// Publishes the packed images of all packages, `jobs` packages at a time.
+async fn publish_packages(
+    builds: &[PackageBuild<'_>],
+    packed: Vec<PackedPackage>,
+    jobs: usize,
+) -> Result<Vec<PublishedPackage>> {
+    let publishing = builds
+        .iter()
+        .zip(packed)
+        .map(|(build, packed)| build.publish(packed));
+    stream::iter(publishing).buffered(jobs).try_collect().await
+}
+
 /// Adds inputs that the compiler was seen to read to Union.lock, and plans all packages again with them. Returns whether
 /// there were any.
 ///
@@ -179,7 +199,10 @@ async fn learn_inputs(
     let mut new_inputs = Vec::new();
     for (build, compiled) in builds.iter().zip(compiled) {
         let complete_package = build.is_complete().then_some(build.context.package.name());
-        if let Some((packages, new)) = compiled.findings.beyond(lock.packages(), complete_package) {
+        if let Some((packages, new)) = compiled
+            .findings
+            .extend_learned(lock.packages(), complete_package)
+        {
             lock.set_packages(packages);
             new_inputs.extend(new);
         }

@@ -279,12 +279,12 @@ impl<'a> PackageBuild<'a> {
                 .interfaces
                 .extend(interfaces.into_iter().flatten().flatten());
             // A copy in a file or an engine does not replace the record of where the image can be pulled.
-            let pullable = previous.filter(|previous| {
+            let registry_record = previous.filter(|previous| {
                 record.pinned.is_none() && previous.pinned.is_some() && previous.key == record.key
             });
             state.images.insert(
                 name.clone(),
-                pullable.cloned().unwrap_or_else(|| record.clone()),
+                registry_record.cloned().unwrap_or_else(|| record.clone()),
             );
             outcomes.push(ImageOutcome {
                 planned: image.planned.clone(),

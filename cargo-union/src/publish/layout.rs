@@ -72,7 +72,7 @@ impl Publisher for Layout {
 
     async fn prepare(&self, _: &ImageTarget) -> Result<()> {
         LayoutDir(&self.directory).check()?;
-        AtomicFile::beside(&self.directory.join("index.json")).map(drop)
+        AtomicFile::create_beside(&self.directory.join("index.json")).map(drop)
     }
 
     async fn publish(
@@ -359,7 +359,7 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     let mut source = std::fs::File::open(from).map_err(|cause| fs::unreadable(from, cause))?;
-    let mut draft = AtomicFile::beside(to)?;
+    let mut draft = AtomicFile::create_beside(to)?;
     io::copy(&mut source, &mut draft).map_err(|cause| fs::unwritable(to, cause))?;
     draft.keep(to)
 }

@@ -133,7 +133,7 @@ pub struct Transfer<'a> {
     /// The repository, layout, file or engine that it is transferred to or from.
     pub place: &'a str,
     /// The kind of transfer.
-    pub way: TransferKind,
+    pub kind: TransferKind,
     /// Transferred bytes.
     pub done: u64,
     /// The size of the blob in bytes.
@@ -154,11 +154,11 @@ pub enum TransferKind {
 }
 
 /// Reports a completed transfer.
-fn report(reporter: &dyn Reporter, blob: &Descriptor, place: &str, way: TransferKind) {
+fn report(reporter: &dyn Reporter, blob: &Descriptor, place: &str, kind: TransferKind) {
     reporter.transfer(&Transfer {
         digest: blob.digest,
         place,
-        way,
+        kind,
         done: blob.size,
         total: blob.size,
     });

@@ -47,7 +47,7 @@ impl Publisher for TarFile {
     }
 
     async fn prepare(&self, _: &ImageTarget) -> Result<()> {
-        AtomicFile::beside(&self.path).map(drop)
+        AtomicFile::create_beside(&self.path).map(drop)
     }
 
     async fn publish(&self, target: &ImageTarget, image: &Image, _: bool) -> Result<Published> {
@@ -60,7 +60,7 @@ impl Publisher for TarFile {
         let shared_image = image.clone();
         let blobs = local_blobs.clone();
         let writing = tokio::task::spawn_blocking(move || -> Result<u64> {
-            let mut writer = BufWriter::with_capacity(1 << 18, AtomicFile::beside(&path)?);
+            let mut writer = BufWriter::with_capacity(1 << 18, AtomicFile::create_beside(&path)?);
             let written =
                 write(&mut writer, &shared_image, &target, &blobs).and_then(|()| writer.flush());
             written.map_err(|cause| fs::unwritable(&path, cause))?;

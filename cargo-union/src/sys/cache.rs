@@ -232,7 +232,7 @@ impl Cache {
     /// `FileUnwritable`, `DiskFull`.
     pub fn draft(&self) -> Result<AtomicFile> {
         self.acquire_lock();
-        AtomicFile::beside(&self.folder().join("blobs/sha256/draft"))
+        AtomicFile::create_beside(&self.folder().join("blobs/sha256/draft"))
     }
 
     /// Moves a new blob to its path. The digest was computed while it was written.

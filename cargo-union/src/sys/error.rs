@@ -52,7 +52,7 @@ impl Error {
 
     /// The advice of this error, or else of its code.
     pub fn advice(&self) -> &str {
-        self.0.help.as_deref().unwrap_or_else(|| self.0.code.cure())
+        self.0.help.as_deref().unwrap_or_else(|| self.0.code.help())
     }
 
     /// The message and the messages of all causes, outermost first, without repetitions.

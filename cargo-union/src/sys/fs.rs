@@ -96,7 +96,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// `FileUnwritable`, `DiskFull`; the old file is then untouched.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = AtomicFile::beside(path)?;
+    let mut file = AtomicFile::create_beside(path)?;
     file.write_all(bytes)
         .map_err(|cause| unwritable(path, cause))?;
     file.keep(path)
@@ -107,7 +107,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// `FileUnwritable`, `DiskFull`; the old file is then untouched.
 pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = AtomicFile::beside(path)?;
+    let mut file = AtomicFile::create_beside(path)?;
     file.write_all(bytes)
         .map_err(|cause| unwritable(path, cause))?;
     // A temporary file is created with mode 0600.
@@ -166,7 +166,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
-    pub fn beside(path: &Path) -> Result<Self> {
+    pub fn create_beside(path: &Path) -> Result<Self> {
         let directory = path
             .parent()
             .filter(|directory| !directory.as_os_str().is_empty())
@@ -250,7 +250,7 @@ impl AtomicDir {
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
-    pub fn beside(path: &Path) -> Result<Self> {
+    pub fn create_beside(path: &Path) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("."));
         create_folder(directory)?;
         let directory = tempfile::Builder::new()

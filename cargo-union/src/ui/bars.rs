@@ -57,7 +57,7 @@ impl ProgressBars {
             .transfers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let key = (transfer.digest, transfer.way);
+        let key = (transfer.digest, transfer.kind);
         if transfer.done >= transfer.total {
             if let Some(bar) = transfers.remove(&key) {
                 bar.finish_and_clear();
@@ -66,7 +66,7 @@ impl ProgressBars {
         }
         let bar = transfers.entry(key).or_insert_with(|| {
             let bar = self.multi.add(ProgressBar::new(transfer.total));
-            let verb = if transfer.way == TransferKind::Download {
+            let verb = if transfer.kind == TransferKind::Download {
                 "Fetching"
             } else {
                 "Pushing"

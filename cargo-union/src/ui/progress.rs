@@ -74,10 +74,10 @@ impl publish::Reporter for Ui {
     fn transfer(&self, transfer: &Transfer<'_>) {
         let blob = &transfer.digest.hex()[..12];
         let size = bytes(transfer.total);
-        match transfer.way {
+        match transfer.kind {
             TransferKind::Upload | TransferKind::Download => {
                 if transfer.done == 0 {
-                    let (verb, preposition) = if transfer.way == TransferKind::Upload {
+                    let (verb, preposition) = if transfer.kind == TransferKind::Upload {
                         ("Pushing", "to")
                     } else {
                         ("Fetching", "from")

@@ -27,7 +27,7 @@ pub struct CodeInputOptions {
     /// Digests of the images with the toolchain of a container compile, by platform; empty for the host's toolchain.
     pub toolchains: Vec<(String, String)>,
     /// The compile mode of each target, with `auto` resolved.
-    pub places: Vec<CompileMode>,
+    pub compile_modes: Vec<CompileMode>,
     /// Further inputs by name, such as zig's release and the host's processor.
     pub tools: BTreeMap<String, String>,
 }

@@ -16,7 +16,7 @@ pub struct CompileSettings {
     /// Additional environment variables of the compile, from `build.env`.
     pub env: BTreeMap<String, String>,
     /// The compile mode that the user has set.
-    pub place: CompileMode,
+    pub compile_mode: CompileMode,
     /// The image with the toolchain of a container compile.
     pub rust_image: Option<String>,
     /// Debian packages to install for a container compile, from `build.apt-packages`.

@@ -42,7 +42,7 @@ impl CoverageFindings {
     ///
     /// Of the package `complete`, files and variables that no compile reads any more are dropped. Entries of other
     /// packages are only extended, since binaries of another package may read more of them.
-    pub fn beyond(
+    pub fn extend_learned(
         &self,
         known: &LearnedPackages,
         complete: Option<&str>,
@@ -52,7 +52,7 @@ impl CoverageFindings {
         let nothing = LearnedInputs::default();
         for (name, learned) in &self.learned {
             let before = known.get(name).unwrap_or(&nothing);
-            let new = learned.beyond(before);
+            let new = learned.list_new(before);
             if new.is_empty() {
                 continue;
             }

@@ -17,7 +17,7 @@ use super::config::ConfigInputOptions;
 use super::learned_inputs::{LearnedInputs, LearnedPackages};
 use super::linker::Linker;
 use super::sources::{ExcludePatterns, relative};
-use super::{CompileMode, Linkage, Snapshot, WorkspacePackage, manifest};
+use super::{CompileMode, CompileSettings, Linkage, Snapshot, WorkspacePackage, manifest};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
@@ -254,42 +254,63 @@ impl Snapshot<'_> {
         settings: &CodeInputOptions,
         code: &mut CodeInputs,
     ) -> Result<()> {
-        let compile = &settings.compile;
+        // Both are complete, so that a new setting does not compile before it is part of the key.
+        let CodeInputOptions {
+            compile,
+            targets,
+            binaries,
+            toolchains,
+            compile_modes,
+            tools,
+            // Files: `Snapshot::inputs`.
+            inputs: _,
+            exclude: _,
+        } = settings;
+        let CompileSettings {
+            profile,
+            features,
+            default_features,
+            linkage,
+            env,
+            apt_packages,
+            // Resolved to the mode of each target, and to digests of toolchains.
+            compile_mode: _,
+            rust_image: _,
+        } = compile;
         let environment = &self.environment(compile);
-        let in_container = !settings.places.is_empty()
-            && settings
-                .places
+        let in_container = !compile_modes.is_empty()
+            && compile_modes
                 .iter()
-                .all(|place| *place == CompileMode::Container);
-        let triples: Vec<&str> = settings.targets.iter().map(String::as_str).collect();
+                .all(|compile_mode| *compile_mode == CompileMode::Container);
+        let triples: Vec<&str> = targets.iter().map(String::as_str).collect();
         let inputs = &mut code.inputs;
         inputs.insert("package", package.name.as_str());
-        inputs.insert("binaries", Value::texts(&settings.binaries));
-        inputs.insert("profile", compile.profile.as_str());
-        inputs.insert("features", Value::texts(&compile.features));
-        inputs.insert("default-features", Value::Bool(compile.default_features));
-        inputs.insert("target", Value::texts(&settings.targets));
+        inputs.insert("binaries", Value::texts(binaries));
+        inputs.insert("profile", profile.as_str());
+        inputs.insert("features", Value::texts(features));
+        inputs.insert("default-features", Value::Bool(*default_features));
+        inputs.insert("target", Value::texts(targets));
         inputs.insert(
             "link",
-            if compile.linkage == Linkage::Static {
+            if *linkage == Linkage::Static {
                 "static"
             } else {
                 "dynamic"
             },
         );
         // Targets may be compiled in different modes.
-        let places: BTreeSet<&str> = settings.places.iter().map(|place| place.word()).collect();
-        inputs.insert("compile", places.into_iter().collect::<Vec<_>>().join(", "));
+        let modes: BTreeSet<&str> = compile_modes.iter().map(|mode| mode.word()).collect();
+        inputs.insert("compile", modes.into_iter().collect::<Vec<_>>().join(", "));
         // The host's compiler does not matter to a container compile.
         if !in_container {
             inputs.insert("rustc", self.toolchain.identity());
         }
-        for (name, value) in &settings.tools {
+        for (name, value) in tools {
             inputs.insert(name.as_str(), value.as_str());
             let value = Value::from(value.as_str());
             code.untracked.values.insert(name.clone(), value);
         }
-        for (platform, digest) in &settings.toolchains {
+        for (platform, digest) in toolchains {
             inputs.insert(format!("rust-image {platform}"), digest.as_str());
         }
         for triple in triples.iter().filter(|_| !in_container) {
@@ -301,7 +322,7 @@ impl Snapshot<'_> {
                 inputs.insert(format!("linker of {triple}"), self.portable(&program));
             }
         }
-        inputs.insert("build.apt-packages", Value::texts(&compile.apt_packages));
+        inputs.insert("build.apt-packages", Value::texts(apt_packages));
         let flags = |triple: &&str| {
             let flags = self.config.rustflags(environment, triple, |_| false);
             Value::hash_of(self.portable(&flags.join("\x1f")))
@@ -310,7 +331,7 @@ impl Snapshot<'_> {
             "rustflags",
             Value::List(triples.iter().map(flags).collect()),
         );
-        for (name, value) in &compile.env {
+        for (name, value) in env {
             inputs.insert(format!("build.env.{name}"), Value::hash_of(value));
             code.variables.insert(name.clone());
         }
@@ -323,7 +344,7 @@ impl Snapshot<'_> {
         let options = ConfigInputOptions {
             triples: &triples,
             portable: &portable,
-            declared: &compile.env,
+            declared: env,
             in_container,
         };
         for (name, value) in self.config.inputs(environment, &options) {

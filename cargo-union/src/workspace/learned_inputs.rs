@@ -44,7 +44,7 @@ impl LearnedInputs {
     }
 
     /// Descriptions of the entries that `known` lacks.
-    pub(super) fn beyond(&self, known: &Self) -> Vec<String> {
+    pub(super) fn list_new(&self, known: &Self) -> Vec<String> {
         let describe =
             |kind: &str, learned: &BTreeSet<String>, known: &BTreeSet<String>| -> Vec<String> {
                 learned

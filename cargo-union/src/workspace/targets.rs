@@ -37,7 +37,7 @@ pub fn target_for(
     platform: &Platform,
     linkage: Linkage,
     toolchain: &Toolchain,
-    place: CompileMode,
+    compile_mode: CompileMode,
 ) -> Result<String> {
     let matches_platform = |(architecture, variant, ..): &&Row| {
         platform.os == "linux"
@@ -64,7 +64,7 @@ pub fn target_for(
         .iter()
         .find(|triple| toolchain.has_target(triple))
         .map(|triple| (*triple).clone());
-    match (place, installed) {
+    match (compile_mode, installed) {
         (CompileMode::Container, _) | (CompileMode::Auto, None) => return Ok(gnu),
         (_, Some(installed)) => return Ok(installed),
         (CompileMode::Host | CompileMode::Zig, None) => {}
@@ -147,12 +147,12 @@ mod tests {
     fn container_compile_does_not_require_an_installed_target() {
         let sysroot = tempfile::tempdir().unwrap();
         let toolchain = Toolchain::for_test(sysroot.path());
-        for place in [CompileMode::Auto, CompileMode::Container] {
+        for compile_mode in [CompileMode::Auto, CompileMode::Container] {
             let target = target_for(
                 &"linux/arm64".parse().unwrap(),
                 Linkage::Static,
                 &toolchain,
-                place,
+                compile_mode,
             )
             .unwrap();
             assert_eq!(target, "aarch64-unknown-linux-gnu");

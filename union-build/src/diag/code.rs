@@ -3,7 +3,7 @@
 use std::fmt;
 
 macro_rules! codes {
-    ($($name:ident = $code:literal, $title:literal, $cure:literal;)*) => {
+    ($($name:ident = $code:literal, $title:literal, $help:literal;)*) => {
         /// The unique code of an error or a warning, grouped by area.
         ///
         /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
@@ -29,8 +29,8 @@ macro_rules! codes {
             }
 
             /// Advice in one sentence.
-            pub const fn cure(self) -> &'static str {
-                match self { $(Code::$name => $cure,)* }
+            pub const fn help(self) -> &'static str {
+                match self { $(Code::$name => $help,)* }
             }
         }
     };

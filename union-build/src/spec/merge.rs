@@ -35,7 +35,7 @@ pub fn merge(lower: Option<TomlNode>, upper: Option<TomlNode>) -> Option<TomlNod
 #[derive(Clone, Debug)]
 pub struct Overrides {
     folder: PathBuf,
-    last_resorts: Vec<Override>,
+    fallbacks: Vec<Override>,
     env: Vec<Override>,
     flags: Vec<Override>,
 }
@@ -54,7 +54,7 @@ impl Overrides {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
-            last_resorts: Vec::new(),
+            fallbacks: Vec::new(),
             env: Vec::new(),
             flags: Vec::new(),
         }
@@ -102,11 +102,11 @@ impl Overrides {
     /// # Panics
     /// When the schema has no such key.
     #[must_use]
-    pub fn last_resort(mut self, name: &str, value: Sourced<String>) -> Self {
+    pub fn fallback(mut self, name: &str, value: Sourced<String>) -> Self {
         let (table, key) = overridable()
             .find(|(table, key)| table.is_empty() && key.name == name)
             .expect("the key is declared in the schema");
-        self.last_resorts.push(Override {
+        self.fallbacks.push(Override {
             table,
             key,
             text: value.value,
@@ -116,8 +116,8 @@ impl Overrides {
     }
 
     /// The value of a key of the `union` table when there is no manifest.
-    pub fn said(&self, name: &str) -> Option<&str> {
-        let levels = [&self.flags, &self.env, &self.last_resorts];
+    pub fn named(&self, name: &str) -> Option<&str> {
+        let levels = [&self.flags, &self.env, &self.fallbacks];
         let is_key = |entry: &&Override| entry.table.is_empty() && entry.key.name == name;
         levels
             .into_iter()
@@ -133,7 +133,7 @@ impl Overrides {
     /// Applies all overrides to a tree; flags win over variables. A last resort never replaces a value.
     pub(super) fn apply(&self, tree: &mut Table, problems: &mut Vec<Diagnostic>) {
         for entry in self
-            .last_resorts
+            .fallbacks
             .iter()
             .filter(|entry| !tree.contains_key(entry.key.name))
             .collect::<Vec<_>>()
@@ -209,22 +209,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn overrides_without_a_manifest_prefer_flags_to_variables_to_last_resorts() {
+    fn overrides_without_a_manifest_prefer_flags_to_variables_to_fallbacks() {
         let resort = |text: &str| Sourced {
             value: text.to_owned(),
             origin: Origin::Default,
         };
         let overrides = Overrides::new("/ws")
-            .last_resort("project", resort("config"))
-            .last_resort("domain", resort("config"));
+            .fallback("project", resort("config"))
+            .fallback("domain", resort("config"));
         let overrides =
             overrides.env(|name| (name == "UNION_PROJECT").then(|| "variable".to_owned()));
-        let by_env = overrides.said("project").unwrap_or_default().to_owned();
+        let by_env = overrides.named("project").unwrap_or_default().to_owned();
         let by_flag = overrides.flag("--project", "flag");
         let all = [
-            by_flag.said("project"),
-            by_flag.said("domain"),
-            by_flag.said("registry"),
+            by_flag.named("project"),
+            by_flag.named("domain"),
+            by_flag.named("registry"),
         ];
         assert_eq!(
             (by_env.as_str(), all),

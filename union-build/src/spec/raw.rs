@@ -42,7 +42,7 @@ pub fn read(
             let span = error.span().unwrap_or(0..0);
             let message = format!("the manifest is not valid TOML: {}", error.message());
             Diagnostic::error(Code::ManifestSyntax, message, &place(file, span), "")
-                .help(Code::ManifestSyntax.cure())
+                .help(Code::ManifestSyntax.help())
         }));
         return Err(NotToml);
     }

@@ -64,6 +64,22 @@ pub(super) fn write(
     tool: impl Fn(&str) -> usize,
 ) -> usize {
     let python = &spec.python;
+    // Complete, so that a new key does not compile before it is decided how the engine honours it.
+    let spec::Python {
+        // `uv`.
+        packages: _,
+        requirements,
+        index: _,
+        extra_index_url: _,
+        extra_args: _,
+        secret_mounts: _,
+        exec: _,
+        // `micromamba`.
+        version: _,
+        conda_packages: _,
+        conda_channels: _,
+        used: _,
+    } = python;
     let before = writer.files;
     if python.needs_micromamba() {
         micromamba(writer, python, tool(spec.builder_config.micromamba()));
@@ -71,7 +87,7 @@ pub(super) fn write(
     if python.needs_uv() {
         uv(writer, python, tool(spec.builder_config.uv()), before);
     }
-    before + python.requirements.len()
+    before + requirements.len()
 }
 
 fn micromamba(writer: &mut Writer, python: &spec::Python, stage: usize) {

@@ -283,7 +283,7 @@ mod tests {
     fn compressed(plain: &[u8], compression: Compression, piece: usize) -> (Compressed, Vec<u8>) {
         let directory = tempfile::tempdir().unwrap();
         let mut compressor = Compressor::new(
-            AtomicFile::beside(&directory.path().join("blob")).unwrap(),
+            AtomicFile::create_beside(&directory.path().join("blob")).unwrap(),
             compression,
         );
         for piece in plain.chunks(piece) {
@@ -485,7 +485,7 @@ mod tests {
         order.send(result).unwrap();
         drop(order);
         let written = write(
-            AtomicFile::beside(&directory.path().join("blob")).unwrap(),
+            AtomicFile::create_beside(&directory.path().join("blob")).unwrap(),
             &results,
         );
         let error = fs::unwritable(written.draft.path(), written.outcome.unwrap_err());

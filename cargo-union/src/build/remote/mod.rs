@@ -68,7 +68,7 @@ impl RemoteBuilder {
     ///
     /// # Errors
     /// Those of the start check (U06xx), of expanding variables, and of reading files.
-    pub async fn order(
+    pub async fn build_request(
         &self,
         request: &BuildRequest,
         base: &PinnedRef,

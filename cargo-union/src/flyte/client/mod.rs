@@ -265,7 +265,7 @@ fn authorities(config: &FlyteConfig, environment: &Environment) -> Authorities {
             .unwrap_or_default(),
         registries: Vec::new(),
         only: config.ca_file.as_ref().map(|file| file.value.clone()),
-        anybody: config.skip_verify.as_ref().is_some_and(|skip| skip.value),
+        skip_verify: config.skip_verify.as_ref().is_some_and(|skip| skip.value),
     }
 }
 
@@ -273,11 +273,11 @@ fn authorities(config: &FlyteConfig, environment: &Environment) -> Authorities {
 /// authority is verified for the store as for the backend, even when verification is switched off.
 fn authorities_of_stores(config: &FlyteConfig, environment: &Environment) -> Authorities {
     let backend = authorities(config, environment);
-    let anybody = backend.anybody && backend.only.is_none();
+    let skip_verify = backend.skip_verify && backend.only.is_none();
     Authorities {
         file: backend.only.clone().or(backend.file),
         only: None,
-        anybody,
+        skip_verify,
         ..backend
     }
 }
@@ -315,7 +315,7 @@ mod tests {
             authorities(&config, &environment).clone(),
             authorities_of_stores(&config, &environment),
         ]
-        .map(|authorities| authorities.anybody && authorities.only.is_none())
+        .map(|authorities| authorities.skip_verify && authorities.only.is_none())
     }
 
     #[test]

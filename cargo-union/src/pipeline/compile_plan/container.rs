@@ -261,7 +261,7 @@ impl ContainerRunner {
             .iter()
             .chain([&directory])
             .try_for_each(|directory| fs::create_folder(directory))?;
-        let marker = fs::AtomicFile::beside(&directory.join("marker"))?;
+        let marker = fs::AtomicFile::create_beside(&directory.join("marker"))?;
         let options = self.container_options(
             tool,
             call,

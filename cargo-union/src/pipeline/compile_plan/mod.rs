@@ -50,7 +50,7 @@ impl CompileSelector<'_> {
         for (settings, target) in jobs.into_keys() {
             let group = SharedCompile::members(images, settings, target);
             let compilers = || group.iter().map(|member| member.build.compiler);
-            let choice = match compilers().map(|compiler| compiler.place).max() {
+            let choice = match compilers().map(|compiler| compiler.compile_mode).max() {
                 Some(CompileMode::Container) => {
                     self.select_container(settings, target, &group).await?
                 }
@@ -99,7 +99,7 @@ impl CompileSelector<'_> {
             },
             toolchain,
         ) = first.ok_or_else(unknown)?;
-        if settings.place == CompileMode::Auto {
+        if settings.compile_mode == CompileMode::Auto {
             let engine = self.builder.engines().engine().await;
             engine.map_err(|error| {
                 prefer_host_error(error.into(), settings, platform, self.context.snapshot)

@@ -66,7 +66,10 @@ impl CodeSpec {
             inputs: spec.inputs.clone(),
             exclude: spec.exclude.iter().chain(secrets).cloned().collect(),
             toolchains: builds.iter().filter_map(toolchain).collect(),
-            places: builds.values().map(|build| build.compiler.place).collect(),
+            compile_modes: builds
+                .values()
+                .map(|build| build.compiler.compile_mode)
+                .collect(),
             tools: tools.clone(),
         }
     }
@@ -110,7 +113,7 @@ pub(super) async fn resolve_code(
             platform,
             compile.linkage,
             snapshot.toolchain(),
-            compile.place,
+            compile.compile_mode,
         )
     })?;
     let mut builds = Vec::new();
@@ -136,7 +139,7 @@ pub(super) async fn resolve_code(
     let mut builds: PerPlatform<PlatformCompile> = builds.into_iter().collect();
     let container_platforms: Vec<Platform> = builds
         .iter()
-        .filter(|(_, build)| build.compiler.place == CompileMode::Container)
+        .filter(|(_, build)| build.compiler.compile_mode == CompileMode::Container)
         .map(|(platform, _)| platform.clone())
         .collect();
     if let Some(platform) = container_platforms.first() {
@@ -168,7 +171,7 @@ pub(super) async fn resolve_code(
     let mut tools = BTreeMap::new();
     if builds
         .values()
-        .any(|build| build.compiler.place == CompileMode::Zig)
+        .any(|build| build.compiler.compile_mode == CompileMode::Zig)
     {
         tools.insert("zig".to_owned(), snapshot.zig().await?);
     }
@@ -196,7 +199,7 @@ pub(crate) fn prefer_host_error(
     platform: &Platform,
     snapshot: &Snapshot<'_>,
 ) -> PipelineError {
-    if compile.place != CompileMode::Auto {
+    if compile.compile_mode != CompileMode::Auto {
         return error;
     }
     let chain = match &error {
@@ -290,7 +293,7 @@ pub(crate) fn compile_settings(spec: &spec::ImageSpec, linkage: Linkage) -> Comp
             .iter()
             .map(|(name, value)| (name.clone(), value.value.clone()))
             .collect(),
-        place: match compile.value {
+        compile_mode: match compile.value {
             Compile::Auto => CompileMode::Auto,
             Compile::Host => CompileMode::Host,
             Compile::Zig => CompileMode::Zig,

@@ -15,7 +15,7 @@ use crate::workspace::{CompileMode, CompileSettings, Linkage, Snapshot};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Compiler {
     /// Never [`CompileMode::Auto`].
-    pub(crate) place: CompileMode,
+    pub(crate) compile_mode: CompileMode,
     /// The glibc of the base, if zig may have to link against it.
     pub(crate) glibc: Option<Glibc>,
 }
@@ -35,18 +35,21 @@ pub(crate) async fn choose(
     context: &ResolveContext<'_>,
 ) -> Result<Compiler> {
     let can_compile_on_host = snapshot.can_make(target, compile);
-    let may_use_zig = match compile.place {
+    let may_use_zig = match compile.compile_mode {
         CompileMode::Zig => true,
         CompileMode::Auto => snapshot.can_make_with_zig(target),
         CompileMode::Host | CompileMode::Container => false,
     };
     if !may_use_zig {
-        let place = match compile.place {
+        let compile_mode = match compile.compile_mode {
             CompileMode::Auto if can_compile_on_host => CompileMode::Host,
             CompileMode::Auto => CompileMode::Container,
             chosen => chosen,
         };
-        return Ok(Compiler { place, glibc: None });
+        return Ok(Compiler {
+            compile_mode,
+            glibc: None,
+        });
     }
     let links_glibc = compile.linkage == Linkage::Dynamic && target.contains("-gnu");
     let glibc = match base.filter(|_| links_glibc) {
@@ -57,7 +60,7 @@ pub(crate) async fn choose(
         }
         None => None,
     };
-    let place = match compile.place {
+    let compile_mode = match compile.compile_mode {
         CompileMode::Auto if can_compile_on_host => {
             let host_glibc = if glibc.is_some() {
                 snapshot.host_glibc().await
@@ -75,5 +78,8 @@ pub(crate) async fn choose(
         }
         _ => CompileMode::Zig,
     };
-    Ok(Compiler { place, glibc })
+    Ok(Compiler {
+        compile_mode,
+        glibc,
+    })
 }

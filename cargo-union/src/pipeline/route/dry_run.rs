@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Delivery, ExistingImage, ImageBackend, PackedImage, PublishedImage};
+use super::{ExistingImage, ImageBackend, PackedImage, PublishedImage};
 use crate::build::BuildRequest;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::publish::ImageTarget;
@@ -39,9 +39,6 @@ impl PackedImage for DryRunImage {
     }
 
     fn preview(&self) -> PublishedImage {
-        PublishedImage {
-            delivery: Delivery::Packed,
-            ..self.0.preview()
-        }
+        self.0.preview()
     }
 }

@@ -90,19 +90,19 @@ impl PackedImage for LocalImage {
             Delivery::Published
         };
         Ok(PublishedImage {
-            delivery,
             sent: published.sent,
-            ..self.published(published.digest)
+            ..self.describe(published.digest, delivery)
         })
     }
 
     fn preview(&self) -> PublishedImage {
-        self.published(self.content.top().descriptor.digest)
+        self.describe(self.content.top().descriptor.digest, Delivery::Packed)
     }
 }
 
 impl LocalImage {
-    fn published(&self, digest: Digest) -> PublishedImage {
+    /// The image under a digest, of which nothing was sent.
+    fn describe(&self, digest: Digest, delivery: Delivery) -> PublishedImage {
         let layers = self
             .content
             .platforms
@@ -114,7 +114,7 @@ impl LocalImage {
             size: layers.iter().map(|layer| layer.blob.descriptor.size).sum(),
             code_size: code.map_or(0, |layer| layer.blob.descriptor.size),
             sent: 0,
-            delivery: Delivery::Published,
+            delivery,
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) trait PackedImage: Send {
         replace: bool,
     ) -> Result<PublishedImage>;
 
-    /// The result as far as it is known without sending anything.
+    /// The result as far as it is known without sending anything: [`Delivery::Packed`].
     fn preview(&self) -> PublishedImage;
 }
 

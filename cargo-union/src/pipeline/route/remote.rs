@@ -147,7 +147,7 @@ impl ImageBackend for RemoteBackend {
                 Error::new(Code::UnsupportedByBuilder, what).because("it has no base image")
             );
         };
-        let request = self.0.builder.order(request, base).await?;
+        let request = self.0.builder.build_request(request, base).await?;
         Ok(Box::new(PackedRemoteImage {
             backend: self.clone(),
             image: image.name.clone(),
@@ -217,7 +217,7 @@ impl PackedImage for PackedRemoteImage {
             size: 0,
             code_size: 0,
             sent: 0,
-            delivery: Delivery::Published,
+            delivery: Delivery::Packed,
         }
     }
 }

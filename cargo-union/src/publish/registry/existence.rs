@@ -138,7 +138,7 @@ impl Registry {
                 .map(|(_, platform)| platform)
                 .collect());
         };
-        let path = match self.kept_blob(&config) {
+        let path = match self.cached_blob(&config) {
             Some(path) => path,
             None => self
                 .download(place, &config)

@@ -38,7 +38,7 @@ impl Registry {
             .await?;
         let answer = self.transport.send(&accepting(call)).await?;
         let status = answer.status();
-        match (status.as_u16(), promised(&answer)) {
+        match (status.as_u16(), declared_digest(&answer)) {
             (200, Some(digest)) if !answer.is_web_page() => return Ok(Some(digest)),
             (404, _) if !answer.is_web_page() => return Ok(None),
             _ if is_transient(status) => return Err(self.transport.refusal(place, answer).await),
@@ -72,7 +72,7 @@ impl Registry {
             404 if !answer.is_web_page() => return Ok(None),
             _ => return Err(self.transport.refusal(place, answer).await),
         }
-        let promise = reference.parse().ok().or_else(|| promised(&answer));
+        let promise = reference.parse().ok().or_else(|| declared_digest(&answer));
         let kind = answer.media_type().to_owned();
         let bytes = answer.bytes().await?;
         let manifest: ManifestShape = serde_json::from_slice(&bytes).map_err(|_| {
@@ -137,7 +137,7 @@ impl Registry {
                 refusal
             });
         }
-        match promised(&answer) {
+        match declared_digest(&answer) {
             Some(kept) if kept != manifest.descriptor.digest => {
                 Err(mismatch(place, reference, manifest.descriptor.digest, kept).into())
             }
@@ -158,7 +158,7 @@ struct ManifestShape {
 impl ManifestShape {
     /// The media type: its own field, else the one of the registry if it is that of a manifest, else derived from its
     /// fields.
-    fn media_type(self, told: &str) -> String {
+    fn media_type(self, content_type: &str) -> String {
         let shape = if self.manifests.is_some() {
             Some(media_type::OCI_INDEX)
         } else {
@@ -166,8 +166,10 @@ impl ManifestShape {
         };
         match (self.media_type, shape) {
             (Some(own), _) => own,
-            (None, Some(shape)) if !media_type::MANIFESTS.contains(&told) => shape.to_owned(),
-            _ => told.to_owned(),
+            (None, Some(shape)) if !media_type::MANIFESTS.contains(&content_type) => {
+                shape.to_owned()
+            }
+            _ => content_type.to_owned(),
         }
     }
 }
@@ -182,12 +184,12 @@ pub(super) fn kind_of(bytes: &[u8]) -> Option<String> {
 pub(super) fn mismatch(
     place: &RepositoryEndpoint,
     reference: &str,
-    promised: Digest,
+    declared: Digest,
     is: Digest,
 ) -> RegistryFailure {
     RegistryFailure::new(
         Code::DigestMismatch,
-        format!("{place} promises {promised} under `{reference}`, and it is {is}"),
+        format!("{place} promises {declared} under `{reference}`, and it is {is}"),
     )
 }
 
@@ -196,7 +198,7 @@ fn accepting(call: super::transport::RegistryRequest<'_>) -> super::transport::R
     call.header(ACCEPT, &media_type::MANIFESTS.join(", "))
 }
 
-fn promised(answer: &RegistryResponse) -> Option<Digest> {
+fn declared_digest(answer: &RegistryResponse) -> Option<Digest> {
     answer.header(DIGEST)?.parse().ok()
 }
 
@@ -207,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_manifest_without_a_kind_is_known_by_what_is_in_it() {
-        for (text, told, kind) in [
+        for (text, content_type, kind) in [
             (r#"{"mediaType":"x"}"#, media_type::OCI_MANIFEST, "x"),
             (
                 r#"{"layers":[]}"#,
@@ -229,7 +231,7 @@ mod tests {
             assert_eq!(
                 serde_json::from_str::<ManifestShape>(text)
                     .unwrap()
-                    .media_type(told),
+                    .media_type(content_type),
                 kind
             );
         }

@@ -40,7 +40,7 @@ impl BaseSource for Registry {
         let tried =
             || format!("could not read the base image {repository}{separator}{tag_or_digest}");
         let digest = tag_or_digest.parse().ok();
-        if let Some(kept) = digest.and_then(|digest| self.kept_manifest(digest)) {
+        if let Some(kept) = digest.and_then(|digest| self.cached_manifest(digest)) {
             return Ok(kept);
         }
         let manifest = self
@@ -77,7 +77,7 @@ impl BaseSource for Registry {
             .or_default()
             .clone();
         let _turn = turn.lock().await;
-        if let Some(path) = self.kept_blob(descriptor) {
+        if let Some(path) = self.cached_blob(descriptor) {
             return Ok(path);
         }
         let tried = || {
@@ -104,7 +104,7 @@ impl BaseSource for Registry {
 }
 
 impl Registry {
-    fn kept_manifest(&self, digest: Digest) -> Option<RawManifest> {
+    fn cached_manifest(&self, digest: Digest) -> Option<RawManifest> {
         let bytes = bytes::Bytes::from(std::fs::read(self.cache.verified_blob(&digest)?).ok()?);
         let media_type = kind_of(&bytes).filter(|_| Digest::of(&bytes) == digest)?;
         Some(RawManifest {
@@ -118,7 +118,7 @@ impl Registry {
     }
 
     /// The path of a blob in the cache; `None` if it is missing or damaged.
-    pub(super) fn kept_blob(&self, descriptor: &Descriptor) -> Option<PathBuf> {
+    pub(super) fn cached_blob(&self, descriptor: &Descriptor) -> Option<PathBuf> {
         self.cache.verified_blob(&descriptor.digest)
     }
 
@@ -271,14 +271,14 @@ impl Registry {
         &self,
         place: &RepositoryEndpoint,
         descriptor: &Descriptor,
-        way: TransferKind,
+        kind: TransferKind,
         done: u64,
     ) {
         let place = place.to_string();
         self.reporter.transfer(&Transfer {
             digest: descriptor.digest,
             place: &place,
-            way,
+            kind,
             done,
             total: descriptor.size,
         });

@@ -251,9 +251,10 @@ fn may_be_immutable(refusal: &ErrorResponse) -> bool {
         return false;
     };
     let words = refusal.failure.cause.to_ascii_lowercase();
-    let told = refusal.has(&["TAG_INVALID"])
+    let names_tag = refusal.has(&["TAG_INVALID"])
         || ["immutable", "overwrit", "already exists"]
             .iter()
             .any(|word| words.contains(word));
-    matches!(status.as_u16(), 409 | 412) || (told && matches!(status.as_u16(), 400 | 403 | 405))
+    matches!(status.as_u16(), 409 | 412)
+        || (names_tag && matches!(status.as_u16(), 400 | 403 | 405))
 }

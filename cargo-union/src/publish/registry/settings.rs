@@ -24,7 +24,7 @@ pub struct RegistrySettings {
     /// Number and pauses of retries.
     pub retry: RetryPolicy,
     /// Paths and variables of the user's environment.
-    pub surroundings: RegistryOptions,
+    pub options: RegistryOptions,
 }
 
 impl Default for RegistrySettings {
@@ -36,7 +36,7 @@ impl Default for RegistrySettings {
             registry_config: None,
             max_parallel: 6,
             retry: RetryPolicy::default(),
-            surroundings: RegistryOptions::default(),
+            options: RegistryOptions::default(),
         }
     }
 }
@@ -197,10 +197,10 @@ fn without_session() -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn shown(surroundings: &RegistryOptions, named: Option<&Path>) -> Vec<String> {
+    fn shown(options: &RegistryOptions, named: Option<&Path>) -> Vec<String> {
         let Keychain {
             explicit, files, ..
-        } = surroundings.sources(named);
+        } = options.sources(named);
         explicit
             .iter()
             .chain(&files)
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn logins_are_looked_for_where_docker_and_podman_keep_them() {
-        let surroundings = RegistryOptions {
+        let options = RegistryOptions {
             home: Some("/home/u".into()),
             registry_auth_file: Some("/auth.json".into()),
             podman_session: Some("/run/u/containers/auth.json".into()),
@@ -244,14 +244,11 @@ mod tests {
             "/home/u/.docker/config.json",
             "/home/u/.dockercfg",
         ];
-        assert_eq!(
-            shown(&surroundings, Some(Path::new("/other.json"))),
-            expected
-        );
+        assert_eq!(shown(&options, Some(Path::new("/other.json"))), expected);
         let moved = RegistryOptions {
             docker_config: Some("/docker".into()),
             xdg_config: Some("/config".into()),
-            ..surroundings
+            ..options
         };
         assert_eq!(
             shown(&moved, None)[3..5],

@@ -81,13 +81,13 @@ pub(crate) struct ErrorResponse {
 impl RegistryTransport {
     pub(crate) fn new(settings: &RegistrySettings, reporter: Arc<dyn Reporter>) -> Self {
         let sources = settings
-            .surroundings
+            .options
             .sources(settings.registry_config.as_deref());
         Self {
             transport: Transport::new(
                 settings.insecure.clone(),
-                settings.surroundings.authorities(),
-                settings.surroundings.proxies.clone(),
+                settings.options.authorities(),
+                settings.options.proxies.clone(),
             ),
             auth: Authenticator::new(sources, reporter.clone()),
             retry: settings.retry,
@@ -259,7 +259,7 @@ impl RegistryTransport {
         );
         let body = answer.inner.bytes(LONGEST).await.unwrap_or_default();
         let errors = RegistryError::all(&body);
-        let told: Vec<String> = errors
+        let details: Vec<String> = errors
             .iter()
             .map(RegistryError::text)
             .filter(|text| !text.is_empty())
@@ -269,12 +269,12 @@ impl RegistryTransport {
         } else {
             ""
         };
-        let cause = match told.is_empty() {
+        let cause = match details.is_empty() {
             true => format!("{} answered {status}{page}", place.registry),
             false => format!(
                 "{} answered {status}: {}",
                 place.registry,
-                clean(&told.join("; "))
+                clean(&details.join("; "))
             ),
         };
         let code = match status.as_u16() {
@@ -295,7 +295,7 @@ impl RegistryTransport {
         if matches!(status.as_u16(), 401 | 403) {
             failure = self.auth.explained(failure, &place.registry, &place.path);
         }
-        if told.is_empty() {
+        if details.is_empty() {
             failure = failure.through(answer.proxy_hint());
         }
         ErrorResponse {

@@ -203,7 +203,7 @@ impl Registry {
                 reporter.transfer(&Transfer {
                     digest,
                     place: &place,
-                    way: TransferKind::Upload,
+                    kind: TransferKind::Upload,
                     done,
                     total,
                 });

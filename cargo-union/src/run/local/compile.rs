@@ -52,7 +52,7 @@ pub(super) async fn compile_binary(run: &LocalRun<'_>, binary: &str) -> Result<P
             .chain(secret_files(&declared.spec))
             .collect(),
         toolchains: Vec::new(),
-        places: vec![CompileMode::Host],
+        compile_modes: vec![CompileMode::Host],
         tools: BTreeMap::new(),
     };
     let inputs = snapshot.inputs(package, &options, lock.packages())?;

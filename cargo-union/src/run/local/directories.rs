@@ -24,7 +24,7 @@ impl RunDirs {
         let target_directory = &run.session.workspace.target_directory;
         let outputs = target_directory.join("union/run").join(&run.options.task);
         Ok(Self {
-            temporary: AtomicDir::beside(&outputs)?,
+            temporary: AtomicDir::create_beside(&outputs)?,
             outputs,
         })
     }
@@ -61,7 +61,7 @@ impl RunDirs {
             .collect();
         let found = outputs(written, &types, output_path)
             .map_err(|problems| outputs_error(run, &problems))?;
-        let files = AtomicDir::beside(&self.outputs)?;
+        let files = AtomicDir::create_beside(&self.outputs)?;
         let mut values = BTreeMap::new();
         for output in found {
             let value = match output.taken {

@@ -190,7 +190,7 @@ impl<'a> SourceWalk<'a> {
             if !(is_directory || is_file) || self.is_left_out(&name, is_directory, is_top) {
                 continue;
             }
-            let Some(entry_verdict) = self.judge(&path, is_directory, verdict) else {
+            let Some(entry_verdict) = self.classify_entry(&path, is_directory, verdict) else {
                 continue;
             };
             if is_file {
@@ -234,7 +234,7 @@ impl<'a> SourceWalk<'a> {
     }
 
     /// Decides whether an entry counts, and returns how the entries below it are decided.
-    fn judge(
+    fn classify_entry(
         &self,
         path: &Path,
         is_directory: bool,

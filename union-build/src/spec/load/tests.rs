@@ -23,7 +23,7 @@ struct Project {
     _root: TempDir,
     workspace: Option<String>,
     union: String,
-    last_resorts: Vec<(&'static str, Sourced<String>)>,
+    fallbacks: Vec<(&'static str, Sourced<String>)>,
     overrides: Vec<(&'static str, &'static str)>,
     env: Vec<(&'static str, &'static str)>,
     facts: PackageInfo,
@@ -46,7 +46,7 @@ impl Project {
             _root: root,
             workspace: None,
             union: union.to_owned(),
-            last_resorts: Vec::new(),
+            fallbacks: Vec::new(),
             overrides: Vec::new(),
             env: Vec::new(),
             facts,
@@ -78,8 +78,8 @@ impl Project {
         self
     }
 
-    fn last_resort(mut self, key: &'static str, value: &str, origin: Origin) -> Self {
-        self.last_resorts.push((
+    fn fallback(mut self, key: &'static str, value: &str, origin: Origin) -> Self {
+        self.fallbacks.push((
             key,
             Sourced {
                 value: value.to_owned(),
@@ -135,10 +135,10 @@ impl Project {
         };
         let overrides = Overrides::new(self.root().join("elsewhere")).env(lookup);
         let overrides = self
-            .last_resorts
+            .fallbacks
             .iter()
             .fold(overrides, |overrides, (key, value)| {
-                overrides.last_resort(key, value.clone())
+                overrides.fallback(key, value.clone())
             });
         let overrides = self
             .overrides

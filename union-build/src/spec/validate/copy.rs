@@ -272,6 +272,6 @@ impl CopySource<'_> {
             self.origin,
             label,
         )
-        .help(code.cure())
+        .help(code.help())
     }
 }

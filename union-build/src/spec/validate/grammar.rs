@@ -52,7 +52,7 @@ impl GrammarRule {
                     _ => problem,
                 }
             }
-            (None, None) => problem.help(self.code.cure()),
+            (None, None) => problem.help(self.code.help()),
         })
     }
 }

@@ -186,7 +186,7 @@ fn check_bases(table: &Table, problems: &mut Vec<Diagnostic>) {
             problems.push(
                 problem
                     .also(&base.key, "starts from an image")
-                    .help(Code::BaseAndExtends.cure()),
+                    .help(Code::BaseAndExtends.help()),
             );
         }
         let start = base
@@ -257,7 +257,7 @@ fn report_cycle<'a>(
     let problem = places.fold(problem, |problem, (name, origin)| {
         problem.also(origin, format!("`{name}` goes on here"))
     });
-    problems.push(problem.help(Code::ExtendsCircle.cure()));
+    problems.push(problem.help(Code::ExtendsCircle.help()));
 }
 
 fn check_constants(table: &Table, problems: &mut Vec<Diagnostic>) {
@@ -275,7 +275,7 @@ fn check_constants(table: &Table, problems: &mut Vec<Diagnostic>) {
         problems.push(
             problem
                 .also(first_origin, "as this one")
-                .help(Code::ConstantCollision.cure()),
+                .help(Code::ConstantCollision.help()),
         );
     }
     for (name, node, _) in tables(table, "images").filter(|(name, ..)| constant(name) == "ALL") {
@@ -299,7 +299,7 @@ fn check_duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
         problems.push(
             problem
                 .also(first_origin, "as this one")
-                .help(Code::DuplicateTask.cure()),
+                .help(Code::DuplicateTask.help()),
         );
     }
 }
@@ -341,7 +341,7 @@ pub(super) fn check_backend_names(tasks: &[Task], problems: &mut Vec<Diagnostic>
             let message = format!("two tasks have the name `{name}` at the backend");
             let problem = Diagnostic::error(Code::DuplicateTask, message, origin, "the same name")
                 .also(first, "as this one");
-            problems.push(problem.help(Code::DuplicateTask.cure()));
+            problems.push(problem.help(Code::DuplicateTask.help()));
         }
     }
 }
@@ -388,6 +388,6 @@ fn check_default_task(
         );
         let problem =
             Diagnostic::error(Code::NothingToBuild, message, &tree.key, "nothing to build");
-        problems.push(problem.help(Code::NothingToBuild.cure()));
+        problems.push(problem.help(Code::NothingToBuild.help()));
     }
 }

@@ -96,7 +96,7 @@ fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
         );
         reader.problems.push(
             Diagnostic::error(Code::KindUnfit, message, origin, "needs `flyte`")
-                .help(Code::KindUnfit.cure()),
+                .help(Code::KindUnfit.help()),
         );
     }
     let Some((word, kind)) = kind.and_then(|kind| {
@@ -215,7 +215,7 @@ fn bin(
                 let message =
                     format!("task `{key}` has no program to run, and the package has no binary");
                 Diagnostic::error(Code::NothingRuns, message, &node.key, "runs nothing")
-                    .help(Code::NothingRuns.cure())
+                    .help(Code::NothingRuns.help())
             }
             (false, _) => {
                 let list = binaries

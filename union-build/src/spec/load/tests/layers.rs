@@ -102,9 +102,9 @@ fn flags_override_variables_and_variables_override_manifests() {
 }
 
 #[test]
-fn last_resort_applies_only_to_unset_keys() {
+fn fallback_applies_only_to_unset_keys() {
     let resort =
-        |project: Project, origin: Origin| project.last_resort("registry", "resort.b", origin);
+        |project: Project, origin: Origin| project.fallback("registry", "resort.b", origin);
     let (file, variable) = (
         SourceFile::new("/home/u/.flyte/config.yaml", "image: {registry: resort.b}"),
         Origin::Env("FLYTE_IMAGE_REGISTRY"),
