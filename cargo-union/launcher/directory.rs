@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use crate::system::{self, Descriptor, Errno, Kind};
+use crate::system::{self, Errno, FileDescriptor, Kind};
 
 /// The longest name of an entry.
 const LONGEST_NAME: usize = 255;
@@ -31,7 +31,7 @@ impl Name {
 }
 
 /// An open directory.
-pub struct Directory(Descriptor);
+pub struct Directory(FileDescriptor);
 
 /// Opens a directory, also through a symbolic link.
 pub fn open(path: &CStr) -> Result<Directory, Errno> {

@@ -72,9 +72,9 @@ pub fn exit(code: u8) -> ! {
 }
 
 /// A file descriptor, closed when it is dropped.
-pub struct Descriptor(usize);
+pub struct FileDescriptor(usize);
 
-impl Drop for Descriptor {
+impl Drop for FileDescriptor {
     fn drop(&mut self) {
         let _ = call(number::CLOSE, self.0, 0, 0, 0);
     }
@@ -89,7 +89,7 @@ const O_EXCL: usize = 0o200;
 const O_NONBLOCK: usize = 0o4_000;
 const O_CLOEXEC: usize = 0o2_000_000;
 
-fn open(path: &CStr, flags: usize) -> Result<Descriptor, Errno> {
+fn open(path: &CStr, flags: usize) -> Result<FileDescriptor, Errno> {
     call(
         number::OPENAT,
         AT_FDCWD,
@@ -97,21 +97,21 @@ fn open(path: &CStr, flags: usize) -> Result<Descriptor, Errno> {
         flags | O_CLOEXEC,
         0o644,
     )
-    .map(Descriptor)
+    .map(FileDescriptor)
 }
 
 /// Opens a file for reading. It does not follow a symbolic link, and does not wait for the other end of a pipe.
-pub fn open_file(path: &CStr) -> Result<Descriptor, Errno> {
+pub fn open_file(path: &CStr) -> Result<FileDescriptor, Errno> {
     open(path, O_NONBLOCK | processor::O_NOFOLLOW)
 }
 
 /// Opens a file for reading, also through a symbolic link.
-pub fn open_program(path: &CStr) -> Result<Descriptor, Errno> {
+pub fn open_program(path: &CStr) -> Result<FileDescriptor, Errno> {
     open(path, O_NONBLOCK)
 }
 
 /// Opens a directory, also through a symbolic link.
-pub fn open_directory(path: &CStr) -> Result<Descriptor, Errno> {
+pub fn open_directory(path: &CStr) -> Result<FileDescriptor, Errno> {
     open(path, O_NONBLOCK | processor::O_DIRECTORY)
 }
 
@@ -126,7 +126,7 @@ pub fn create_directory(path: &CStr) -> Result<(), Errno> {
 }
 
 /// Reads once.
-pub fn read(file: &Descriptor, buffer: &mut [u8]) -> Result<usize, Errno> {
+pub fn read(file: &FileDescriptor, buffer: &mut [u8]) -> Result<usize, Errno> {
     loop {
         match call(
             number::READ,
@@ -143,7 +143,7 @@ pub fn read(file: &Descriptor, buffer: &mut [u8]) -> Result<usize, Errno> {
 }
 
 /// Reads the next entries of a directory, in the kernel's format.
-pub fn read_entries(directory: &Descriptor, buffer: &mut [u8]) -> Result<usize, Errno> {
+pub fn read_entries(directory: &FileDescriptor, buffer: &mut [u8]) -> Result<usize, Errno> {
     let count = call(
         number::GETDENTS64,
         directory.0,

@@ -31,12 +31,12 @@ pub struct StatCache {
     /// Whether entries of earlier processes are used.
     uses_stored_entries: bool,
     now: fn() -> SystemTime,
-    directories: Mutex<BTreeMap<PathBuf, Directory>>,
+    directories: Mutex<BTreeMap<PathBuf, CachedDirectory>>,
 }
 
 /// The entries of one directory.
 #[derive(Debug, Default)]
-struct Directory {
+struct CachedDirectory {
     entries: BTreeMap<String, Entry>,
     /// The names of the files that this process has looked up.
     used: BTreeSet<String>,
@@ -45,13 +45,13 @@ struct Directory {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
-    stat: Stat,
+    stat: FileStat,
     hash: [u8; 32],
 }
 
 /// The `stat` data of a file or directory, which differs after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stat {
+pub(crate) struct FileStat {
     device: u64,
     inode: u64,
     size: u64,
@@ -87,7 +87,7 @@ impl StatCache {
     pub fn measure(&self, path: &Path) -> Result<FileDigest> {
         let read_stat = || {
             std::fs::metadata(path)
-                .map(|data| Stat::of(&data))
+                .map(|data| FileStat::of(&data))
                 .map_err(|cause| fs::unreadable(path, cause))
         };
         let Some(stat) = read_stat()?.filter(|stat| stat.size >= MIN_SIZE) else {
@@ -138,7 +138,7 @@ impl StatCache {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Directory>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, CachedDirectory>> {
         self.directories
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -154,9 +154,9 @@ impl StatCache {
             };
             directories.insert(
                 path.to_owned(),
-                Directory {
+                CachedDirectory {
                     entries,
-                    ..Directory::default()
+                    ..CachedDirectory::default()
                 },
             );
         }
@@ -183,13 +183,13 @@ impl StatCache {
 
 /// The entries of one directory, with the lock held.
 struct LockedDirectory<'a> {
-    directories: MutexGuard<'a, BTreeMap<PathBuf, Directory>>,
+    directories: MutexGuard<'a, BTreeMap<PathBuf, CachedDirectory>>,
     path: PathBuf,
 }
 
 impl LockedDirectory<'_> {
     /// The cached hash of a file with unchanged `stat` data.
-    fn find(&mut self, name: &str, stat: &Stat) -> Option<[u8; 32]> {
+    fn find(&mut self, name: &str, stat: &FileStat) -> Option<[u8; 32]> {
         let directory = self.directories.get_mut(&self.path)?;
         directory.used.insert(name.to_owned());
         directory
@@ -217,7 +217,7 @@ fn split_path(path: &Path) -> (PathBuf, String) {
     (path.parent().unwrap_or(Path::new("")).to_owned(), name)
 }
 
-impl Stat {
+impl FileStat {
     /// The data of a file; `None` where there are no inodes and change times.
     #[cfg(unix)]
     pub(crate) fn of(data: &std::fs::Metadata) -> Option<Self> {
@@ -290,7 +290,7 @@ mod tests {
             let stat = || {
                 std::fs::metadata(self.path())
                     .ok()
-                    .and_then(|data| Stat::of(&data))
+                    .and_then(|data| FileStat::of(&data))
             };
             let before = stat();
             while stat() == before {
@@ -379,15 +379,15 @@ mod tests {
     #[test]
     fn recently_changed_file_is_not_cached() {
         let scene = Scene::new();
-        let stat = Stat::of(&std::fs::metadata(scene.path()).unwrap()).unwrap();
-        let at = |stat: &Stat, millis: u64| {
+        let stat = FileStat::of(&std::fs::metadata(scene.path()).unwrap()).unwrap();
+        let at = |stat: &FileStat, millis: u64| {
             let changed = Duration::new(
                 stat.changed.0.try_into().unwrap(),
                 stat.changed.1.try_into().unwrap(),
             );
             stat.is_settled(UNIX_EPOCH + changed + Duration::from_millis(millis))
         };
-        let fine = Stat {
+        let fine = FileStat {
             modified: (stat.changed.0, 5),
             changed: (stat.changed.0, 5),
             ..stat
@@ -396,7 +396,7 @@ mod tests {
             [at(&fine, 0), at(&fine, 99), at(&fine, 101)],
             [false, false, true]
         );
-        let coarse = Stat {
+        let coarse = FileStat {
             modified: (stat.changed.0, 0),
             changed: (stat.changed.0, 0),
             ..stat
@@ -405,7 +405,7 @@ mod tests {
             [at(&coarse, 1000), at(&coarse, 1999), at(&coarse, 2001)],
             [false, false, true]
         );
-        let in_the_future = Stat {
+        let in_the_future = FileStat {
             modified: (stat.changed.0 + 86_400, 5),
             ..fine
         };
