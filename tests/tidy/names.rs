@@ -17,7 +17,7 @@ const SOURCES: &[&str] = &["cargo-union/src", "cargo-union/launcher", "union-bui
 const GENERATED: &str = "union-build/src/emit/constants.rs";
 
 /// Nouns that end like participles.
-const NOUNS: &[&str] = &["caching", "mapping"];
+const NOUNS: &[&str] = &["caching", "listing", "mapping"];
 
 /// Modules that are named by a participle: what is done to something, instead of what is in the file.
 pub(crate) fn module_problems(tree: &Tree) -> Vec<String> {

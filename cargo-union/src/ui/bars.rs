@@ -85,9 +85,7 @@ impl ProgressBars {
         });
         bar.set_position(transfer.done);
     }
-}
 
-impl ProgressBars {
     /// Draws the state of the transfer of a directory; its bar disappears at its end.
     pub(super) fn advance_folder(&self, verb: &'static str, path: &str, progress: FolderProgress) {
         let FolderProgress { done, total } = progress;

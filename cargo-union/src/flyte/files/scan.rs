@@ -14,7 +14,7 @@ use union_build::diag::Code;
 use super::checksum::Checksum;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
-use crate::sys::stat_cache::Stat;
+use crate::sys::stat_cache::FileStat;
 
 /// The most entries of a folder. Links to folders that contain links multiply them.
 const MOST_ENTRIES: u64 = 10_000_000;
@@ -22,7 +22,7 @@ const MOST_ENTRIES: u64 = 10_000_000;
 /// What must stay the same while a file or folder is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ReadStamp {
-    stat: Option<Stat>,
+    stat: Option<FileStat>,
     size: u64,
     modified: Option<SystemTime>,
 }
@@ -37,7 +37,7 @@ impl ReadStamp {
 
     fn of_metadata(data: &Metadata) -> Self {
         Self {
-            stat: Stat::of(data),
+            stat: FileStat::of(data),
             size: data.len(),
             modified: data.modified().ok(),
         }

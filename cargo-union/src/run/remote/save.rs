@@ -70,7 +70,7 @@ impl OutputSaver {
         let with_files = || outputs.iter().filter(|output| !output.blobs.is_empty());
         self.check_free(with_files().map(|output| output.name))?;
         if with_files().next().is_some() {
-            let fetched = AtomicDir::beside(&self.directory.join("outputs"))?;
+            let fetched = AtomicDir::create_beside(&self.directory.join("outputs"))?;
             let reader = StoreReader::new(client, self.settings.clone());
             let mut totals = Vec::new();
             for output in with_files() {

@@ -194,7 +194,7 @@ impl<'a> StoreReader<'a> {
 
 /// Fetches an object to a new path, which has its whole content or does not exist.
 async fn save(request: &StoreRequest<'_>, to: &Path, size: Option<u64>) -> Result<u64, RpcFailure> {
-    let file = fs::AtomicFile::beside(to)?;
+    let file = fs::AtomicFile::create_beside(to)?;
     let size = request.save(file.as_file(), size).await?;
     file.keep_new(to)?;
     Ok(size)
