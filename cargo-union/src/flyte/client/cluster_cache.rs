@@ -9,11 +9,14 @@ use crate::http::Url;
 
 /// The selected servers by operation and resource; concurrent callers share one request.
 #[derive(Default)]
-pub(super) struct ClusterCache(Mutex<HashMap<(i32, String), Arc<OnceCell<Url>>>>);
+pub(super) struct ClusterCache(Mutex<HashMap<(i32, String), CachedUrl>>);
+
+/// A server, empty until it is known.
+pub(super) type CachedUrl = Arc<OnceCell<Url>>;
 
 impl ClusterCache {
-    /// The server of an operation and the text of its resource, empty until it is known.
-    pub(super) fn cell(&self, key: (i32, String)) -> Arc<OnceCell<Url>> {
+    /// The server of an operation and the text of its resource.
+    pub(super) fn cell(&self, key: (i32, String)) -> CachedUrl {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
