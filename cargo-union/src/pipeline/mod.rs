@@ -12,6 +12,7 @@ pub(crate) mod environment;
 pub(crate) mod execute;
 pub(crate) mod interfaces;
 mod launcher;
+pub(crate) mod names;
 pub mod options;
 pub(crate) mod outcome;
 pub(crate) mod package;
