@@ -66,7 +66,10 @@ class Secrets(SecretServiceSync):
         with self.lock:
             if overwrite:
                 (state.folder("secrets") / self.key(identity)).unlink(missing_ok=True)
-            return state.write("secrets", self.key(identity), content)
+            new = state.write("secrets", self.key(identity), content)
+            if new:
+                (state.folder("values") / self.key(identity)).write_bytes(value)
+            return new
 
     def find(self, identity):
         content = state.read("secrets", self.key(identity))
