@@ -271,3 +271,14 @@ fn a_task_is_shown_with_its_versions_and_without_the_hidden_output() {
     missing.fails_with("U0761").stderr_has("get tasks");
     world.backend.assert_all_valid();
 }
+
+#[test]
+fn whoami_says_that_a_backend_knows_no_logins() {
+    let world = World::new();
+    let project = world.at_home(Project::empty());
+    let who = project.run(["whoami", "--format", "json"]).succeeds();
+    let who = who.stderr_has("knows no logins").json();
+    assert_eq!(who["user"], Value::Null);
+    let who = project.run(["whoami"]).succeeds();
+    who.stdout_is("").stderr_lacks("cargo union login");
+}

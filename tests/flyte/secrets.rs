@@ -137,7 +137,7 @@ fn sizes_and_line_ends_are_as_documented() {
     large
         .succeeds()
         .stderr_has("which no environment variable takes")
-        .stderr_has("mount = \"file\"");
+        .stderr_has("file = true");
     assert_eq!(value("large").len(), 1_000_000);
     create(&project, "head -c 1048576 /dev/zero", "largest").succeeds();
     create(&project, "printf 'a\\0b'", "zero")

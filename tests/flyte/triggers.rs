@@ -141,5 +141,5 @@ fn a_backend_that_does_not_list_triggers_is_warned_of() {
         .stderr_has("declares no triggers")
         .stderr_has("switch them off");
     let listed = project.run(["get", "triggers"]).exits(1);
-    listed.fails_with("U0762");
+    listed.fails_with("U0757");
 }

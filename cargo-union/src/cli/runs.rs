@@ -40,6 +40,10 @@ pub struct RerunArgs {
     #[arg(long)]
     pub overwrite_cache: bool,
 
+    /// Accept an image of the remote builder whose registry does not report its digest
+    #[arg(long)]
+    pub allow_unpinned: bool,
+
     /// Print the name of the new run, and do not wait for it to finish
     #[arg(long)]
     pub detach: bool,

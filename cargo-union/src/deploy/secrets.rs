@@ -168,7 +168,7 @@ fn warn_of_variable(name: &str, value: &[u8], reporter: &dyn Reporter) {
         return;
     };
     reporter.warning(&format!(
-        "the secret `{name}` {why}, which no environment variable takes\n  = help: let tasks read it from a file: `secrets = [{{ key = \"{name}\", mount = \"file\" }}]`"
+        "the secret `{name}` {why}, which no environment variable takes\n  = help: let tasks read it from a file: `secrets = [{{ key = \"{name}\", file = true }}]`"
     ));
 }
 

@@ -90,6 +90,7 @@ impl OptionsReader<'_> {
     pub(super) fn rerun(&self, rerun: cli::RerunArgs) -> Result<RemoteRunOptions> {
         let register = self.register(cli::RegisterArgs {
             jobs: rerun.jobs,
+            allow_unpinned: rerun.allow_unpinned,
             scope: rerun.scope,
             backend: rerun.backend,
             cargo: rerun.cargo,

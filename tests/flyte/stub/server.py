@@ -79,7 +79,10 @@ class Known(ProjectServiceSync):
 
 
 class Users(IdentityServiceSync):
-    """Nobody is known here."""
+    """Nobody is known here, as at the open-source backend without logins."""
+
+    def user_info(self, request, ctx):
+        raise ConnectError(Code.UNAUTHENTICATED, "no identity")
 
 
 class Handler(WSGIRequestHandler):
