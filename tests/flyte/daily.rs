@@ -282,3 +282,33 @@ fn whoami_says_that_a_backend_knows_no_logins() {
     let who = project.run(["whoami"]).succeeds();
     who.stdout_is("").stderr_lacks("cargo union login");
 }
+
+#[test]
+fn a_shell_completes_tasks_and_runs_and_shows_no_errors() {
+    let world = World::new();
+    let project = world.hello(TYPED);
+    let run = start(&project);
+    let tool = union_tests::project::tool();
+    let folder = tool.parent().unwrap().display().to_string();
+    // What bash calls for a word that is not typed yet.
+    let complete = |project: &Project, words: &str| {
+        let count = words.split(' ').count();
+        let line = format!(
+            "PATH={folder}:$PATH; source <(cargo-union completions bash); COMP_WORDS=({words} ''); COMP_CWORD={count}; \
+             _cargo__union cargo-union '' ''; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        project.shell(&line).succeeds()
+    };
+    complete(&project, "cargo-union run").stdout_has("\nhello\n");
+    complete(&project, "cargo-union register --task").stdout_is("hello\n");
+    complete(&project, "cargo-union get runs --task").stdout_is("hello\n");
+    complete(&project, "cargo-union abort").stdout_has(&format!("\n{run}\n"));
+    complete(&project, "cargo-union run --follow").stdout_is(format!("{run}\n"));
+    let nowhere = Project::empty().env("FLYTE_ADMIN_ENDPOINT", "http://127.0.0.1:1");
+    for words in ["complete runs", "complete tasks"] {
+        let begin = std::time::Instant::now();
+        let silent = nowhere.run(words.split(' ')).succeeds();
+        silent.stdout_is("");
+        assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
+    }
+}

@@ -1,5 +1,6 @@
 //! The command line, declared with clap. `settings` resolves it to options.
 
+pub mod completions;
 mod create;
 mod get;
 pub mod pages;
@@ -95,6 +96,9 @@ pub enum CommandArgs {
     Schema,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Print names for the completion scripts
+    #[command(hide = true)]
+    Complete(CompleteArgs),
     /// Print the manual page
     Man,
 }
@@ -381,4 +385,24 @@ pub struct UpdateArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// `complete`
+#[derive(Args, Debug)]
+pub struct CompleteArgs {
+    /// Which names
+    pub kind: CompleteKind,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub project: ProjectArgs,
+}
+
+/// Names that shells complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CompleteKind {
+    /// Tasks of the manifest.
+    Tasks,
+    /// Runs of the backend.
+    Runs,
 }

@@ -3,6 +3,7 @@
 mod abort;
 mod build;
 mod check;
+mod complete;
 mod config;
 mod create;
 mod dockerfile;
@@ -56,6 +57,7 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Secret(secret) => secret::run(secret, ui).await,
         Command::Trigger(trigger) => trigger::run(trigger, ui).await,
         Command::CreateConfig(new) => create::run(new, ui),
+        Command::Complete(complete) => complete::run(complete, ui).await,
         Command::Images(scope) => images::run(scope, ui).await,
         Command::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
         Command::Update(update) => update::run(update, ui).await,

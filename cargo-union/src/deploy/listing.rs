@@ -1,11 +1,12 @@
 //! What a project has at the backend, as rows of tables and of JSON documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use union_build::spec::time;
 
-use super::project::ProjectContext;
+use super::project::{ProjectContext, open_context};
 use crate::flyte::console;
 use crate::flyte::project::{self, ProjectSummary};
 use crate::flyte::runs::{self, RunFilter, TaskVersion};
@@ -13,6 +14,9 @@ use crate::flyte::secrets::SecretSummary;
 use crate::flyte::task_details::{self, TaskView};
 use crate::flyte::tasks;
 use crate::flyte::triggers::{self, TriggerSummary};
+use crate::pipeline::Reporter;
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::options::WorkspaceOptions;
 use crate::pipeline::problems::Result;
 use crate::sys::words::{TableRow, or_dash};
 
@@ -159,6 +163,33 @@ pub(crate) async fn project_rows(
         .into_iter()
         .map(row)
         .collect())
+}
+
+/// The names of the latest runs, or the keys of the tasks of the packages, sorted.
+///
+/// # Errors
+/// Problems of the manifests; failures of the call.
+pub(crate) async fn names(
+    options: &WorkspaceOptions,
+    of_runs: bool,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Vec<String>> {
+    if of_runs {
+        let filter = RunFilter {
+            limit: 50,
+            ..RunFilter::default()
+        };
+        let context = open_context(options, reporter).await?;
+        let runs = runs::list(&context.client, &context.scope, &filter).await?;
+        return Ok(runs.into_iter().map(|run| run.name).collect());
+    }
+    let session = LoadedWorkspace::open(options, &**reporter).await?;
+    let tasks = session.packages.iter().flat_map(|package| {
+        let keys = package.spec.tasks.keys();
+        keys.cloned()
+    });
+    let names: BTreeSet<String> = tasks.collect();
+    Ok(names.into_iter().collect())
 }
 
 /// A task, named as in the manifest or at the backend, in its latest version or in another one.

@@ -61,6 +61,15 @@ pub struct TriggerOptions {
     pub scope: WorkspaceOptions,
 }
 
+/// Options of `complete`.
+#[derive(Debug)]
+pub struct CompleteOptions {
+    /// Whether runs are listed, rather than tasks.
+    pub runs: bool,
+    /// The packages, and the backend.
+    pub scope: WorkspaceOptions,
+}
+
 impl OptionsReader<'_> {
     /// The project and backend of a command that builds nothing.
     pub(super) fn project_options(&self, project: cli::ProjectArgs) -> Result<WorkspaceOptions> {

@@ -27,7 +27,7 @@ use crate::sys::fs;
 use crate::sys::process::Environment;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
-pub use daily::{AbortOptions, SecretAction, SecretOptions, TriggerOptions};
+pub use daily::{AbortOptions, CompleteOptions, SecretAction, SecretOptions, TriggerOptions};
 pub use get::{GetOptions, Resource};
 pub use register::RegisterOptions;
 
@@ -65,6 +65,8 @@ pub enum Command {
     Trigger(TriggerOptions),
     /// `create config`
     CreateConfig(NewFlyteConfig),
+    /// `complete`
+    Complete(CompleteOptions),
     /// `images`
     Images(WorkspaceOptions),
     /// `images --dockerfile IMAGE`
@@ -196,8 +198,12 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
         cli::CommandArgs::Whoami(backend) => Command::Whoami(reader.backend_options(backend)?),
         cli::CommandArgs::Schema => Command::Page(cli::pages::schema()),
         cli::CommandArgs::Completions(completions) => {
-            Command::Page(cli::pages::completions(completions.shell))
+            Command::Page(cli::completions::script(completions.shell))
         }
+        cli::CommandArgs::Complete(complete) => Command::Complete(CompleteOptions {
+            runs: complete.kind == cli::CompleteKind::Runs,
+            scope: reader.project_options(complete.project)?,
+        }),
         cli::CommandArgs::Man => Command::Page(cli::pages::manual()),
     })
 }

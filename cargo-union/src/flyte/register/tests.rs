@@ -312,9 +312,12 @@ async fn trigger_of_somebody_else_stays_active() {
         schedule: String::new(),
         fired: None,
     };
-    let mut triggers = scene.backend.triggers.lock().unwrap();
-    triggers.insert(by_hand.path(), (by_hand, version));
-    drop(triggers);
+    scene
+        .backend
+        .triggers
+        .lock()
+        .unwrap()
+        .insert(by_hand.path(), (by_hand, version));
     let decision = scene.decide("retries = 1").await.unwrap();
     assert_eq!(decision.undeclared.others, ["by-hand"]);
     apply_registration(&scene.backend, &decision).await.unwrap();

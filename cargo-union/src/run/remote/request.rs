@@ -36,7 +36,7 @@ pub(super) enum RunCreation {
     /// A run with inputs of this machine.
     New(RunRequest),
     /// A repetition of a run.
-    Repeat(RepeatRequest),
+    Repeat(Box<RepeatRequest>),
 }
 
 impl RunCreation {

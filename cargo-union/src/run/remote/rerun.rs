@@ -87,7 +87,7 @@ pub(super) async fn prepare_rerun(
     };
     Ok(PreparedRun {
         client,
-        request: RunCreation::Repeat(request),
+        request: RunCreation::Repeat(Box::new(request)),
         task: info,
     })
 }
