@@ -41,12 +41,12 @@ pub struct PreviousRun {
     run: RunIdent,
     /// The version of the task that it ran.
     pub task: TaskVersion,
-    inputs: RunInputs,
+    inputs: PreviousInputs,
     spec: RunSpec,
 }
 
 #[derive(Clone, Debug)]
-enum RunInputs {
+enum PreviousInputs {
     Inline(Inputs),
     /// The backend cannot read the data of the run as a whole, but knows where its inputs are.
     Stored(OffloadedInputData),
@@ -129,7 +129,7 @@ pub async fn previous(client: &Client, run: &RunIdent) -> Result<PreviousRun> {
     })
 }
 
-async fn fetch_inputs(client: &Client, run: &RunIdent) -> Result<RunInputs, RpcFailure> {
+async fn fetch_inputs(client: &Client, run: &RunIdent) -> Result<PreviousInputs, RpcFailure> {
     let data = client
         .at(Operation::GetActionData, Resource::ActionId(run.action()))
         .await?;
@@ -137,7 +137,7 @@ async fn fetch_inputs(client: &Client, run: &RunIdent) -> Result<RunInputs, RpcF
         action_id: Some(run.action()),
     };
     let failure = match data.unary(ACTION_DATA, &request).await {
-        Ok(response) => return Ok(RunInputs::Inline(response.inputs.unwrap_or_default())),
+        Ok(response) => return Ok(PreviousInputs::Inline(response.inputs.unwrap_or_default())),
         Err(failure) if failure.is(RpcStatus::NotFound) => failure,
         Err(failure) => return Err(failure),
     };
@@ -155,7 +155,7 @@ async fn fetch_inputs(client: &Client, run: &RunIdent) -> Result<RunInputs, RpcF
     }
     // The hash stands for the content in the keys of cached results: equal addresses have equal content.
     let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(&uri));
-    Ok(RunInputs::Stored(OffloadedInputData {
+    Ok(PreviousInputs::Stored(OffloadedInputData {
         uri,
         inputs_hash: hash,
     }))
@@ -173,8 +173,8 @@ pub async fn create_repeated(client: &Client, repeat: &RepeatRequest) -> Result<
         ..
     } = repeat;
     let (inputs, offloaded) = match &previous.inputs {
-        RunInputs::Stored(stored) => (None, Some(stored.clone())),
-        RunInputs::Inline(inputs) => {
+        PreviousInputs::Stored(stored) => (None, Some(stored.clone())),
+        PreviousInputs::Inline(inputs) => {
             let inputs = &with_new_inputs(inputs, &repeat.new_inputs);
             let upload = UploadRunInputsRequest {
                 run_id: Some(run.id()),

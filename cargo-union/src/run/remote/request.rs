@@ -34,7 +34,7 @@ pub(super) struct PreparedRun {
 /// The request of a run.
 pub(super) enum RunCreation {
     /// A run with inputs of this machine.
-    New(RunRequest),
+    New(Box<RunRequest>),
     /// A repetition of a run.
     Repeat(Box<RepeatRequest>),
 }
@@ -128,7 +128,7 @@ pub(super) async fn prepare_run(
     };
     Ok(PreparedRun {
         client,
-        request: RunCreation::New(request),
+        request: RunCreation::New(Box::new(request)),
         task,
     })
 }
