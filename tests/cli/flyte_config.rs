@@ -69,9 +69,11 @@ fn the_registry_of_the_config_is_the_last_resort() {
 #[test]
 fn the_remote_builder_of_the_config_is_the_last_resort() {
     let builder = |config: &str, more: &str| {
-        let project = project(config).union(more);
-        let config = project.run(["config", "--format", "json"]);
-        let config = config.succeeds().json();
+        let base = "[package.metadata.union.images.default]\nbase-image = \"debian:trixie-slim\"\n";
+        let project = Project::package("hello").union(base).union(more).locked();
+        let project = project.file("flyte.yaml", config);
+        let words = ["config", "--config", "flyte.yaml", "--format", "json"];
+        let config = project.run(words).succeeds().json();
         let settings = config["packages"][0]["settings"].as_array().unwrap();
         let found = settings
             .iter()
@@ -79,12 +81,13 @@ fn the_remote_builder_of_the_config_is_the_last_resort() {
         found.unwrap()["value"].as_str().unwrap().to_owned()
     };
     assert_eq!(builder("image: {builder: remote}", ""), "\"remote\"");
+    assert_eq!(
+        builder("image: {builder: remote}", "builder = \"docker\"\n"),
+        "\"docker\""
+    );
     for local in ["local", "local-podman"] {
-        assert_eq!(
-            builder(&format!("image: {{builder: {local}}}"), ""),
-            "\"auto\"",
-            "{local}"
-        );
+        let config = format!("image: {{builder: {local}}}");
+        assert_eq!(builder(&config, ""), "\"auto\"", "{local}");
     }
     let unknown = project("image: {builder: depot}").run(["check"]).exits(2);
     unknown
