@@ -293,9 +293,10 @@ fn a_shell_completes_tasks_and_runs_and_shows_no_errors() {
     // What bash calls for a word that is not typed yet.
     let complete = |project: &Project, words: &str| {
         let count = words.split(' ').count();
+        let previous = words.rsplit(' ').next().unwrap();
         let line = format!(
             "PATH={folder}:$PATH; source <(cargo-union completions bash); COMP_WORDS=({words} ''); COMP_CWORD={count}; \
-             _cargo__union cargo-union '' ''; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+             _cargo__union cargo-union '' {previous}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         );
         project.shell(&line).succeeds()
     };
