@@ -1,5 +1,7 @@
 //! Arguments of `abort` and `rerun`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{BackendArgs, CargoArgs, ProjectArgs, WorkspaceArgs};
@@ -47,6 +49,10 @@ pub struct RerunArgs {
     /// Print the name of the new run, and do not wait for it to finish
     #[arg(long)]
     pub detach: bool,
+
+    /// Fetch the files and folders of the outputs into a directory, and print their paths there
+    #[arg(long, value_name = "DIR", conflicts_with = "detach")]
+    pub save_outputs: Option<PathBuf>,
 
     /// How many jobs run at once
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub mod flyte_config;
 pub(crate) mod listing;
 pub mod options;
+pub(crate) mod outcome;
 pub(crate) mod project;
 pub(crate) mod registration;
 mod requests;

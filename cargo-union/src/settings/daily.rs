@@ -111,7 +111,11 @@ impl OptionsReader<'_> {
             overwrite_cache: rerun.overwrite_cache,
             detach: rerun.detach,
         });
-        Ok(RemoteRunOptions { register, mode })
+        Ok(RemoteRunOptions {
+            register,
+            mode,
+            save_outputs: rerun.save_outputs,
+        })
     }
 
     pub(super) fn secret(&self, secret: cli::SecretCommand) -> Result<SecretOptions> {
