@@ -67,6 +67,35 @@ fn the_registry_of_the_config_is_the_last_resort() {
 }
 
 #[test]
+fn the_remote_builder_of_the_config_is_the_last_resort() {
+    let builder = |config: &str, more: &str| {
+        let base = "[package.metadata.union.images.default]\nbase-image = \"debian:trixie-slim\"\n";
+        let project = Project::package("hello").union(base).union(more).locked();
+        let project = project.file("flyte.yaml", config);
+        let words = ["config", "--config", "flyte.yaml", "--format", "json"];
+        let config = project.run(words).succeeds().json();
+        let settings = config["packages"][0]["settings"].as_array().unwrap();
+        let found = settings
+            .iter()
+            .find(|setting| setting["key"] == "images.default.builder");
+        found.unwrap()["value"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(builder("image: {builder: remote}", ""), "\"remote\"");
+    assert_eq!(
+        builder("image: {builder: remote}", "builder = \"docker\"\n"),
+        "\"docker\""
+    );
+    for local in ["local", "local-podman"] {
+        let config = format!("image: {{builder: {local}}}");
+        assert_eq!(builder(&config, ""), "\"auto\"", "{local}");
+    }
+    let unknown = project("image: {builder: depot}").run(["check"]).exits(2);
+    unknown
+        .fails_with("U0751")
+        .stderr_has("`local`, `local-podman` and `remote`");
+}
+
+#[test]
 fn a_config_that_is_not_yaml_stops_with_its_line() {
     let outcome = project("admin:\n  endpoint: [a\ntask: {}\n").run(["check"]);
     outcome

@@ -449,6 +449,14 @@ fn an_image_that_cannot_be_pinned_has_to_be_allowed() {
             .starts_with(&format!("{}/backend/hello:", world.registry.host()))
     );
     assert_eq!(allowed.json()["images"][0]["digest"], Value::Null);
+    let run = |more: &[&str]| {
+        let words = [&["run", "--remote", "--detach", "hello"], more].concat();
+        project.run([&words[..], &["--", "--x=1", "--name=Ada"]].concat())
+    };
+    run(&[]).exits(1).fails_with("U0504");
+    run(&["--allow-unpinned"])
+        .succeeds()
+        .stderr_has("Created u");
     project.run(["images"]).succeeds().stdout_has("not pinned");
 }
 

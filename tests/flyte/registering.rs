@@ -148,20 +148,6 @@ fn triggers_and_values_are_valid_for_the_official_messages() {
     let project = world.hello(more);
     assert_eq!(task(&project.run(REGISTER).succeeds())["state"], "new");
     world.backend.assert_all_valid();
-    // A trigger that is gone stays active at the backend, which is said.
-    let manifest = project.read("Cargo.toml");
-    project.write(
-        "Cargo.toml",
-        manifest
-            .split("[package.metadata.union.tasks.hello.triggers")
-            .next()
-            .unwrap(),
-    );
-    project
-        .run(["register"])
-        .succeeds()
-        .stderr_has("declares no triggers")
-        .stderr_has("switch them off");
 }
 
 #[test]

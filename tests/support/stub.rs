@@ -102,6 +102,37 @@ impl Stub {
         std::fs::read_to_string(self.directory.path().join("state/aborted").join(run)).ok()
     }
 
+    /// The request that created a run, in the text format of protobuf.
+    ///
+    /// # Panics
+    /// When there is no such run.
+    pub fn request_of_run(&self, run: &str) -> String {
+        let path = self.directory.path().join("state/runs").join(run);
+        let code = "import sys; from flyteidl2.workflow.run_service_pb2 import CreateRunRequest as R; print(R.FromString(open(sys.argv[1], 'rb').read()))";
+        official_python(code, &[path.to_str().expect("the path is text")])
+    }
+
+    /// The inputs of a run that were sent to the store, in the text format of protobuf.
+    ///
+    /// # Panics
+    /// When there is no such run, or its inputs are in its request.
+    pub fn inputs_of_run(&self, run: &str) -> String {
+        let request = self.request_of_run(run);
+        let (_, rest) = request
+            .split_once("offloaded-inputs/")
+            .expect("the inputs are in the store");
+        let hash: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+        let path = self.directory.path().join("state/inputs").join(hash);
+        let code = "import sys; from flyteidl2.task.common_pb2 import Inputs as I; print(I.FromString(open(sys.argv[1], 'rb').read()))";
+        official_python(code, &[path.to_str().expect("the path is text")])
+    }
+
+    /// The value of a secret, by its scope (`PROJECT-DOMAIN` or `all`) and name.
+    pub fn secret(&self, scope: &str, name: &str) -> Option<Vec<u8>> {
+        let values = self.directory.path().join("state/values");
+        std::fs::read(values.join(format!("{scope}.{name}"))).ok()
+    }
+
     /// `127.0.0.1:port`.
     pub fn host(&self) -> &str {
         &self.host

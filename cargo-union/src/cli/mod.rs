@@ -1,18 +1,27 @@
 //! The command line, declared with clap. `settings` resolves it to options.
 
+pub mod completions;
+mod create;
 mod get;
 pub mod pages;
 mod register;
 mod run;
+mod runs;
+mod secret;
+mod trigger;
 
 use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use get::{GetCommand, ListArgs};
+pub use create::{CreateCommand, CreateConfigArgs};
+pub use get::{GetCommand, GetTaskArgs, ListArgs, ListRunsArgs, ListTriggersArgs};
 pub use register::RegisterArgs;
 pub use run::{RemoteRunArgs, RunArgs};
+pub use runs::{AbortArgs, RerunArgs};
+pub use secret::{CreateSecretArgs, DeleteSecretArgs, ListSecretsArgs, SecretCommand};
+pub use trigger::{TriggerArgs, TriggerCommand};
 
 /// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
 #[derive(Debug, Parser)]
@@ -57,9 +66,22 @@ pub enum CommandArgs {
     /// Run a task, on this machine or with `--remote` on the backend, and print its outputs
     #[command(disable_version_flag = true)]
     Run(RunArgs),
-    /// List tasks or runs of the backend, newest first
+    /// Show tasks, runs, triggers or projects of the backend
     #[command(subcommand)]
     Get(GetCommand),
+    /// Abort a run
+    Abort(AbortArgs),
+    /// Run a task again with the inputs of an earlier run
+    Rerun(RerunArgs),
+    /// Store, list or delete secrets at the backend
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Activate or deactivate a trigger
+    #[command(subcommand)]
+    Trigger(TriggerCommand),
+    /// Write a Flyte config
+    #[command(subcommand)]
+    Create(CreateCommand),
     /// List the images of the last build with their digests and sizes
     Images(ImagesArgs),
     /// Resolve the tags of the base images again, and write their digests into Union.lock
@@ -74,6 +96,9 @@ pub enum CommandArgs {
     Schema,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Print names for the completion scripts
+    #[command(hide = true)]
+    Complete(CompleteArgs),
     /// Print the manual page
     Man,
 }
@@ -203,6 +228,26 @@ pub struct BackendArgs {
     /// Organization of the backend [default: the first label of its host]
     #[arg(long, value_name = "ORG")]
     pub org: Option<String>,
+}
+
+/// The project of a command that builds nothing. A package is needed only when no flag, variable or Flyte config sets the
+/// project.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ProjectArgs {
+    /// Flyte project
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<String>,
+
+    /// Flyte domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub packages: PackageArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub backend: BackendArgs,
 }
 
 /// Flags that are passed to cargo.
@@ -340,4 +385,24 @@ pub struct UpdateArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// `complete`
+#[derive(Args, Debug)]
+pub struct CompleteArgs {
+    /// Which names
+    pub kind: CompleteKind,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub project: ProjectArgs,
+}
+
+/// Names that shells complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CompleteKind {
+    /// Tasks of the manifest.
+    Tasks,
+    /// Runs of the backend.
+    Runs,
 }

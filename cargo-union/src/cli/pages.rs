@@ -4,13 +4,6 @@ use clap::CommandFactory as _;
 
 use super::Cli;
 
-/// The completion script for a shell.
-pub fn completions(shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "cargo-union", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
-}
-
 /// The manual pages of the tool and of each subcommand, in roff.
 pub fn manual() -> String {
     let mut page = Vec::new();

@@ -75,6 +75,10 @@ pub struct RemoteRunArgs {
     #[arg(long, requires = "remote")]
     pub overwrite_cache: bool,
 
+    /// Accept an image of the remote builder whose registry does not report its digest
+    #[arg(long, requires = "remote")]
+    pub allow_unpinned: bool,
+
     /// Print the name of the run, and do not wait for it to finish
     #[arg(long, requires = "remote")]
     pub detach: bool,
@@ -87,7 +91,7 @@ pub struct RemoteRunArgs {
     pub save_outputs: Option<PathBuf>,
 
     /// Follow an existing run, and print its outputs
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["host", "version", "overwrite_cache", "detach", "inputs", "values"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["host", "version", "overwrite_cache", "allow_unpinned", "detach", "inputs", "values"])]
     pub follow: Option<String>,
 }
 

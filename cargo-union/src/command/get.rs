@@ -1,163 +1,109 @@
-//! `cargo union get`: the tasks and runs that the backend has.
+//! `cargo union get`: what the backend has.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
-use union_build::spec::time;
 
 use crate::command::reporter;
-use crate::deploy::project::open_project;
+use crate::deploy::listing;
+use crate::deploy::project::open_context;
 use crate::exit::Exit;
-use crate::flyte::client::Client;
-use crate::flyte::convert::ProjectDomain;
-use crate::flyte::{console, runs, tasks};
+use crate::pipeline::backend;
 use crate::settings::{GetOptions, Resource};
-use crate::ui::{Ui, table};
+use crate::sys::words::{TableRow, rows};
+use crate::ui::Ui;
 
 #[derive(Serialize)]
-struct Document<'a> {
-    project: &'a str,
-    domain: &'a str,
+struct Document<'a, R> {
+    /// `None` for projects.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tasks: Option<Vec<TaskRow>>,
+    project: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    runs: Option<Vec<RunRow>>,
-}
-
-#[derive(Serialize)]
-struct TaskRow {
-    name: String,
-    version: String,
-    environment: String,
-    registered: Option<String>,
-    console: String,
-}
-
-#[derive(Serialize)]
-struct RunRow {
-    name: String,
-    task: Option<String>,
-    version: Option<String>,
-    phase: &'static str,
-    started: Option<String>,
-    ended: Option<String>,
-    console: String,
+    domain: Option<&'a str>,
+    /// The rows, or the task, under the name of the resource.
+    #[serde(flatten)]
+    resource: BTreeMap<&'a str, R>,
 }
 
 pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let (client, scope) = open_project(&options.scope, &reporter(ui)).await?;
-    let mut document = Document {
-        project: &scope.project,
-        domain: &scope.domain,
-        tasks: None,
-        runs: None,
-    };
-    match options.of {
-        Resource::Tasks => document.tasks = Some(list_tasks(&client, &scope, options.limit).await?),
-        Resource::Runs => document.runs = Some(list_runs(&client, &scope, options.limit).await?),
+    let reporter = reporter(ui);
+    if options.of == Resource::Projects {
+        let config = backend::valid(&options.scope.backend, &**ui)?;
+        let client = backend::client(&options.scope.backend, &config, false, &reporter)?;
+        let org = config.org.map(|org| org.value).unwrap_or_default();
+        return show(
+            ui,
+            None,
+            "projects",
+            &listing::project_rows(&client, &org).await?,
+        );
     }
-    show(&document, ui)?;
+    let context = open_context(&options.scope, &reporter).await?;
+    let scope = Some((
+        context.scope.project.as_str(),
+        context.scope.domain.as_str(),
+    ));
+    match &options.of {
+        Resource::Tasks(limit) => show(
+            ui,
+            scope,
+            "tasks",
+            &listing::task_rows(&context, *limit).await?,
+        ),
+        Resource::Runs(filter) => show(
+            ui,
+            scope,
+            "runs",
+            &listing::run_rows(&context, filter).await?,
+        ),
+        Resource::Triggers(task) => {
+            let triggers = listing::trigger_rows(&context, task.as_deref()).await?;
+            show(ui, scope, "triggers", &triggers)
+        }
+        Resource::Task {
+            task,
+            version,
+            limit,
+        } => {
+            let shown = listing::task_document(&context, task, version.as_deref(), *limit).await?;
+            match ui.output_options().json {
+                true => ui.document("get", &document(scope, "task", &shown))?,
+                false => ui.data(&shown.to_string())?,
+            }
+            Ok(Exit::Success)
+        }
+        Resource::Projects => Ok(Exit::Success),
+    }
+}
+
+/// Shows the rows of a list; `scope` is the project and domain that it is of.
+pub(super) fn show<R: TableRow + Serialize>(
+    ui: &Ui,
+    scope: Option<(&str, &str)>,
+    resource: &str,
+    list: &[R],
+) -> Result<Exit> {
+    if ui.output_options().json {
+        ui.document("get", &document(scope, resource, list))?;
+    } else if list.is_empty() {
+        let of = scope.map(|(project, domain)| format!(" in {project}/{domain}"));
+        ui.note(format!("there are no {resource}{}", of.unwrap_or_default()));
+    } else {
+        ui.data(&rows(list))?;
+    }
     Ok(Exit::Success)
 }
 
-async fn list_tasks(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<TaskRow>> {
-    let tasks = tasks::list(client, scope, limit)
-        .await?
-        .into_iter()
-        .map(|task| TaskRow {
-            console: console::task(&client.endpoint(), scope, &task.name),
-            registered: format_time(task.registered),
-            name: task.name,
-            version: task.version,
-            environment: task.environment,
-        });
-    Ok(tasks.collect())
-}
-
-async fn list_runs(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunRow>> {
-    let runs = runs::list(client, scope, limit)
-        .await?
-        .into_iter()
-        .map(|run| RunRow {
-            console: console::run(&client.endpoint(), scope, &run.name),
-            name: run.name,
-            task: run.task,
-            version: run.version,
-            phase: run.phase.word(),
-            started: format_time(run.started),
-            ended: format_time(run.ended),
-        });
-    Ok(runs.collect())
-}
-
-fn format_time(seconds: Option<i64>) -> Option<String> {
-    seconds.map(|seconds| time::datetime(seconds, 0))
-}
-
-fn show(document: &Document<'_>, ui: &Ui) -> Result<()> {
-    if ui.output_options().json {
-        return Ok(ui.document("get", document)?);
+fn document<'a, R: ?Sized>(
+    scope: Option<(&'a str, &'a str)>,
+    resource: &'a str,
+    value: &'a R,
+) -> Document<'a, &'a R> {
+    Document {
+        project: scope.map(|(project, _)| project),
+        domain: scope.map(|(_, domain)| domain),
+        resource: [(resource, value)].into(),
     }
-    let (resource, text) = match &document.tasks {
-        Some(tasks) => ("tasks", format_tasks(tasks)),
-        None => (
-            "runs",
-            format_runs(document.runs.as_deref().unwrap_or_default()),
-        ),
-    };
-    match text {
-        Some(text) => ui.data(&text)?,
-        None => ui.note(format!(
-            "there are no {resource} in {}/{}",
-            document.project, document.domain
-        )),
-    }
-    Ok(())
-}
-
-fn format_tasks(tasks: &[TaskRow]) -> Option<String> {
-    let row = |task: &TaskRow| {
-        [
-            task.name.clone(),
-            task.version.clone(),
-            task.environment.clone(),
-            or_dash(&task.registered),
-        ]
-    };
-    let rows: Vec<_> = tasks.iter().map(row).collect();
-    (!rows.is_empty()).then(|| table(["NAME", "VERSION", "ENVIRONMENT", "REGISTERED"], &rows))
-}
-
-fn format_runs(runs: &[RunRow]) -> Option<String> {
-    let row = |run: &RunRow| {
-        let RunRow {
-            name,
-            task,
-            version,
-            phase,
-            started,
-            ended,
-            console: _,
-        } = run;
-        [
-            name.clone(),
-            (*phase).to_owned(),
-            or_dash(task),
-            or_dash(version),
-            or_dash(started),
-            or_dash(ended),
-        ]
-    };
-    let rows: Vec<_> = runs.iter().map(row).collect();
-    (!rows.is_empty()).then(|| {
-        table(
-            ["NAME", "PHASE", "TASK", "VERSION", "STARTED", "ENDED"],
-            &rows,
-        )
-    })
-}
-
-fn or_dash(text: &Option<String>) -> String {
-    text.clone().unwrap_or_else(|| "-".to_owned())
 }

@@ -9,7 +9,6 @@ use crate::command::reporter;
 use crate::exit::Exit;
 use crate::flyte::client::{Client, UserIdentity};
 use crate::flyte::config::FlyteConfig;
-use crate::flyte::rpc::RpcStatus;
 use crate::pipeline::backend;
 use crate::settings::BackendOptions;
 use crate::ui::Ui;
@@ -50,12 +49,10 @@ pub(super) async fn log_in(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exi
         .log_in()
         .await
         .map_err(|failure| failure.into_error(summary()))?;
-    let user = match client.user().await {
-        Ok(user) => Some(user),
-        // Not every backend has an identity service.
-        Err(failure) if failure.is(RpcStatus::Unimplemented) => None,
-        Err(failure) => return Err(failure.into_error(summary()).into()),
-    };
+    let user = client
+        .identity()
+        .await
+        .map_err(|failure| failure.into_error(summary()))?;
     let name = user
         .as_ref()
         .map(|user| format!(" as {user}"))
@@ -85,13 +82,15 @@ pub(super) async fn log_out(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Ex
 pub(super) async fn who_am_i(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (config, client, endpoint) = open(options, false, ui)?;
     let user = client
-        .user()
+        .identity()
         .await
         .map_err(|failure| failure.into_error(format!("could not ask {endpoint} who you are")))?;
-    if !ui.output_options().json {
-        ui.data(&format!("{user}\n"))?;
+    match &user {
+        None => ui.note(format!("{endpoint} knows no logins")),
+        Some(_) if ui.output_options().json => {}
+        Some(user) => ui.data(&format!("{user}\n"))?,
     }
-    show(&config, endpoint, Some(user), "whoami", ui)
+    show(&config, endpoint, user, "whoami", ui)
 }
 
 fn open(

@@ -1,8 +1,11 @@
 //! One module per subcommand: options in, document out. The only module that imports `ui`.
 
+mod abort;
 mod build;
 mod check;
+mod complete;
 mod config;
+mod create;
 mod dockerfile;
 mod get;
 mod images;
@@ -11,6 +14,8 @@ mod login;
 mod plan;
 mod register;
 mod run;
+mod secret;
+mod trigger;
 mod update;
 
 use std::error::Error as _;
@@ -48,6 +53,11 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Run(options) => run::run_local(options, ui).await,
         Command::Remote(options) => run::run_remote(options, ui).await,
         Command::Get(get) => get::run(get, ui).await,
+        Command::Abort(abort) => abort::run(abort, ui).await,
+        Command::Secret(secret) => secret::run(secret, ui).await,
+        Command::Trigger(trigger) => trigger::run(trigger, ui).await,
+        Command::CreateConfig(new) => create::run(new, ui),
+        Command::Complete(complete) => complete::run(complete, ui).await,
         Command::Images(scope) => images::run(scope, ui).await,
         Command::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
         Command::Update(update) => update::run(update, ui).await,

@@ -9,6 +9,7 @@ use crate::command::reporter;
 use crate::exit::Exit;
 use crate::image::plan::{ImageAction, InputChange, PlannedImage};
 use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::names::with_task_keys;
 use crate::pipeline::plan::BuildPlan;
 use crate::settings::BuildOptions;
 use crate::ui::{self, Ui};
@@ -31,6 +32,7 @@ pub(super) async fn run(options: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
         &**ui,
     )
     .await?;
+    let options = &with_task_keys(options, &session)?;
     let plan = BuildPlan::compute(options, &session, &snapshot, &reporter(ui)).await?;
     let images: Vec<&PlannedImage> = plan.images().collect();
     if ui.output_options().json {

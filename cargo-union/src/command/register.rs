@@ -36,6 +36,8 @@ struct RegisteredTaskRow<'a> {
     state: &'static str,
     /// The URL of its page; `None` without a backend.
     console: Option<&'a str>,
+    /// The triggers of earlier versions that were deactivated, because they are not declared any more.
+    deactivated: Vec<&'a str>,
     problem: Option<Problem>,
 }
 
@@ -53,6 +55,7 @@ impl<'a> RegisteredTaskRow<'a> {
             result,
         } = outcome;
         let plan = result.as_ref().ok();
+        let deactivated = plan.map_or(&[][..], |plan| &plan.undeclared.ours);
         Self {
             package,
             task,
@@ -65,6 +68,7 @@ impl<'a> RegisteredTaskRow<'a> {
             latest: plan.and_then(|plan| plan.latest.as_deref()),
             state: plan.map_or("failed", |plan| state_word(plan.state)),
             console: page.as_deref(),
+            deactivated: deactivated.iter().map(|trigger| &*trigger.name).collect(),
             problem: result.as_ref().err().map(Problem::of_error),
         }
     }

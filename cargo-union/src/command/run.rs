@@ -12,7 +12,7 @@ use crate::flyte::actions::RecordedAction;
 use crate::run::Reporter;
 use crate::run::local::{self, LocalRunOutcome};
 use crate::run::remote::{self, RemoteRunOutcome};
-use crate::settings::{LocalRunOptions, RemoteRunOptions};
+use crate::settings::{LocalRunOptions, RemoteRunMode, RemoteRunOptions};
 use crate::ui::Ui;
 
 #[derive(Serialize)]
@@ -50,22 +50,23 @@ pub(super) async fn run_local(options: &LocalRunOptions, ui: &Arc<Ui>) -> Result
     let reporter: Arc<dyn Reporter> = ui.clone();
     let LocalRunOutcome {
         package,
+        task,
         image,
         outputs,
         traces,
     } = local::run_task(options, &reporter).await?;
     let document = Document {
         package: Some(&package),
-        task: Some(&options.task),
+        task: Some(&task),
         image: image.as_deref(),
         outputs: Some(&outputs),
         details: RunDetails::Traces(&traces),
     };
-    show(&document, &format_outputs(&outputs), ui)?;
+    show("run", &document, &format_outputs(&outputs), ui)?;
     Ok(Exit::Success)
 }
 
-/// Runs a task on the backend, or follows a run.
+/// Runs a task on the backend, or repeats or follows a run.
 pub(super) async fn run_remote(options: &RemoteRunOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let reporter: Arc<dyn Reporter> = ui.clone();
     let RemoteRunOutcome {
@@ -91,13 +92,17 @@ pub(super) async fn run_remote(options: &RemoteRunOptions, ui: &Arc<Ui>) -> Resu
         Some(outputs) => format_outputs(outputs),
         None => format!("{}\n", run.name),
     };
-    show(&document, &text, ui)?;
+    let command = match options.mode {
+        RemoteRunMode::Rerun(_) => "rerun",
+        RemoteRunMode::New(_) | RemoteRunMode::Follow(_) => "run",
+    };
+    show(command, &document, &text, ui)?;
     Ok(Exit::Success)
 }
 
-fn show(document: &Document<'_>, text: &str, ui: &Ui) -> Result<()> {
+fn show(command: &str, document: &Document<'_>, text: &str, ui: &Ui) -> Result<()> {
     if ui.output_options().json {
-        ui.document("run", document)?;
+        ui.document(command, document)?;
     } else {
         ui.data(text)?;
     }

@@ -1,10 +1,14 @@
 //! Task registration as a library: combines declared tasks and built images into registrations.
 
 pub(crate) mod access;
+pub mod flyte_config;
+pub(crate) mod listing;
 pub mod options;
+pub(crate) mod outcome;
 pub(crate) mod project;
 pub(crate) mod registration;
 mod requests;
+pub mod secrets;
 mod working_tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +22,7 @@ use crate::flyte::convert::{ProjectDomain, TaskSource, validate_triggers};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::version::TaskVersionHash;
 use crate::pipeline::context::UnionPackage;
+use crate::pipeline::names::declared_name;
 use crate::pipeline::outcome::PackageOutcome;
 use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::ResolvedImage;
@@ -135,16 +140,6 @@ pub(crate) fn check_collisions<'a>(tasks: impl IntoIterator<Item = TaskIdent<'a>
         }
     }
     Ok(())
-}
-
-/// The name of a task at the backend, if it is known without running its binary: the `name` of the manifest, or the key of
-/// a `container` task.
-pub(crate) fn declared_name(task: &Task) -> Option<&str> {
-    match (&task.name, task.kind.value) {
-        (Some(name), _) => Some(&name.value),
-        (None, TaskKind::Container) => Some(&task.key),
-        (None, TaskKind::Rust) => None,
-    }
 }
 
 /// The selected tasks of a package; all of them if `selected` is empty.

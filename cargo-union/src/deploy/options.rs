@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::pipeline::options::BuildOptions;
 
 /// Options of `register`, and of a remote `run`, which registers its task first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RegisterOptions {
     /// How the images of the tasks are built.
     pub options: BuildOptions,

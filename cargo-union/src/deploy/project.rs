@@ -12,10 +12,19 @@ use crate::pipeline::Reporter;
 use crate::pipeline::backend;
 use crate::pipeline::context;
 use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::names;
 use crate::pipeline::options::WorkspaceOptions;
 use crate::pipeline::problems::{PipelineError, Result};
 use crate::sys::error::Error;
 use crate::sys::words;
+
+/// A project of the backend, and the packages that name it.
+pub(crate) struct ProjectContext {
+    pub(crate) client: Client,
+    pub(crate) scope: ProjectDomain,
+    /// `None` when no package declares tasks.
+    pub(crate) session: Option<LoadedWorkspace>,
+}
 
 /// The client of the backend, and the project and domain that the chosen packages share. Without a package, they come
 /// from flags, variables and the Flyte config.
@@ -26,22 +35,44 @@ pub(crate) async fn open_project(
     options: &WorkspaceOptions,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<(Client, ProjectDomain)> {
-    let (config, project) = match LoadedWorkspace::open(options, &**reporter).await {
-        Ok(session) => {
-            let project = shared_project(&session)?;
-            (session.backend, project)
-        }
+    let context = open_context(options, reporter).await?;
+    Ok((context.client, context.scope))
+}
+
+/// Like [`open_project`], with the packages.
+///
+/// # Errors
+/// Those of [`open_project`].
+pub(crate) async fn open_context(
+    options: &WorkspaceOptions,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<ProjectContext> {
+    match LoadedWorkspace::open(options, &**reporter).await {
+        Ok(session) => Ok(ProjectContext {
+            scope: shared_project(&session)?,
+            client: session.backend_client(&options.backend, reporter)?,
+            session: Some(session),
+        }),
         Err(error) if has_no_package(&error) => {
             let config = backend::valid(&options.backend, &**reporter)?;
-            let project = configured_project(options, &config).ok_or(error)?;
-            (config, project)
+            Ok(ProjectContext {
+                scope: configured_project(options, &config).ok_or(error)?,
+                client: backend::client(&options.backend, &config, false, reporter)?,
+                session: None,
+            })
         }
-        Err(error) => return Err(error),
-    };
-    Ok((
-        backend::client(&options.backend, &config, false, reporter)?,
-        project,
-    ))
+        Err(error) => Err(error),
+    }
+}
+
+impl ProjectContext {
+    /// The name at the backend of the task that is meant by the key of a table or by such a name.
+    ///
+    /// # Errors
+    /// Those of [`names::backend_name`].
+    pub(crate) fn task_name(&self, typed: &str) -> Result<String> {
+        names::backend_name(self.session.as_ref(), typed)
+    }
 }
 
 fn has_no_package(error: &PipelineError) -> bool {

@@ -11,7 +11,8 @@ use super::{TaskIdent, TaskRegistration, access, requests, working_tree};
 use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::register::{
-    RegistrationAction, RegistrationPlan, apply_registration, plan_registration, unseen,
+    RegistrationAction, RegistrationPlan, UndeclaredTriggers, apply_registration,
+    plan_registration, unseen,
 };
 use crate::flyte::version::TaskVersionHash;
 use crate::flyte::{console, project};
@@ -20,10 +21,12 @@ use crate::image::reference::PinnedRef;
 use crate::pipeline::Reporter;
 use crate::pipeline::context::{LoadedWorkspace, project_domain};
 use crate::pipeline::execute::execute;
+use crate::pipeline::names::{self, declared_name};
 use crate::pipeline::outcome::{ImageOutcome, PackageOutcome};
 use crate::pipeline::plan::BuildPlan;
 use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
+use crate::sys::words;
 use crate::workspace::Snapshot;
 
 /// How many tasks are registered at once. It does not depend on the processors: a registration waits for the backend.
@@ -77,6 +80,10 @@ pub(crate) async fn register_tasks(
         .transpose()?;
     let workspace_options = &options.options.scope;
     let session = LoadedWorkspace::open_with_cache(workspace_options, &**reporter).await?;
+    let options = &RegisterOptions {
+        options: names::with_task_keys(&options.options, &session)?,
+        ..options.clone()
+    };
     if options.require_clean {
         working_tree::check_clean(
             &session.workspace.root,
@@ -187,7 +194,7 @@ fn check_declarations(
         .zip(&scopes)
         .flat_map(|(declared, scope)| {
             super::tasks(declared, chosen).filter_map(move |task| {
-                let name = super::declared_name(task)?;
+                let name = declared_name(task)?;
                 Some(TaskIdent {
                     package: &declared.package.name,
                     task,
@@ -291,7 +298,34 @@ fn report_task(
             plan.version
         ));
     }
-    if let Some(page) = page.filter(|_| plan.leaves_triggers) {
+    report_triggers(plan, name, page.as_deref(), dry_run, reporter);
+}
+
+/// Tells what happens to the active triggers that the task does not declare.
+fn report_triggers(
+    plan: &RegistrationPlan,
+    name: &str,
+    page: Option<&str>,
+    dry_run: bool,
+    reporter: &dyn Reporter,
+) {
+    let UndeclaredTriggers {
+        ours,
+        others,
+        unknown,
+    } = &plan.undeclared;
+    let verb = if dry_run { "Would stop" } else { "Deactivated" };
+    for trigger in ours {
+        reporter.status(verb, &format!("{}, which is not declared", trigger.path()));
+    }
+    // Not with every registration of an unchanged task.
+    if !others.is_empty() && plan.state != RegistrationAction::Unchanged {
+        let names = words::list(others);
+        reporter.note(&format!(
+            "triggers of `{name}` that were not made by its manifest stay active: {names}"
+        ));
+    }
+    if let Some(page) = page.filter(|_| *unknown) {
         reporter.warning(&format!(
             "`{name}` declares no triggers, and those of an earlier version may stay active\n  = help: look at {page} and switch them off there"
         ));

@@ -14,11 +14,15 @@ pub mod files;
 pub mod idl;
 pub mod images;
 pub mod interface;
+mod paging;
 pub mod project;
 pub mod register;
 pub mod rpc;
 pub mod runs;
+pub mod secrets;
+pub mod task_details;
 pub mod tasks;
+pub mod triggers;
 pub mod version;
 pub mod worker;
 

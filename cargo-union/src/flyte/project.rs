@@ -4,6 +4,7 @@ use union_build::diag::{Code, nearest};
 
 use super::backend::Backend;
 use super::convert::ProjectDomain;
+use super::idl::project::{Project, ProjectState};
 use super::rpc::{RpcFailure, RpcStatus};
 use crate::sys::error::{Error, Result};
 
@@ -49,8 +50,52 @@ pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
     Err(with_suggestions(error, domain, domains, "domain"))
 }
 
+/// A project in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectSummary {
+    /// Its identifier, which the manifest and flags name.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// Its domains.
+    pub domains: Vec<String>,
+    /// Description; may be empty.
+    pub description: String,
+}
+
+/// The projects of an organization that are not archived, sorted by identifier.
+///
+/// # Errors
+/// Failures of the call.
+pub async fn list(backend: &dyn Backend, org: &str) -> Result<Vec<ProjectSummary>> {
+    let projects = backend.projects(org).await;
+    let projects = projects.map_err(|failure| failure.into_error("could not list the projects"))?;
+    let is_active = |project: &Project| {
+        !matches!(
+            project.state(),
+            ProjectState::Archived | ProjectState::SystemArchived
+        )
+    };
+    let mut projects: Vec<ProjectSummary> = projects
+        .into_iter()
+        .filter(is_active)
+        .map(|project| ProjectSummary {
+            id: project.id,
+            name: project.name,
+            domains: project
+                .domains
+                .into_iter()
+                .map(|domain| domain.id)
+                .collect(),
+            description: project.description,
+        })
+        .collect();
+    projects.sort_by(|left, right| left.id.cmp(&right.id));
+    Ok(projects)
+}
+
 /// The listing is only advice: when it fails, the original error is reported without it.
-fn project_names(projects: Result<Vec<super::idl::project::Project>, RpcFailure>) -> Vec<String> {
+fn project_names(projects: Result<Vec<Project>, RpcFailure>) -> Vec<String> {
     projects
         .unwrap_or_default()
         .into_iter()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use union_build::diag::{Diagnostic, Severity};
-use union_build::spec::Overrides;
+use union_build::spec::{Overrides, Sourced};
 
 use super::problems::{self, ManifestProblems};
 use crate::flyte::client::{Client, ClientOptions};
@@ -26,12 +26,16 @@ pub(crate) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagn
     })
 }
 
-/// Adds `project`, `domain` and `registry` of the config as values of lowest precedence, below the manifest.
+/// Adds `project`, `domain`, `registry` and the remote builder of the config as values of lowest precedence, below the
+/// manifest. A local builder of the Python SDK is no choice between the builders here.
 pub(crate) fn fallbacks(config: &FlyteConfig, overrides: Overrides) -> Overrides {
+    let is_remote = |builder: &&Sourced<String>| builder.value == "remote";
+    let builder = config.builder.as_ref().filter(is_remote).cloned();
     [
         ("project", &config.project),
         ("domain", &config.domain),
         ("registry", &config.registry),
+        ("builder", &builder),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key, value.clone()?)))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::context::LoadedWorkspace;
 use super::execute::execute;
+use super::names;
 use super::outcome::PackageOutcome;
 use super::plan::BuildPlan;
 use crate::pipeline::Reporter;
@@ -20,6 +21,7 @@ pub(crate) async fn build_images(
     session: &LoadedWorkspace,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<PackageOutcome>> {
+    let options = &names::with_task_keys(options, session)?;
     let snapshot = Snapshot::take(
         &options.scope.cargo,
         &session.workspace,

@@ -57,6 +57,21 @@ impl RegistryClients {
     }
 }
 
+/// Creates a client that only looks up logins, with the `registry-config` of a manifest, a flag or a variable.
+pub(crate) fn registry_for_logins(
+    scope: &WorkspaceOptions,
+    of_manifest: Option<PathBuf>,
+    reporter: Arc<dyn Reporter>,
+) -> Registry {
+    let of_flag = scope.overrides.named("registry-config").map(PathBuf::from);
+    let settings = RegistrySettings {
+        registry_config: of_manifest.or(of_flag),
+        options: RegistryOptions::of_process(),
+        ..RegistrySettings::default()
+    };
+    Registry::new(settings, scope.cache.clone(), reporter)
+}
+
 /// Creates a client without credentials: what it can pull, a cluster without a pull secret can pull as well.
 pub(crate) fn anonymous_registry(
     scope: &WorkspaceOptions,

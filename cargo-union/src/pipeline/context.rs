@@ -132,13 +132,16 @@ impl LoadedWorkspace {
         reporter: &dyn Reporter,
     ) -> Result<Self> {
         let loaded = Self::open(scope, reporter).await?;
-        if let Some(warning) = scope
-            .cache
-            .settle(&loaded.workspace.target_directory.join("union/cache"))
-        {
+        loaded.settle_cache(scope, reporter);
+        Ok(loaded)
+    }
+
+    /// Makes sure that the cache is usable, as [`open_with_cache`](Self::open_with_cache) does.
+    pub(crate) fn settle_cache(&self, scope: &WorkspaceOptions, reporter: &dyn Reporter) {
+        let replacement = self.workspace.target_directory.join("union/cache");
+        if let Some(warning) = scope.cache.settle(&replacement) {
             reporter.warning(&warning);
         }
-        Ok(loaded)
     }
 
     /// Loads the workspace, selects packages as cargo does, and validates their manifests.

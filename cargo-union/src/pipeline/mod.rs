@@ -14,6 +14,7 @@ mod executables;
 pub(crate) mod execute;
 pub(crate) mod interfaces;
 mod launcher;
+pub(crate) mod names;
 pub mod options;
 pub(crate) mod outcome;
 pub(crate) mod package;

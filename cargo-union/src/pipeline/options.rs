@@ -9,7 +9,7 @@ use crate::sys::process::Environment;
 use crate::workspace::{Cargo, Selection};
 
 /// Selects the packages of a workspace, and overrides keys of their manifests.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WorkspaceOptions {
     /// How cargo is called: its program, its own flags, and the environment of the process.
     pub cargo: Cargo,
@@ -45,7 +45,7 @@ pub struct BackendOptions {
 }
 
 /// Options of `plan` and `build`, and of every command that builds images first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BuildOptions {
     /// The selected packages.
     pub scope: WorkspaceOptions,

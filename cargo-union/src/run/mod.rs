@@ -10,5 +10,5 @@ mod reporter;
 mod selection;
 
 pub use crate::flyte::files::{FileTotals, FolderProgress};
-pub use crate::flyte::runs::{RunPhase, RunState, TaskLogLine};
+pub use crate::flyte::runs::{RunFilter, RunPhase, RunState, TaskLogLine};
 pub use reporter::{ProgramLocation, Reporter};

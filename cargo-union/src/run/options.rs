@@ -6,7 +6,7 @@ use crate::deploy::options::RegisterOptions;
 use crate::pipeline::options::BuildOptions;
 
 /// Where the inputs of a task come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct InputOptions {
     /// `--inputs FILE`
     pub file: Option<PathBuf>,
@@ -15,7 +15,7 @@ pub struct InputOptions {
 }
 
 /// Options of a run on this machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LocalRunOptions {
     /// How the task's image is built.
     pub build: BuildOptions,
@@ -37,7 +37,7 @@ pub enum RunTarget {
 }
 
 /// Options of a run on the backend.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RemoteRunOptions {
     /// How the task is built and registered, with the packages and the backend.
     pub register: RegisterOptions,
@@ -48,16 +48,18 @@ pub struct RemoteRunOptions {
 }
 
 /// The run to follow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum RemoteRunMode {
     /// `--remote`
     New(NewRun),
     /// `--follow RUN`
     Follow(String),
+    /// `rerun`
+    Rerun(Rerun),
 }
 
 /// A run to create.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NewRun {
     /// The key of the task's table.
     pub task: String,
@@ -65,6 +67,19 @@ pub struct NewRun {
     pub version: Option<String>,
     /// The inputs of the task.
     pub inputs: InputOptions,
+    /// `--overwrite-cache`
+    pub overwrite_cache: bool,
+    /// `--detach`
+    pub detach: bool,
+}
+
+/// A run to repeat.
+#[derive(Clone, Debug)]
+pub struct Rerun {
+    /// The name of the run.
+    pub run: String,
+    /// `--same-version`: the version of the run, rather than the present sources.
+    pub same_version: bool,
     /// `--overwrite-cache`
     pub overwrite_cache: bool,
     /// `--detach`

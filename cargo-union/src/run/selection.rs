@@ -3,20 +3,20 @@
 use union_build::diag::Code;
 
 use crate::pipeline::context::LoadedWorkspace;
-use crate::pipeline::plan::check_tasks;
+use crate::pipeline::names;
 use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::sys::words;
 
-/// Removes all packages but the one that has the task.
+/// Removes all packages but the one that has the task of a key, or of a name at the backend. Returns the key.
 ///
 /// # Errors
 /// `UnknownTask`; `UsageInvalid` when several packages have it.
-pub(super) fn select_task(session: &mut LoadedWorkspace, task: &str) -> Result<()> {
-    check_tasks(session, &[task.to_owned()])?;
+pub(super) fn select_task(session: &mut LoadedWorkspace, typed: &str) -> Result<String> {
+    let task = names::task_key(session, typed)?;
     session
         .packages
-        .retain(|package| package.spec.tasks.contains_key(task));
+        .retain(|package| package.spec.tasks.contains_key(&task));
     if session.packages.len() > 1 {
         let names = words::list(session.packages.iter().map(|package| &package.package.name));
         let error = Error::new(
@@ -25,5 +25,5 @@ pub(super) fn select_task(session: &mut LoadedWorkspace, task: &str) -> Result<(
         );
         return Err(error.help("Choose one of them with `-p`.").into());
     }
-    Ok(())
+    Ok(task)
 }

@@ -3,6 +3,7 @@
 //! Only this module reads the tool's own environment variables. Those that correspond to a manifest key are merged with
 //! the manifest in `union_build::spec`.
 
+mod daily;
 mod get;
 mod register;
 mod remote;
@@ -15,9 +16,10 @@ use union_build::diag::Code;
 use union_build::spec::merge::Overrides;
 
 use crate::cli;
+pub use crate::deploy::flyte_config::NewFlyteConfig;
 pub use crate::pipeline::options::{BackendOptions, BuildOptions, ImageOutput, WorkspaceOptions};
 pub use crate::run::options::{
-    InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, RunTarget,
+    InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, Rerun, RunTarget,
 };
 use crate::sys::cache::{Cache, DEFAULT_CAP};
 use crate::sys::error::{Error, Result};
@@ -25,6 +27,7 @@ use crate::sys::fs;
 use crate::sys::process::Environment;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
+pub use daily::{AbortOptions, CompleteOptions, SecretAction, SecretOptions, TriggerOptions};
 pub use get::{GetOptions, Resource};
 pub use register::RegisterOptions;
 
@@ -50,10 +53,20 @@ pub enum Command {
     Register(RegisterOptions),
     /// `run`
     Run(LocalRunOptions),
-    /// `run --remote` and `run --follow`
+    /// `run --remote`, `run --follow` and `rerun`
     Remote(RemoteRunOptions),
     /// `get`
     Get(GetOptions),
+    /// `abort`
+    Abort(AbortOptions),
+    /// `secret`
+    Secret(SecretOptions),
+    /// `trigger`
+    Trigger(TriggerOptions),
+    /// `create config`
+    CreateConfig(NewFlyteConfig),
+    /// `complete`
+    Complete(CompleteOptions),
     /// `images`
     Images(WorkspaceOptions),
     /// `images --dockerfile IMAGE`
@@ -155,6 +168,13 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
         }
         cli::CommandArgs::Run(run) => Command::Run(reader.run(run)?),
         cli::CommandArgs::Get(get) => Command::Get(reader.get(get)?),
+        cli::CommandArgs::Abort(abort) => Command::Abort(reader.abort(abort)?),
+        cli::CommandArgs::Rerun(rerun) => Command::Remote(reader.rerun(rerun)?),
+        cli::CommandArgs::Secret(secret) => Command::Secret(reader.secret(secret)?),
+        cli::CommandArgs::Trigger(trigger) => Command::Trigger(reader.trigger(trigger)?),
+        cli::CommandArgs::Create(cli::CreateCommand::Config(create)) => {
+            Command::CreateConfig(reader.create_config(create)?)
+        }
         cli::CommandArgs::Images(images) => {
             let scope = reader.workspace_options(
                 cli::WorkspaceArgs {
@@ -178,8 +198,12 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
         cli::CommandArgs::Whoami(backend) => Command::Whoami(reader.backend_options(backend)?),
         cli::CommandArgs::Schema => Command::Page(cli::pages::schema()),
         cli::CommandArgs::Completions(completions) => {
-            Command::Page(cli::pages::completions(completions.shell))
+            Command::Page(cli::completions::script(completions.shell))
         }
+        cli::CommandArgs::Complete(complete) => Command::Complete(CompleteOptions {
+            runs: complete.kind == cli::CompleteKind::Runs,
+            scope: reader.project_options(complete.project)?,
+        }),
         cli::CommandArgs::Man => Command::Page(cli::pages::manual()),
     })
 }

@@ -9,6 +9,7 @@ impl OptionsReader<'_> {
         let cli::RemoteRunArgs {
             version,
             overwrite_cache,
+            allow_unpinned,
             detach,
             follow,
             save_outputs,
@@ -18,6 +19,7 @@ impl OptionsReader<'_> {
             task: run.task.iter().cloned().collect(),
             jobs: run.jobs,
             rehash: run.rehash,
+            allow_unpinned,
             scope: run.scope,
             backend: run.backend,
             cargo: run.cargo,

@@ -14,4 +14,5 @@ pub mod random;
 pub mod secret;
 pub mod signal;
 pub mod stat_cache;
+pub mod terminal;
 pub mod words;

@@ -28,6 +28,43 @@ pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     }
 }
 
+/// A row of a list, both of a table and of a JSON document.
+pub trait TableRow {
+    /// The names of the columns.
+    const HEAD: &'static [&'static str];
+
+    /// The text of each column.
+    fn cells(&self) -> Vec<String>;
+}
+
+/// Formats the rows of a list, each column as wide as its widest cell.
+pub fn rows<R: TableRow>(rows: &[R]) -> String {
+    // A control character in a name of a server could move the terminal's cursor.
+    let printable = |cell: String| cell.chars().filter(|letter| !letter.is_control()).collect();
+    let cells = rows
+        .iter()
+        .map(|row| row.cells().into_iter().map(printable).collect());
+    let head = R::HEAD.iter().map(|name| (*name).to_owned()).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(head).chain(cells).collect();
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|text| text.chars().count()).max().unwrap_or(0)
+    };
+    let format_line = |line: &Vec<String>| {
+        let padded = line
+            .iter()
+            .enumerate()
+            .map(|(column, text)| format!("{text:width$}", width = width(column)));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    lines.iter().map(format_line).collect()
+}
+
+/// The text of an optional value in a table.
+pub fn or_dash(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
+}
+
 /// Formats a table, each column as wide as its widest cell.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let width = |text: &str| text.chars().count();

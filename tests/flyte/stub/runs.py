@@ -1,5 +1,6 @@
 """Runs that go from phase to phase by the clock, and end as they are told to."""
 
+import datetime
 import re
 import time
 
@@ -25,6 +26,7 @@ from flyteidl2.workflow.run_service_pb2 import (
     AbortRunResponse,
     CreateRunRequest,
     CreateRunResponse,
+    GetActionDataURIsResponse,
     GetActionDetailsResponse,
     GetRunDetailsResponse,
     ListRunsResponse,
@@ -142,7 +144,25 @@ class Runs(RunServiceSync):
 
     def list_runs(self, request, ctx):
         listed = [self.listed(name) for name in state.names("runs")]
-        return ListRunsResponse(runs=sorted_and_cut(listed, request.request))
+        kept = [run for run in listed if all(self.matches(run, filter) for filter in request.request.filters)]
+        page, token = sorted_and_cut(kept, request.request)
+        return ListRunsResponse(runs=page, token=token)
+
+    @staticmethod
+    def matches(run, filter):
+        # `no-filters`: as a backend that knows none of the fields.
+        if "no-filters" in state.BEHAVIOUR:
+            raise ConnectError(Code.INVALID_ARGUMENT, f"invalid filter field: {filter.field}")
+        action, (value,) = run.action, filter.values
+        if filter.field == "created_at":
+            least = datetime.datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+            return action.status.start_time.ToNanoseconds() / 1e9 >= least
+        known = {"phase": str(action.status.phase), "task_name": action.metadata.task.id.name}
+        return known[filter.field] == value
+
+    def get_action_data_u_r_is(self, request, ctx):
+        one = One(request.action_id.run.name)
+        return GetActionDataURIsResponse(inputs_uri=one.request.offloaded_input_data.uri)
 
     @staticmethod
     def listed(name):

@@ -24,8 +24,11 @@ from flyteidl2.cluster.service_connect import ClusterServiceWSGIApplication
 from flyteidl2.dataproxy.dataproxy_service_connect import DataProxyServiceWSGIApplication
 from flyteidl2.project.project_service_connect import ProjectServiceSync, ProjectServiceWSGIApplication
 from flyteidl2.project.project_service_pb2 import GetProjectResponse, ListProjectsResponse, Projects
+from flyteidl2.secret.secret_connect import SecretServiceWSGIApplication
 from flyteidl2.task.task_service_connect import TaskServiceWSGIApplication
+from flyteidl2.trigger.trigger_service_connect import TriggerServiceWSGIApplication
 from flyteidl2.workflow.run_service_connect import RunServiceWSGIApplication
+from secret_service import Secrets
 from tasks import PROJECTS, Tasks
 
 # Where every call is written down, one JSON object on a line.
@@ -76,7 +79,10 @@ class Known(ProjectServiceSync):
 
 
 class Users(IdentityServiceSync):
-    """Nobody is known here."""
+    """Nobody is known here, as at the open-source backend without logins."""
+
+    def user_info(self, request, ctx):
+        raise ConnectError(Code.UNAUTHENTICATED, "no identity")
 
 
 class Handler(WSGIRequestHandler):
@@ -106,7 +112,12 @@ def main():
         "DataProxyService": DataProxyServiceWSGIApplication(images.BuildData(tasks), interceptors=recorded),
         "ClusterService": ClusterServiceWSGIApplication(Clusters(), interceptors=recorded),
         "IdentityService": IdentityServiceWSGIApplication(Users(), interceptors=recorded),
+        "SecretService": SecretServiceWSGIApplication(Secrets(), interceptors=recorded),
+        "TriggerService": TriggerServiceWSGIApplication(tasks.triggers, interceptors=recorded),
     }
+    # `no-triggers`: as a backend without the service.
+    if "no-triggers" in state.BEHAVIOUR:
+        del applications["TriggerService"]
 
     # `builder`: it makes images, as hosted backends do.
     if "builder" in state.BEHAVIOUR:

@@ -19,6 +19,7 @@ from flyteidl2.task.task_service_pb2 import (
     ListTasksResponse,
     ListVersionsResponse,
 )
+from trigger_service import Triggers
 
 # `name=message`: a task that is refused with a message.
 REFUSED = dict(entry.split("=", 1) for entry in os.environ.get("REFUSED", "").split(";") if entry)
@@ -36,12 +37,14 @@ class Tasks(TaskServiceSync):
         self.lock = threading.Lock()
         self.requests = {}
         self.created = {}
+        self.triggers = Triggers()
         for number in state.names("tasks"):
             self.keep(DeployTaskRequest.FromString(state.read("tasks", number)), int(number))
 
     def keep(self, request, number):
         key = self.key(request.task_id)
         self.requests[key] = request
+        self.triggers.register(request.task_id, request.triggers)
         self.created.setdefault(key, number)
 
     def find(self, task_id):
@@ -78,7 +81,7 @@ class Tasks(TaskServiceSync):
                     latest[name] = self.requests[key]
         oldest = sorted(latest.values(), key=lambda found: self.created[self.key(found.task_id)])
         tasks = [Task(task_id=found.task_id, metadata=self.metadata(found)) for found in oldest]
-        return ListTasksResponse(tasks=sorted_and_cut(tasks, request.request))
+        return ListTasksResponse(tasks=sorted_and_cut(tasks, request.request)[0])
 
     def list_versions(self, request, ctx):
         name = request.task_name
@@ -90,7 +93,8 @@ class Tasks(TaskServiceSync):
                 version = ListVersionsResponse.VersionResponse(version=key[3], deployed_by=someone())
                 version.deployed_at.FromNanoseconds(self.created[key])
                 versions.append(version)
-        return ListVersionsResponse(versions=versions)
+        page, token = sorted_and_cut(versions[::-1], request.request)
+        return ListVersionsResponse(versions=page, token=token)
 
     @staticmethod
     def key(task_id):
@@ -110,11 +114,19 @@ class Tasks(TaskServiceSync):
 
 
 def sorted_and_cut(oldest, request):
-    """A list as a request wants it, made from one with the oldest first."""
+    """A page of a list as a request wants it, made from one with the oldest first, and the token of the next page."""
     if request.sort_by.key != "created_at":
         raise ConnectError(Code.INVALID_ARGUMENT, f"cannot sort by {request.sort_by.key}")
+    limit = request.limit or 50
+    if limit > 200:
+        raise ConnectError(Code.INVALID_ARGUMENT, "the limit is above 200")
+    # `small-pages`: two entries on a page, whatever is asked for.
+    if "small-pages" in state.BEHAVIOUR:
+        limit = 2
     listed = oldest if request.sort_by.direction == Sort.ASCENDING else oldest[::-1]
-    return listed[: request.limit or 50]
+    first = int(request.token or 0)
+    page = listed[first : first + limit]
+    return page, str(first + limit) if len(page) == limit else ""
 
 
 def someone():

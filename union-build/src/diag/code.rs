@@ -144,6 +144,7 @@ codes! {
     ImagePrivate = "U0712", "An image cannot be pulled without a login", "Make its repository public, or give the cluster a pull secret.";
     TriggerUnfit = "U0713", "A trigger does not fit the inputs of its task", "Correct what the message names.";
     VersionUnknown = "U0714", "The backend does not have the version of a task that was named", "Name one that it has, or leave out `--version` to run what is here.";
+    SecretInvalid = "U0730", "A secret has a name or a value that cannot be stored", "Correct what the message names.";
 
     FlyteConfigSyntax = "U0750", "The Flyte config is not valid YAML", "Correct the syntax at the place shown.";
     FlyteConfigInvalid = "U0751", "A value of the Flyte config is not understood", "Correct the value at the place shown.";

@@ -1,5 +1,6 @@
 //! A backend in memory that behaves like the open-source one: it overwrites tasks and does not store organizations.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -13,11 +14,16 @@ use crate::flyte::idl::task::{
     DeployTaskRequest, Task, TaskDetails, TaskIdentifier, TaskMetadata, TaskTriggersSummary,
 };
 use crate::flyte::rpc::RpcFailure;
+use crate::flyte::triggers::TriggerSummary;
 
 /// The registered tasks, in the order of their first registration.
 #[derive(Default)]
 pub(crate) struct FakeBackend {
     pub(crate) tasks: Mutex<Vec<DeployTaskRequest>>,
+    /// Triggers with the versions of their last registration, by `task/name`.
+    pub(crate) triggers: Mutex<BTreeMap<String, (TriggerSummary, String)>>,
+    /// Whether it has no service for triggers.
+    pub(crate) lists_no_triggers: bool,
     /// Number of `deploy` calls that succeeded.
     pub(crate) writes: Mutex<usize>,
     /// Project names with their domains.
@@ -102,6 +108,45 @@ impl Backend for FakeBackend {
             .collect())
     }
 
+    async fn triggers(
+        &self,
+        _: &ProjectDomain,
+        task: &str,
+    ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure> {
+        let triggers = self.triggers.lock().expect("the mutex is not poisoned");
+        let of_task = triggers
+            .values()
+            .filter(|(trigger, _)| trigger.task == task);
+        let listed = of_task.map(|(trigger, _)| trigger.clone()).collect();
+        Ok((!self.lists_no_triggers).then_some(listed))
+    }
+
+    async fn trigger_version(
+        &self,
+        _: &ProjectDomain,
+        trigger: &TriggerSummary,
+    ) -> Result<String, RpcFailure> {
+        let triggers = self.triggers.lock().expect("the mutex is not poisoned");
+        let found = triggers.get(&trigger.path());
+        Ok(found
+            .map(|(_, version)| version.clone())
+            .unwrap_or_default())
+    }
+
+    async fn deactivate(
+        &self,
+        _: &ProjectDomain,
+        deactivated: &[TriggerSummary],
+    ) -> Result<(), RpcFailure> {
+        let mut triggers = self.triggers.lock().expect("the mutex is not poisoned");
+        for trigger in deactivated {
+            if let Some((known, _)) = triggers.get_mut(&trigger.path()) {
+                known.active = false;
+            }
+        }
+        Ok(())
+    }
+
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {
         if self
             .refuses
@@ -110,6 +155,19 @@ impl Backend for FakeBackend {
             return Err(RpcFailure::new(Code::BackendRefused, "it refuses"));
         }
         *self.writes.lock().expect("the mutex is not poisoned") += 1;
+        for trigger in &request.triggers {
+            let spec = trigger.spec.as_ref();
+            let summary = TriggerSummary {
+                name: trigger.name.clone(),
+                task: id(request).name.clone(),
+                active: spec.is_some_and(|spec| spec.active),
+                schedule: String::new(),
+                fired: None,
+            };
+            let version = id(request).version.clone();
+            let mut triggers = self.triggers.lock().expect("the mutex is not poisoned");
+            triggers.insert(summary.path(), (summary, version));
+        }
         let mut tasks = self.tasks.lock().expect("the mutex is not poisoned");
         match tasks
             .iter_mut()
@@ -138,6 +196,7 @@ impl Backend for FakeBackend {
             id: (*id).to_owned(),
             name: String::new(),
             domains: domains.iter().map(domain).collect(),
+            ..Project::default()
         };
         Ok(self.projects.iter().map(project).collect())
     }

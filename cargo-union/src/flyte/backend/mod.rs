@@ -7,9 +7,8 @@ use async_trait::async_trait;
 
 use super::client::Client;
 use super::convert::ProjectDomain;
+use super::idl::common::Filter;
 use super::idl::common::filter::Function;
-use super::idl::common::sort::Direction;
-use super::idl::common::{Filter, ListRequest, Sort};
 use super::idl::project::{
     GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse, Project,
 };
@@ -18,7 +17,9 @@ use super::idl::task::{
     DeployTaskRequest, DeployTaskResponse, GetTaskDetailsRequest, GetTaskDetailsResponse,
     ListTasksRequest, ListTasksResponse, Task, TaskDetails, TaskIdentifier,
 };
+use super::paging::newest;
 use super::rpc::{RpcFailure, RpcStatus, Unary};
+use super::triggers::{self, TriggerSummary};
 
 /// A service for projects and tasks.
 #[async_trait]
@@ -31,6 +32,27 @@ pub trait Backend: Send + Sync {
 
     /// The latest versions of tasks, most recently registered first.
     async fn tasks(&self, scope: &ProjectDomain, limit: u32) -> Result<Vec<Task>, RpcFailure>;
+
+    /// The triggers of a task; `None` when the backend has no service for triggers.
+    async fn triggers(
+        &self,
+        scope: &ProjectDomain,
+        task: &str,
+    ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure>;
+
+    /// The version of its task with which a trigger was registered last.
+    async fn trigger_version(
+        &self,
+        scope: &ProjectDomain,
+        trigger: &TriggerSummary,
+    ) -> Result<String, RpcFailure>;
+
+    /// Deactivates triggers.
+    async fn deactivate(
+        &self,
+        scope: &ProjectDomain,
+        triggers: &[TriggerSummary],
+    ) -> Result<(), RpcFailure>;
 
     /// Registers a task. The open-source backend overwrites an existing version.
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure>;
@@ -85,6 +107,33 @@ impl Backend for Client {
             .tasks)
     }
 
+    async fn triggers(
+        &self,
+        scope: &ProjectDomain,
+        task: &str,
+    ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure> {
+        match triggers::fetch_all(self, scope, Some(task)).await {
+            Err(failure) if failure.is(RpcStatus::Unimplemented) => Ok(None),
+            triggers => triggers.map(Some),
+        }
+    }
+
+    async fn trigger_version(
+        &self,
+        scope: &ProjectDomain,
+        trigger: &TriggerSummary,
+    ) -> Result<String, RpcFailure> {
+        triggers::version(self, scope, trigger).await
+    }
+
+    async fn deactivate(
+        &self,
+        scope: &ProjectDomain,
+        triggers: &[TriggerSummary],
+    ) -> Result<(), RpcFailure> {
+        triggers::update(self, scope, triggers, false).await
+    }
+
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {
         self.unary(DEPLOY, request).await.map(drop)
     }
@@ -125,20 +174,6 @@ fn tasks(scope: &ProjectDomain, limit: u32, filters: Vec<Filter>) -> ListTasksRe
     ListTasksRequest {
         request: Some(newest(limit, filters)),
         scope_by: Some(ScopeBy::ProjectId(scope.id())),
-    }
-}
-
-/// A list request for the `limit` most recently created items.
-pub(super) fn newest(limit: u32, filters: Vec<Filter>) -> ListRequest {
-    let newest = Sort {
-        key: "created_at".to_owned(),
-        direction: Direction::Descending.into(),
-    };
-    ListRequest {
-        limit,
-        sort_by: Some(newest),
-        filters,
-        token: String::new(),
     }
 }
 

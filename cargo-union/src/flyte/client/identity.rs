@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::flyte::idl::auth::{UserInfoRequest, UserInfoResponse};
-use crate::flyte::rpc::{RpcFailure, Unary};
+use crate::flyte::rpc::{RpcFailure, RpcStatus, Unary};
 
 const USER_INFO: Unary<UserInfoRequest, UserInfoResponse> =
     Unary::repeatable("flyteidl2.auth.IdentityService", "UserInfo");
@@ -19,7 +19,21 @@ pub struct UserIdentity {
 }
 
 impl Client {
-    /// Requests the identity of the caller.
+    /// Requests the identity of the caller; `None` when the backend has no logins.
+    ///
+    /// # Errors
+    /// Failures of the call.
+    pub async fn identity(&self) -> Result<Option<UserIdentity>, RpcFailure> {
+        match self.user().await {
+            // Not every backend has an identity service.
+            Err(failure) if failure.is(RpcStatus::Unimplemented) => Ok(None),
+            // Without encryption nobody can log in, and the service refuses everybody.
+            Err(failure) if self.is_plain() && failure.is(RpcStatus::Unauthenticated) => Ok(None),
+            user => user.map(Some),
+        }
+    }
+
+    /// Like [`identity`](Self::identity), with the backend's own answer to a caller without a login.
     ///
     /// # Errors
     /// Failures of the call.

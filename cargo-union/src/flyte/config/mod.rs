@@ -63,6 +63,8 @@ pub struct FlyteConfig {
     pub domain: Option<Sourced<String>>,
     /// Default of the manifest's `registry`.
     pub registry: Option<Sourced<String>>,
+    /// `image.builder`: the default of the manifest's `builder`, if it is the remote one.
+    pub builder: Option<Sourced<String>>,
     /// PEM file of the certificate authorities to trust instead of the system's.
     pub ca_file: Option<Sourced<PathBuf>>,
     /// Whether certificates are not verified.
@@ -107,6 +109,7 @@ impl FlyteConfig {
             text("project", &self.project),
             text("domain", &self.domain),
             text("registry", &self.registry),
+            text("builder", &self.builder),
             text("auth-type", &Some(kind)),
             text("client-id", &self.auth.client_id),
             text("ca-file", &ca_file),
@@ -133,6 +136,7 @@ pub fn load(request: &ConfigRequest<'_>) -> Result<(FlyteConfig, Vec<Diagnostic>
         project: reader.text(&keys::PROJECT),
         domain: reader.text(&keys::DOMAIN),
         registry: reader.text(&keys::REGISTRY),
+        builder: builder(&mut reader),
         ca_file: reader.path(&keys::CA_FILE, request.folder),
         skip_verify: reader.switch(&keys::SKIP_VERIFY),
         auth: auth::resolve(request, key, &mut reader),
@@ -171,6 +175,25 @@ fn org(
             })
         })
     })
+}
+
+/// The words of `image.builder`.
+const BUILDERS: [&str; 3] = ["local", "local-podman", "remote"];
+
+fn builder(reader: &mut ConfigReader<'_>) -> Option<Sourced<String>> {
+    let builder = reader.text(&keys::BUILDER)?;
+    if BUILDERS.contains(&builder.value.as_str()) {
+        return Some(builder);
+    }
+    let problem = invalid(
+        format!(
+            "`{}` of `image.builder` is no builder of images",
+            builder.value
+        ),
+        &builder.origin,
+    );
+    reader.report(problem.help("the words are `local`, `local-podman` and `remote`"));
+    None
 }
 
 /// The problem of an invalid value.

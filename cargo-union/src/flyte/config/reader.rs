@@ -63,6 +63,11 @@ impl<'a> ConfigReader<'a> {
         })
     }
 
+    /// Adds a problem with a value.
+    pub(super) fn report(&mut self, problem: Diagnostic) {
+        self.problems.push(problem);
+    }
+
     /// A boolean, with all the words of YAML 1.1, which Python reads.
     pub(super) fn switch(&mut self, key: &ConfigKey) -> Option<Sourced<bool>> {
         let text = self.text(key)?;

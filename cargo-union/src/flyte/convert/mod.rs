@@ -18,6 +18,7 @@ mod tests;
 pub use blob::{BlobPlace, json_with_blobs};
 pub use literal::{LiteralForm, literal};
 pub(super) use template::worker;
+pub(super) use trigger::declares_trigger;
 pub use trigger::validate_triggers;
 pub use types::declared;
 pub use value::json;

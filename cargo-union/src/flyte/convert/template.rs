@@ -82,7 +82,7 @@ fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
             task.interruptible.value,
         )),
         cache_serializable: cache.is_some_and(|cache| cache.serialize),
-        tags: trigger::tag(subject).into_iter().collect(),
+        tags: trigger::tags(subject).collect(),
         pod_template_name: task
             .pod_template
             .as_ref()

@@ -45,22 +45,33 @@ pub(super) fn trigger(trigger: &Trigger, subject: &TaskSource<'_>) -> task::Task
     }
 }
 
-/// A tag with the hash of the triggers; `None` without triggers. The backend returns a task without its triggers, so a
-/// change of a trigger is detected by this tag.
-pub(super) fn tag(subject: &TaskSource<'_>) -> Option<(String, String)> {
-    const TRIGGERS: &str = "union.triggers";
-    let triggers = subject
-        .task
-        .triggers
-        .values()
-        .map(|declared| Value::hash_of(trigger(declared, subject).encode_to_vec()));
-    let hashes: Vec<Value> = triggers.collect();
-    if hashes.is_empty() {
-        return None;
-    }
-    let mut inputs = Inputs::new();
-    inputs.insert("triggers", Value::List(hashes));
-    Some((TRIGGERS.to_owned(), inputs.key("triggers").spec_hash()))
+/// The prefix of the tags of triggers; the name of the trigger follows.
+const TAG_PREFIX: &str = "union.trigger.";
+
+/// The tags of a task's triggers: the name of each, with its hash. The backend returns a task without its triggers, so the
+/// tags show a change of a trigger, and which triggers a version has declared.
+pub(super) fn tags(subject: &TaskSource<'_>) -> impl Iterator<Item = (String, String)> {
+    let tag = |declared: &Trigger| {
+        let mut inputs = Inputs::new();
+        let hash = Value::hash_of(trigger(declared, subject).encode_to_vec());
+        inputs.insert("trigger", hash);
+        let name = format!("{TAG_PREFIX}{}", declared.key);
+        (name, inputs.key("trigger").spec_hash())
+    };
+    subject.task.triggers.values().map(tag)
+}
+
+/// Whether this tool has registered a version of a task with a trigger.
+pub(in crate::flyte) fn declares_trigger(spec: &task::TaskSpec, trigger: &str) -> bool {
+    let metadata = spec
+        .task_template
+        .as_ref()
+        .and_then(|template| template.metadata.as_ref());
+    metadata.is_some_and(|metadata| {
+        metadata
+            .tags
+            .contains_key(&format!("{TAG_PREFIX}{trigger}"))
+    })
 }
 
 /// The inputs in the order of the interface; an optional input without a value has the literal of no value.

@@ -13,8 +13,8 @@ mod json;
 include!(concat!(env!("OUT_DIR"), "/idl.rs"));
 
 pub use flyteidl2::{
-    actions, auth, cluster, common, core, dataproxy, imagebuilder, logs, project, task, unread,
-    workflow,
+    actions, auth, cluster, common, core, dataproxy, imagebuilder, logs, project, secret, task,
+    trigger, unread, workflow,
 };
 pub use json::to_json;
 pub use prost::Message;

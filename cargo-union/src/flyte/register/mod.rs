@@ -4,6 +4,7 @@
 //! written, and other content under the same version is refused.
 
 mod differences;
+mod undeclared;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use super::rpc::{RpcFailure, RpcStatus};
 use super::version::{LONGEST, TaskVersionHash};
 use crate::sys::error::{Error, Result};
 use differences::Difference;
+pub use undeclared::UndeclaredTriggers;
 
 /// The effect of a registration on the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +46,8 @@ pub struct RegistrationPlan {
     pub version: String,
     /// The latest version at the backend; `None` for a new task.
     pub latest: Option<String>,
-    /// Whether triggers of an earlier version stay active, because this one declares none.
-    pub leaves_triggers: bool,
+    /// The active triggers of the task that the version does not declare.
+    pub undeclared: UndeclaredTriggers,
     request: DeployTaskRequest,
 }
 
@@ -77,15 +79,25 @@ pub async fn plan_registration(
         version,
         replace,
     };
-    let lookups = futures_util::future::try_join(
+    let lookups = futures_util::future::try_join3(
         backend.latest(scope, &subject.name),
         context.details(&version.text),
+        backend.triggers(scope, &subject.name),
     );
-    let (latest, exact) = lookups
+    let (latest, exact, triggers) = lookups
         .await
         .map_err(|failure| context.lookup_error(failure))?;
     context.check_environment(latest.as_ref())?;
-    context.decide(latest.as_ref(), exact).await
+    let plan = context.decide(latest.as_ref(), exact).await?;
+    let declares_none = subject.task.triggers.is_empty();
+    let undeclared = match triggers {
+        Some(triggers) => context.undeclared(triggers).await?,
+        None => UndeclaredTriggers {
+            unknown: declares_none && has_triggers(latest.as_ref()),
+            ..UndeclaredTriggers::default()
+        },
+    };
+    Ok(RegistrationPlan { undeclared, ..plan })
 }
 
 /// The plan for a backend without the task, when no backend can be asked.
@@ -100,29 +112,40 @@ pub fn unseen(
         state: RegistrationAction::New,
         version,
         latest: None,
-        leaves_triggers: false,
+        undeclared: UndeclaredTriggers::default(),
         request,
     }
 }
 
-/// Registers a task as planned.
+/// Registers a task as planned, and deactivates the triggers of earlier versions that it does not declare.
 ///
 /// # Errors
-/// Failures of the call.
+/// Failures of the calls.
 pub async fn apply_registration(backend: &dyn Backend, plan: &RegistrationPlan) -> Result<()> {
-    if plan.state == RegistrationAction::Unchanged {
+    let id = plan.request.task_id.clone().unwrap_or_default();
+    let name = &id.name;
+    if plan.state != RegistrationAction::Unchanged {
+        let deployed = backend.deploy(&plan.request).await;
+        deployed.map_err(|failure| {
+            failure.into_error(format!("could not register the task `{name}`"))
+        })?;
+    }
+    let ours = &plan.undeclared.ours;
+    if ours.is_empty() {
         return Ok(());
     }
-    let name = plan
-        .request
-        .task_id
-        .as_ref()
-        .map(|id| id.name.as_str())
-        .unwrap_or_default();
-    backend
-        .deploy(&plan.request)
-        .await
-        .map_err(|failure| failure.into_error(format!("could not register the task `{name}`")))
+    let scope = ProjectDomain {
+        org: id.org.clone(),
+        project: id.project.clone(),
+        domain: id.domain.clone(),
+    };
+    let deactivated = backend.deactivate(&scope, ours).await;
+    deactivated.map_err(|failure| {
+        let error = failure.into_error(format!(
+            "could not deactivate the triggers of the task `{name}` that are no longer declared"
+        ));
+        error.help("The task is registered. Run `cargo union register` again.")
+    })
 }
 
 /// The maximum number of repetitions of a version, which bounds the search for a free one.
@@ -208,7 +231,7 @@ impl RegistrationContext<'_> {
                 state,
                 version: candidate.clone(),
                 latest: latest_version.clone(),
-                leaves_triggers: request.triggers.is_empty() && has_triggers(latest),
+                undeclared: UndeclaredTriggers::default(),
                 request: request.clone(),
             };
             let Some(existing_spec) = &existing else {

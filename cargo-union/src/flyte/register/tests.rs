@@ -6,6 +6,7 @@ use union_build::spec::{Overrides, PackageInfo, Task, load};
 use super::*;
 use crate::flyte::backend::fake::FakeBackend;
 use crate::flyte::interface::Interface;
+use crate::flyte::triggers::TriggerSummary;
 
 fn declared(lines: &str) -> Task {
     let manifest = SourceFile::new(
@@ -247,7 +248,7 @@ async fn changed_trigger_is_a_difference() {
     let error = scene.decide(&trigger(2)).await.unwrap_err();
     assert!(
         error.code() == Code::VersionTaken
-            && error.chain()[1].contains("`metadata.tags.union.triggers`"),
+            && error.chain()[1].contains("`metadata.tags.union.trigger.t`"),
         "{:?}",
         error.chain()
     );
@@ -255,18 +256,88 @@ async fn changed_trigger_is_a_difference() {
     assert_eq!(decision.unwrap_err().code(), Code::VersionTaken);
 }
 
+impl Scene {
+    /// The names of the active triggers.
+    fn active(&self) -> Vec<String> {
+        let triggers = self.backend.triggers.lock().unwrap();
+        let active = triggers.values().filter(|(trigger, _)| trigger.active);
+        active.map(|(trigger, _)| trigger.name.clone()).collect()
+    }
+}
+
 #[tokio::test]
-async fn triggers_that_are_no_longer_declared_are_reported() {
+async fn triggers_that_are_no_longer_declared_are_deactivated() {
     let scene = Scene::new();
+    scene
+        .register("triggers.a.every = \"1h\"\ntriggers.b.every = \"1h\"")
+        .await;
+    assert_eq!(scene.active(), ["a", "b"]);
+    scene.register("triggers.b.every = \"2h\"").await;
+    assert_eq!(scene.active(), ["b"]);
+    let decision = scene.decide("retries = 1").await.unwrap();
+    let names = |triggers: &[TriggerSummary]| {
+        let names = triggers.iter().map(|trigger| trigger.name.clone());
+        names.collect::<Vec<String>>()
+    };
+    assert_eq!(names(&decision.undeclared.ours), ["b"]);
+    apply_registration(&scene.backend, &decision).await.unwrap();
+    assert_eq!(scene.active(), [""; 0]);
+    // Nothing is left to do, and a trigger that is declared again is active again.
+    let (state, _) = scene.register("retries = 1").await;
+    assert_eq!(state, RegistrationAction::Unchanged);
+    scene.register("triggers.a.every = \"1h\"").await;
+    assert_eq!(scene.active(), ["a"]);
+}
+
+#[tokio::test]
+async fn interrupted_deactivation_is_completed_by_the_next_registration() {
+    let scene = Scene::new();
+    scene.register("triggers.a.every = \"1h\"").await;
+    let decision = scene.decide("retries = 1").await.unwrap();
+    scene.backend.deploy(&decision.request).await.unwrap();
+    assert_eq!(scene.active(), ["a"]);
+    let (state, _) = scene.register("retries = 1").await;
+    assert_eq!(state, RegistrationAction::Unchanged);
+    assert_eq!(scene.active(), [""; 0]);
+}
+
+#[tokio::test]
+async fn trigger_of_somebody_else_stays_active() {
+    let scene = Scene::new();
+    let (_, version) = scene.register("triggers.a.every = \"1h\"").await;
+    let by_hand = TriggerSummary {
+        name: "by-hand".to_owned(),
+        task: "app".to_owned(),
+        active: true,
+        schedule: String::new(),
+        fired: None,
+    };
+    scene
+        .backend
+        .triggers
+        .lock()
+        .unwrap()
+        .insert(by_hand.path(), (by_hand, version));
+    let decision = scene.decide("retries = 1").await.unwrap();
+    assert_eq!(decision.undeclared.others, ["by-hand"]);
+    apply_registration(&scene.backend, &decision).await.unwrap();
+    assert_eq!(scene.active(), ["by-hand"]);
+}
+
+#[tokio::test]
+async fn triggers_may_stay_at_a_backend_that_does_not_list_them() {
+    let scene = Scene {
+        backend: FakeBackend {
+            lists_no_triggers: true,
+            ..FakeBackend::default()
+        },
+        ..Scene::new()
+    };
     scene.register("triggers.t.every = \"1h\"").await;
-    assert!(scene.decide("retries = 1").await.unwrap().leaves_triggers);
-    assert!(
-        !scene
-            .decide("triggers.t.every = \"2h\"")
-            .await
-            .unwrap()
-            .leaves_triggers
-    );
+    let unknown = |plan: RegistrationPlan| plan.undeclared.unknown;
+    assert!(unknown(scene.decide("retries = 1").await.unwrap()));
+    let again = scene.decide("triggers.t.every = \"2h\"").await.unwrap();
+    assert!(!unknown(again));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use union_build::diag::Code;
 use super::service::Messages;
 use super::{RunIdent, RunService, TaskVersion};
 use crate::flyte::convert::ProjectDomain;
-use crate::flyte::idl::common::OffloadedInputData;
+use crate::flyte::idl::common::{Filter, OffloadedInputData};
 use crate::flyte::idl::logs::dataplane::LogLine;
 use crate::flyte::idl::task::{Inputs, Outputs};
 use crate::flyte::idl::workflow::{ActionDetails, CreateRunRequest, ListRunsResponse};
@@ -107,7 +107,13 @@ impl RunService for FakeRuns {
         Ok(())
     }
 
-    async fn list(&self, _: &ProjectDomain, _: u32) -> Result<ListRunsResponse, RpcFailure> {
+    async fn list(
+        &self,
+        _: &ProjectDomain,
+        _: u32,
+        _: &str,
+        _: Vec<Filter>,
+    ) -> Result<ListRunsResponse, RpcFailure> {
         Ok(ListRunsResponse::default())
     }
 }

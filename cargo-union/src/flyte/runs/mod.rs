@@ -3,13 +3,16 @@
 //! [`create`] can be retried, because the client chooses the run's name; [`follow`] reports phases and logs until
 //! the run ends, and reconnects; [`outputs`] reads the outputs. All calls use the run's root action, `a0`.
 
+mod abort;
 mod create;
 mod follow;
+mod list;
 mod listener;
 mod log_stream;
 mod logs;
 mod outcome;
 mod phase;
+mod repeat;
 mod service;
 mod summary;
 mod watch;
@@ -25,15 +28,18 @@ use super::idl::task::TaskIdentifier;
 use crate::sys::error::Result;
 use crate::sys::random;
 
+pub use abort::{AbortOutcome, abort};
 pub use create::{CacheOptions, RunRequest, create};
 pub use follow::follow;
+pub use list::{RunFilter, list};
 pub use listener::{ReconnectPolicy, RunListener};
 pub use logs::TaskLogLine;
 pub use outcome::{RunError, RunOutcome, output_literals, outputs};
 pub use phase::{RunPhase, RunState};
+pub use repeat::{PreviousRun, RepeatRequest, create_repeated, previous};
 pub use service::{Messages, RunService};
 pub(super) use service::{create_under_own_name, offload};
-pub use summary::{RunSummary, get_run, list};
+pub use summary::{RunSummary, get_run};
 
 /// A run at the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +84,14 @@ impl RunIdent {
             project,
             domain,
             name: self.name.clone(),
+        }
+    }
+
+    /// `name` in this project and domain.
+    pub fn named(scope: ProjectDomain, name: &str) -> Self {
+        Self {
+            scope,
+            name: name.to_owned(),
         }
     }
 

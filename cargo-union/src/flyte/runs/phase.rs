@@ -52,6 +52,30 @@ impl RunPhase {
         }
     }
 
+    /// All phases, in the order of a run.
+    pub const ALL: &[Self] = &[
+        Self::Queued,
+        Self::Waiting,
+        Self::Starting,
+        Self::Running,
+        Self::Paused,
+        Self::Succeeded,
+        Self::Recovered,
+        Self::Failed,
+        Self::Aborted,
+        Self::TimedOut,
+    ];
+
+    /// The phase of a word of JSON documents.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|phase| phase.word() == word)
+    }
+
+    /// The protocol's number; `None` for an unknown phase.
+    pub(super) fn number(self) -> Option<i32> {
+        (1..=10).find(|number| Self::of(*number) == self)
+    }
+
     /// Whether the phase is final.
     pub fn is_last(self) -> bool {
         matches!(

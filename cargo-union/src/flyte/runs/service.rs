@@ -5,11 +5,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
 use super::{RunIdent, TaskVersion};
-use crate::flyte::backend::newest;
 use crate::flyte::client::{Client, Operation, Resource};
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Message;
-use crate::flyte::idl::common::OffloadedInputData;
+use crate::flyte::idl::common::{Filter, ListRequest, OffloadedInputData};
 use crate::flyte::idl::dataproxy::upload_inputs_request::{Id as UploadFor, Task as UploadTask};
 use crate::flyte::idl::dataproxy::{
     GetActionDataRequest, GetActionDataResponse, TailLogsRequest, TailLogsResponse,
@@ -23,6 +22,7 @@ use crate::flyte::idl::workflow::{
     GetActionDetailsRequest, GetActionDetailsResponse, ListRunsRequest, ListRunsResponse,
     WatchActionDetailsRequest, WatchActionDetailsResponse,
 };
+use crate::flyte::paging::newest;
 use crate::flyte::rpc::{RpcFailure, RpcStatus, Streaming, Unary};
 
 /// A stream of messages.
@@ -61,9 +61,14 @@ pub trait RunService: Send + Sync {
     /// Aborts a run. A run that does not exist counts as aborted.
     async fn abort(&self, run: &RunIdent, reason: &str) -> Result<(), RpcFailure>;
 
-    /// The latest runs.
-    async fn list(&self, scope: &ProjectDomain, limit: u32)
-    -> Result<ListRunsResponse, RpcFailure>;
+    /// A page of runs, newest first, after the page with `token`.
+    async fn list(
+        &self,
+        scope: &ProjectDomain,
+        limit: u32,
+        token: &str,
+        filters: Vec<Filter>,
+    ) -> Result<ListRunsResponse, RpcFailure>;
 }
 
 const RUNS: &str = "flyteidl2.workflow.RunService";
@@ -225,9 +230,14 @@ impl RunService for Client {
         &self,
         scope: &ProjectDomain,
         limit: u32,
+        token: &str,
+        filters: Vec<Filter>,
     ) -> Result<ListRunsResponse, RpcFailure> {
         let request = ListRunsRequest {
-            request: Some(newest(limit, Vec::new())),
+            request: Some(ListRequest {
+                token: token.to_owned(),
+                ..newest(limit, filters)
+            }),
             scope_by: Some(ScopeBy::ProjectId(scope.id())),
         };
         self.unary(LIST, &request).await

@@ -1,11 +1,10 @@
 //! Existing runs: the list of a project, and lookup by name.
 
 use super::{RunIdent, RunPhase, RunService, RunState};
-use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::task::TaskIdentifier;
+use crate::flyte::idl::workflow::Action;
 use crate::flyte::idl::workflow::action_metadata::Spec;
-use crate::flyte::idl::workflow::{self, Action};
 use crate::flyte::rpc::RpcStatus;
 use crate::sys::error::Result;
 
@@ -24,32 +23,6 @@ pub struct RunSummary {
     pub started: Option<i64>,
     /// End time in seconds since 1970; `None` while it is running.
     pub ended: Option<i64>,
-}
-
-/// The latest runs of a project and domain, newest first.
-///
-/// # Errors
-/// Failures of the call.
-pub async fn list(
-    service: &dyn RunService,
-    scope: &ProjectDomain,
-    limit: u32,
-) -> Result<Vec<RunSummary>> {
-    let tried = || {
-        format!(
-            "could not list the runs of {}/{}",
-            scope.project, scope.domain
-        )
-    };
-    let response = service
-        .list(scope, limit)
-        .await
-        .map_err(|failure| failure.into_error(tried()))?;
-    Ok(response
-        .runs
-        .into_iter()
-        .filter_map(|run: workflow::Run| Some(run_summary(run.action?)))
-        .collect())
 }
 
 /// Looks up a run.
@@ -79,7 +52,7 @@ pub async fn get_run(service: &dyn RunService, run: &RunIdent) -> Result<RunSumm
     }))
 }
 
-fn run_summary(action: Action) -> RunSummary {
+pub(super) fn run_summary(action: Action) -> RunSummary {
     let status = action.status.unwrap_or_default();
     let id = match action.metadata.and_then(|metadata| metadata.spec) {
         Some(Spec::Task(task)) => task.id.unwrap_or_default(),

@@ -31,6 +31,7 @@ use super::selection::select_task;
 use crate::copilot::OutputDir;
 use crate::flyte::actions::RecordedAction;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
+use crate::pipeline::options::BuildOptions;
 use crate::pipeline::problems::{ManifestProblems, Result};
 use crate::sys::secret::Secret;
 use directories::RunDirs;
@@ -40,6 +41,8 @@ use task_inputs::{CheckedInput, TaskInputs};
 /// The result of a task that succeeded on this machine.
 pub(crate) struct LocalRunOutcome {
     pub(crate) package: String,
+    /// The key of the task's table.
+    pub(crate) task: String,
     /// The location of the task's image; `None` on the host.
     pub(crate) image: Option<String>,
     /// Plain values, and the paths of files and directories.
@@ -76,7 +79,15 @@ pub(crate) async fn run_task(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<LocalRunOutcome> {
     let mut session = LoadedWorkspace::open_with_cache(&options.build.scope, &**reporter).await?;
-    select_task(&mut session, &options.task)?;
+    let task = select_task(&mut session, &options.task)?;
+    let options = &LocalRunOptions {
+        build: BuildOptions {
+            tasks: vec![task.clone()],
+            ..options.build.clone()
+        },
+        task,
+        ..options.clone()
+    };
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&options.task];
     let has_entrypoint = ContainerStart::of(&declared.spec, &task.image)
@@ -145,6 +156,7 @@ impl LocalRun<'_> {
     ) -> LocalRunOutcome {
         LocalRunOutcome {
             package: self.declared.package.name.clone(),
+            task: self.options.task.clone(),
             image,
             outputs,
             traces,

@@ -7,6 +7,7 @@ mod inputs;
 mod interrupt;
 mod listener;
 mod request;
+mod rerun;
 mod save;
 
 use std::collections::BTreeMap;
@@ -16,17 +17,18 @@ use serde_json::Value;
 use union_build::diag::Code;
 
 use super::Reporter;
-use super::options::{NewRun, RemoteRunMode, RemoteRunOptions};
+use super::options::{RemoteRunMode, RemoteRunOptions};
 use crate::deploy::project::open_project;
 use crate::flyte::client::Client;
 use crate::flyte::console;
-use crate::flyte::runs::{self, ReconnectPolicy, RunError, RunIdent, RunOutcome, RunRequest};
+use crate::flyte::runs::{self, ReconnectPolicy, RunError, RunIdent, RunOutcome};
 use crate::pipeline;
 use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use interrupt::{InterruptHandler, cancel_on_interrupt};
 use listener::EventForwarder;
-use request::{PreparedRun, prepare_run};
+use request::{PreparedRun, RunCreation, prepare_run};
+use rerun::prepare_rerun;
 use save::OutputSaver;
 
 /// A run that was created or followed.
@@ -59,14 +61,22 @@ pub(crate) async fn run_task(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<RemoteRunOutcome> {
     match &options.mode {
-        RemoteRunMode::New(new) => create_run(options, new, reporter).await,
+        RemoteRunMode::New(new) => {
+            let prepared = prepare_run(options, new, reporter);
+            create_run(options, prepared, new.detach, reporter).await
+        }
+        RemoteRunMode::Rerun(rerun) => {
+            let prepared = prepare_rerun(options, rerun, reporter);
+            create_run(options, prepared, rerun.detach, reporter).await
+        }
         RemoteRunMode::Follow(name) => follow_run(options, name, reporter).await,
     }
 }
 
 async fn create_run(
     options: &RemoteRunOptions,
-    new: &NewRun,
+    prepared: impl Future<Output = Result<PreparedRun>>,
+    detach: bool,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<RemoteRunOutcome> {
     let saver = OutputSaver::of(options)?;
@@ -74,8 +84,8 @@ async fn create_run(
         client,
         request,
         task,
-    } = cancel_on_interrupt(prepare_run(options, new, reporter)).await?;
-    let run = &request.run;
+    } = cancel_on_interrupt(prepared).await?;
+    let run = request.run();
     let page = console::run(&client.endpoint(), &run.scope, &run.name);
     let handler = InterruptHandler {
         client: &client,
@@ -95,7 +105,7 @@ async fn create_run(
     };
     let outputs = handler.wait(async {
         follower.create(&request).await?;
-        if new.detach {
+        if detach {
             Ok(None)
         } else {
             follower.follow().await.map(Some)
@@ -103,7 +113,7 @@ async fn create_run(
     });
     let outputs = outputs.await?;
     Ok(RemoteRunOutcome {
-        run: request.run,
+        run: run.clone(),
         page,
         task,
         outputs,
@@ -175,8 +185,9 @@ struct RunFollower<'a> {
 }
 
 impl RunFollower<'_> {
-    async fn create(&self, request: &RunRequest) -> Result<()> {
-        runs::create(self.client, request)
+    async fn create(&self, request: &RunCreation) -> Result<()> {
+        request
+            .send(self.client)
             .await
             .map_err(|error| self.creation_error(error))?;
         self.reporter.run_created(&self.run.name, self.page);

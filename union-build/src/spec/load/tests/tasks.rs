@@ -349,6 +349,27 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
             "stay warm",
         ),
         (
+            Code::Refused,
+            "worker-kind = \"sandbox\"",
+            "2:1",
+            "`worker-kind` of the Python SDK",
+            "not supported",
+        ),
+        (
+            Code::Refused,
+            "notifications = []",
+            "2:1",
+            "`notifications` of the Python SDK",
+            "at the backend",
+        ),
+        (
+            Code::Refused,
+            "triggers.t = { every = \"1h\", labels = {} }",
+            "2:29",
+            "`labels` of the Python SDK",
+            "not supported",
+        ),
+        (
             Code::InvalidValue,
             "name = \"a b\"",
             "2:8",

@@ -87,7 +87,12 @@ pub static TASK: SchemaLevel = SchemaLevel {
         ("docs", "description"),
         ("schedules", "triggers"),
     ],
-    refused: &[("reuse", "containers that stay warm between runs are not supported yet"), ("reusable", "containers that stay warm between runs are not supported yet")],
+    refused: &[
+        ("reuse", "containers that stay warm between runs are not supported yet"),
+        ("reusable", "containers that stay warm between runs are not supported yet"),
+        ("worker-kind", "workers in a sandbox are not supported"),
+        ("notifications", "notifications are not supported: set their rules at the backend"),
+    ],
 };
 
 /// `tasks.NAME.resources`.
@@ -264,5 +269,14 @@ pub static TRIGGER: SchemaLevel = SchemaLevel {
         ("auto-activate", "active"),
         ("kickoff-time-input-arg", "time-input"),
     ],
-    refused: &[],
+    refused: &[
+        (
+            "labels",
+            "labels of the runs of a trigger are not supported",
+        ),
+        (
+            "notifications",
+            "notifications are not supported: set their rules at the backend",
+        ),
+    ],
 };

@@ -1,0 +1,145 @@
+//! Triggers: their list, their switch, and what a registration does with those that are no longer declared.
+
+use union_tests::Project;
+use union_tests::stub::Stub;
+
+use crate::world::{World, task};
+
+const TRIGGERS: &str = "[package.metadata.union.tasks.hello.triggers.nightly]\ncron = \"0 3 * * *\"\ntimezone = \"Europe/Berlin\"\n\
+    [package.metadata.union.tasks.hello.triggers.often]\nevery = \"2h\"\nactive = false\n";
+
+/// `name: active` of all triggers.
+fn states(project: &Project) -> Vec<String> {
+    let listed = project.run(["get", "triggers", "--format", "json"]);
+    let listed = listed.succeeds().json();
+    let state = |trigger: &serde_json::Value| {
+        let path = [&trigger["task"], &trigger["name"]].map(|text| text.as_str().unwrap());
+        format!("{}: {}", path.join("/"), trigger["active"])
+    };
+    let triggers = listed["triggers"].as_array().unwrap();
+    triggers.iter().map(state).collect()
+}
+
+#[test]
+fn triggers_are_listed_and_switched() {
+    let world = World::new();
+    let other = "[package.metadata.union.tasks.other.triggers.nightly]\ncron = \"0 4 * * *\"\n[package.metadata.union.tasks.hello]\n";
+    let project = world.hello(&format!("{other}{TRIGGERS}"));
+    project.run(["register"]).succeeds();
+    let table = project.run(["get", "triggers"]).succeeds();
+    table
+        .stdout_has("TASK   NAME     ACTIVE  SCHEDULE")
+        .stdout_has("hello  nightly  yes     0 3 * * * (Europe/Berlin)")
+        .stdout_has("hello  often    no      every 120 minutes");
+    let of_other = project
+        .run(["get", "triggers", "--task", "other"])
+        .succeeds();
+    of_other.stdout_lacks("hello");
+
+    let words = ["trigger", "activate", "often", "--format", "json"];
+    let activated = project.run(words).succeeds();
+    let activated = activated.stderr_has("Activated hello/often").json();
+    assert_eq!(
+        (
+            &activated["command"],
+            &activated["task"],
+            &activated["active"],
+            &activated["changed"]
+        ),
+        (
+            &"trigger".into(),
+            &"hello".into(),
+            &true.into(),
+            &true.into()
+        )
+    );
+    let again = project.run(words).succeeds();
+    let again = again.stderr_has("`hello/often` is active already");
+    assert_eq!(again.json()["changed"], false);
+    project
+        .run(["trigger", "deactivate", "nightly"])
+        .exits(2)
+        .fails_with("U0001")
+        .stderr_has("`hello/nightly` and `other/nightly`");
+    for words in [
+        ["other/nightly", "--task=other"],
+        ["nightly", "--task=hello"],
+    ] {
+        let words = [&["trigger", "deactivate"][..], &words].concat();
+        project.run(words).succeeds().stderr_has("Deactivated");
+    }
+    assert_eq!(
+        states(&project),
+        [
+            "hello/nightly: false",
+            "hello/often: true",
+            "other/nightly: false"
+        ]
+    );
+    let unknown = project.run(["trigger", "activate", "weekly"]).exits(1);
+    unknown.fails_with("U0761").stderr_has("`hello/often`");
+    world.backend.assert_all_valid();
+}
+
+#[test]
+fn a_registration_deactivates_triggers_that_are_not_declared_any_more() {
+    let world = World::new();
+    let project = world.hello(TRIGGERS);
+    project.run(["register"]).succeeds();
+    project.run(["trigger", "activate", "often"]).succeeds();
+    // Somebody makes one by hand, for the version that the tool has registered.
+    world
+        .backend
+        .official_in_project(["create", "trigger"], &["hello", "by-hand"]);
+    project.edit(
+        "Cargo.toml",
+        "[package.metadata.union.tasks.hello.triggers.often]\nevery = \"2h\"\nactive = false\n",
+        "",
+    );
+    let would = project.run(["register", "--dry-run"]).succeeds();
+    would.stderr_has("Would stop hello/often, which is not declared");
+    assert!(states(&project).contains(&"hello/often: true".to_owned()));
+    let registered = project.run(["register", "--format", "json"]).succeeds();
+    let registered = registered
+        .stderr_has("Deactivated hello/often, which is not declared")
+        .stderr_has("stay active: `by-hand`");
+    assert_eq!(
+        task(&registered)["deactivated"],
+        serde_json::json!(["often"])
+    );
+    assert_eq!(
+        states(&project),
+        [
+            "hello/by-hand: true",
+            "hello/nightly: true",
+            "hello/often: false"
+        ]
+    );
+    // What a user has switched on again is switched off again, and the rest stays as it is.
+    project.run(["trigger", "activate", "often"]).succeeds();
+    let unchanged = project.run(["register"]).succeeds();
+    unchanged
+        .stderr_has("Unchanged hello")
+        .stderr_has("Deactivated hello/often")
+        .stderr_lacks("by-hand");
+    let unchanged = project.run(["register"]).succeeds();
+    unchanged.stderr_lacks("Deactivated");
+    world.backend.assert_all_valid();
+}
+
+#[test]
+fn a_backend_that_does_not_list_triggers_is_warned_of() {
+    let world = World::with(Stub::behaving("no-triggers"));
+    let project = world.hello(TRIGGERS);
+    project.run(["register"]).succeeds();
+    let manifest = project.read("Cargo.toml");
+    let without = manifest.replace(TRIGGERS, "[package.metadata.union.tasks.hello]\n");
+    project.write("Cargo.toml", without);
+    project
+        .run(["register"])
+        .succeeds()
+        .stderr_has("declares no triggers")
+        .stderr_has("switch them off");
+    let listed = project.run(["get", "triggers"]).exits(1);
+    listed.fails_with("U0757");
+}
