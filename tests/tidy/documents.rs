@@ -133,6 +133,7 @@ mod tests {
                  `b.rs`, `Item`; `b.rs`, `Missing`\n```\n`x.rs`\n```\n",
             ),
             ("CHANGELOG.md", "`removed.rs`"),
+            ("src/abc.rs", ""),
             (
                 "src/b.rs",
                 "mod crate_a { struct Item; } fn a_test_that_exists() {}",

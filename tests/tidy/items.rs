@@ -156,13 +156,14 @@ fn is_semicolon(token: Option<&TokenTree>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::File;
 
     #[test]
     fn items_and_imports_of_a_file_are_found() {
         let text = "pub(crate) use a::{self, b as c, d::{E, f::*}};\nuse super::g;\nmod h;\n\
             #[derive(Debug)]\npub struct I<T>(T);\nimpl<T: J<K>> fmt::Display for I<T> { fn l() { m::n() } }\n\
             pub const fn o() -> [u8; 2] { p() }\nstatic mut Q: u8 = 1;\nmod r { fn s() {} }\nconst T: fn() -> U = V;";
-        let declarations = Declarations::of(text.parse().unwrap());
+        let declarations = Declarations::of(File::new("a.rs", text).tokens());
         let import = |name: &str| declarations.imports[name].join("::");
         assert_eq!(
             (import("a"), import("c"), import("E"), import("g")),
