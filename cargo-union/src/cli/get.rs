@@ -18,6 +18,20 @@ pub enum GetCommand {
     Triggers(ListTriggersArgs),
     /// List the projects of the backend with their domains
     Projects(super::BackendArgs),
+    /// Show one run: attempts with their events, inputs, outputs, error, image and actions
+    Run(GetRunArgs),
+}
+
+/// `get run`
+#[derive(Args, Debug)]
+pub struct GetRunArgs {
+    /// The run
+    #[arg(value_name = "RUN")]
+    pub run: String,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub project: ProjectArgs,
 }
 
 /// Arguments of a list.

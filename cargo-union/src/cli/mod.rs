@@ -3,6 +3,7 @@
 pub mod completions;
 mod create;
 mod get;
+mod logs;
 pub mod pages;
 mod register;
 mod run;
@@ -16,7 +17,8 @@ use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use create::{CreateCommand, CreateConfigArgs};
-pub use get::{GetCommand, GetTaskArgs, ListArgs, ListRunsArgs, ListTriggersArgs};
+pub use get::{GetCommand, GetRunArgs, GetTaskArgs, ListArgs, ListRunsArgs, ListTriggersArgs};
+pub use logs::LogsArgs;
 pub use register::RegisterArgs;
 pub use run::{RemoteRunArgs, RunArgs};
 pub use runs::{AbortArgs, RerunArgs};
@@ -66,6 +68,8 @@ pub enum CommandArgs {
     /// Run a task, on this machine or with `--remote` on the backend, and print its outputs
     #[command(disable_version_flag = true)]
     Run(RunArgs),
+    /// Print the logs of a run
+    Logs(LogsArgs),
     /// Show tasks, runs, triggers or projects of the backend
     #[command(subcommand)]
     Get(GetCommand),

@@ -8,9 +8,11 @@ mod config;
 mod create;
 mod dockerfile;
 mod get;
+mod get_run;
 mod images;
 mod init;
 mod login;
+mod logs;
 mod plan;
 mod register;
 mod run;
@@ -58,6 +60,8 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Trigger(trigger) => trigger::run(trigger, ui).await,
         Command::CreateConfig(new) => create::run(new, ui),
         Command::Complete(complete) => complete::run(complete, ui).await,
+        Command::GetRun(options) => get_run::run(options, ui).await,
+        Command::Logs(options) => logs::run(options, ui).await,
         Command::Images(scope) => images::run(scope, ui).await,
         Command::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
         Command::Update(update) => update::run(update, ui).await,

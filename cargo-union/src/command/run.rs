@@ -12,6 +12,7 @@ use crate::flyte::actions::RecordedAction;
 use crate::run::Reporter;
 use crate::run::local::{self, LocalRunOutcome};
 use crate::run::remote::{self, RemoteRunOutcome};
+use crate::run::rows::{ActionRow, EventRow};
 use crate::settings::{LocalRunOptions, RemoteRunMode, RemoteRunOptions};
 use crate::ui::Ui;
 
@@ -43,6 +44,10 @@ struct RemoteRunRow<'a> {
     domain: &'a str,
     version: Option<&'a str>,
     console: &'a str,
+    /// Why it waited, as far as it was reported.
+    events: Vec<EventRow<'a>>,
+    /// Its steps, in the order in which they ended.
+    actions: Vec<ActionRow<'a>>,
 }
 
 /// Runs a task on this machine.
@@ -74,6 +79,8 @@ pub(super) async fn run_remote(options: &RemoteRunOptions, ui: &Arc<Ui>) -> Resu
         page,
         task,
         outputs,
+        events,
+        steps,
     } = remote::run_task(options, &reporter).await?;
     let document = Document {
         package: task.package.as_deref(),
@@ -86,6 +93,8 @@ pub(super) async fn run_remote(options: &RemoteRunOptions, ui: &Arc<Ui>) -> Resu
             domain: &run.scope.domain,
             version: task.version.as_deref(),
             console: &page,
+            events: events.iter().map(EventRow::of).collect(),
+            actions: steps.iter().map(ActionRow::of).collect(),
         }),
     };
     let text = match &outputs {

@@ -58,16 +58,15 @@ fn task_source<'a>(
     image: String,
     resolved: &ResolvedImage,
 ) -> TaskSource<'a> {
+    let config = EffectiveConfig::of(&resolved.chain);
     TaskSource {
         task,
         name,
         interface,
         image,
         image_key: resolved.key.to_string(),
-        entrypoint: EffectiveConfig::of(&resolved.chain)
-            .entrypoint
-            .unwrap_or_default()
-            .to_vec(),
+        entrypoint: config.entrypoint.unwrap_or_default().to_vec(),
+        image_env: config.env.keys().map(|name| (*name).to_owned()).collect(),
         program: program(task),
         launcher: resolved.launcher,
         over_entrypoint: resolved.is_remote(),

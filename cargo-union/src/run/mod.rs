@@ -4,11 +4,16 @@
 
 mod inputs;
 pub(crate) mod local;
+pub(crate) mod logs;
 pub mod options;
 pub(crate) mod remote;
+pub(crate) mod report;
 mod reporter;
+pub(crate) mod rows;
 mod selection;
 
 pub use crate::flyte::files::{FileTotals, FolderProgress};
-pub use crate::flyte::runs::{RunFilter, RunPhase, RunState, TaskLogLine};
+pub use crate::flyte::runs::{
+    ActionSummary, ClusterEvent, RunFilter, RunPhase, RunState, TaskLogLine, ended_well,
+};
 pub use reporter::{ProgramLocation, Reporter};

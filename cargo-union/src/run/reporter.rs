@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{FileTotals, FolderProgress, RunState, TaskLogLine};
+use super::{ActionSummary, ClusterEvent, FileTotals, FolderProgress, RunState, TaskLogLine};
 use crate::pipeline;
 
 /// Receives the events of a run, and those of the build and the registration before it.
@@ -35,14 +35,20 @@ pub trait Reporter: pipeline::Reporter {
     /// The phase or the attempt of a run changed.
     fn run_state(&self, run: &str, state: RunState);
 
+    /// The cluster says why a run has not started, or that its container is started again and again.
+    fn run_waits(&self, run: &str, event: &ClusterEvent);
+
+    /// A step of a run has ended.
+    fn run_step(&self, step: &ActionSummary);
+
     /// The program of a run, or the system around it, wrote a line.
     fn run_log(&self, line: &TaskLogLine);
 
     /// The connection to a run was lost, and is opened again after a pause.
     fn reconnecting(&self, run: &str, why: &str, after: Duration);
 
-    /// The logs of a run cannot be read.
-    fn logs_unavailable(&self, run: &str, page: &str, why: &str);
+    /// The logs of an attempt of a run cannot be read.
+    fn logs_unavailable(&self, run: &str, attempt: u32, page: &str, why: &str);
 
     /// Ctrl-C was pressed; a second one within a few seconds aborts the run.
     fn abort_offered(&self, run: &str);

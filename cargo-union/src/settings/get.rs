@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use union_build::diag::Code;
 use union_build::spec::time;
 
-use super::{OptionsReader, WorkspaceOptions};
+use super::{Command, OptionsReader, WorkspaceOptions};
 use crate::cli;
 use crate::run::{RunFilter, RunPhase};
 use crate::sys::error::{Error, Result};
@@ -41,8 +41,24 @@ pub enum Resource {
     Projects,
 }
 
+/// Options of `get run`.
+#[derive(Debug)]
+pub struct GetRunOptions {
+    /// The packages that set the project, with overrides, and the backend.
+    pub scope: WorkspaceOptions,
+    /// Name of the run.
+    pub run: String,
+}
+
 impl OptionsReader<'_> {
-    pub(super) fn get(&self, get: cli::GetCommand) -> Result<GetOptions> {
+    fn get_run(&self, get: cli::GetRunArgs) -> Result<GetRunOptions> {
+        Ok(GetRunOptions {
+            scope: self.project_options(get.project)?,
+            run: get.run,
+        })
+    }
+
+    pub(super) fn get(&self, get: cli::GetCommand) -> Result<Command> {
         let (of, project) = match get {
             cli::GetCommand::Tasks(list) => (Resource::Tasks(list.limit), list.project),
             cli::GetCommand::Task(task) => {
@@ -71,9 +87,10 @@ impl OptionsReader<'_> {
                 };
                 (Resource::Projects, project)
             }
+            cli::GetCommand::Run(run) => return Ok(Command::GetRun(self.get_run(run)?)),
         };
         let scope = self.project_options(project)?;
-        Ok(GetOptions { of, scope })
+        Ok(Command::Get(GetOptions { of, scope }))
     }
 }
 

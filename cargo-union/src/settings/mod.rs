@@ -5,6 +5,7 @@
 
 mod daily;
 mod get;
+mod logs;
 mod register;
 mod remote;
 mod run;
@@ -28,7 +29,8 @@ use crate::sys::process::Environment;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
 pub use daily::{AbortOptions, CompleteOptions, SecretAction, SecretOptions, TriggerOptions};
-pub use get::{GetOptions, Resource};
+pub use get::{GetOptions, GetRunOptions, Resource};
+pub use logs::LogsOptions;
 pub use register::RegisterOptions;
 
 /// A subcommand with its resolved options.
@@ -67,6 +69,10 @@ pub enum Command {
     CreateConfig(NewFlyteConfig),
     /// `complete`
     Complete(CompleteOptions),
+    /// `get run RUN`
+    GetRun(GetRunOptions),
+    /// `logs RUN`
+    Logs(LogsOptions),
     /// `images`
     Images(WorkspaceOptions),
     /// `images --dockerfile IMAGE`
@@ -167,7 +173,7 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             Command::Remote(reader.remote(run)?)
         }
         cli::CommandArgs::Run(run) => Command::Run(reader.run(run)?),
-        cli::CommandArgs::Get(get) => Command::Get(reader.get(get)?),
+        cli::CommandArgs::Get(get) => reader.get(get)?,
         cli::CommandArgs::Abort(abort) => Command::Abort(reader.abort(abort)?),
         cli::CommandArgs::Rerun(rerun) => Command::Remote(reader.rerun(rerun)?),
         cli::CommandArgs::Secret(secret) => Command::Secret(reader.secret(secret)?),
@@ -175,6 +181,7 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
         cli::CommandArgs::Create(cli::CreateCommand::Config(create)) => {
             Command::CreateConfig(reader.create_config(create)?)
         }
+        cli::CommandArgs::Logs(logs) => Command::Logs(reader.logs(logs)?),
         cli::CommandArgs::Images(images) => {
             let scope = reader.workspace_options(
                 cli::WorkspaceArgs {

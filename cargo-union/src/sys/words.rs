@@ -89,6 +89,20 @@ pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     std::iter::once(line(head)).chain(rows).collect()
 }
 
+/// Text of a server or a file for messages: without control characters except line breaks and tabs, which could move
+/// the terminal's cursor, trimmed, and of at most `longest` characters.
+pub fn printable(text: &str, longest: usize) -> String {
+    let mut letters = text
+        .trim()
+        .chars()
+        .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'));
+    let mut printable: String = letters.by_ref().take(longest).collect();
+    if letters.next().is_some() {
+        printable.push('…');
+    }
+    printable
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +125,16 @@ mod tests {
         assert_eq!(bytes(1000), "1.0 kB");
         assert_eq!(bytes(5_250_000), "5.2 MB");
         assert_eq!(bytes(999_950_000), "1.0 GB");
+    }
+
+    #[test]
+    fn printable_text_has_no_control_characters_and_an_end() {
+        assert_eq!(
+            printable(" a\u{1b}[31m\tb\nc\u{9b}d\0 ", 99),
+            "a[31m\tb\ncd"
+        );
+        assert_eq!(printable("abc", 3), "abc");
+        assert_eq!(printable("abcd", 3), "abc…");
     }
 
     #[test]

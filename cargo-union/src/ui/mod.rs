@@ -9,12 +9,13 @@ mod problem;
 mod progress;
 mod run;
 mod spinners;
+mod terminal;
 mod trace;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap_cargo::style;
 use serde::Serialize;
@@ -47,6 +48,8 @@ pub struct Ui {
     /// Whether another program, cargo, writes to the terminal, so that no bars may be drawn.
     suspended: Arc<AtomicBool>,
     spinners: Spinners,
+    /// Warnings with a code, for the document of a failure.
+    warnings: Mutex<Vec<Problem>>,
 }
 
 impl std::fmt::Debug for Ui {
@@ -69,6 +72,7 @@ impl Ui {
             bars,
             suspended,
             spinners,
+            warnings: Mutex::default(),
         }
     }
 
@@ -80,11 +84,13 @@ impl Ui {
     /// Prints a status line in cargo's style: a green verb, right-aligned in twelve columns, and its object.
     pub fn status(&self, verb: &str, about: impl Display) {
         if !self.options.quiet {
-            self.line(&format!(
-                "{} {about}",
-                self.paint(style::GOOD, &format!("{verb:>12}"))
-            ));
+            self.line(&format!("{}{about}", self.label(verb)));
         }
+    }
+
+    /// The beginning of a status line.
+    fn label(&self, verb: &str) -> String {
+        format!("{} ", self.paint(style::GOOD, &format!("{verb:>12}")))
     }
 
     /// Prints a status line with `-v` only.
@@ -126,6 +132,18 @@ impl Ui {
                 self.paint(style::WARN, "warning")
             ));
         }
+    }
+
+    /// Prints a warning with a code, which the document of a failure has as well.
+    fn coded_warning(&self, warning: Problem) {
+        if !self.options.quiet {
+            let label = self.paint(style::WARN, &format!("warning[{}]", warning.code()));
+            self.line(&format!("{label}: {warning}"));
+        }
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(warning);
     }
 
     /// Prints a note.
@@ -188,30 +206,16 @@ impl Ui {
     /// # Errors
     /// When stdout cannot be written.
     pub fn document(&self, command: &str, content: &impl Serialize) -> io::Result<()> {
-        #[derive(Serialize)]
-        struct Document<'a, T> {
-            schema: u32,
-            command: &'a str,
-            #[serde(flatten)]
-            content: &'a T,
-        }
-        let document = Document {
-            schema: 1,
-            command,
-            content,
-        };
-        let mut text = serde_json::to_string_pretty(&document)
-            .expect("documents are plain values, which always serialize");
-        text.push('\n');
-        self.data(&text)
+        self.data(&document_text(command, content))
     }
 
     /// Writes problems to stdout as a JSON document, with `--format json` only.
-    pub fn failure(&self, problems: Vec<Problem>) {
+    pub fn failure(&self, mut problems: Vec<Problem>) {
         #[derive(Serialize)]
         struct FailureDocument {
             problems: Vec<Problem>,
         }
+        problems.append(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
         if self.options.json {
             // The problems are on stderr as well, so a write error does not have to be reported.
             let _ = self.document("failed", &FailureDocument { problems });
@@ -244,4 +248,24 @@ impl Ui {
             text.to_owned()
         }
     }
+}
+
+/// A JSON document with its schema version.
+fn document_text(command: &str, content: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Document<'a, T> {
+        schema: u32,
+        command: &'a str,
+        #[serde(flatten)]
+        content: &'a T,
+    }
+    let document = Document {
+        schema: 1,
+        command,
+        content,
+    };
+    let mut text = serde_json::to_string_pretty(&document)
+        .expect("documents are plain values, which always serialize");
+    text.push('\n');
+    text
 }

@@ -1,7 +1,9 @@
 //! Problems in JSON documents.
 
+use std::fmt;
+
 use serde::Serialize;
-use union_build::diag::{Diagnostic, Origin, Severity};
+use union_build::diag::{Code, Diagnostic, Origin, Severity};
 
 use crate::sys::error::Error;
 
@@ -59,6 +61,23 @@ impl Problem {
         }
     }
 
+    /// A warning that does not belong to a manifest.
+    pub fn warning(code: Code, message: String, help: &str) -> Self {
+        Self {
+            severity: "warning",
+            code: code.as_str(),
+            message,
+            causes: Vec::new(),
+            help: Some(help.to_owned()),
+            place: None,
+        }
+    }
+
+    /// The error code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Converts an error.
     pub fn of_error(error: &Error) -> Self {
         let mut chain = error.chain().into_iter();
@@ -69,6 +88,16 @@ impl Problem {
             causes: chain.collect(),
             help: Some(error.advice().to_owned()),
             place: None,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n  = help: {help}"),
+            None => Ok(()),
         }
     }
 }

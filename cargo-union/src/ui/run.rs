@@ -1,12 +1,77 @@
 //! Events of runs.
 
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Ui, bytes};
+use serde::Serialize;
+
+use super::terminal::write_harmless;
+use super::{Problem, Ui, bytes, document_text};
 use crate::run::{
-    FileTotals, FolderProgress, ProgramLocation, Reporter, RunPhase, RunState, TaskLogLine,
+    ActionSummary, ClusterEvent, FileTotals, FolderProgress, ProgramLocation, Reporter, RunPhase,
+    RunState, TaskLogLine, ended_well,
 };
+
+impl Ui {
+    /// Writes a line of a log to stdout; what the system wrote goes to stderr, with `-v` only.
+    ///
+    /// # Errors
+    /// When stdout cannot be written, also because its reader has gone.
+    pub fn log_line(&self, line: &TaskLogLine) -> io::Result<()> {
+        if line.system {
+            self.run_log(line);
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        let colors = self.options.color && stdout.is_terminal();
+        let mut result = Ok(());
+        write_harmless(&line.text, colors, |part| {
+            if result.is_ok() {
+                result = stdout.write_all(part.as_bytes());
+            }
+        });
+        result
+    }
+
+    /// Begins a document on stdout whose last field is a list of rows, which are written one by one and held nowhere.
+    ///
+    /// # Errors
+    /// When stdout cannot be written, also because its reader has gone.
+    pub fn begin_rows(
+        &self,
+        command: &str,
+        head: &impl Serialize,
+        field: &str,
+        first: Option<&impl Serialize>,
+    ) -> io::Result<()> {
+        let head = document_text(command, head);
+        let head = head.trim_end().trim_end_matches('}').trim_end();
+        write!(io::stdout().lock(), "{head},\n  \"{field}\": [")?;
+        first.map_or(Ok(()), |row| write_row(row, "\n    "))
+    }
+
+    /// Writes a further row.
+    ///
+    /// # Errors
+    /// As [`Ui::begin_rows`].
+    pub fn next_row(&self, row: &impl Serialize) -> io::Result<()> {
+        write_row(row, ",\n    ")
+    }
+
+    /// Ends the list and the document.
+    ///
+    /// # Errors
+    /// When stdout cannot be written. A closed pipe is not a failure.
+    pub fn end_rows(&self) -> io::Result<()> {
+        self.data("\n  ]\n}\n")
+    }
+}
+
+fn write_row(row: &impl Serialize, before: &str) -> io::Result<()> {
+    let row = serde_json::to_string(row).map_err(io::Error::other)?;
+    write!(io::stdout().lock(), "{before}{row}")
+}
 
 impl Reporter for Ui {
     fn program_started(&self, task: &str, location: ProgramLocation<'_>) {
@@ -75,12 +140,50 @@ impl Reporter for Ui {
         self.status(verb, format!("{run}{detail}{attempt}"));
     }
 
-    fn run_log(&self, line: &TaskLogLine) {
-        if line.system {
-            self.detail("System", &line.text);
-        } else {
-            self.write_raw(format!("{}\n", line.text).as_bytes());
+    fn run_waits(&self, run: &str, event: &ClusterEvent) {
+        let known = event
+            .cause()
+            .and_then(|cause| Some((cause.code()?, cause.advice())));
+        match known {
+            Some((code, help)) => self.coded_warning(Problem::warning(
+                code,
+                format!("{run} waits: {}", event.text()),
+                help,
+            )),
+            None => self.status("Event", format!("{run} {}", event.text())),
         }
+    }
+
+    fn run_step(&self, step: &ActionSummary) {
+        let verb = match step.state.phase {
+            _ if ended_well(step) && step.kind == "trace" => "Traced",
+            _ if ended_well(step) => "Finished",
+            RunPhase::Aborted => "Aborted",
+            RunPhase::TimedOut => "Timed out",
+            _ => "Failed",
+        };
+        let name = if step.title.is_empty() {
+            &step.name
+        } else {
+            &step.title
+        };
+        let took = step
+            .seconds()
+            .map(|seconds| format!(" in {seconds:.2} s"))
+            .unwrap_or_default();
+        self.status(verb, format!("{name}{took}"));
+    }
+
+    fn run_log(&self, line: &TaskLogLine) {
+        if line.system && self.options.verbosity == 0 {
+            return;
+        }
+        if line.system {
+            self.write_raw(self.label("System").as_bytes());
+        }
+        write_harmless(&line.text, self.options.color, |part| {
+            self.write_raw(part.as_bytes());
+        });
     }
 
     fn reconnecting(&self, run: &str, why: &str, after: Duration) {
@@ -90,9 +193,9 @@ impl Reporter for Ui {
         );
     }
 
-    fn logs_unavailable(&self, run: &str, page: &str, why: &str) {
+    fn logs_unavailable(&self, run: &str, attempt: u32, page: &str, why: &str) {
         self.warning(format!(
-            "the logs of {run} cannot be shown: {why}\n  = help: look at {page}"
+            "the logs of {run}, attempt {attempt}, cannot be shown: {why}\n  = help: look at {page}"
         ));
     }
 

@@ -10,8 +10,8 @@ from connectrpc.errors import ConnectError
 from flyteidl2.cluster.payload_pb2 import SelectClusterResponse
 from flyteidl2.cluster.service_connect import ClusterServiceSync
 from flyteidl2.common.run_pb2 import OffloadedInputData
-from flyteidl2.core.literals_pb2 import Literal
-from flyteidl2.core.types_pb2 import INTEGER
+from flyteidl2.core.literals_pb2 import Literal, Scalar, Void
+from flyteidl2.core.types_pb2 import INTEGER, NONE
 from flyteidl2.dataproxy.dataproxy_service_connect import DataProxyServiceSync
 from flyteidl2.dataproxy.dataproxy_service_pb2 import GetActionDataResponse, TailLogsResponse, UploadInputsResponse
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
@@ -52,7 +52,7 @@ class Data(DataProxyServiceSync):
         if one.phase() != "SUCCEEDED":
             return GetActionDataResponse(inputs=sent)
         inputs = {literal.name: literal.value for literal in sent.literals}
-        interface = self.tasks.find(one.request.task_id).spec.task_template.interface
+        interface = one.spec.task_template.interface
         outputs = [NamedLiteral(name=entry.key, value=self.output(entry, inputs)) for entry in interface.outputs.variables]
         return GetActionDataResponse(inputs=sent, outputs=Outputs(literals=outputs))
 
@@ -67,6 +67,8 @@ class Data(DataProxyServiceSync):
         """The input of that name; else the first number twice, or a greeting."""
         if entry.key in inputs:
             return inputs[entry.key]
+        if entry.value.type.simple == NONE and entry.value.type.HasField("simple"):
+            return Literal(scalar=Scalar(none_type=Void()))
         primitives = [value.scalar.primitive for value in inputs.values()]
         output = Literal()
         if entry.value.type.simple == INTEGER:
@@ -83,6 +85,23 @@ class Data(DataProxyServiceSync):
             raise ConnectError(Code.UNIMPLEMENTED, "no such service")
         if state.once("late-logs"):
             raise ConnectError(Code.NOT_FOUND, "no logs yet")
+        one = One(request.action_id.run.name)
+        attempts = one.status(one.phase()).attempts
+        if request.attempt > max(attempts, 1):
+            raise ConnectError(Code.NOT_FOUND, f"no event found for attempt {request.attempt}")
+        # `pods-gone`: as the open-source backend, which has the logs of pods only: none of old attempts and ended runs.
+        if "pods-gone" in state.BEHAVIOUR and (request.attempt < attempts or one.phase() in LAST):
+            raise ConnectError(Code.NOT_FOUND, f"no log context found for attempt {request.attempt}")
+        # `pods-lost`: the same, as it is said of a pod that is being removed.
+        if "pods-lost" in state.BEHAVIOUR and (request.attempt < attempts or one.phase() in LAST):
+            raise ConnectError(Code.INTERNAL, 'failed to stream pod logs: pods "a" not found')
+        if state.BEHAVIOUR & {"wild-logs", "big-logs", "no-store"}:
+            yield from self.special(request)
+            return
+        # `old`: the log of the container that runs at this moment.
+        if "old" in state.BEHAVIOUR:
+            yield self.lines(request, ["exit code 7 is near"], LogLineOriginator.USER)
+            return
         yield self.lines(request, ["pulled the image"], LogLineOriginator.SYSTEM)
         yield self.lines(request, [f"attempt {request.attempt} begins", "and goes on"], LogLineOriginator.USER)
         # `cut-logs`: the connection ends after the first lines, once.
@@ -96,6 +115,16 @@ class Data(DataProxyServiceSync):
         # `endless-logs`: as the hosted backend, whose stream does not end with the program.
         while "endless-logs" in state.BEHAVIOUR:
             time.sleep(0.01)
+
+    def special(self, request):
+        """`wild-logs`: control sequences; `big-logs`: 128 lines of 1 MiB; `no-store`: of a worker without access."""
+        if "wild-logs" in state.BEHAVIOUR:
+            wild = ["\x1b[1;31mred\x1b[0m", "\x1b]0;owned\x07", "up\x1b[1A", "10%\r20%", "w" * 300_000]
+            yield self.lines(request, wild, LogLineOriginator.USER)
+        if "no-store" in state.BEHAVIOUR:
+            yield self.lines(request, ["object_store: 403 Forbidden"], LogLineOriginator.USER)
+        for _ in range(128 if "big-logs" in state.BEHAVIOUR else 0):
+            yield self.lines(request, ["b" * (1 << 20)], LogLineOriginator.USER)
 
     @staticmethod
     def lines(request, texts, originator):

@@ -183,6 +183,13 @@ codes! {
     OutputsInvalid = "U0805", "A task did not give the outputs that it declares", "Let its program write what the message lists.";
     RunFailed = "U0806", "A run on the backend failed", "Correct what the message names; the run's page shows more.";
     RunAborted = "U0807", "A run on the backend was aborted", "Run the task again.";
+    LogsUnavailable = "U0820", "The logs of a run cannot be read", "Look at the run's page, which the message names.";
+    RunImageUnpullable = "U0821", "The cluster cannot pull the image of a run", "Check the image's reference, and give the cluster a pull secret.";
+    RunUnschedulable = "U0822", "No node of the cluster takes a run", "Ask for less in the task's `resources`, or ask who runs the cluster for larger nodes.";
+    RunQuotaExceeded = "U0823", "The quota of the project does not allow a run", "Wait for other runs to end, ask for less in the task's `resources`, or ask for a larger quota.";
+    RunDenied = "U0824", "The cluster's rules do not allow a run", "Change what the message names, or ask who runs the cluster.";
+    RunSecretMissing = "U0825", "The cluster does not have a secret of a run", "Create it with `cargo union secret create`.";
+    RunRestarts = "U0826", "The cluster starts the container of a run again and again", "Abort the run, and correct what its log shows.";
 }
 
 impl fmt::Display for Code {

@@ -18,10 +18,13 @@ mod tests;
 pub use blob::{BlobPlace, json_with_blobs};
 pub use literal::{LiteralForm, literal};
 pub(super) use template::worker;
+pub use template::{CONTAINER_TASK, LOG_FILTER};
 pub(super) use trigger::declares_trigger;
 pub use trigger::validate_triggers;
 pub use types::declared;
 pub use value::json;
+
+use std::collections::BTreeSet;
 
 use union_build::spec;
 
@@ -44,6 +47,8 @@ pub struct TaskSource<'a> {
     pub image_key: String,
     /// `entrypoint` of the image's spec.
     pub entrypoint: Vec<String>,
+    /// The environment variables that the image's spec sets.
+    pub image_env: BTreeSet<String>,
     /// Path of the task's binary in the image.
     pub program: String,
     /// Whether the image holds the launcher.
@@ -63,6 +68,7 @@ impl<'a> TaskSource<'a> {
             image: "i".to_owned(),
             image_key: "k".to_owned(),
             entrypoint: Vec::new(),
+            image_env: BTreeSet::new(),
             program: "p".to_owned(),
             launcher: false,
             over_entrypoint: false,

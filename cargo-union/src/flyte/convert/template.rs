@@ -1,5 +1,7 @@
 //! The template of a task: container, metadata, retries, timeouts and caching.
 
+use std::collections::BTreeMap;
+
 use union_build::spec::TaskKind;
 use union_build::spec::launcher;
 use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mount, Task};
@@ -7,6 +9,9 @@ use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mou
 use super::literal::span;
 use super::{TaskSource, resources, trigger, types};
 use crate::flyte::idl::core::{self, LiteralType, SimpleType};
+
+/// The type of container tasks.
+pub const CONTAINER_TASK: &str = "raw-container";
 
 /// Whether this backend reads the outputs of every container task, also of one that declares none.
 const EMPTY_OUTPUT: bool = true;
@@ -18,7 +23,7 @@ pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::
         r#type: match subject.task.kind.value {
             // The backend has no plugin of this name, so it runs the container unchanged.
             TaskKind::Rust => "rust-task",
-            TaskKind::Container => "raw-container",
+            TaskKind::Container => CONTAINER_TASK,
         }
         .to_owned(),
         metadata: Some(metadata(subject)),
@@ -136,16 +141,31 @@ fn container(subject: &TaskSource<'_>) -> core::Container {
         command,
         args,
         resources: resources::resources(&task.resources),
-        env: task
-            .env
-            .iter()
-            .map(|(key, value)| core::KeyValuePair {
-                key: key.clone(),
-                value: value.value.clone(),
-            })
-            .collect(),
+        env: environment(subject),
         data_config: (task.kind.value == TaskKind::Container).then(|| data(task)),
     }
+}
+
+/// The variables that the manifest sets, and of a worker those of [`QUIET`] which nobody sets.
+fn environment(subject: &TaskSource<'_>) -> Vec<core::KeyValuePair> {
+    let mut variables: BTreeMap<&str, &str> = subject
+        .task
+        .env
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.value.as_str()))
+        .collect();
+    if subject.task.kind.value == TaskKind::Rust {
+        for (key, value) in QUIET {
+            if !subject.image_env.contains(key) {
+                variables.entry(key).or_insert(value);
+            }
+        }
+    }
+    let pair = |(key, value): (&str, &str)| core::KeyValuePair {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
+    variables.into_iter().map(pair).collect()
 }
 
 fn arguments(subject: &TaskSource<'_>) -> Vec<String> {
@@ -154,6 +174,13 @@ fn arguments(subject: &TaskSource<'_>) -> Vec<String> {
         TaskKind::Container => subject.task.command_line(&subject.program),
     }
 }
+
+/// What the `flyte` crate logs about its connection to the backend is hidden, but not the logs of the user's code
+/// (`tracing_subscriber::EnvFilter`).
+pub const LOG_FILTER: (&str, &str) = ("RUST_LOG", "info,flyte_controller_base=error");
+
+/// Variables by which a worker of the `flyte` crate logs no more than the user's own lines, without colour codes.
+const QUIET: [(&str, &str); 2] = [LOG_FILTER, ("NO_COLOR", "1")];
 
 /// The command line of a worker of the `flyte` crate. The backend does not replace the names of run and action,
 /// which the worker reads from its environment.

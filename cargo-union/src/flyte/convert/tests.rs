@@ -113,17 +113,70 @@ const WITHOUT_A_VERSION: &[Difference] = &[Difference {
     },
 }];
 
-const OF_A_WORKER: &[Difference] = &[Difference {
-    because: "binaries have their own directory in images of this tool",
-    apply: |spec| {
-        let Some(core::task_template::Target::Container(container)) =
-            &mut spec.task_template.as_mut().unwrap().target
-        else {
-            panic!()
-        };
-        container.args[0] = "/union/bin/hello-trace".to_owned();
+fn container(spec: &mut task::TaskSpec) -> &mut core::Container {
+    match &mut spec.task_template.as_mut().unwrap().target {
+        Some(core::task_template::Target::Container(container)) => container,
+        None => panic!(),
+    }
+}
+
+const OF_A_WORKER: &[Difference] = &[
+    Difference {
+        because: "binaries have their own directory in images of this tool",
+        apply: |spec| container(spec).args[0] = "/union/bin/hello-trace".to_owned(),
     },
-}];
+    Difference {
+        because: "what the crate logs of itself would hide the lines of the user",
+        apply: |spec| {
+            let env = &mut container(spec).env;
+            for (key, value) in [
+                ("NO_COLOR", "1"),
+                ("RUST_LOG", "info,flyte_controller_base=error"),
+            ] {
+                if env.iter().all(|pair| pair.key != key) {
+                    env.push(core::KeyValuePair {
+                        key: key.to_owned(),
+                        value: value.to_owned(),
+                    });
+                }
+            }
+            env.sort_by(|a, b| a.key.cmp(&b.key));
+        },
+    },
+];
+
+#[test]
+fn worker_logs_as_the_user_says_or_only_the_lines_of_the_user() {
+    let env = |kind: &str, lines: &str, of_image: &[&str]| {
+        let task = declared(
+            true,
+            &format!("bin = \"hello-trace\"\nkind = \"{kind}\"\n{lines}"),
+        );
+        let subject = TaskSource {
+            image_env: of_image.iter().map(|name| (*name).to_owned()).collect(),
+            ..TaskSource::plain(&task, &Interface::default())
+        };
+        let mut spec = deploy_task(&subject, &ProjectDomain::default(), "v1")
+            .spec
+            .unwrap();
+        let env = container(&mut spec).env.drain(..);
+        env.map(|pair| format!("{}={}", pair.key, pair.value))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        env("rust", "", &[]),
+        ["NO_COLOR=1", "RUST_LOG=info,flyte_controller_base=error"]
+    );
+    assert_eq!(
+        env(
+            "rust",
+            "env = { RUST_LOG = \"debug\", A = \"b\" }",
+            &["NO_COLOR"]
+        ),
+        ["A=b", "RUST_LOG=debug"]
+    );
+    assert_eq!(env("container", "", &[]), [""; 0]);
+}
 
 #[track_caller]
 fn assert_golden(actual: &task::TaskSpec, golden_file: &str, differences: &[&[Difference]]) {

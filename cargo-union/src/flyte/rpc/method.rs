@@ -13,6 +13,7 @@ pub struct Unary<Request, Response> {
 /// A server-streaming method. All of them only read, so they can always be retried.
 pub struct Streaming<Request, Response> {
     pub(super) place: MethodPath,
+    pub(super) repeat: Idempotency,
     types: PhantomData<fn(Request) -> Response>,
 }
 
@@ -66,7 +67,17 @@ impl<Request, Response> Streaming<Request, Response> {
     pub const fn new(service: &'static str, name: &'static str) -> Self {
         Self {
             place: MethodPath { service, name },
+            repeat: Idempotency::Always,
             types: PhantomData,
+        }
+    }
+
+    /// The same method for a caller that opens streams again by itself when the backend fails.
+    #[must_use]
+    pub const fn retried_by_caller(self) -> Self {
+        Self {
+            repeat: Idempotency::IfNotExecuted,
+            ..self
         }
     }
 }

@@ -145,7 +145,7 @@ impl ConnectTransport {
     ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
         let body = envelope::wrap(&request.encode_to_vec());
         let name = method.place.to_string();
-        let opened = self.with_retries(&name, Idempotency::Always, || async {
+        let opened = self.with_retries(&name, method.repeat, || async {
             let outgoing = HttpRequest {
                 patient: true,
                 ..self.outgoing(method.place, STREAM, body.clone(), metadata)

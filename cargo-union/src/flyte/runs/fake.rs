@@ -9,12 +9,15 @@ use futures_util::stream;
 use union_build::diag::Code;
 
 use super::service::Messages;
-use super::{RunIdent, RunService, TaskVersion};
+use super::{ActionIdent, RunIdent, RunService, TaskVersion};
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::common::{Filter, OffloadedInputData};
+use crate::flyte::idl::dataproxy::GetActionDataResponse;
 use crate::flyte::idl::logs::dataplane::LogLine;
 use crate::flyte::idl::task::{Inputs, Outputs};
-use crate::flyte::idl::workflow::{ActionDetails, CreateRunRequest, ListRunsResponse};
+use crate::flyte::idl::workflow::{
+    Action, ActionDetails, CreateRunRequest, ListActionsResponse, ListRunsResponse,
+};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
 /// A scripted stream: its messages, and how it ends.
@@ -33,6 +36,15 @@ pub(super) enum Script<T> {
 pub(super) struct FakeRuns {
     pub(super) watched: Mutex<VecDeque<Script<ActionDetails>>>,
     pub(super) tailed: Mutex<VecDeque<Script<Vec<LogLine>>>>,
+    /// The attempts whose logs were asked for.
+    pub(super) asked: Mutex<Vec<u32>>,
+    /// The answer to a request for the current state.
+    pub(super) details: Mutex<ActionDetails>,
+    /// `None` is answered with `not_found`.
+    pub(super) data: Mutex<Option<GetActionDataResponse>>,
+    /// Pages of actions; the tokens are their numbers.
+    pub(super) actions: Mutex<Vec<ListActionsResponse>>,
+    pub(super) changes: Mutex<VecDeque<Script<Vec<Action>>>>,
     pub(super) created: Mutex<Vec<CreateRunRequest>>,
     /// Whether inputs are accepted only with the run.
     pub(super) takes_no_uploads: bool,
@@ -87,16 +99,36 @@ impl RunService for FakeRuns {
         Ok(())
     }
 
-    async fn details(&self, _: &RunIdent) -> Result<ActionDetails, RpcFailure> {
-        Ok(ActionDetails::default())
+    async fn details(&self, _: &ActionIdent) -> Result<ActionDetails, RpcFailure> {
+        Ok(lock(&self.details).clone())
     }
 
-    async fn watch(&self, _: &RunIdent) -> Result<Messages<ActionDetails>, RpcFailure> {
+    async fn watch(&self, _: &ActionIdent) -> Result<Messages<ActionDetails>, RpcFailure> {
         next(&self.watched)
     }
 
-    async fn tail(&self, _: &RunIdent, _: u32) -> Result<Messages<Vec<LogLine>>, RpcFailure> {
+    async fn tail(
+        &self,
+        _: &ActionIdent,
+        attempt: u32,
+    ) -> Result<Messages<Vec<LogLine>>, RpcFailure> {
+        lock(&self.asked).push(attempt);
         next(&self.tailed)
+    }
+
+    async fn data(&self, _: &ActionIdent) -> Result<GetActionDataResponse, RpcFailure> {
+        lock(&self.data)
+            .clone()
+            .ok_or_else(|| refusal(RpcStatus::NotFound))
+    }
+
+    async fn actions(&self, _: &RunIdent, token: &str) -> Result<ListActionsResponse, RpcFailure> {
+        let page: usize = token.parse().unwrap_or_default();
+        Ok(lock(&self.actions).get(page).cloned().unwrap_or_default())
+    }
+
+    async fn watch_actions(&self, _: &RunIdent) -> Result<Messages<Vec<Action>>, RpcFailure> {
+        next(&self.changes)
     }
 
     async fn outputs(&self, _: &RunIdent) -> Result<Outputs, RpcFailure> {

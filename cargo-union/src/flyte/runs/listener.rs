@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{RunState, TaskLogLine};
+use super::{ActionSummary, ClusterEvent, RunState, TaskLogLine};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 use crate::http::retry::RetryPolicy;
 
@@ -11,6 +11,21 @@ pub trait RunListener: Send + Sync {
     /// The state of the run has changed.
     fn is(&self, state: RunState) {
         let _ = state;
+    }
+
+    /// The cluster says why the run has not started, or that its container is started again and again.
+    fn waits(&self, event: &ClusterEvent) {
+        let _ = event;
+    }
+
+    /// Whether the steps of the run are reported, which takes another stream.
+    fn shows_steps(&self) -> bool {
+        false
+    }
+
+    /// A step of the run has ended.
+    fn stepped(&self, step: &ActionSummary) {
+        let _ = step;
     }
 
     /// The program, or the system that runs it, has written a line.
@@ -23,9 +38,9 @@ pub trait RunListener: Send + Sync {
         let _ = (why, after);
     }
 
-    /// The logs of the run are not available.
-    fn no_logs(&self, why: &str) {
-        let _ = why;
+    /// The logs of an attempt are not available.
+    fn no_logs(&self, attempt: u32, why: &str) {
+        let _ = (attempt, why);
     }
 }
 
@@ -36,10 +51,12 @@ pub struct ReconnectPolicy {
     pub retry: RetryPolicy,
     /// How long to wait for further log lines after the end of an attempt.
     pub silence: Duration,
+    /// How long a run may wait until it is said why, and how often the reason is looked at again.
+    pub patience: Duration,
 }
 
 impl Default for ReconnectPolicy {
-    /// The values of the Python SDK.
+    /// The values of the Python SDK, which has no patience.
     fn default() -> Self {
         let seconds = Duration::from_secs;
         let retry = RetryPolicy {
@@ -51,6 +68,7 @@ impl Default for ReconnectPolicy {
         Self {
             retry,
             silence: seconds(2),
+            patience: seconds(3),
         }
     }
 }

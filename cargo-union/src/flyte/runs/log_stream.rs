@@ -1,23 +1,29 @@
-//! The availability of a run's logs.
+//! The availability of a run's logs and steps.
 
 use super::{RunPhase, RunState};
+use crate::flyte::convert::CONTAINER_TASK;
 use crate::flyte::idl::workflow::ActionDetails;
+use crate::flyte::idl::workflow::action_details::Spec;
 
 /// The availability of a run's logs, updated while the run is watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LogStream {
     /// The latest attempt that has started.
     pub(super) attempt: u32,
-    /// Whether the program of the latest attempt is running.
-    pub(super) running: bool,
+    /// The latest attempt whose program was reported to run, or to be started again and again. Logs are not shown
+    /// before.
+    pub(super) started: u32,
     /// The latest attempt for which the backend reports logs.
     pub(super) logged: u32,
     /// Whether the run has ended.
     pub(super) ended: bool,
+    /// Whether the run may have steps: only workers record them, no program of a container task.
+    pub(super) may_have_steps: bool,
 }
 
 impl LogStream {
-    pub(super) fn of(details: &ActionDetails, state: RunState) -> Self {
+    /// The availability after a state; `restarts` says that its container is being started again and again.
+    pub(super) fn after(self, details: &ActionDetails, state: RunState, restarts: bool) -> Self {
         let logged = details
             .attempts
             .iter()
@@ -27,22 +33,35 @@ impl LogStream {
         let running = state.phase == RunPhase::Running;
         let ended = state.phase.is_last();
         // Not all backends count attempts.
-        let least = u32::from(running || ended && !state.cached);
+        let least = u32::from(running || restarts || ended && !state.cached);
+        let attempt = state.attempt.max(least);
+        let started = if running || restarts { attempt } else { 0 };
         Self {
-            attempt: state.attempt.max(least),
-            running,
+            attempt,
+            started: self.started.max(started),
             logged: logged.unwrap_or_default(),
             ended,
+            may_have_steps: self.may_have_steps || !is_container_task(details),
         }
     }
 
-    /// Whether an attempt may have written logs.
+    /// Whether the logs of an attempt may be shown.
     pub(super) fn may_have_logs(self, attempt: u32) -> bool {
-        self.logged >= attempt || self.running && self.attempt >= attempt
+        self.started >= attempt
     }
 
     /// Whether an attempt has ended.
     pub(super) fn is_over(self, attempt: u32) -> bool {
         self.ended || self.attempt > attempt
     }
+}
+
+/// Whether the backend says that the run is of a container task.
+fn is_container_task(details: &ActionDetails) -> bool {
+    let Some(Spec::Task(task)) = &details.spec else {
+        return false;
+    };
+    task.task_template
+        .as_ref()
+        .is_some_and(|template| template.r#type == CONTAINER_TASK)
 }

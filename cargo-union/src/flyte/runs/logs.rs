@@ -6,63 +6,116 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::sync::watch::Receiver;
+use tokio::sync::watch::{Receiver, Sender};
 
 use super::listener::{ReconnectPolicy, RunListener, passes};
 use super::log_stream::LogStream;
 use super::service::Messages;
-use super::{RunIdent, RunService};
+use super::{ActionIdent, RunService};
 use crate::flyte::idl::logs::dataplane::{LogLine, LogLineOriginator};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskLogLine {
-    /// Text without its line ending.
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// When it was written, in seconds and nanoseconds since 1970; `None` when the backend does not say.
+    pub time: Option<(i64, i32)>,
+    /// Text without its line ending, with U+FFFD for what is not UTF-8. Control sequences are not removed.
     pub text: String,
     /// Whether the system that runs the program wrote it.
     pub system: bool,
 }
 
-/// Reports the logs of all attempts. It ends with the run, or when the run is no longer watched.
-pub(super) async fn report_logs(
-    service: &dyn RunService,
-    run: &RunIdent,
-    policy: ReconnectPolicy,
-    listener: &dyn RunListener,
-    mut logs: Receiver<LogStream>,
-) {
-    for attempt in 1.. {
-        let Ok(state) = logs
-            .wait_for(|state| state.may_have_logs(attempt) || state.is_over(attempt))
-            .await
-            .map(|state| *state)
-        else {
-            return;
-        };
-        if state.attempt.max(state.logged) < attempt {
-            return;
-        }
-        let log = AttemptLog {
-            service,
-            run,
-            attempt,
-            policy,
-            listener,
-        };
-        if let Err(failure) = log.report(&mut logs.clone()).await {
-            return listener.no_logs(&failure.cause);
+/// The logs of further attempts are not asked for.
+const MOST_ATTEMPTS: u32 = 1000;
+
+/// The attempts whose logs are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AttemptRange {
+    /// From 1.
+    pub(super) first: u32,
+    /// Inclusive.
+    pub(super) last: u32,
+}
+
+impl AttemptRange {
+    pub(super) const ALL: Self = Self {
+        first: 1,
+        last: u32::MAX,
+    };
+}
+
+/// Reads the logs of one action.
+pub(super) struct LogReader<'a> {
+    pub(super) service: &'a dyn RunService,
+    pub(super) action: &'a ActionIdent,
+    pub(super) policy: ReconnectPolicy,
+    pub(super) listener: &'a dyn RunListener,
+    /// Lines of later times are not read, nor those after them; seconds since 1970.
+    pub(super) until: Option<i64>,
+}
+
+impl LogReader<'_> {
+    /// Reports the logs of attempts in order, and tells each that is complete. It ends with the action, or when that is
+    /// no longer watched.
+    pub(super) async fn report(
+        &self,
+        attempts: AttemptRange,
+        mut logs: Receiver<LogStream>,
+        shown: Sender<u32>,
+    ) {
+        for attempt in attempts.first..=attempts.last.min(MOST_ATTEMPTS) {
+            let Ok(state) = logs
+                .wait_for(|state| state.may_have_logs(attempt) || state.is_over(attempt))
+                .await
+                .map(|state| *state)
+            else {
+                return;
+            };
+            if state.attempt.max(state.logged) < attempt {
+                return;
+            }
+            let log = AttemptLog {
+                reader: self,
+                attempt,
+            };
+            if let Err(failure) = log.report(&mut logs.clone()).await {
+                self.listener.no_logs(attempt, &failure.cause);
+                // Where the log of one attempt is gone, that of the next may be there.
+                if !is_missing(&failure) && !passes(&failure) {
+                    return;
+                }
+            }
+            shown.send_replace(attempt);
         }
     }
 }
 
+/// Whether the backend has no such log, or its pod is gone. Backends of before say the latter as a failure of their own.
+fn is_missing(failure: &RpcFailure) -> bool {
+    failure.is(RpcStatus::NotFound)
+        || failure.is(RpcStatus::Internal) && failure.cause.contains("not found")
+}
+
 /// The log of one attempt.
 struct AttemptLog<'a> {
-    service: &'a dyn RunService,
-    run: &'a RunIdent,
+    reader: &'a LogReader<'a>,
     attempt: u32,
-    policy: ReconnectPolicy,
-    listener: &'a dyn RunListener,
+}
+
+/// How one attempt's log has been read so far.
+#[derive(Default)]
+struct LogProgress {
+    cursor: LogCursor,
+    /// Failures in a row while the attempt was running.
+    early: u32,
+    has_lines: bool,
+    /// Whether the last stream that was read came to its end.
+    has_ended: bool,
+    /// Whether a line was later than it may be.
+    is_complete: bool,
 }
 
 impl AttemptLog<'_> {
@@ -70,36 +123,52 @@ impl AttemptLog<'_> {
     /// The last failure, when the attempt should have more logs.
     async fn report(&self, logs: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {
         // While the attempt is running, transient failures are retried without limit; afterwards they are counted.
-        let mut cursor = LogCursor::default();
-        let mut early = 0;
+        let mut progress = LogProgress::default();
         let mut late = 0;
         loop {
             let over = self.is_over(logs);
-            let failure = self.read(&mut cursor, &mut early, logs).await.err();
-            let missing = failure
-                .as_ref()
-                .is_some_and(|failure| failure.is(RpcStatus::NotFound));
+            let failure = self.read(&mut progress, logs).await.err();
+            let missing = failure.as_ref().is_some_and(is_missing);
             let promised = logs.borrow().logged >= self.attempt;
-            if over && (failure.is_none() || missing && !promised) {
+            // A log that was shown to its end and is gone now was shown.
+            let is_shown = missing && (!promised || progress.has_lines && progress.has_ended);
+            if progress.is_complete || over && (failure.is_none() || is_shown) {
                 return Ok(());
             }
-            let count = if over { &mut late } else { &mut early };
-            *count += 1;
-            let retry = self.policy.retry;
-            let pause = retry.pause(
-                if over {
-                    late
-                } else {
-                    early.min(retry.attempts - 1)
-                },
-                None,
-            );
+            late += u32::from(over);
+            let pause = if over {
+                let is_last = logs.borrow().attempt == self.attempt;
+                self.late_pause(late, missing.then_some(is_last))
+            } else {
+                self.early_pause(progress.early)
+            };
+            progress.early += u32::from(!over);
             match (failure, pause) {
+                (Some(_), None) if missing && progress.has_lines => return Ok(()),
                 (Some(failure), None) => return Err(failure),
                 (Some(failure), _) if !missing && !passes(&failure) => return Err(failure),
                 (_, pause) => self.sleep_until_over(pause.unwrap_or_default(), logs).await,
             }
         }
+    }
+
+    /// The pause after a number of failures before now while the attempt is running.
+    fn early_pause(&self, failures: u32) -> Option<Duration> {
+        let retry = self.reader.policy.retry;
+        retry.pause((failures + 1).min(retry.attempts - 1), None)
+    }
+
+    /// The pause after a number of failures after the end; `None` when the log is given up. `missing` says that there
+    /// is no log, and whether the attempt is the last one: what is missing rarely comes, and the log of the next attempt
+    /// may go meanwhile.
+    fn late_pause(&self, failures: u32, missing: Option<bool>) -> Option<Duration> {
+        let most = match missing {
+            Some(false) => 2,
+            Some(true) => 3,
+            None => u32::MAX,
+        };
+        let retry = self.reader.policy.retry;
+        retry.pause(failures, None).filter(|_| failures < most)
     }
 
     /// Whether the attempt has ended, or the run is no longer watched.
@@ -121,24 +190,41 @@ impl AttemptLog<'_> {
     /// Reads one stream, until it ends or stays silent after the end of the attempt.
     async fn read(
         &self,
-        cursor: &mut LogCursor,
-        early: &mut u32,
+        progress: &mut LogProgress,
         logs: &mut Receiver<LogStream>,
     ) -> Result<(), RpcFailure> {
+        let LogReader {
+            service,
+            action,
+            listener,
+            until,
+            ..
+        } = self.reader;
         let Some(opened) = self
-            .until_silent(self.service.tail(self.run, self.attempt), logs)
+            .until_silent(service.tail(action, self.attempt), logs)
             .await
         else {
             return Ok(());
         };
         let mut messages: Messages<Vec<LogLine>> = opened?;
-        cursor.start_over();
+        progress.cursor.start_over();
+        progress.has_ended = false;
         while let Some(Some(message)) = self.until_silent(messages.next(), logs).await {
-            *early = 0;
-            for line in message?.into_iter().filter(|line| cursor.is_new(line)) {
-                self.listener.wrote(&TaskLogLine::of(line));
+            progress.early = 0;
+            for line in message? {
+                let is_late =
+                    |until: &i64| line.timestamp.is_some_and(|time| time.seconds > *until);
+                if until.as_ref().is_some_and(is_late) {
+                    progress.is_complete = true;
+                    return Ok(());
+                }
+                if progress.cursor.is_new(&line) {
+                    progress.has_lines = true;
+                    listener.wrote(&TaskLogLine::of(self.attempt, line));
+                }
             }
         }
+        progress.has_ended = true;
         Ok(())
     }
 
@@ -151,7 +237,7 @@ impl AttemptLog<'_> {
         let silence = async {
             // An error means that the run is no longer watched, which ends the attempt too.
             let _ = logs.wait_for(|state| state.is_over(self.attempt)).await;
-            tokio::time::sleep(self.policy.silence).await;
+            tokio::time::sleep(self.reader.policy.silence).await;
         };
         tokio::select! {
             biased;
@@ -162,10 +248,14 @@ impl AttemptLog<'_> {
 }
 
 impl TaskLogLine {
-    fn of(line: LogLine) -> Self {
+    fn of(attempt: u32, line: LogLine) -> Self {
         Self {
+            attempt,
             system: line.originator() == LogLineOriginator::System,
-            text: line.message.trim_end_matches(['\n', '\r']).to_owned(),
+            time: line.timestamp.map(|time| (time.seconds, time.nanos)),
+            text: String::from_utf8_lossy(&line.message)
+                .trim_end_matches(['\n', '\r'])
+                .to_owned(),
         }
     }
 }

@@ -4,7 +4,10 @@
 //! the run ends, and reconnects; [`outputs`] reads the outputs. All calls use the run's root action, `a0`.
 
 mod abort;
+mod actions;
+mod cause;
 mod create;
+mod events;
 mod follow;
 mod list;
 mod listener;
@@ -13,7 +16,9 @@ mod logs;
 mod outcome;
 mod phase;
 mod repeat;
+mod report;
 mod service;
+mod show_logs;
 mod summary;
 mod watch;
 
@@ -29,7 +34,10 @@ use crate::sys::error::Result;
 use crate::sys::random;
 
 pub use abort::{AbortOutcome, abort};
+pub use actions::{ActionSummary, action_tree, ended_well, list_actions};
+pub use cause::RunCause;
 pub use create::{CacheOptions, RunRequest, create};
+pub use events::ClusterEvent;
 pub use follow::follow;
 pub use list::{RunFilter, list};
 pub use listener::{ReconnectPolicy, RunListener};
@@ -37,8 +45,10 @@ pub use logs::TaskLogLine;
 pub use outcome::{RunError, RunOutcome, output_literals, outputs};
 pub use phase::{RunPhase, RunState};
 pub use repeat::{PreviousRun, RepeatRequest, create_repeated, previous};
+pub use report::{AttemptReport, RunReport, report_run};
 pub use service::{Messages, RunService};
 pub(super) use service::{create_under_own_name, offload};
+pub use show_logs::{LogRequest, show_logs};
 pub use summary::{RunSummary, get_run};
 
 /// A run at the backend.
@@ -49,6 +59,18 @@ pub struct RunIdent {
     /// Name of the run.
     pub name: String,
 }
+
+/// An action of a run: the execution of its task, or one of the steps of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionIdent {
+    /// The run.
+    pub run: RunIdent,
+    /// Name of the action, unique in the run.
+    pub name: String,
+}
+
+/// The name of the root action of every run.
+const ROOT: &str = "a0";
 
 /// A version of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,10 +118,24 @@ impl RunIdent {
     }
 
     /// The root action of the run: the execution of the task itself.
-    fn action(&self) -> ActionIdentifier {
+    pub fn root(&self) -> ActionIdent {
+        self.action(ROOT)
+    }
+
+    /// An action of the run.
+    pub fn action(&self, name: &str) -> ActionIdent {
+        ActionIdent {
+            run: self.clone(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl ActionIdent {
+    pub(super) fn id(&self) -> ActionIdentifier {
         ActionIdentifier {
-            run: Some(self.id()),
-            name: "a0".to_owned(),
+            run: Some(self.run.id()),
+            name: self.name.clone(),
         }
     }
 }

@@ -10,6 +10,10 @@ use crate::flyte::idl::workflow::action_details::Result as ActionResult;
 use crate::flyte::idl::workflow::error_info::Kind;
 use crate::flyte::idl::workflow::{ActionDetails, ErrorInfo};
 use crate::sys::error::Result;
+use crate::sys::words;
+
+/// The maximum length of an error's message, in characters.
+const LONGEST: usize = 100_000;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +48,8 @@ impl RunOutcome {
         };
         match RunState::of(details).phase {
             RunPhase::Succeeded | RunPhase::Recovered => Some(Self::Succeeded),
-            RunPhase::Failed => Some(Self::Failed(run_error(details))),
-            RunPhase::TimedOut => Some(Self::TimedOut(run_error(details))),
+            RunPhase::Failed => Some(Self::Failed(last_error(details))),
+            RunPhase::TimedOut => Some(Self::TimedOut(last_error(details))),
             RunPhase::Aborted => Some(Self::Aborted(aborted())),
             _ => None,
         }
@@ -53,33 +57,28 @@ impl RunOutcome {
 }
 
 /// The error of the run, or else of its last attempt.
-fn run_error(details: &ActionDetails) -> Option<RunError> {
-    let convert = |info: &ErrorInfo| RunError {
-        message: printable(&info.message),
-        kind: match info.kind() {
-            Kind::User => "user",
-            Kind::System => "system",
-            Kind::Unspecified => "",
-        },
-        code: info.code.clone(),
-    };
+fn last_error(details: &ActionDetails) -> Option<RunError> {
     match &details.result {
-        Some(ActionResult::ErrorInfo(info)) => Some(convert(info)),
+        Some(ActionResult::ErrorInfo(info)) => Some(run_error(info)),
         _ => details
             .attempts
             .iter()
             .rev()
             .find_map(|attempt| attempt.error_info.as_ref())
-            .map(convert),
+            .map(run_error),
     }
 }
 
-/// Keeps line breaks and tabs, but removes other control characters, which could move the terminal's cursor.
-fn printable(text: &str) -> String {
-    text.trim()
-        .chars()
-        .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
-        .collect()
+pub(super) fn run_error(info: &ErrorInfo) -> RunError {
+    RunError {
+        message: words::printable(&info.message, LONGEST),
+        kind: match info.kind() {
+            Kind::User => "user",
+            Kind::System => "system",
+            Kind::Unspecified => "",
+        },
+        code: words::printable(&info.code, LONGEST),
+    }
 }
 
 /// The outputs of a successful run by name, as JSON.
@@ -108,11 +107,20 @@ pub async fn output_literals(
         .outputs(run)
         .await
         .map_err(|failure| failure.into_error(tried()))?;
-    let declared = outputs
-        .literals
+    Ok(declared(outputs.literals).collect())
+}
+
+/// Literals by name, without the output that the backend needs of a task that declares none.
+fn declared(literals: Vec<NamedLiteral>) -> impl Iterator<Item = (String, Literal)> {
+    literals
         .into_iter()
-        .filter(|literal| literal.name != EMPTY_OUTPUT);
-    Ok(declared
+        .filter(|literal| literal.name != EMPTY_OUTPUT)
         .map(|NamedLiteral { name, value }| (name, value.unwrap_or_default()))
-        .collect())
+}
+
+/// Declared values by name, as JSON.
+pub(super) fn declared_values(literals: Vec<NamedLiteral>) -> Vec<(String, serde_json::Value)> {
+    declared(literals)
+        .map(|(name, literal)| (name, convert::json(&literal)))
+        .collect()
 }

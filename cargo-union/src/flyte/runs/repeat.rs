@@ -96,7 +96,7 @@ pub async fn previous(client: &Client, run: &RunIdent) -> Result<PreviousRun> {
     let metadata = action.and_then(|action| action.metadata);
     let id = match metadata.and_then(|metadata| metadata.spec) {
         Some(Spec::Task(task)) => task.id.filter(|id| !id.version.is_empty()),
-        None => None,
+        _ => None,
     };
     let id = id.ok_or_else(|| {
         Error::new(
@@ -131,10 +131,13 @@ pub async fn previous(client: &Client, run: &RunIdent) -> Result<PreviousRun> {
 
 async fn fetch_inputs(client: &Client, run: &RunIdent) -> Result<PreviousInputs, RpcFailure> {
     let data = client
-        .at(Operation::GetActionData, Resource::ActionId(run.action()))
+        .at(
+            Operation::GetActionData,
+            Resource::ActionId(run.root().id()),
+        )
         .await?;
     let request = GetActionDataRequest {
-        action_id: Some(run.action()),
+        action_id: Some(run.root().id()),
     };
     let failure = match data.unary(ACTION_DATA, &request).await {
         Ok(response) => return Ok(PreviousInputs::Inline(response.inputs.unwrap_or_default())),
@@ -143,7 +146,7 @@ async fn fetch_inputs(client: &Client, run: &RunIdent) -> Result<PreviousInputs,
     };
     // Backends read inputs and outputs together, and find neither when only the outputs are missing.
     let request = GetActionDataUrIsRequest {
-        action_id: Some(run.action()),
+        action_id: Some(run.root().id()),
     };
     let uri = client
         .unary(DATA_ADDRESSES, &request)

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
-use super::{RunIdent, TaskVersion};
+use super::{ActionIdent, RunIdent, TaskVersion};
 use crate::flyte::client::{Client, Operation, Resource};
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Message;
-use crate::flyte::idl::common::{Filter, ListRequest, OffloadedInputData};
+use crate::flyte::idl::common::sort::Direction;
+use crate::flyte::idl::common::{Filter, ListRequest, OffloadedInputData, Sort};
 use crate::flyte::idl::dataproxy::upload_inputs_request::{Id as UploadFor, Task as UploadTask};
 use crate::flyte::idl::dataproxy::{
     GetActionDataRequest, GetActionDataResponse, TailLogsRequest, TailLogsResponse,
@@ -18,9 +19,10 @@ use crate::flyte::idl::logs::dataplane::LogLine;
 use crate::flyte::idl::task::{Inputs, Outputs};
 use crate::flyte::idl::workflow::list_runs_request::ScopeBy;
 use crate::flyte::idl::workflow::{
-    AbortRunRequest, AbortRunResponse, ActionDetails, CreateRunRequest, CreateRunResponse,
-    GetActionDetailsRequest, GetActionDetailsResponse, ListRunsRequest, ListRunsResponse,
-    WatchActionDetailsRequest, WatchActionDetailsResponse,
+    AbortRunRequest, AbortRunResponse, Action, ActionDetails, CreateRunRequest, CreateRunResponse,
+    GetActionDetailsRequest, GetActionDetailsResponse, ListActionsRequest, ListActionsResponse,
+    ListRunsRequest, ListRunsResponse, WatchActionDetailsRequest, WatchActionDetailsResponse,
+    WatchActionsRequest, WatchActionsResponse,
 };
 use crate::flyte::paging::newest;
 use crate::flyte::rpc::{RpcFailure, RpcStatus, Streaming, Unary};
@@ -42,18 +44,28 @@ pub trait RunService: Send + Sync {
     /// Creates a run. An existing run of the same name is left unchanged.
     async fn create(&self, request: &CreateRunRequest) -> Result<(), RpcFailure>;
 
-    /// The current state of a run.
-    async fn details(&self, run: &RunIdent) -> Result<ActionDetails, RpcFailure>;
+    /// The current state of an action.
+    async fn details(&self, action: &ActionIdent) -> Result<ActionDetails, RpcFailure>;
 
-    /// A stream of the states of a run, from the current one.
-    async fn watch(&self, run: &RunIdent) -> Result<Messages<ActionDetails>, RpcFailure>;
+    /// A stream of the states of an action, from the current one.
+    async fn watch(&self, action: &ActionIdent) -> Result<Messages<ActionDetails>, RpcFailure>;
 
     /// A stream of the logs of an attempt, from the first line.
     async fn tail(
         &self,
-        run: &RunIdent,
+        action: &ActionIdent,
         attempt: u32,
     ) -> Result<Messages<Vec<LogLine>>, RpcFailure>;
+
+    /// The inputs and outputs of an action; a failure with `not_found` when the backend has none yet.
+    async fn data(&self, action: &ActionIdent) -> Result<GetActionDataResponse, RpcFailure>;
+
+    /// One page of the actions of a run, from the oldest, and the token of the next page; empty after the last one.
+    async fn actions(&self, run: &RunIdent, token: &str)
+    -> Result<ListActionsResponse, RpcFailure>;
+
+    /// A stream of the actions of a run as they change, from the current ones. It need not end with the run.
+    async fn watch_actions(&self, run: &RunIdent) -> Result<Messages<Vec<Action>>, RpcFailure>;
 
     /// The outputs of a successful run.
     async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure>;
@@ -71,6 +83,9 @@ pub trait RunService: Send + Sync {
     ) -> Result<ListRunsResponse, RpcFailure>;
 }
 
+/// How many actions a page has, the most that open-source backends give.
+const PAGE: u32 = 200;
+
 const RUNS: &str = "flyteidl2.workflow.RunService";
 const DATA: &str = "flyteidl2.dataproxy.DataProxyService";
 
@@ -80,7 +95,12 @@ const WATCH: Streaming<WatchActionDetailsRequest, WatchActionDetailsResponse> =
     Streaming::new(RUNS, "WatchActionDetails");
 const ABORT: Unary<AbortRunRequest, AbortRunResponse> = Unary::repeatable(RUNS, "AbortRun");
 const LIST: Unary<ListRunsRequest, ListRunsResponse> = Unary::repeatable(RUNS, "ListRuns");
-const TAIL: Streaming<TailLogsRequest, TailLogsResponse> = Streaming::new(DATA, "TailLogs");
+const LIST_ACTIONS: Unary<ListActionsRequest, ListActionsResponse> =
+    Unary::repeatable(RUNS, "ListActions");
+const WATCH_ACTIONS: Streaming<WatchActionsRequest, WatchActionsResponse> =
+    Streaming::new(RUNS, "WatchActions");
+const TAIL: Streaming<TailLogsRequest, TailLogsResponse> =
+    Streaming::new(DATA, "TailLogs").retried_by_caller();
 const ACTION_DATA: Unary<GetActionDataRequest, GetActionDataResponse> =
     Unary::repeatable(DATA, "GetActionData");
 
@@ -146,24 +166,24 @@ impl RunService for Client {
         create_under_own_name(self, request).await
     }
 
-    async fn details(&self, run: &RunIdent) -> Result<ActionDetails, RpcFailure> {
+    async fn details(&self, action: &ActionIdent) -> Result<ActionDetails, RpcFailure> {
         let response = self
             .unary(
                 DETAILS,
                 &GetActionDetailsRequest {
-                    action_id: Some(run.action()),
+                    action_id: Some(action.id()),
                 },
             )
             .await?;
         Ok(response.details.unwrap_or_default())
     }
 
-    async fn watch(&self, run: &RunIdent) -> Result<Messages<ActionDetails>, RpcFailure> {
+    async fn watch(&self, action: &ActionIdent) -> Result<Messages<ActionDetails>, RpcFailure> {
         let responses = self
             .stream(
                 WATCH,
                 &WatchActionDetailsRequest {
-                    action_id: Some(run.action()),
+                    action_id: Some(action.id()),
                 },
             )
             .await?;
@@ -174,17 +194,17 @@ impl RunService for Client {
 
     async fn tail(
         &self,
-        run: &RunIdent,
+        action: &ActionIdent,
         attempt: u32,
     ) -> Result<Messages<Vec<LogLine>>, RpcFailure> {
         let client = self
-            .at(Operation::TailLogs, Resource::ActionId(run.action()))
+            .at(Operation::TailLogs, Resource::ActionId(action.id()))
             .await?;
         let responses = client
             .stream(
                 TAIL,
                 &TailLogsRequest {
-                    action_id: Some(run.action()),
+                    action_id: Some(action.id()),
                     attempt,
                 },
             )
@@ -200,19 +220,55 @@ impl RunService for Client {
             .boxed())
     }
 
-    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure> {
+    async fn data(&self, action: &ActionIdent) -> Result<GetActionDataResponse, RpcFailure> {
         let client = self
-            .at(Operation::GetActionData, Resource::ActionId(run.action()))
+            .at(Operation::GetActionData, Resource::ActionId(action.id()))
             .await?;
-        let response = client
+        client
             .unary(
                 ACTION_DATA,
                 &GetActionDataRequest {
-                    action_id: Some(run.action()),
+                    action_id: Some(action.id()),
                 },
             )
-            .await?;
-        Ok(response.outputs.unwrap_or_default())
+            .await
+    }
+
+    async fn actions(
+        &self,
+        run: &RunIdent,
+        token: &str,
+    ) -> Result<ListActionsResponse, RpcFailure> {
+        let oldest = Sort {
+            key: "created_at".to_owned(),
+            direction: Direction::Ascending.into(),
+        };
+        let request = ListActionsRequest {
+            request: Some(ListRequest {
+                limit: PAGE,
+                sort_by: Some(oldest),
+                filters: Vec::new(),
+                token: token.to_owned(),
+            }),
+            run_id: Some(run.id()),
+        };
+        self.unary(LIST_ACTIONS, &request).await
+    }
+
+    async fn watch_actions(&self, run: &RunIdent) -> Result<Messages<Vec<Action>>, RpcFailure> {
+        let request = WatchActionsRequest {
+            run_id: Some(run.id()),
+        };
+        let responses = self.stream(WATCH_ACTIONS, &request).await?;
+        let actions = |response: Result<WatchActionsResponse, RpcFailure>| {
+            let enriched = response?.enriched_actions.into_iter();
+            Ok(enriched.filter_map(|action| action.action).collect())
+        };
+        Ok(responses.map(actions).boxed())
+    }
+
+    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure> {
+        Ok(self.data(&run.root()).await?.outputs.unwrap_or_default())
     }
 
     async fn abort(&self, run: &RunIdent, reason: &str) -> Result<(), RpcFailure> {

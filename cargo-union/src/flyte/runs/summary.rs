@@ -1,10 +1,10 @@
 //! Existing runs: the list of a project, and lookup by name.
 
-use super::{RunIdent, RunPhase, RunService, RunState};
+use super::{ActionIdent, ROOT, RunIdent, RunPhase, RunService, RunState};
 use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::task::TaskIdentifier;
-use crate::flyte::idl::workflow::Action;
 use crate::flyte::idl::workflow::action_metadata::Spec;
+use crate::flyte::idl::workflow::{Action, ActionDetails};
 use crate::flyte::rpc::RpcStatus;
 use crate::sys::error::Result;
 
@@ -30,33 +30,58 @@ pub struct RunSummary {
 /// # Errors
 /// U0761 (`BackendNotFound`) when there is no such run; other failures of the call.
 pub async fn get_run(service: &dyn RunService, run: &RunIdent) -> Result<RunSummary> {
+    let details = find_action(service, &run.root()).await?;
+    Ok(summarize(run, details))
+}
+
+/// The details of an action.
+///
+/// # Errors
+/// As [`get_run`].
+pub(super) async fn find_action(
+    service: &dyn RunService,
+    action: &ActionIdent,
+) -> Result<ActionDetails> {
+    let ActionIdent { run, name } = action;
+    let of_action = if name == ROOT {
+        String::new()
+    } else {
+        format!("the action `{name}` of ")
+    };
     let tried = || {
         format!(
-            "could not look up the run `{}` in {}/{}",
+            "could not look up {of_action}the run `{}` in {}/{}",
             run.name, run.scope.project, run.scope.domain
         )
     };
-    let details = service.details(run).await.map_err(|failure| {
+    service.details(action).await.map_err(|failure| {
         let missing = failure.is(RpcStatus::NotFound);
         let error = failure.into_error(tried());
-        if missing {
-            error.help("`cargo union get runs` lists those that there are.")
-        } else {
-            error
+        match (missing, name == ROOT) {
+            (false, _) => error,
+            (true, true) => error.help("`cargo union get runs` lists those that there are."),
+            (true, false) => error.help(format!(
+                "`cargo union get run {}` lists its actions.",
+                run.name
+            )),
         }
-    })?;
-    Ok(run_summary(Action {
-        id: Some(run.action()),
+    })
+}
+
+/// The summary in the details of a run's root.
+pub(super) fn summarize(run: &RunIdent, details: ActionDetails) -> RunSummary {
+    run_summary(Action {
+        id: Some(run.root().id()),
         metadata: details.metadata,
         status: details.status,
-    }))
+    })
 }
 
 pub(super) fn run_summary(action: Action) -> RunSummary {
     let status = action.status.unwrap_or_default();
     let id = match action.metadata.and_then(|metadata| metadata.spec) {
         Some(Spec::Task(task)) => task.id.unwrap_or_default(),
-        None => TaskIdentifier::default(),
+        _ => TaskIdentifier::default(),
     };
     let nonempty = |text: String| Some(text).filter(|text| !text.is_empty());
     let seconds =

@@ -4,16 +4,19 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::events::WaitMonitor;
 use super::fake::{FakeRuns, Script, cut, lock, refusal};
 use super::*;
-use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::common::ActionPhase;
 use crate::flyte::idl::logs::dataplane::LogLine;
+use crate::flyte::idl::workflow;
 use crate::flyte::idl::workflow::action_details::Result as ActionResult;
+use crate::flyte::idl::workflow::action_metadata::Spec;
 use crate::flyte::idl::workflow::create_run_request::{Id, InputWrapper};
 use crate::flyte::idl::workflow::{
     AbortInfo, ActionAttempt, ActionDetails, ActionStatus, ErrorInfo,
 };
+use crate::flyte::idl::{Timestamp, core, task};
 use crate::flyte::rpc::RpcStatus;
 use crate::http::retry::RetryPolicy;
 
@@ -53,7 +56,7 @@ fn lines(lines: &[(i64, &str)]) -> Vec<LogLine> {
             seconds: *seconds,
             nanos: 0,
         }),
-        message: format!("{text}\n"),
+        message: format!("{text}\n").into_bytes(),
         ..LogLine::default()
     };
     lines.iter().map(line).collect()
@@ -82,8 +85,20 @@ impl RunListener for RecordingListener {
         self.add(format!("lost: {why}, {} ms", after.as_millis()));
     }
 
-    fn no_logs(&self, why: &str) {
-        self.add(format!("no logs: {why}"));
+    fn no_logs(&self, attempt: u32, why: &str) {
+        self.add(format!("no logs of {attempt}: {why}"));
+    }
+
+    fn waits(&self, event: &ClusterEvent) {
+        self.add(format!("waits: {}", event.text()));
+    }
+
+    fn shows_steps(&self) -> bool {
+        true
+    }
+
+    fn stepped(&self, step: &ActionSummary) {
+        self.add(format!("step {} {}", step.title, step.state.phase));
     }
 }
 
@@ -96,6 +111,7 @@ const QUICK: ReconnectPolicy = ReconnectPolicy {
         jitter: false,
     },
     silence: Duration::from_millis(50),
+    patience: Duration::from_millis(1),
 };
 
 /// Follows a run; returns the outcome and the recorded events.
@@ -116,6 +132,10 @@ async fn follow_with_policy(
         tailed: Mutex::new(tailed.into()),
         ..FakeRuns::default()
     };
+    follow_fake(policy, fake).await
+}
+
+async fn follow_fake(policy: ReconnectPolicy, fake: FakeRuns) -> (Result<RunOutcome>, Vec<String>) {
     let events = RecordingListener::default();
     let run = run();
     let following = follow(&fake, &run, policy, &events);
@@ -144,10 +164,10 @@ async fn follow_reports_phases_and_log_lines() {
         [
             "is queued 0",
             "is running 1",
-            "is succeeded 1",
             "wrote a",
             "wrote b",
-            "wrote c"
+            "wrote c",
+            "is succeeded 1"
         ]
     );
 }
@@ -255,7 +275,16 @@ async fn open_log_is_closed_after_the_silence_limit() {
     ];
     let (end, events) = follow_run(watched, tailed).await;
     assert_eq!(end.unwrap(), RunOutcome::Failed(None));
-    assert_eq!(events[3..], ["wrote first", "wrote second"]);
+    assert_eq!(
+        events,
+        [
+            "is running 1",
+            "wrote first",
+            "is running 2",
+            "wrote second",
+            "is failed 2"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -270,7 +299,13 @@ async fn unavailable_logs_are_reported_once_and_are_not_an_error() {
     )
     .await;
     assert_eq!(end.unwrap(), RunOutcome::Succeeded);
-    assert_eq!(events[2..], ["no logs: it answered `unimplemented`"]);
+    assert_eq!(
+        events[1..],
+        [
+            "no logs of 1: it answered `unimplemented`",
+            "is succeeded 1"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -278,6 +313,7 @@ async fn logs_of_a_run_that_never_started_are_not_awaited() {
     let hour = Duration::from_secs(3600);
     let policy = ReconnectPolicy {
         silence: hour,
+        patience: hour,
         retry: RetryPolicy {
             first_pause: hour,
             ..QUICK.retry
@@ -320,6 +356,417 @@ async fn logs_end_when_the_run_cannot_be_watched() {
         follow_run(watched, vec![Script::StaysOpen(vec![lines(&[(1, "a")])])]).await;
     assert!(end.unwrap_err().chain()[1].contains("permission_denied"));
     assert!(events.contains(&"wrote a".to_owned()));
+}
+
+#[tokio::test]
+async fn log_of_a_later_attempt_is_shown_when_that_of_an_earlier_one_is_gone() {
+    let watched = vec![Script::Ends(vec![
+        details(ActionPhase::Running, 1),
+        details(ActionPhase::Queued, 2),
+        details(ActionPhase::Running, 2),
+        details(ActionPhase::Succeeded, 2),
+    ])];
+    // It is asked for once more only: meanwhile the next attempt runs.
+    let tailed = vec![
+        Script::Refuses(refusal(RpcStatus::NotFound)),
+        Script::Refuses(refusal(RpcStatus::NotFound)),
+        Script::Ends(vec![lines(&[(2, "second")])]),
+    ];
+    let (_, events) = follow_run(watched, tailed).await;
+    assert_eq!(
+        events,
+        [
+            "is running 1",
+            "no logs of 1: it answered `not_found`",
+            "is queued 2",
+            "is running 2",
+            "wrote second",
+            "is succeeded 2"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn log_that_was_shown_and_is_gone_then_is_no_warning() {
+    let mut internal = refusal(RpcStatus::Internal);
+    internal.cause = "it answered `internal`: failed to stream pod logs: pods not found".to_owned();
+    for gone in [refusal(RpcStatus::NotFound), internal] {
+        for is_cut in [false, true] {
+            let watched = vec![
+                Script::Ends(vec![details(ActionPhase::Running, 1)]),
+                Script::Ends(vec![details(ActionPhase::Failed, 1)]),
+            ];
+            let log = vec![lines(&[(1, "a")])];
+            let log = if is_cut {
+                Script::IsCut(log)
+            } else {
+                Script::Ends(log)
+            };
+            let refusals = (0..9).map(|_| {
+                let mut refusal = refusal(gone.status().unwrap());
+                refusal.cause.clone_from(&gone.cause);
+                Script::Refuses(refusal)
+            });
+            let tailed = std::iter::once(log).chain(refusals).collect();
+            let (_, events) = follow_run(watched, tailed).await;
+            assert_eq!(events, ["is running 1", "wrote a", "is failed 1"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn log_lines_come_after_the_program_was_reported_to_run() {
+    // The backend has logs before it says that the program runs.
+    let mut starting = details(ActionPhase::Initializing, 1);
+    starting.attempts[0].logs_available = true;
+    let watched = vec![
+        Script::Ends(vec![starting]),
+        Script::Ends(vec![
+            details(ActionPhase::Running, 1),
+            details(ActionPhase::Succeeded, 1),
+        ]),
+    ];
+    let tailed = vec![Script::StaysOpen(vec![lines(&[(1, "a")])])];
+    let (_, events) = follow_run(watched, tailed).await;
+    assert_eq!(
+        events,
+        ["is starting 1", "is running 1", "wrote a", "is succeeded 1"]
+    );
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_utf_8_are_shown_as_replacement_characters() {
+    let watched = vec![Script::Ends(vec![
+        details(ActionPhase::Running, 1),
+        details(ActionPhase::Succeeded, 1),
+    ])];
+    let line = LogLine {
+        message: b"caf\xe9\r\n".to_vec(),
+        ..LogLine::default()
+    };
+    let (_, events) = follow_run(watched, vec![Script::Ends(vec![vec![line]])]).await;
+    assert_eq!(events[1], "wrote caf\u{fffd}");
+}
+
+#[tokio::test]
+async fn waiting_run_tells_its_newest_event_once_per_change() {
+    let mut waiting = details(ActionPhase::Initializing, 1);
+    waiting.attempts[0].cluster_events = vec![
+        event(5, "Failed", "Failed to pull image \"a\": not found"),
+        event(4, "Pulling", "Pulling image \"a\""),
+        event(6, "BackOff", "Back-off pulling image \"a\""),
+    ];
+    let fake = FakeRuns {
+        // Nothing comes over the stream while the events change.
+        watched: Mutex::new(
+            vec![Script::StaysOpen(vec![details(
+                ActionPhase::Initializing,
+                1,
+            )])]
+            .into(),
+        ),
+        details: Mutex::new(waiting),
+        ..FakeRuns::default()
+    };
+    let listener = RecordingListener::default();
+    let run = run();
+    let following = follow(&fake, &run, QUICK, &listener);
+    // The run never ends; the event is looked at again and again.
+    let ended = tokio::time::timeout(Duration::from_millis(200), following).await;
+    assert!(ended.is_err());
+    assert_eq!(
+        listener.0.into_inner().unwrap(),
+        [
+            "is starting 1",
+            "waits: Failed: Failed to pull image \"a\": not found"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn container_that_is_started_again_and_again_is_reported_once_with_its_log() {
+    let states = [
+        ActionPhase::Queued,
+        ActionPhase::Initializing,
+        ActionPhase::Queued,
+        ActionPhase::Initializing,
+        ActionPhase::Queued,
+        ActionPhase::Initializing,
+        ActionPhase::Queued,
+        ActionPhase::Aborted,
+    ];
+    let watched = states.map(|phase| details(phase, 1)).to_vec();
+    let hour = Duration::from_secs(3600);
+    let policy = ReconnectPolicy {
+        patience: hour,
+        ..QUICK
+    };
+    let (_, events) = follow_with_policy(
+        policy,
+        vec![Script::Ends(watched)],
+        vec![Script::Ends(vec![lines(&[(1, "exit 7")])])],
+    )
+    .await;
+    let said = |start: &str| {
+        events
+            .iter()
+            .filter(|line| line.starts_with(start))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said("waits"),
+        [
+            "waits: CrashLoopBackOff: its container ends and is started again, and the attempt stays the same"
+        ]
+    );
+    assert_eq!(said("wrote"), ["wrote exit 7"]);
+
+    // The next attempt is not a restart, and neither is a step back.
+    let states = [
+        (ActionPhase::Running, 1),
+        (ActionPhase::Queued, 2),
+        (ActionPhase::Running, 2),
+        (ActionPhase::Queued, 2),
+        (ActionPhase::Running, 3),
+        (ActionPhase::Queued, 3),
+        (ActionPhase::Failed, 3),
+    ];
+    let watched = states
+        .map(|(phase, attempt)| details(phase, attempt))
+        .to_vec();
+    let (_, events) = follow_with_policy(
+        policy,
+        vec![Script::Ends(watched)],
+        vec![
+            Script::Ends(vec![]),
+            Script::Ends(vec![]),
+            Script::Ends(vec![]),
+        ],
+    )
+    .await;
+    assert!(
+        !events.iter().any(|line| line.starts_with("waits")),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn events_are_looked_at_after_the_patience_and_only_while_the_run_waits() {
+    let mut waiting = details(ActionPhase::Queued, 1);
+    let start = std::time::Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    let mut monitor = WaitMonitor::new(Duration::from_secs(3));
+    monitor.observe(RunState::of(&waiting), start);
+    waiting.attempts[0].cluster_events = vec![event(1, "FailedScheduling", "no node")];
+    assert_eq!(monitor.look(&waiting, after(2)), None);
+    // A further state of waiting does not start the time again.
+    monitor.observe(
+        RunState::of(&details(ActionPhase::Initializing, 1)),
+        after(2),
+    );
+    assert_eq!(
+        monitor.look(&waiting, after(3)).map(|event| event.text()),
+        Some("FailedScheduling: no node".to_owned())
+    );
+    assert_eq!(monitor.look(&waiting, after(6)), None, "it was reported");
+    waiting.attempts[0]
+        .cluster_events
+        .push(event(2, "", "another"));
+    assert_eq!(
+        monitor.look(&waiting, after(7)),
+        None,
+        "not before 3 s more"
+    );
+    waiting.attempts[0]
+        .cluster_events
+        .push(event(3, "Scheduled", "to a node\u{1b}[2J"));
+    assert_eq!(
+        monitor.look(&waiting, after(9)).map(|event| event.text()),
+        Some("Scheduled: to a node[2J".to_owned())
+    );
+    monitor.observe(RunState::of(&details(ActionPhase::Running, 1)), after(9));
+    assert_eq!(monitor.due(), None);
+    waiting.attempts[0]
+        .cluster_events
+        .push(event(3, "Late", "late"));
+    assert_eq!(monitor.look(&waiting, after(99)), None);
+}
+
+#[test]
+fn event_of_a_known_cause_stays_until_the_cluster_says_progress() {
+    let said = |events: &[(i64, &str, &str)]| {
+        let mut waiting = details(ActionPhase::Initializing, 1);
+        waiting.attempts[0].cluster_events = events
+            .iter()
+            .map(|(time, reason, message)| event(*time, reason, message))
+            .collect();
+        let now = std::time::Instant::now();
+        let mut monitor = WaitMonitor::new(Duration::ZERO);
+        monitor.observe(RunState::of(&waiting), now);
+        monitor.look(&waiting, now).map(|event| event.text())
+    };
+    let unschedulable = (
+        1,
+        "Unschedulable",
+        "0/1 nodes are available: 1 Insufficient cpu",
+    );
+    assert_eq!(said(&[]), None);
+    assert_eq!(
+        said(&[unschedulable, (2, "Other", "other")]).unwrap(),
+        "Unschedulable: 0/1 nodes are available: 1 Insufficient cpu"
+    );
+    assert_eq!(
+        said(&[unschedulable, (2, "Scheduled", "to a node")]).unwrap(),
+        "Scheduled: to a node"
+    );
+    assert_eq!(
+        said(&[
+            (3, "Failed", "Error: ErrImagePull"),
+            (2, "Failed", "Failed to pull image a: 401 Unauthorized"),
+            (1, "Pulling", "Pulling image a"),
+        ])
+        .unwrap(),
+        "Failed: Failed to pull image a: 401 Unauthorized"
+    );
+}
+
+fn event(seconds: i64, reason: &str, message: &str) -> workflow::ClusterEvent {
+    workflow::ClusterEvent {
+        occurred_at: Some(Timestamp { seconds, nanos: 0 }),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        count: 1,
+    }
+}
+
+#[tokio::test]
+async fn steps_are_reported_when_they_end_and_those_that_were_missed_at_the_end() {
+    let root = action(
+        "a0",
+        "",
+        Spec::Task(workflow::TaskActionMetadata::default()),
+        ActionPhase::Running,
+    );
+    let trace = |name: &str, phase| {
+        let spec = Spec::Trace(workflow::TraceActionMetadata {
+            name: format!("{name}\u{1b}"),
+        });
+        action(name, "a0", spec, phase)
+    };
+    let fake = FakeRuns {
+        watched: Mutex::new(
+            vec![
+                Script::Ends(vec![details(ActionPhase::Running, 1)]),
+                Script::Ends(vec![details(ActionPhase::Succeeded, 1)]),
+            ]
+            .into(),
+        ),
+        tailed: Mutex::new(vec![Script::StaysOpen(vec![])].into()),
+        changes: Mutex::new(
+            vec![Script::StaysOpen(vec![
+                vec![root.clone(), trace("one", ActionPhase::Running)],
+                vec![trace("one", ActionPhase::Succeeded)],
+            ])]
+            .into(),
+        ),
+        actions: Mutex::new(vec![
+            workflow::ListActionsResponse {
+                actions: vec![root, trace("one", ActionPhase::Succeeded)],
+                token: "1".to_owned(),
+            },
+            workflow::ListActionsResponse {
+                actions: vec![trace("two", ActionPhase::Failed)],
+                token: String::new(),
+            },
+        ]),
+        ..FakeRuns::default()
+    };
+    let (_, events) = follow_fake(QUICK, fake).await;
+    let steps: Vec<_> = events
+        .iter()
+        .filter(|line| line.starts_with("step"))
+        .collect();
+    assert_eq!(steps, ["step one succeeded", "step two failed"]);
+    assert_eq!(events.last().unwrap(), "is succeeded 1");
+}
+
+#[tokio::test]
+async fn steps_of_a_container_task_are_not_asked_for() {
+    let template = core::TaskTemplate {
+        r#type: "raw-container".to_owned(),
+        ..core::TaskTemplate::default()
+    };
+    let spec = task::TaskSpec {
+        task_template: Some(template),
+        ..task::TaskSpec::default()
+    };
+    let of_container = |phase| ActionDetails {
+        spec: Some(workflow::action_details::Spec::Task(spec.clone())),
+        ..details(phase, 1)
+    };
+    let trace = Spec::Trace(workflow::TraceActionMetadata::default());
+    let step = action("one", "a0", trace, ActionPhase::Succeeded);
+    let fake = FakeRuns {
+        watched: Mutex::new(
+            vec![
+                Script::Ends(vec![of_container(ActionPhase::Running)]),
+                Script::Ends(vec![of_container(ActionPhase::Succeeded)]),
+            ]
+            .into(),
+        ),
+        tailed: Mutex::new(vec![Script::StaysOpen(vec![])].into()),
+        changes: Mutex::new(vec![Script::StaysOpen(vec![vec![step]])].into()),
+        ..FakeRuns::default()
+    };
+    let (_, events) = follow_fake(QUICK, fake).await;
+    assert_eq!(events, ["is running 1", "is succeeded 1"]);
+}
+
+fn action(name: &str, parent: &str, spec: Spec, phase: ActionPhase) -> workflow::Action {
+    workflow::Action {
+        id: Some(run().action(name).id()),
+        metadata: Some(workflow::ActionMetadata {
+            parent: parent.to_owned(),
+            spec: Some(spec),
+        }),
+        status: Some(ActionStatus {
+            phase: phase.into(),
+            ..ActionStatus::default()
+        }),
+    }
+}
+
+#[test]
+fn actions_form_a_tree_also_when_parents_are_missing_or_in_a_circle() {
+    let task = |name: &str, parent: &str| {
+        let spec = Spec::Task(workflow::TaskActionMetadata::default());
+        ActionSummary::of(action(name, parent, spec, ActionPhase::Running))
+    };
+    let tree = |actions: &[ActionSummary]| -> Vec<String> {
+        action_tree(actions)
+            .into_iter()
+            .map(|(depth, action)| format!("{}{}", "-".repeat(depth), action.name))
+            .collect()
+    };
+    let actions = [
+        task("b", "a0"),
+        task("c", "b"),
+        task("a0", ""),
+        task("d", "a0"),
+        task("orphan", "gone"),
+    ];
+    assert_eq!(tree(&actions), ["a0", "-b", "--c", "-d", "orphan"]);
+    let circle = [
+        task("x", "y"),
+        task("y", "x"),
+        task("self", "self"),
+        task("self", "self"),
+    ];
+    assert_eq!(tree(&circle).len(), 4);
+    let many: Vec<_> = (0..100_000)
+        .map(|number| task(&format!("n{number}"), &format!("n{}", number - 1)))
+        .collect();
+    assert_eq!(action_tree(&many).len(), many.len());
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl RunListener for RemoteBuildProgress<'_> {
         );
     }
 
-    fn no_logs(&self, why: &str) {
+    fn no_logs(&self, _: u32, why: &str) {
         self.reporter.detail(
             "Skipping",
             &format!("the log of the build of {}: {why}", self.image),

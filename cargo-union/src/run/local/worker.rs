@@ -15,7 +15,7 @@ use super::{LocalRun, LocalRunOutcome, engine, host, secrets};
 use crate::copilot::{InputFile, InputFileKind, pack, put};
 use crate::deploy::program;
 use crate::flyte::actions::Actions;
-use crate::flyte::convert::{LiteralForm, literal};
+use crate::flyte::convert::{LOG_FILTER, LiteralForm, literal};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::worker::{self, ELSEWHERE, INPUTS, WorkerOutcome};
 use crate::pipeline::interfaces::describe;
@@ -30,9 +30,6 @@ use crate::workspace::Host;
 
 /// The base directory of a run in a container.
 const BASE: &str = "/union/run";
-
-/// Hides what the `flyte` crate logs about its connection to the backend, but not the logs of the user's code.
-const LOG_FILTER: (&str, &str) = ("RUST_LOG", "info,flyte_controller_base=error");
 
 /// Builds and runs a worker.
 ///

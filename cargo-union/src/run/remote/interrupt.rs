@@ -3,6 +3,7 @@
 //! On a terminal the first Ctrl-C leaves the run, and a second one aborts it. Without a terminal, as in CI, there is no
 //! second one: a run that was created here is aborted, and a run that is only followed is left.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use union_build::diag::Code;
@@ -48,10 +49,11 @@ impl InterruptHandler<'_> {
     async fn leave_or_abort(&self) -> Error {
         let is_aborted = match self.is_attended {
             true => {
+                let mut again = pin!(interrupted());
+                // Polled before the offer, so that no Ctrl-C after the offer is missed.
+                let early = tokio::time::timeout(Duration::ZERO, &mut again).await;
                 self.reporter.abort_offered(&self.run.name);
-                tokio::time::timeout(ABORT_WINDOW, interrupted())
-                    .await
-                    .is_ok()
+                early.is_ok() || tokio::time::timeout(ABORT_WINDOW, again).await.is_ok()
             }
             false => self.is_created_here,
         };

@@ -1,8 +1,11 @@
 //! Events of a run at the backend, as events of the reporter.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::flyte::runs::{RunIdent, RunListener, RunState, TaskLogLine};
+use crate::flyte::runs::{
+    ActionSummary, ClusterEvent, RunCause, RunIdent, RunListener, RunState, TaskLogLine,
+};
 use crate::run::Reporter;
 
 /// Forwards the events of a run.
@@ -11,6 +14,39 @@ pub(super) struct EventForwarder<'a> {
     /// The URL of the run's page.
     pub(super) page: &'a str,
     pub(super) reporter: &'a dyn Reporter,
+    reported: Mutex<ReportedEvents>,
+}
+
+/// What was reported of a run.
+#[derive(Debug, Default)]
+pub(super) struct ReportedEvents {
+    /// Why it waited.
+    pub(super) events: Vec<ClusterEvent>,
+    /// Its steps that have ended, in this order.
+    pub(super) steps: Vec<ActionSummary>,
+    /// Whether a line of its log says that the object store refuses access.
+    pub(super) store_refuses: bool,
+}
+
+impl<'a> EventForwarder<'a> {
+    pub(super) fn new(run: &'a RunIdent, page: &'a str, reporter: &'a dyn Reporter) -> Self {
+        Self {
+            run,
+            page,
+            reporter,
+            reported: Mutex::default(),
+        }
+    }
+
+    pub(super) fn into_reported(self) -> ReportedEvents {
+        self.reported
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reported(&self) -> MutexGuard<'_, ReportedEvents> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl RunListener for EventForwarder<'_> {
@@ -18,16 +54,34 @@ impl RunListener for EventForwarder<'_> {
         self.reporter.run_state(&self.run.name, state);
     }
 
+    fn waits(&self, event: &ClusterEvent) {
+        self.reporter.run_waits(&self.run.name, event);
+        self.reported().events.push(event.clone());
+    }
+
+    fn shows_steps(&self) -> bool {
+        true
+    }
+
+    fn stepped(&self, step: &ActionSummary) {
+        self.reporter.run_step(step);
+        self.reported().steps.push(step.clone());
+    }
+
     fn wrote(&self, line: &TaskLogLine) {
         self.reporter.run_log(line);
+        // Only a short line is a message of the store.
+        if line.text.len() < 10_000 && RunCause::of(&line.text) == Some(RunCause::ObjectStore) {
+            self.reported().store_refuses = true;
+        }
     }
 
     fn lost(&self, why: &str, after: Duration) {
         self.reporter.reconnecting(&self.run.name, why, after);
     }
 
-    fn no_logs(&self, why: &str) {
+    fn no_logs(&self, attempt: u32, why: &str) {
         self.reporter
-            .logs_unavailable(&self.run.name, self.page, why);
+            .logs_unavailable(&self.run.name, attempt, self.page, why);
     }
 }

@@ -21,12 +21,14 @@ use super::options::{RemoteRunMode, RemoteRunOptions};
 use crate::deploy::project::open_project;
 use crate::flyte::client::Client;
 use crate::flyte::console;
-use crate::flyte::runs::{self, ReconnectPolicy, RunError, RunIdent, RunOutcome};
+use crate::flyte::runs::{
+    self, ActionSummary, ClusterEvent, ReconnectPolicy, RunCause, RunError, RunIdent, RunOutcome,
+};
 use crate::pipeline;
 use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use interrupt::{InterruptHandler, cancel_on_interrupt};
-use listener::EventForwarder;
+use listener::{EventForwarder, ReportedEvents};
 use request::{PreparedRun, RunCreation, prepare_run};
 use rerun::prepare_rerun;
 use save::OutputSaver;
@@ -39,6 +41,16 @@ pub(crate) struct RemoteRunOutcome {
     pub(crate) task: TaskInfo,
     /// `None` with `--detach`.
     pub(crate) outputs: Option<BTreeMap<String, Value>>,
+    /// Why it waited, as far as it was reported.
+    pub(crate) events: Vec<ClusterEvent>,
+    /// Its steps, in the order in which they ended.
+    pub(crate) steps: Vec<ActionSummary>,
+}
+
+/// A run that has ended well.
+struct FollowedRun {
+    outputs: BTreeMap<String, Value>,
+    reported: ReportedEvents,
 }
 
 /// What is known of the task of a run; that of a followed run may belong to no package of the workspace.
@@ -103,7 +115,7 @@ async fn create_run(
         saver: saver.as_ref(),
         reporter: &**reporter,
     };
-    let outputs = handler.wait(async {
+    let followed = handler.wait(async {
         follower.create(&request).await?;
         if detach {
             Ok(None)
@@ -111,13 +123,8 @@ async fn create_run(
             follower.follow().await.map(Some)
         }
     });
-    let outputs = outputs.await?;
-    Ok(RemoteRunOutcome {
-        run: run.clone(),
-        page,
-        task,
-        outputs,
-    })
+    let followed = followed.await?;
+    Ok(outcome(run.clone(), page, task, followed))
 }
 
 async fn follow_run(
@@ -160,16 +167,31 @@ async fn follow_run(
             saver: saver.as_ref(),
             reporter: &**reporter,
         };
-        let outputs = follower.follow().await?;
-        Ok((task, outputs))
+        let followed = follower.follow().await?;
+        Ok((task, followed))
     });
-    let (task, outputs) = followed.await?;
-    Ok(RemoteRunOutcome {
+    let (task, followed) = followed.await?;
+    Ok(outcome(run, page, task, Some(followed)))
+}
+
+fn outcome(
+    run: RunIdent,
+    page: String,
+    task: TaskInfo,
+    followed: Option<FollowedRun>,
+) -> RemoteRunOutcome {
+    let (outputs, reported) = match followed {
+        Some(FollowedRun { outputs, reported }) => (Some(outputs), reported),
+        None => (None, ReportedEvents::default()),
+    };
+    RemoteRunOutcome {
         run,
         page,
         task,
-        outputs: Some(outputs),
-    })
+        outputs,
+        events: reported.events,
+        steps: reported.steps,
+    }
 }
 
 /// Creates and follows one run.
@@ -195,12 +217,8 @@ impl RunFollower<'_> {
     }
 
     /// Waits for the end of the run, and returns its outputs.
-    async fn follow(&self) -> Result<BTreeMap<String, Value>> {
-        let forwarder = EventForwarder {
-            run: self.run,
-            page: self.page,
-            reporter: self.reporter,
-        };
+    async fn follow(&self) -> Result<FollowedRun> {
+        let forwarder = EventForwarder::new(self.run, self.page, self.reporter);
         let outcome = runs::follow(
             self.client,
             self.run,
@@ -208,12 +226,17 @@ impl RunFollower<'_> {
             &forwarder,
         )
         .await;
-        match outcome.map_err(|error| self.add_follow_advice(error, "The run goes on"))? {
-            RunOutcome::Succeeded => self.fetch_outputs().await,
-            RunOutcome::Failed(error) => Err(self.failure("failed", error).into()),
-            RunOutcome::TimedOut(error) => {
-                Err(self.failure("took longer than it may", error).into())
-            }
+        let outcome = outcome.map_err(|error| self.add_follow_advice(error, "The run goes on"))?;
+        let reported = forwarder.into_reported();
+        match outcome {
+            RunOutcome::Succeeded => Ok(FollowedRun {
+                outputs: self.fetch_outputs().await?,
+                reported,
+            }),
+            RunOutcome::Failed(error) => Err(self.failure("failed", error, &reported).into()),
+            RunOutcome::TimedOut(error) => Err(self
+                .failure("took longer than it may", error, &reported)
+                .into()),
             RunOutcome::Aborted(reason) => Err(self.aborted_error(&reason).into()),
         }
     }
@@ -253,9 +276,15 @@ impl RunFollower<'_> {
         }
     }
 
-    fn failure(&self, verb: &str, cause: Option<RunError>) -> Error {
+    fn failure(&self, verb: &str, cause: Option<RunError>, reported: &ReportedEvents) -> Error {
         let error = Error::new(Code::RunFailed, format!("{} {verb}", self.describe()));
-        let error = error.help(format!("Correct what it names; {} shows more.", self.page));
+        let store = reported.store_refuses.then_some(RunCause::ObjectStore);
+        let known = cause
+            .as_ref()
+            .and_then(|cause| RunCause::of(&format!("{}: {}", cause.code, cause.message)))
+            .or(store);
+        let advice = known.map_or("Correct what it names.", RunCause::advice);
+        let error = error.help(format!("{advice} {} shows more.", self.page));
         let Some(RunError {
             message,
             kind,
