@@ -8,10 +8,13 @@ use serde::Serialize;
 
 use crate::command::reporter;
 use crate::deploy::listing;
-use crate::deploy::project::open_context;
+use crate::deploy::project::{open_context, open_project};
 use crate::exit::Exit;
+use crate::flyte::console;
+use crate::flyte::runs::{RunIdent, report_run};
 use crate::pipeline::backend;
-use crate::settings::{GetOptions, Resource};
+use crate::run::report::RunDocument;
+use crate::settings::{GetOptions, GetRunOptions, Resource};
 use crate::sys::words::{TableRow, rows};
 use crate::ui::Ui;
 
@@ -76,6 +79,25 @@ pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
         }
         Resource::Projects => Ok(Exit::Success),
     }
+}
+
+/// `get run`: all that the backend knows of one run.
+pub(super) async fn run_report(options: &GetRunOptions, ui: &Arc<Ui>) -> Result<Exit> {
+    let (client, scope) = open_project(&options.scope, &reporter(ui)).await?;
+    let run = RunIdent {
+        scope,
+        name: options.run.clone(),
+    };
+    let page = console::run(&client.endpoint(), &run.scope, &run.name);
+    let report = report_run(&client, &run).await?;
+    let row = RunDocument::of(&run, &report, &page);
+    if ui.output_options().json {
+        let scope = Some((run.scope.project.as_str(), run.scope.domain.as_str()));
+        ui.document("get", &document(scope, "run", &row))?;
+    } else {
+        ui.data(&row.to_string())?;
+    }
+    Ok(Exit::Success)
 }
 
 /// Shows the rows of a list; `scope` is the project and domain that it is of.

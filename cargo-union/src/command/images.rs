@@ -1,10 +1,11 @@
-//! `cargo union images`: lists the images of the last builds, with digests and sizes.
+//! `cargo union images`: lists the images of the last builds, with digests and sizes, or prints the Dockerfile of one.
 
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::dockerfile::environment_dockerfile;
 use crate::pipeline::state::{BuildRecord, BuildState};
 use crate::settings::WorkspaceOptions;
 use crate::ui::{self, Ui};
@@ -12,6 +13,11 @@ use crate::ui::{self, Ui};
 #[derive(Serialize)]
 struct Document {
     images: Vec<DeclaredImageRow>,
+}
+
+#[derive(Serialize)]
+struct DockerfileDocument {
+    dockerfile: String,
 }
 
 #[derive(Serialize)]
@@ -68,5 +74,21 @@ pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
         }
     }
     ui.data(&text)?;
+    Ok(Exit::Success)
+}
+
+/// `images --dockerfile IMAGE`
+pub(super) async fn print_dockerfile(
+    options: &WorkspaceOptions,
+    image: &str,
+    ui: &Ui,
+) -> Result<Exit> {
+    let loaded = LoadedWorkspace::open(options, ui).await?;
+    let dockerfile = environment_dockerfile(&loaded, image)?;
+    if ui.output_options().json {
+        ui.document("dockerfile", &DockerfileDocument { dockerfile })?;
+    } else {
+        ui.data(&dockerfile)?;
+    }
     Ok(Exit::Success)
 }

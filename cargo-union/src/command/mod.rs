@@ -6,9 +6,7 @@ mod check;
 mod complete;
 mod config;
 mod create;
-mod dockerfile;
 mod get;
-mod get_run;
 mod images;
 mod init;
 mod login;
@@ -60,10 +58,10 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Trigger(trigger) => trigger::run(trigger, ui).await,
         Command::CreateConfig(new) => create::run(new, ui),
         Command::Complete(complete) => complete::run(complete, ui).await,
-        Command::GetRun(options) => get_run::run(options, ui).await,
+        Command::GetRun(options) => get::run_report(options, ui).await,
         Command::Logs(options) => logs::run(options, ui).await,
         Command::Images(scope) => images::run(scope, ui).await,
-        Command::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
+        Command::Dockerfile { scope, image } => images::print_dockerfile(scope, image, ui).await,
         Command::Update(update) => update::run(update, ui).await,
         Command::Login(backend) => login::log_in(backend, ui).await,
         Command::Logout(backend) => login::log_out(backend, ui).await,

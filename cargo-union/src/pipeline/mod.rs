@@ -9,6 +9,7 @@ pub(crate) mod clients;
 pub(crate) mod compile;
 mod compile_plan;
 pub(crate) mod context;
+pub(crate) mod dockerfile;
 pub(crate) mod environment;
 mod executables;
 pub(crate) mod execute;
@@ -26,5 +27,6 @@ pub(crate) mod resolve;
 pub(crate) mod route;
 pub(crate) mod state;
 pub(crate) mod target;
+pub(crate) mod update;
 
 pub use reporter::{Guard, Reporter};

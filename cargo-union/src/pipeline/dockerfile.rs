@@ -1,35 +1,28 @@
-//! `cargo union images --dockerfile IMAGE`: prints the Dockerfile of an environment.
-//!
-//! A build runs the same steps, but names bases by the references that they have in the engine.
+//! The Dockerfile of an environment, for `cargo union images --dockerfile`.
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use serde::Serialize;
 use union_build::diag::Code;
 use union_build::spec::Base;
 
+use super::context::{LoadedWorkspace, UnionPackage};
+use super::problems::Result;
+use super::resolve;
 use crate::build::environment::{EnvironmentStage, tools};
 use crate::build::{ImageChain, docker};
-use crate::exit::Exit;
 use crate::image::platform::Platform;
-use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
-use crate::pipeline::resolve;
-use crate::settings::WorkspaceOptions;
 use crate::sys::error::Error;
-use crate::ui::Ui;
 use crate::workspace::UnionLock;
 
-#[derive(Serialize)]
-struct Document {
-    dockerfile: String,
-}
-
-pub(super) async fn run(options: &WorkspaceOptions, image: &str, ui: &Ui) -> Result<Exit> {
-    let session = LoadedWorkspace::open(options, ui).await?;
+/// The Dockerfile of the environment of an image. A build runs the same steps, but names bases by the references that they
+/// have in the engine.
+///
+/// # Errors
+/// `UnknownImage`; `UsageInvalid` if the image has no environment that an engine makes.
+pub(crate) fn environment_dockerfile(loaded: &LoadedWorkspace, image: &str) -> Result<String> {
     let declares_image = |declared: &&UnionPackage| declared.spec.images.contains_key(image);
-    let Some(declared) = session.packages.iter().find(declares_image) else {
-        return Err(session.unknown_image(image).into());
+    let Some(declared) = loaded.packages.iter().find(declares_image) else {
+        return Err(loaded.unknown_image(image).into());
     };
     let chain = ImageChain::resolve(&declared.spec.images, &declared.spec.images[image]);
     let (Some(environment), _) = EnvironmentStage::of(&chain) else {
@@ -38,12 +31,12 @@ pub(super) async fn run(options: &WorkspaceOptions, image: &str, ui: &Ui) -> Res
             format!("image `{image}` has no Dockerfile"),
         );
         let help = match chain.own().is_remote() {
-            true => "The backend makes it, which is told steps of its own.",
+            true => "The backend builds it, from steps of another form.",
             false => "Nothing has to run in its environment, so no engine makes it.",
         };
         return Err(error.help(help).into());
     };
-    let lock = UnionLock::load(&session.workspace.root)?;
+    let lock = UnionLock::load(&loaded.workspace.root)?;
     let steps = environment.all_steps();
     let platform = &resolve::platforms(&declared.spec.images[image])?[0];
     let from = from_line(&steps, &lock, platform);
@@ -51,18 +44,8 @@ pub(super) async fn run(options: &WorkspaceOptions, image: &str, ui: &Ui) -> Res
         .into_iter()
         .map(|reference| (reference.to_owned(), pin(reference, &lock, platform)))
         .collect();
-    let dockerfile = docker::dockerfile(
-        &steps.to_vec(),
-        &from,
-        &tools,
-        &declared.roots(&session.workspace),
-    )?;
-    if ui.output_options().json {
-        ui.document("dockerfile", &Document { dockerfile })?;
-    } else {
-        ui.data(&dockerfile)?;
-    }
-    Ok(Exit::Success)
+    let roots = declared.roots(&loaded.workspace);
+    Ok(docker::dockerfile(&steps.to_vec(), &from, &tools, &roots)?)
 }
 
 /// The base of the first step, as `FROM` names it.
