@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use crate::command::reporter;
 use crate::deploy::listing;
-use crate::deploy::project::{open_context, open_project};
+use crate::deploy::project::{ProjectContext, open_context};
 use crate::exit::Exit;
 use crate::flyte::console;
 use crate::flyte::runs::{RunIdent, report_run};
 use crate::pipeline::backend;
 use crate::run::report::RunDocument;
-use crate::settings::{GetOptions, GetRunOptions, Resource};
+use crate::settings::{GetOptions, Resource};
 use crate::sys::words::{TableRow, rows};
 use crate::ui::Ui;
 
@@ -77,19 +77,20 @@ pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
             }
             Ok(Exit::Success)
         }
+        Resource::Run(run) => show_run(&context, run, ui).await,
         Resource::Projects => Ok(Exit::Success),
     }
 }
 
-/// `get run`: all that the backend knows of one run.
-pub(super) async fn run_report(options: &GetRunOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let (client, scope) = open_project(&options.scope, &reporter(ui)).await?;
+/// Shows all that the backend knows of one run.
+async fn show_run(context: &ProjectContext, name: &str, ui: &Ui) -> Result<Exit> {
+    let client = &context.client;
     let run = RunIdent {
-        scope,
-        name: options.run.clone(),
+        scope: context.scope.clone(),
+        name: name.to_owned(),
     };
     let page = console::run(&client.endpoint(), &run.scope, &run.name);
-    let report = report_run(&client, &run).await?;
+    let report = report_run(client, &run).await?;
     let row = RunDocument::of(&run, &report, &page);
     if ui.output_options().json {
         let scope = Some((run.scope.project.as_str(), run.scope.domain.as_str()));

@@ -58,7 +58,6 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Trigger(trigger) => trigger::run(trigger, ui).await,
         Command::CreateConfig(new) => create::run(new, ui),
         Command::Complete(complete) => complete::run(complete, ui).await,
-        Command::GetRun(options) => get::run_report(options, ui).await,
         Command::Logs(options) => logs::run(options, ui).await,
         Command::Images(scope) => images::run(scope, ui).await,
         Command::Dockerfile { scope, image } => images::print_dockerfile(scope, image, ui).await,

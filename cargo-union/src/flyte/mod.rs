@@ -14,7 +14,7 @@ pub mod files;
 pub mod idl;
 pub mod images;
 pub mod interface;
-mod paging;
+mod pages;
 pub mod project;
 pub mod register;
 pub mod rpc;

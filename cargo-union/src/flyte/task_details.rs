@@ -12,7 +12,7 @@ use super::idl::task::{
     GetTaskDetailsRequest, GetTaskDetailsResponse, ListVersionsRequest, ListVersionsResponse,
     TaskName,
 };
-use super::paging::newest;
+use super::pages::newest;
 use super::rpc::{RpcFailure, RpcStatus, Unary};
 use super::runs::TaskVersion;
 use crate::flyte::convert::ProjectDomain;

@@ -13,7 +13,7 @@ use super::idl::trigger::{
     GetTriggerDetailsRequest, GetTriggerDetailsResponse, ListTriggersRequest, ListTriggersResponse,
     Trigger, UpdateTriggersRequest, UpdateTriggersResponse,
 };
-use super::paging::newest;
+use super::pages::newest;
 use super::rpc::{RpcFailure, Unary};
 use crate::sys::error::{Error, Result};
 use crate::sys::words;

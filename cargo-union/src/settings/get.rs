@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use union_build::diag::Code;
 use union_build::spec::time;
 
-use super::{Command, OptionsReader, WorkspaceOptions};
+use super::{OptionsReader, WorkspaceOptions};
 use crate::cli;
 use crate::run::{RunFilter, RunPhase};
 use crate::sys::error::{Error, Result};
@@ -35,30 +35,16 @@ pub enum Resource {
     },
     /// Runs with their phases.
     Runs(RunFilter),
+    /// A run, by name.
+    Run(String),
     /// Triggers, of one task or of all.
     Triggers(Option<String>),
     /// Projects with their domains.
     Projects,
 }
 
-/// Options of `get run`.
-#[derive(Debug)]
-pub struct GetRunOptions {
-    /// The packages that set the project, with overrides, and the backend.
-    pub scope: WorkspaceOptions,
-    /// Name of the run.
-    pub run: String,
-}
-
 impl OptionsReader<'_> {
-    fn get_run(&self, get: cli::GetRunArgs) -> Result<GetRunOptions> {
-        Ok(GetRunOptions {
-            scope: self.project_options(get.project)?,
-            run: get.run,
-        })
-    }
-
-    pub(super) fn get(&self, get: cli::GetCommand) -> Result<Command> {
+    pub(super) fn get(&self, get: cli::GetCommand) -> Result<GetOptions> {
         let (of, project) = match get {
             cli::GetCommand::Tasks(list) => (Resource::Tasks(list.limit), list.project),
             cli::GetCommand::Task(task) => {
@@ -87,10 +73,10 @@ impl OptionsReader<'_> {
                 };
                 (Resource::Projects, project)
             }
-            cli::GetCommand::Run(run) => return Ok(Command::GetRun(self.get_run(run)?)),
+            cli::GetCommand::Run(run) => (Resource::Run(run.run), run.project),
         };
         let scope = self.project_options(project)?;
-        Ok(Command::Get(GetOptions { of, scope }))
+        Ok(GetOptions { of, scope })
     }
 }
 

@@ -29,7 +29,7 @@ use crate::sys::process::Environment;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
 pub use daily::{AbortOptions, CompleteOptions, SecretAction, SecretOptions, TriggerOptions};
-pub use get::{GetOptions, GetRunOptions, Resource};
+pub use get::{GetOptions, Resource};
 pub use logs::LogsOptions;
 pub use register::RegisterOptions;
 
@@ -69,8 +69,6 @@ pub enum Command {
     CreateConfig(NewFlyteConfig),
     /// `complete`
     Complete(CompleteOptions),
-    /// `get run RUN`
-    GetRun(GetRunOptions),
     /// `logs RUN`
     Logs(LogsOptions),
     /// `images`
@@ -173,7 +171,7 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             Command::Remote(reader.remote(run)?)
         }
         cli::CommandArgs::Run(run) => Command::Run(reader.run(run)?),
-        cli::CommandArgs::Get(get) => reader.get(get)?,
+        cli::CommandArgs::Get(get) => Command::Get(reader.get(get)?),
         cli::CommandArgs::Abort(abort) => Command::Abort(reader.abort(abort)?),
         cli::CommandArgs::Rerun(rerun) => Command::Remote(reader.rerun(rerun)?),
         cli::CommandArgs::Secret(secret) => Command::Secret(reader.secret(secret)?),

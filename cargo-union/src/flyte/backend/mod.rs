@@ -17,7 +17,7 @@ use super::idl::task::{
     DeployTaskRequest, DeployTaskResponse, GetTaskDetailsRequest, GetTaskDetailsResponse,
     ListTasksRequest, ListTasksResponse, Task, TaskDetails, TaskIdentifier,
 };
-use super::paging::newest;
+use super::pages::newest;
 use super::rpc::{RpcFailure, RpcStatus, Unary};
 use super::triggers::{self, TriggerSummary};
 

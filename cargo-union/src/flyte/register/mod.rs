@@ -3,8 +3,9 @@
 //! The open-source backend overwrites existing versions silently, so every version is looked up before it is
 //! written, and other content under the same version is refused.
 
+mod context;
+mod deactivation;
 mod differences;
-mod undeclared;
 
 #[cfg(test)]
 mod tests;
@@ -14,13 +15,13 @@ use union_build::diag::Code;
 use super::backend::Backend;
 use super::convert::{ProjectDomain, TaskSource, deploy_task};
 use super::idl::task::task_triggers_summary::Summary;
-use super::idl::task::{DeployTaskRequest, Task, TaskIdentifier, TaskSpec};
+use super::idl::task::{DeployTaskRequest, Task, TaskSpec};
 use super::idl::{Message as _, to_json};
-use super::rpc::{RpcFailure, RpcStatus};
 use super::version::{LONGEST, TaskVersionHash};
 use crate::sys::error::{Error, Result};
+use context::RegistrationContext;
+pub use deactivation::UndeclaredTriggers;
 use differences::Difference;
-pub use undeclared::UndeclaredTriggers;
 
 /// The effect of a registration on the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,52 +152,7 @@ pub async fn apply_registration(backend: &dyn Backend, plan: &RegistrationPlan) 
 /// The maximum number of repetitions of a version, which bounds the search for a free one.
 const MOST_REPETITIONS: u64 = 100;
 
-struct RegistrationContext<'a> {
-    backend: &'a dyn Backend,
-    subject: &'a TaskSource<'a>,
-    scope: &'a ProjectDomain,
-    version: &'a TaskVersionHash,
-    replace: bool,
-}
-
 impl RegistrationContext<'_> {
-    async fn details(&self, version: &str) -> Result<Option<TaskSpec>, RpcFailure> {
-        let ProjectDomain {
-            org,
-            project,
-            domain,
-        } = self.scope.clone();
-        let id = TaskIdentifier {
-            org,
-            project,
-            domain,
-            name: self.subject.name.to_owned(),
-            version: version.to_owned(),
-        };
-        Ok(self
-            .backend
-            .details(id)
-            .await?
-            .and_then(|details| details.spec))
-    }
-
-    fn lookup_error(&self, failure: RpcFailure) -> Error {
-        // The open-source backend has no organizations; hosted ones only report that a field is too short.
-        let misses_organization =
-            self.scope.org.is_empty() && failure.is(RpcStatus::InvalidArgument);
-        let error = failure.into_error(format!(
-            "could not look up the task `{}`",
-            self.subject.name
-        ));
-        if misses_organization {
-            error.help(
-                "If the backend has organizations, name yours with `--org` or in the Flyte config.",
-            )
-        } else {
-            error
-        }
-    }
-
     fn check_environment(&self, latest: Option<&Task>) -> Result<()> {
         let declared = &self.subject.task.environment.value;
         let registered = latest

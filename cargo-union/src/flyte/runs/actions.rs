@@ -1,14 +1,7 @@
 //! The actions of a run: its root, and the steps and tasks that this has started.
 
 use std::collections::{BTreeMap, HashSet};
-use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
 
-use futures_util::StreamExt as _;
-use tokio::sync::watch::Receiver;
-
-use super::listener::{ReconnectPolicy, RunListener, passes};
-use super::log_stream::LogStream;
 use super::{ROOT, RunIdent, RunPhase, RunService, RunState};
 use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::workflow::Action;
@@ -21,7 +14,7 @@ use crate::sys::words;
 const LONGEST: usize = 200;
 
 /// The maximum number of actions that are listed of one run.
-const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 
 /// An action of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +81,11 @@ pub async fn list_actions(service: &dyn RunService, run: &RunIdent) -> Result<Ve
     })
 }
 
-async fn pages(service: &dyn RunService, run: &RunIdent) -> Result<Vec<ActionSummary>, RpcFailure> {
+/// All pages of the list.
+pub(super) async fn pages(
+    service: &dyn RunService,
+    run: &RunIdent,
+) -> Result<Vec<ActionSummary>, RpcFailure> {
     let mut actions = Vec::new();
     let mut token = String::new();
     loop {
@@ -132,91 +129,6 @@ pub fn action_tree(actions: &[ActionSummary]) -> Vec<(usize, &ActionSummary)> {
         tree.push((depth, action));
         let below = children.remove(action.name.as_str()).unwrap_or_default();
         stack.extend(below.into_iter().rev().map(|child| (depth + 1, child)));
-    }
-}
-
-/// Reports the steps of a run that have ended, each once.
-pub(super) struct StepWatch<'a> {
-    pub(super) service: &'a dyn RunService,
-    pub(super) run: &'a RunIdent,
-    pub(super) policy: ReconnectPolicy,
-    pub(super) listener: &'a dyn RunListener,
-    /// The steps that were seen, and whether they were reported.
-    steps: Mutex<BTreeMap<String, bool>>,
-}
-
-impl<'a> StepWatch<'a> {
-    pub(super) fn new(
-        service: &'a dyn RunService,
-        run: &'a RunIdent,
-        policy: ReconnectPolicy,
-        listener: &'a dyn RunListener,
-    ) -> Self {
-        Self {
-            service,
-            run,
-            policy,
-            listener,
-            steps: Mutex::default(),
-        }
-    }
-
-    /// Reports steps while they end, from when the run may have some until it is dropped. A backend that does not tell
-    /// them is no failure.
-    pub(super) async fn run(&self, mut available: Receiver<LogStream>) -> Infallible {
-        let may_have_steps = available
-            .wait_for(|available| available.may_have_steps)
-            .await
-            .is_ok();
-        if !may_have_steps || !self.listener.shows_steps() {
-            std::future::pending::<()>().await;
-        }
-        loop {
-            match self.subscribe().await {
-                Err(failure) if !passes(&failure) => std::future::pending().await,
-                _ => tokio::time::sleep(self.policy.retry.longest_pause).await,
-            }
-        }
-    }
-
-    async fn subscribe(&self) -> Result<(), RpcFailure> {
-        let mut changes = self.service.watch_actions(self.run).await?;
-        while let Some(actions) = changes.next().await {
-            for action in actions? {
-                self.see(&ActionSummary::of(action));
-            }
-        }
-        Ok(())
-    }
-
-    /// Reports the steps that have ended since, after the end of the run.
-    pub(super) async fn complete(&self) {
-        let has_steps = !self
-            .steps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty();
-        if has_steps {
-            // The run has ended, whatever becomes of this.
-            let actions = pages(self.service, self.run).await.unwrap_or_default();
-            actions.iter().for_each(|action| self.see(action));
-        }
-    }
-
-    fn see(&self, action: &ActionSummary) {
-        if action.is_root() {
-            return;
-        }
-        let is_over = action.state.phase.is_last();
-        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        if steps.len() >= MOST && !steps.contains_key(&action.name) {
-            return;
-        }
-        let reported = steps.entry(action.name.clone()).or_default();
-        if is_over && !std::mem::replace(reported, true) {
-            drop(steps);
-            self.listener.stepped(action);
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Follows a run until it ends: phases, logs and steps.
 
-use super::actions::StepWatch;
 use super::listener::{ReconnectPolicy, RunListener};
 use super::log_stream::LogStream;
 use super::logs::{AttemptRange, LogReader};
+use super::steps::StepWatch;
 use super::watch::ActionWatch;
 use super::{RunIdent, RunOutcome, RunService};
 use crate::sys::error::Result;

@@ -9,24 +9,12 @@ use futures_util::StreamExt as _;
 use tokio::sync::watch::{Receiver, Sender};
 
 use super::listener::{ReconnectPolicy, RunListener, passes};
+use super::log_line::TaskLogLine;
 use super::log_stream::LogStream;
 use super::service::Messages;
 use super::{ActionIdent, RunService};
 use crate::flyte::idl::logs::dataplane::{LogLine, LogLineOriginator};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
-
-/// A line of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskLogLine {
-    /// Number of the attempt, from 1.
-    pub attempt: u32,
-    /// When it was written, in seconds and nanoseconds since 1970; `None` when the backend does not say.
-    pub time: Option<(i64, i32)>,
-    /// Text without its line ending, with U+FFFD for what is not UTF-8. Control sequences are not removed.
-    pub text: String,
-    /// Whether the system that runs the program wrote it.
-    pub system: bool,
-}
 
 /// The logs of further attempts are not asked for.
 const MOST_ATTEMPTS: u32 = 1000;

@@ -24,7 +24,7 @@ use crate::flyte::idl::workflow::{
     ListRunsRequest, ListRunsResponse, WatchActionDetailsRequest, WatchActionDetailsResponse,
     WatchActionsRequest, WatchActionsResponse,
 };
-use crate::flyte::paging::newest;
+use crate::flyte::pages::newest;
 use crate::flyte::rpc::{RpcFailure, RpcStatus, Streaming, Unary};
 
 /// A stream of messages.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::RegistrationContext;
+use super::context::RegistrationContext;
 use crate::flyte::convert::declares_trigger;
 use crate::flyte::idl::task::TaskSpec;
 use crate::flyte::triggers::TriggerSummary;

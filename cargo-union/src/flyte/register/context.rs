@@ -1,0 +1,58 @@
+//! The task that is registered, and look-ups of its versions.
+
+use crate::flyte::backend::Backend;
+use crate::flyte::convert::{ProjectDomain, TaskSource};
+use crate::flyte::idl::task::{TaskIdentifier, TaskSpec};
+use crate::flyte::rpc::{RpcFailure, RpcStatus};
+use crate::flyte::version::TaskVersionHash;
+use crate::sys::error::Error;
+
+/// A task to register, and where.
+pub(super) struct RegistrationContext<'a> {
+    pub(super) backend: &'a dyn Backend,
+    pub(super) subject: &'a TaskSource<'a>,
+    pub(super) scope: &'a ProjectDomain,
+    pub(super) version: &'a TaskVersionHash,
+    pub(super) replace: bool,
+}
+
+impl RegistrationContext<'_> {
+    /// A version of the task; `None` when it does not exist.
+    pub(super) async fn details(&self, version: &str) -> Result<Option<TaskSpec>, RpcFailure> {
+        let ProjectDomain {
+            org,
+            project,
+            domain,
+        } = self.scope.clone();
+        let id = TaskIdentifier {
+            org,
+            project,
+            domain,
+            name: self.subject.name.to_owned(),
+            version: version.to_owned(),
+        };
+        Ok(self
+            .backend
+            .details(id)
+            .await?
+            .and_then(|details| details.spec))
+    }
+
+    /// The error of a look-up that has failed.
+    pub(super) fn lookup_error(&self, failure: RpcFailure) -> Error {
+        // The open-source backend has no organizations; hosted ones only report that a field is too short.
+        let misses_organization =
+            self.scope.org.is_empty() && failure.is(RpcStatus::InvalidArgument);
+        let error = failure.into_error(format!(
+            "could not look up the task `{}`",
+            self.subject.name
+        ));
+        if misses_organization {
+            error.help(
+                "If the backend has organizations, name yours with `--org` or in the Flyte config.",
+            )
+        } else {
+            error
+        }
+    }
+}
