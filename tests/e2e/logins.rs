@@ -1,9 +1,12 @@
 //! Who the user is, from Docker's own file to the registry, and nowhere else.
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::json;
 use union_tests::Project;
 use union_tests::registry::Registry;
 
-use crate::site::is_below;
+use crate::site::{Site, is_below};
 
 const PASSWORD: &str = "correct-horse-battery";
 /// The same as a login carries it: `me:correct-horse-battery`.
@@ -22,7 +25,7 @@ fn project(registry: &Registry) -> Project {
 fn log_in(project: &Project, registry: &Registry, encoded: &str) {
     let folder = project.home().join(".docker");
     std::fs::create_dir_all(&folder).unwrap();
-    let config = serde_json::json!({ "auths": { registry.host(): { "auth": encoded } } });
+    let config = json!({ "auths": { registry.host(): { "auth": encoded } } });
     std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
 }
 
@@ -87,7 +90,7 @@ fn a_failing_helper_is_named_where_its_login_is_needed() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(&registry);
     std::fs::create_dir_all(project.home().join(".docker")).unwrap();
-    let config = serde_json::json!({ "credHelpers": { registry.host(): "absent" } });
+    let config = json!({ "credHelpers": { registry.host(): "absent" } });
     std::fs::write(
         project.home().join(".docker/config.json"),
         config.to_string(),
@@ -105,9 +108,47 @@ fn a_failing_helper_is_named_where_its_login_is_needed() {
 }
 
 #[test]
+fn a_public_base_is_pulled_without_the_helper_that_fails_for_its_host() {
+    let base = Site::new().with_base("base:1", "x");
+    let target = Registry::open();
+    let project = Project::package("hello")
+        .union(&format!(
+            "[package.metadata.union.images.default]\nbuild = {{ link = \"static\" }}\nbase-image = {:?}\n",
+            base.reference("base:1")
+        ))
+        .locked()
+        .env("UNION_REGISTRY", format!("{}/team", target.host()));
+    let docker = project.home().join(".docker");
+    std::fs::create_dir_all(&docker).unwrap();
+    let config = json!({ "credHelpers": { base.registry.host(): "locked" } });
+    std::fs::write(docker.join("config.json"), config.to_string()).unwrap();
+    let helper = project.path("../tools/docker-credential-locked");
+    project.write(
+        "../tools/docker-credential-locked",
+        "#!/bin/sh\necho log in first\nexit 1\n",
+    );
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!(
+        "{}:{}",
+        project.path("../tools").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let project = project
+        .env("DOCKER_CONFIG", docker.display().to_string())
+        .env("PATH", path);
+    let built = project.run(["build"]).succeeds();
+    let warnings = built.stderr().matches("warning: ").count();
+    assert_eq!(warnings, 1, "{}", built.stderr());
+    built
+        .stderr_has("warning: the credential helper")
+        .stderr_has("`docker-credential-locked`")
+        .stderr_has("log in first");
+}
+
+#[test]
 fn a_login_in_a_variable_pushes() {
     let registry = Registry::htpasswd("me", PASSWORD);
-    let config = serde_json::json!({ "auths": { registry.host(): { "auth": ENCODED } } });
+    let config = json!({ "auths": { registry.host(): { "auth": ENCODED } } });
     let project = project(&registry).env("DOCKER_AUTH_CONFIG", config.to_string());
     project
         .run(["build", "-v"])

@@ -80,3 +80,33 @@ fn a_file_that_changes_before_the_engine_gets_it_is_neither_remembered_nor_pushe
     let built = project.run(["build"]).succeeds();
     assert_eq!(shell(&built, "cat /seen /conf/model"), "oneone");
 }
+
+#[test]
+fn a_context_whose_files_come_and_go_after_the_key_was_made_is_not_pushed() {
+    let world = World::new();
+    for change in [
+        "rm conf/model",
+        "echo x >conf/new",
+        "mv conf other",
+        "ln -s model conf/link",
+    ] {
+        let tables = "[package.metadata.union.images.default]\ndockerfile = \"Dockerfile\"\n\
+                      secrets = [{ id = \"token\", file = \"token\" }]\n";
+        let project = world
+            .project_of(tables)
+            .file(
+                "Dockerfile",
+                format!("FROM {}\nCOPY . /context\n", world.debian()),
+            )
+            .file(".dockerignore", "token\nsrc\n")
+            .file("conf/model", "one");
+        let pipe = Pipe::at(project.path("token"));
+        let running = project.start(["build"]);
+        pipe.write();
+        project.shell(change).succeeds();
+        pipe.written_while(|| running.wait())
+            .fails_with("U0209")
+            .stderr_has("conf");
+        assert_eq!(world.tags("team/hello"), [""; 0], "{change}");
+    }
+}
