@@ -445,7 +445,12 @@ fn a_pattern_that_matches_nothing_and_a_learned_file_that_is_gone_are_no_errors(
         "warning: `sql/*.sql` of `inputs` at {}:8:11 matches no file",
         project.path("Cargo.toml").display()
     );
-    assert_eq!(built.stderr().matches(&warning).count(), 1, "{}", built.stderr());
+    assert_eq!(
+        built.stderr().matches(&warning).count(),
+        1,
+        "{}",
+        built.stderr()
+    );
     std::fs::remove_file(project.path("notes.md")).unwrap();
     project.write("src/main.rs", "fn main() { println!(\"none\"); }");
     assert_eq!(ship(&project, "").prints, "none");

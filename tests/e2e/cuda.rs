@@ -132,7 +132,11 @@ fn a_locked_platform_may_be_an_index_and_has_to_have_the_platform() {
     let inner = entry.clone();
     put_index(&site, "nested", &for_platform(&entry, "amd64"));
 
-    let lines = |cuda: &str| format!("base-image = \"nvidia/cuda:nested\"\ncuda = \"{cuda}\"");
+    let lines = |cuda: &str| {
+        format!(
+            "build = {{ link = \"static\" }}\nbase-image = \"nvidia/cuda:nested\"\ncuda = \"{cuda}\""
+        )
+    };
     let project = project(&site, &lines("12.6"));
     project.run(["plan"]).succeeds();
     project.run(["build"]).succeeds();

@@ -1,12 +1,15 @@
 //! Who the user is, from Docker's own file to the registry, and nowhere else.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use union_tests::Project;
+use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;
 
-use crate::site::{Site, is_below};
+use crate::site::{is_below, push_base};
 
 const PASSWORD: &str = "correct-horse-battery";
 /// The same as a login carries it: `me:correct-horse-battery`.
@@ -109,18 +112,36 @@ fn a_failing_helper_is_named_where_its_login_is_needed() {
 
 #[test]
 fn a_public_base_is_pulled_without_the_helper_that_fails_for_its_host() {
-    let base = Site::new().with_base("base:1", "x");
+    // It gives a token to everybody, as Docker Hub does, once the base is there.
+    let has_base = Arc::new(AtomicBool::new(false));
+    let asks_for_tokens = has_base.clone();
+    let base = Hostile::start(move |request, _| {
+        if !asks_for_tokens.load(Ordering::SeqCst)
+            || request.header("authorization") == Some("Bearer for-everybody")
+        {
+            return None;
+        }
+        if request.path == "/token" {
+            let token = r#"{"token":"for-everybody"}"#;
+            return Some(Reply::status(200).body(token).into());
+        }
+        let host = request.header("host").unwrap_or_default();
+        let realm = format!(r#"Bearer realm="http://{host}/token""#);
+        Some(Reply::status(401).with("WWW-Authenticate", realm).into())
+    });
+    push_base(&format!("{}/base:1", base.host()), "x", &[]);
+    has_base.store(true, Ordering::SeqCst);
     let target = Registry::open();
     let project = Project::package("hello")
         .union(&format!(
             "[package.metadata.union.images.default]\nbuild = {{ link = \"static\" }}\nbase-image = {:?}\n",
-            base.reference("base:1")
+            format!("{}/base:1", base.host())
         ))
         .locked()
         .env("UNION_REGISTRY", format!("{}/team", target.host()));
     let docker = project.home().join(".docker");
     std::fs::create_dir_all(&docker).unwrap();
-    let config = json!({ "credHelpers": { base.registry.host(): "locked" } });
+    let config = json!({ "credHelpers": { base.host(): "locked" } });
     std::fs::write(docker.join("config.json"), config.to_string()).unwrap();
     let helper = project.path("../tools/docker-credential-locked");
     project.write(

@@ -82,14 +82,14 @@ fn a_file_that_changes_before_the_engine_gets_it_is_neither_remembered_nor_pushe
 }
 
 #[test]
-fn a_context_whose_files_come_and_go_after_the_key_was_made_is_not_pushed() {
-    let world = World::new();
-    for change in [
-        "rm conf/model",
-        "echo x >conf/new",
-        "mv conf other",
-        "ln -s model conf/link",
+fn a_context_whose_files_come_and_go_after_the_key_was_made_stops_the_build() {
+    for (change, undo) in [
+        ("rm conf/model", "printf one >conf/model"),
+        ("echo x >conf/new", "rm conf/new"),
+        ("mv conf other", "mv other conf"),
+        ("ln -s model conf/link", "rm conf/link"),
     ] {
+        let world = World::new();
         let tables = "[package.metadata.union.images.default]\ndockerfile = \"Dockerfile\"\n\
                       secrets = [{ id = \"token\", file = \"token\" }]\n";
         let project = world
@@ -107,6 +107,17 @@ fn a_context_whose_files_come_and_go_after_the_key_was_made_is_not_pushed() {
         pipe.written_while(|| running.wait())
             .fails_with("U0209")
             .stderr_has("conf");
-        assert_eq!(world.tags("team/hello"), [""; 0], "{change}");
+        let tags = world.tags("team/hello");
+        assert!(
+            tags.iter().all(|tag| tag.starts_with("env-")),
+            "{change}: {tags:?}"
+        );
+        // The same key again: the environment has what its key was made of.
+        std::fs::remove_file(pipe.0).unwrap();
+        project.write("token", "secret");
+        project.shell(undo).succeeds();
+        let built = project.run(["build"]).succeeds();
+        let seen = shell(&built, "cd /context && find conf && cat conf/model");
+        assert_eq!(seen, "conf\nconf/model\none", "{change}");
     }
 }
