@@ -112,7 +112,7 @@ union() {
 # The one-line edit, as a command for hyperfine's shell: a different number each time.
 edit="sed -i \"s/^const EDIT: u64 = .*/const EDIT: u64 = \$(date +%s%N);/\" '$work/worker/src/main.rs'"
 
-# An engine with BuildKit on a private socket and a private network, an image with the worker's toolchain, and the
+# An engine with BuildKit on a private socket and a bridge of its own in the namespaces of `benches/run`, an image with the worker's toolchain, and the
 # Dockerfile that a team would write by hand.
 start_engine() {
     [[ -z ${engine-} ]] || return 0

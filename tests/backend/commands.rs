@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 
 use union_tests::backend::{Backend, CLIENT, Reply, SECRET, denial};
+use union_tests::http::ReservedPort;
 use union_tests::{Outcome, Project};
 
 /// A user whose home has a config for a backend.
@@ -147,15 +148,6 @@ fn odd_spans_of_time_do_not_stop_a_login() {
     }
 }
 
-/// A port that is free now.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 /// The address that a login wants visited, with its fields.
 fn address(stderr: &str) -> (String, Vec<(String, String)>) {
     let url = stderr
@@ -188,7 +180,8 @@ fn come_back(port: u16, query: &str) -> String {
 
 #[test]
 fn a_browser_comes_back_with_a_code_and_only_with_the_right_state() {
-    let (backend, port) = (Backend::obedient(), free_port());
+    let (backend, free) = (Backend::obedient(), ReservedPort::new());
+    let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
     let project = user(&backend, "");
     let mut login = project.start(["login"]);
@@ -239,7 +232,8 @@ fn challenge(verifier: &str) -> String {
 
 #[test]
 fn a_login_that_was_denied_in_the_browser_ends() {
-    let (backend, port) = (Backend::obedient(), free_port());
+    let (backend, free) = (Backend::obedient(), ReservedPort::new());
+    let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
     let project = user(&backend, "");
     let mut login = project.start(["login"]);
@@ -258,7 +252,8 @@ fn a_login_that_was_denied_in_the_browser_ends() {
 
 #[test]
 fn a_browser_is_opened_when_there_is_one() {
-    let (backend, port) = (Backend::obedient(), free_port());
+    let (backend, free) = (Backend::obedient(), ReservedPort::new());
+    let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
     let project = user(&backend, "")
         .file("browser", "#!/bin/sh\nprintf %s \"$1\" > \"$HOME/visited.part\" && mv \"$HOME/visited.part\" \"$HOME/visited\"\n");
@@ -370,7 +365,8 @@ fn a_backend_is_needed_and_has_to_answer() {
         .exits(1)
         .fails_with("U0754")
         .stderr_has("--endpoint");
-    let unreachable = format!("http://127.0.0.1:{}", free_port());
+    let free = ReservedPort::new();
+    let unreachable = format!("http://{}", free.host());
     let project = Project::empty();
     project
         .run(["whoami", "--endpoint", &unreachable])

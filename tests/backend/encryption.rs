@@ -1,5 +1,8 @@
 //! Whom a connection trusts, and what happens when the two sides do not agree on encryption.
 
+use std::path::PathBuf;
+
+use cargo_union::flyte::files::{StoreReader, StoreSettings};
 use cargo_union::flyte::idl::auth::UserInfoRequest;
 use union_build::diag::Code;
 use union_tests::backend::{Backend, Reply, answer};
@@ -56,15 +59,58 @@ async fn who_wants_no_verification_gets_none_unless_an_authority_is_named() {
     let backend = anybody();
     let lax = World::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
     lax.client().unary(READ, &UserInfoRequest {}).await.unwrap();
-    let strict = lax.env(
-        "FLYTE_ADMIN_CACERTFILEPATH",
-        Authority::new().certificate().to_str().unwrap(),
-    );
+    let other = Authority::new();
+    let named = |authority: PathBuf| {
+        let lax = World::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
+        lax.env("FLYTE_ADMIN_CACERTFILEPATH", authority.to_str().unwrap())
+            .client()
+    };
     assert_failure(
-        strict.client().unary(READ, &UserInfoRequest {}).await,
-        Code::FileUnreadable,
-        &["ca.crt"],
+        named(other.certificate())
+            .unary(READ, &UserInfoRequest {})
+            .await,
+        Code::BackendUntrusted,
+        &[&backend.host(), "certificate"],
     );
+    named(backend.certificate())
+        .unary(READ, &UserInfoRequest {})
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_store_is_verified_without_verification_of_the_backend_when_an_authority_is_named() {
+    let store = Backend::secure(|_, _| Some(Reply::status(200).body("content")));
+    let backend = anybody();
+    let folder = tempfile::tempdir().unwrap();
+    let fetch = async |authority: Option<PathBuf>, name: &str| {
+        let mut world = World::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
+        if let Some(authority) = authority {
+            world = world.env("FLYTE_ADMIN_CACERTFILEPATH", authority.to_str().unwrap());
+        }
+        let settings = StoreSettings::of(&world.environment).unwrap();
+        let client = world.client();
+        let address = format!("{}/bucket/key", store.url());
+        let to = folder.path().join(name);
+        let fetched = StoreReader::new(&client, settings)
+            .fetch_file(&address, &to)
+            .await;
+        assert_eq!(fetched.is_ok(), to.exists());
+        fetched
+    };
+    fetch(None, "lax").await.unwrap();
+    fetch(Some(store.certificate()), "own").await.unwrap();
+    let seen = store.calls("").len();
+    let refused = fetch(Some(backend.certificate()), "other")
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::BackendUntrusted, "{refused}");
+    let chain = refused.chain().join(": ");
+    assert!(
+        chain.contains(&store.host()) && chain.contains("certificate"),
+        "{chain}"
+    );
+    assert_eq!(store.calls("").len(), seen);
 }
 
 #[tokio::test]

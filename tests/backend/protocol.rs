@@ -8,6 +8,7 @@ use cargo_union::flyte::rpc::RpcStatus;
 use futures_util::StreamExt as _;
 use union_build::diag::Code;
 use union_tests::backend::{Backend, Reply, answer, frame, message, refusal, stream};
+use union_tests::http::ReservedPort;
 
 use crate::world::{READ, WATCH, WRITE, World, assert_failure};
 
@@ -147,11 +148,8 @@ async fn what_must_not_happen_twice_is_not_called_twice() {
 
 #[tokio::test]
 async fn what_nobody_has_heard_is_called_again_in_any_case() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let reserved = ReservedPort::new();
+    let free = reserved.host();
     let world = World::at(&format!("http://{free}"));
     let failed = world.client().unary(WRITE, &UserInfoRequest {}).await;
     assert_failure(failed, Code::BackendUnreachable, &[&free, "refused"]);

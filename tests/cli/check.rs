@@ -203,7 +203,7 @@ fn nothing_can_run_on_scratch() {
 }
 
 #[test]
-fn lists_that_name_other_files_are_followed_and_part_of_the_key() {
+fn lists_that_name_other_files_are_followed() {
     let project = Project::package("hello")
         .union("[package.metadata.union.images.default]\nbase-image = \"python:3.12-slim\"\nrequirements = [\"py/requirements.txt\"]\n")
         .file("py/requirements.txt", "-r base.txt\n-c ../constraints.txt\n")

@@ -87,6 +87,26 @@ fn the_whole_package_is_copied_without_what_cargo_and_the_tool_make() {
 }
 
 #[test]
+fn the_package_can_be_copied_by_a_dot_alone() {
+    let project = hello("[\".\"]")
+        .file(".gitignore", "/target\n")
+        .file("conf/app.toml", "a = 1")
+        .file(".git/HEAD", "ref: refs/heads/main\n");
+    project.run(["build"]).succeeds().compiles(["hello"]);
+    let expected = [
+        ".gitignore",
+        "Cargo.lock",
+        "Cargo.toml",
+        "conf/app.toml",
+        "src/main.rs",
+    ];
+    assert_eq!(copied(&project.path("target/union/oci/hello")), expected);
+    unchanged(project.run(["build"]));
+    project.write(".git/HEAD", "other");
+    unchanged(project.run(["build"]));
+}
+
+#[test]
 fn cargo_s_directories_are_left_out_wherever_they_are() {
     let project = hello("[{ from = \".\", to = \"/app\" }]").file(
         ".cargo/config.toml",

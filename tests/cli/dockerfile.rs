@@ -65,3 +65,45 @@ fn references_to_variables_of_the_base_are_explained() {
         "RUN [\"/usr/bin/env\",\"PATH=/opt/bin:${PATH}\",\"/bin/sh\",\"-c\",\"true\"]\n",
     );
 }
+
+#[test]
+fn a_context_of_many_files_needs_little_memory() {
+    const FILES: usize = 30_000;
+    let text = "x".repeat(2_000);
+    let project = Project::package("hello")
+        .union("[package.metadata.union.images.default]\ndockerfile = \"Dockerfile\"\n")
+        .file("Dockerfile", "FROM scratch\nCOPY . /context\n")
+        // They are no inputs of the code.
+        .file(".gitignore", "/data\n")
+        .locked();
+    for file in 0..FILES {
+        let directory = project.path(&format!("data/{}/{}", file / 10_000, file / 100 % 100));
+        if file % 100 == 0 {
+            std::fs::create_dir_all(&directory).unwrap();
+        }
+        std::fs::write(directory.join(format!("{file}.txt")), &text).unwrap();
+    }
+    let mut running = project.start(["plan", "--format", "json"]);
+    let status = format!("/proc/{}/status", running.id());
+    let mut peak = 0;
+    while !running.has_exited() {
+        // In kibibytes; a process that has exited has none.
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line
+            .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+            .unwrap_or(peak);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let planned = running.wait().succeeds().json();
+    assert_eq!(
+        planned["images"][0]["action"], "build-environment",
+        "{planned}"
+    );
+    assert!(peak > 0 && peak < 60_000, "{peak} kB");
+    // The last file is part of the key.
+    let tag = planned["images"][0]["tag"].clone();
+    project.write("data/2/99/29999.txt", "changed");
+    let changed = project.run(["plan", "--format", "json"]).succeeds().json();
+    assert_ne!(changed["images"][0]["tag"], tag);
+}

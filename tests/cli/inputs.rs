@@ -3,6 +3,7 @@
 //! Every image is taken out of its layout and run: a new tag with the old program is as wrong as the old tag.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -266,6 +267,10 @@ fn an_ignored_file_that_the_build_script_writes_is_an_output() {
     let clone = project().file("Union.lock", one.read("Union.lock"));
     clone.run(["build", "--locked"]).succeeds();
     assert_eq!(ship(&clone, ""), first);
+    // It may be excluded as well.
+    let excluded = project();
+    excluded.append("Cargo.toml", "exclude = [\"src/generated.rs\"]\n");
+    assert_eq!(ship(&excluded, "").prints, "made");
     // Without the rules it is known because it did not exist before.
     let unruled = project();
     std::fs::remove_file(unruled.path(".gitignore")).unwrap();
@@ -435,14 +440,139 @@ fn a_pattern_that_matches_nothing_and_a_learned_file_that_is_gone_are_no_errors(
     let project = hello("fn main() { println!(\"{}\", include_str!(\"../notes.md\")); }")
         .file("notes.md", "one");
     project.append("Cargo.toml", "inputs = [\"sql/*.sql\"]\n");
-    project
-        .run(["build"])
-        .succeeds()
-        .stderr_has("`sql/*.sql` of `inputs`")
-        .stderr_has("matches no file");
+    let built = project.run(["build"]).succeeds();
+    let warning = format!(
+        "warning: `sql/*.sql` of `inputs` at {}:8:11 matches no file",
+        project.path("Cargo.toml").display()
+    );
+    assert_eq!(
+        built.stderr().matches(&warning).count(),
+        1,
+        "{}",
+        built.stderr()
+    );
     std::fs::remove_file(project.path("notes.md")).unwrap();
     project.write("src/main.rs", "fn main() { println!(\"none\"); }");
     assert_eq!(ship(&project, "").prints, "none");
+}
+
+/// A package that prints `notes.md`, which Union.lock names after the first build.
+fn prints_notes() -> Project {
+    let project = hello("fn main() { println!(\"{}\", include_str!(\"../notes.md\")); }")
+        .file("notes.md", "one");
+    assert_eq!(ship(&project, "").prints, "one");
+    let lock = project.read("Union.lock");
+    assert!(lock.contains("inputs = [\"notes.md\"]"), "{lock}");
+    project
+}
+
+#[test]
+fn a_learned_file_that_has_become_a_directory_counts_with_its_files() {
+    let project = prints_notes();
+    std::fs::remove_file(project.path("notes.md")).unwrap();
+    project.write("notes.md/inside.txt", "two");
+    project.run(["build"]).fails_with("U0206");
+    project.edit("src/main.rs", "notes.md", "notes.md/inside.txt");
+    let two = ship(&project, "");
+    project.write("notes.md/inside.txt", "three");
+    let three = ship(&project, "");
+    assert_eq!(
+        (two.prints.as_str(), three.prints.as_str()),
+        ("two", "three")
+    );
+    // All of its files count, as those of a directory that a build script watches.
+    project.write("notes.md/beside.txt", "");
+    let four = ship(&project, "");
+    assert!(two.tag != three.tag && three.tag != four.tag);
+}
+
+#[test]
+fn a_learned_file_that_has_become_a_link_out_of_the_repository_counts_by_its_content() {
+    let project = prints_notes();
+    std::fs::remove_file(project.path("notes.md")).unwrap();
+    project.write("../outside.md", "two");
+    std::os::unix::fs::symlink("../outside.md", project.path("notes.md")).unwrap();
+    let two = ship(&project, "");
+    project.write("../outside.md", "three");
+    let three = ship(&project, "");
+    assert_eq!(
+        (two.prints.as_str(), three.prints.as_str()),
+        ("two", "three")
+    );
+    assert_ne!(two.tag, three.tag);
+}
+
+#[test]
+fn a_learned_file_that_cannot_be_read_is_named() {
+    let project = prints_notes().without_read_override();
+    let notes = project.path("notes.md");
+    std::fs::set_permissions(&notes, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let refused = project.run(["build"]).fails_with("U0004").exits(1);
+    refused
+        .stderr_has("notes.md")
+        .stderr_has("Permission denied")
+        .compiles_nothing();
+    // What is no file any more is not read at all.
+    for special in ["ln -s notes.md notes.md", "mkfifo notes.md"] {
+        std::fs::remove_file(&notes).unwrap();
+        project.shell(special).succeeds();
+        project.write("src/main.rs", "fn main() { println!(\"none\"); }");
+        assert_eq!(ship(&project, "").prints, "none");
+    }
+}
+
+#[test]
+fn a_learned_file_that_changes_during_the_compile_stops_the_build() {
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=text.txt\"); \
+                  let text = std::fs::read_to_string(\"text.txt\").unwrap(); \
+                  if !text.is_empty() { std::fs::write(\"notes.md\", text).unwrap(); } }";
+    let project = hello("fn main() { println!(\"{}\", include_str!(\"../notes.md\")); }")
+        .file("build.rs", script)
+        .file("notes.md", "one")
+        .file("text.txt", "");
+    assert_eq!(ship(&project, "").prints, "one");
+    project.write("text.txt", "two");
+    let layout = project.read("target/union/oci/hello/index.json");
+    project
+        .run(["build"])
+        .fails_with("U0209")
+        .stderr_has("`notes.md` changed while the code was compiled");
+    assert_eq!(project.read("target/union/oci/hello/index.json"), layout);
+    assert_eq!(ship(&project, "").prints, "two");
+}
+
+#[test]
+fn features_of_dev_dependencies_count_with_the_first_resolver_only() {
+    for (resolver, counts) in [("1", true), ("2", false)] {
+        let project = hello("fn main() { println!(\"{}\", helper::EXTRA); }")
+            .file(
+                "helper/Cargo.toml",
+                "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[features]\nextra = []\n",
+            )
+            .file(
+                "helper/src/lib.rs",
+                "pub const EXTRA: bool = cfg!(feature = \"extra\");\n",
+            );
+        project.edit(
+            "Cargo.toml",
+            "edition = \"2024\"\n",
+            &format!("edition = \"2024\"\nresolver = \"{resolver}\"\n"),
+        );
+        project.append(
+            "Cargo.toml",
+            "[dependencies]\nhelper = { path = \"helper\" }\n",
+        );
+        let project = project.locked();
+        let before = ship(&project, "");
+        assert_eq!(before.prints, "false");
+        project.append(
+            "Cargo.toml",
+            "[dev-dependencies]\nhelper = { path = \"helper\", features = [\"extra\"] }\n",
+        );
+        let after = ship(&project, "");
+        assert_eq!(after.prints, counts.to_string(), "resolver {resolver}");
+        assert_eq!(after.tag != before.tag, counts, "resolver {resolver}");
+    }
 }
 
 #[test]

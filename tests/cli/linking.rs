@@ -95,6 +95,46 @@ fn a_cross_linker_on_the_path_is_what_cargo_is_told_of() {
 }
 
 #[test]
+fn zig_takes_the_place_of_a_linker_that_is_missing() {
+    let project = for_arm("");
+    let asked = project.path("../zigbuild").display().to_string();
+    program(
+        &project,
+        "../tools/cargo-zigbuild",
+        &format!(
+            "#!/bin/sh\n[ \"$1\" != --version ] || exec echo cargo-zigbuild 0.1.0\necho \"$*\" >{asked}\nexit 1\n"
+        ),
+    );
+    program(&project, "../tools/zig", "#!/bin/sh\necho 0.15.0\n");
+    program(&project, "../tools/python3", "#!/bin/sh\nexit 1\n");
+    let path = format!(
+        "{}:{}",
+        project.path("../tools").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let project = project.env("PATH", path);
+    let key = |project: &Project| {
+        project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let by_zig = key(&project);
+    project.run(["build"]).fails_with("U0206");
+    let asked = project.read("../zigbuild");
+    assert!(asked.contains("zigbuild") && asked.contains(ARM), "{asked}");
+    // The release of zig is part of the key.
+    program(&project, "../tools/zig", "#!/bin/sh\necho 0.16.0\n");
+    assert_ne!(key(&project), by_zig);
+    // The linker comes first when there is one.
+    std::fs::remove_file(project.path("../zigbuild")).unwrap();
+    program(&project, "../tools/aarch64-linux-gnu-gcc", "#!/bin/sh\n");
+    project.run(["build"]).fails_with("U0206");
+    assert!(!project.path("../zigbuild").exists());
+    assert!(project.path("../sysroot/asked").exists());
+}
+
+#[test]
 fn advice_about_linking_is_for_a_linker_that_failed() {
     let project = Project::package("hello").union(SCRATCH).locked();
     project.write(

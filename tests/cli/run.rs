@@ -272,6 +272,8 @@ fn a_program_that_ended_by_the_interrupt_before_it_was_noticed_was_interrupted()
     // The signal has reached the program alone, or it first.
     for script in [
         "kill -INT $$",
+        // A program that handles it, and fails for it.
+        "trap 'exit 1' INT; kill -INT 0",
         "kill -TERM 0",
         "trap 'exit 130' TERM; kill -TERM 0",
     ] {

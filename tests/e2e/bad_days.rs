@@ -1,11 +1,13 @@
 //! Registries that are down, that are none, and runs that are cut off.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use union_tests::Project;
+use union_tests::front::Front;
 use union_tests::hostile::{Hostile, Reply};
+use union_tests::http::ReservedPort;
+use union_tests::registry::Registry;
 
 const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
 
@@ -18,12 +20,8 @@ fn project(host: &str) -> Project {
 
 #[test]
 fn a_registry_that_is_down_is_told_before_anything_is_compiled() {
-    // A port that was free a moment ago, and which nobody listens at.
-    let host = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let free = ReservedPort::new();
+    let host = free.host();
     let project = project(&host);
     project
         .run(["build"])
@@ -84,5 +82,31 @@ fn an_interrupted_upload_leaves_no_tag_and_the_next_run_finishes() {
         .succeeds()
         .compiles_nothing()
         .stderr_has("Published");
+    project.run(["build"]).succeeds().stderr_has("Unchanged");
+}
+
+#[test]
+fn an_image_gets_through_a_front_end_that_limits_bodies_and_wants_lengths() {
+    const MIB: usize = 1 << 20;
+    let registry = Registry::open();
+    let front = Front::before(registry.host(), MIB);
+    let project = project(&front.host());
+    project.append("Cargo.toml", "copy = [\"weights\"]\n");
+    // Numbers of a simple generator, which cannot be compressed.
+    let weights: Vec<u8> = (0..3 * MIB as u64)
+        .scan(1_u64, |state, _| {
+            *state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            Some((*state >> 56) as u8)
+        })
+        .collect();
+    project.write("weights", weights);
+    project.run(["build"]).succeeds();
+    let refused = front.refused();
+    assert!(
+        refused.iter().all(|line| line.starts_with("413 ")) && refused.len() <= 1,
+        "{refused:?}"
+    );
     project.run(["build"]).succeeds().stderr_has("Unchanged");
 }

@@ -1,10 +1,11 @@
 //! Base images that are missing, denied, for other platforms, or not what they claim to be.
 
 use union_tests::Project;
+use union_tests::engine::Engine;
 use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;
 
-use crate::site::{Site, push_base};
+use crate::site::{Site, line, push_base};
 
 fn on(base: &str) -> Project {
     Project::package("hello")
@@ -78,5 +79,43 @@ fn a_base_that_is_not_what_its_digest_promises_is_refused() {
             .fails_with("U0306")
             .stderr_has(&base)
             .compiles_nothing();
+    }
+}
+
+#[test]
+fn a_program_that_panics_in_its_image_names_the_function() {
+    let site = Site::new().with_debian("library/debian:bookworm");
+    let main = "#[inline(never)]\nfn divides_the_work(by: usize) -> usize {\n    100 / by\n}\n\
+                fn main() {\n    println!(\"{}\", divides_the_work(std::env::args().count() - 1));\n}\n";
+    let debian = format!(
+        "base-image = {:?}",
+        site.reference("library/debian:bookworm")
+    );
+    for base in ["base-image = \"scratch\"", &debian] {
+        let project = Project::package("hello")
+            .union(&site.settings("package"))
+            .union(&format!(
+                "[package.metadata.union.images.default]\n{base}\n"
+            ))
+            .file("src/main.rs", main)
+            .locked();
+        let pinned = line(&project.run(["build"]).succeeds());
+        let run = [
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "-e",
+            "RUST_BACKTRACE=1",
+            &pinned,
+        ];
+        let output = Engine::shared().try_docker(&run);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(101), "{stderr}");
+        assert!(
+            stderr.contains("attempt to divide by zero")
+                && stderr.contains("hello::divides_the_work"),
+            "{base}: {stderr}"
+        );
     }
 }

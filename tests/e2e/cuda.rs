@@ -1,5 +1,8 @@
 //! CUDA: the base must have it, and without a base fitting ones are proposed.
 
+use std::process::Command;
+
+use serde_json::{Value, json};
 use union_tests::Project;
 
 use crate::site::{Site, push_base_of};
@@ -15,8 +18,7 @@ const TAGS: [&str; 4] = [
 fn site() -> Site {
     let site = Site::new();
     for tag in TAGS {
-        let config =
-            serde_json::json!({ "Env": ["CUDA_VERSION=12.6.3", "NV_CUDNN_VERSION=9.5.1.17-1"] });
+        let config = json!({ "Env": ["CUDA_VERSION=12.6.3", "NV_CUDNN_VERSION=9.5.1.17-1"] });
         push_base_of(&site.reference(&format!("nvidia/cuda:{tag}")), &config);
     }
     site
@@ -73,4 +75,90 @@ fn a_base_must_have_what_is_asked_for() {
         .run(["plan"])
         .fails_with("U0309")
         .stderr_has("does not say that it has CUDA");
+}
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// The descriptor of a manifest in a registry.
+fn descriptor(site: &Site, tag: &str, kind: &str) -> Value {
+    let url = format!(
+        "http://{}/v2/nvidia/cuda/manifests/{tag}",
+        site.registry.host()
+    );
+    let accepted = format!("Accept: {kind}");
+    let manifest = curl(&["-H", &accepted, &url]);
+    let digest = union_tests::hostile::digest(&manifest);
+    json!({ "mediaType": kind, "digest": digest, "size": manifest.len() })
+}
+
+/// Puts an index of one entry into the repository. Returns its descriptor.
+fn put_index(site: &Site, tag: &str, entry: &Value) -> Value {
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry] });
+    let url = format!(
+        "http://{}/v2/nvidia/cuda/manifests/{tag}",
+        site.registry.host()
+    );
+    let (kind, text) = (format!("Content-Type: {INDEX}"), index.to_string());
+    curl(&["-X", "PUT", "-H", &kind, "--data-binary", &text, &url]);
+    descriptor(site, tag, INDEX)
+}
+
+fn curl(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("curl")
+        .args(["-sS", "--fail"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+#[test]
+fn a_locked_platform_may_be_an_index_and_has_to_have_the_platform() {
+    let site = site();
+    let image = "application/vnd.oci.image.manifest.v1+json";
+    let mut entry = descriptor(&site, TAGS[1], image);
+    let for_platform = |entry: &Value, architecture: &str| {
+        let mut entry = entry.clone();
+        entry["platform"] = json!({ "os": "linux", "architecture": architecture });
+        entry
+    };
+    let other = put_index(&site, "other", &for_platform(&entry, "arm64"));
+    entry = put_index(&site, "inner", &for_platform(&entry, "amd64"));
+    let inner = entry.clone();
+    put_index(&site, "nested", &for_platform(&entry, "amd64"));
+
+    let lines = |cuda: &str| {
+        format!(
+            "build = {{ link = \"static\" }}\nbase-image = \"nvidia/cuda:nested\"\ncuda = \"{cuda}\""
+        )
+    };
+    let project = project(&site, &lines("12.6"));
+    project.run(["plan"]).succeeds();
+    project.run(["build"]).succeeds();
+    let lock = project.read("Union.lock");
+    let (before, manifest) = lock.split_once("\"linux/amd64\" = \"").unwrap();
+    let with = |digest: &Value| {
+        let rest = manifest.split_once('"').unwrap().1;
+        let digest = digest["digest"].as_str().unwrap();
+        project.write(
+            "Union.lock",
+            format!("{before}\"linux/amd64\" = \"{digest}\"{rest}"),
+        );
+    };
+    with(&inner);
+    project.run(["plan", "--locked"]).succeeds();
+    project.run(["build", "--locked"]).succeeds();
+    project.edit("Cargo.toml", "cuda = \"12.6\"", "cuda = \"11.8\"");
+    project.run(["plan", "--locked"]).fails_with("U0309");
+    with(&other);
+    project
+        .run(["plan", "--locked"])
+        .exits(1)
+        .fails_with("U0304")
+        .stderr_has("linux/amd64");
 }

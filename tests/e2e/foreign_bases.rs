@@ -203,7 +203,9 @@ fn a_layout_of_umoci_with_whiteouts_in_every_format_of_skopeo_is_built_upon() {
         ("uncompressed", &["--dest-decompress"]),
     ] {
         let base = workshop.copy(&layout, &format!("{name}:1"), arguments);
-        let (_, outcome) = workshop.build(&base, "");
+        // A directory can take the place of the file only because that is removed.
+        let copy = "copy = [{ from = \"file\", to = \"/etc/removed/file\" }]\n";
+        let (_, outcome) = workshop.build(&base, copy);
         let built = config(&reference(&outcome));
         assert_eq!(built["config"]["WorkingDir"], json!("/srv"), "{name}");
         assert!(

@@ -1,11 +1,11 @@
 //! The lines to an engine: over TLS, over ssh, and chosen as Docker's own client is told to.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use union_tests::engine::{Engine, Setting};
+use union_tests::http::ReservedPort;
 use union_tests::tls::Authority;
 use union_tests::{Outcome, Project};
 
@@ -15,6 +15,7 @@ struct Encrypted {
     authority: Authority,
     folder: TempDir,
     host: String,
+    _port: ReservedPort,
 }
 
 impl Encrypted {
@@ -23,9 +24,7 @@ impl Encrypted {
             Authority::new(),
             tempfile::tempdir().expect("a temporary folder"),
         );
-        let free = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port");
+        let free = ReservedPort::new();
         let (certificate, key) = authority.leaf();
         for (name, text) in [("server.pem", certificate), ("server-key.pem", key)] {
             std::fs::write(folder.path().join(name), text).expect("the folder is ours");
@@ -41,7 +40,8 @@ impl Encrypted {
             engine,
             authority,
             folder,
-            host: free.to_string(),
+            host: free.host(),
+            _port: free,
         }
     }
 

@@ -1,9 +1,15 @@
 //! Who the user is, from Docker's own file to the registry, and nowhere else.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
 use union_tests::Project;
+use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;
 
-use crate::site::is_below;
+use crate::site::{is_below, push_base};
 
 const PASSWORD: &str = "correct-horse-battery";
 /// The same as a login carries it: `me:correct-horse-battery`.
@@ -22,7 +28,7 @@ fn project(registry: &Registry) -> Project {
 fn log_in(project: &Project, registry: &Registry, encoded: &str) {
     let folder = project.home().join(".docker");
     std::fs::create_dir_all(&folder).unwrap();
-    let config = serde_json::json!({ "auths": { registry.host(): { "auth": encoded } } });
+    let config = json!({ "auths": { registry.host(): { "auth": encoded } } });
     std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
 }
 
@@ -87,7 +93,7 @@ fn a_failing_helper_is_named_where_its_login_is_needed() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(&registry);
     std::fs::create_dir_all(project.home().join(".docker")).unwrap();
-    let config = serde_json::json!({ "credHelpers": { registry.host(): "absent" } });
+    let config = json!({ "credHelpers": { registry.host(): "absent" } });
     std::fs::write(
         project.home().join(".docker/config.json"),
         config.to_string(),
@@ -105,9 +111,65 @@ fn a_failing_helper_is_named_where_its_login_is_needed() {
 }
 
 #[test]
+fn a_public_base_is_pulled_without_the_helper_that_fails_for_its_host() {
+    // It gives a token to everybody, as Docker Hub does, once the base is there.
+    let has_base = Arc::new(AtomicBool::new(false));
+    let asks_for_tokens = has_base.clone();
+    let base = Hostile::start(move |request, _| {
+        if !asks_for_tokens.load(Ordering::SeqCst)
+            || request.header("authorization") == Some("Bearer for-everybody")
+        {
+            return None;
+        }
+        if request.path == "/token" {
+            let token = r#"{"token":"for-everybody"}"#;
+            return Some(Reply::status(200).body(token).into());
+        }
+        let host = request.header("host").unwrap_or_default();
+        let realm = format!(r#"Bearer realm="http://{host}/token""#);
+        Some(Reply::status(401).with("WWW-Authenticate", realm).into())
+    });
+    push_base(&format!("{}/base:1", base.host()), "x", &[]);
+    has_base.store(true, Ordering::SeqCst);
+    let target = Registry::open();
+    let project = Project::package("hello")
+        .union(&format!(
+            "[package.metadata.union.images.default]\nbuild = {{ link = \"static\" }}\nbase-image = {:?}\n",
+            format!("{}/base:1", base.host())
+        ))
+        .locked()
+        .env("UNION_REGISTRY", format!("{}/team", target.host()));
+    let docker = project.home().join(".docker");
+    std::fs::create_dir_all(&docker).unwrap();
+    let config = json!({ "credHelpers": { base.host(): "locked" } });
+    std::fs::write(docker.join("config.json"), config.to_string()).unwrap();
+    let helper = project.path("../tools/docker-credential-locked");
+    project.write(
+        "../tools/docker-credential-locked",
+        "#!/bin/sh\necho log in first\nexit 1\n",
+    );
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!(
+        "{}:{}",
+        project.path("../tools").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let project = project
+        .env("DOCKER_CONFIG", docker.display().to_string())
+        .env("PATH", path);
+    let built = project.run(["build"]).succeeds();
+    let warnings = built.stderr().matches("warning: ").count();
+    assert_eq!(warnings, 1, "{}", built.stderr());
+    built
+        .stderr_has("warning: the credential helper")
+        .stderr_has("`docker-credential-locked`")
+        .stderr_has("log in first");
+}
+
+#[test]
 fn a_login_in_a_variable_pushes() {
     let registry = Registry::htpasswd("me", PASSWORD);
-    let config = serde_json::json!({ "auths": { registry.host(): { "auth": ENCODED } } });
+    let config = json!({ "auths": { registry.host(): { "auth": ENCODED } } });
     let project = project(&registry).env("DOCKER_AUTH_CONFIG", config.to_string());
     project
         .run(["build", "-v"])

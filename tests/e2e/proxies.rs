@@ -1,6 +1,7 @@
 //! The variables that name proxies, from the environment to the registry.
 
 use union_tests::Project;
+use union_tests::http::ReservedPort;
 use union_tests::proxy::Proxy;
 use union_tests::registry::Registry;
 
@@ -42,7 +43,8 @@ fn an_image_is_pushed_through_the_proxy_of_all() {
 
 #[test]
 fn a_dead_proxy_is_named_before_the_compile() {
-    let (registry, dead) = (Registry::open(), Proxy::dead());
+    let (registry, reserved) = (Registry::open(), ReservedPort::new());
+    let dead = reserved.host();
     let (project, host) = project(&registry);
     let project = project
         .env("HTTPS_PROXY", format!("http://me:hunter2@{dead}"))

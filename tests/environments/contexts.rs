@@ -48,7 +48,7 @@ fn by_docker(project: &Project) -> Vec<String> {
         LIST,
     ]);
     let never = |line: &&str| {
-        ["./target", "./Union.lock"]
+        ["./target", "./Union.lock", "./.git"]
             .iter()
             .all(|never| !line.starts_with(never))
     };
@@ -123,6 +123,7 @@ fn a_dockerfile_beside_the_manifest_sees_the_package_without_what_cargo_and_the_
     let world = World::new();
     let project =
         beside_the_manifest(&world, "").file(".dockerignore", "**/*.log\n!keep.log\nsrc\n");
+    project.write(".git/HEAD", "ref: refs/heads/main\n");
     for file in ["a.log", "keep.log", "deep/b.log", "deep/c"] {
         project.write(file, "x");
     }
@@ -138,6 +139,12 @@ fn a_dockerfile_beside_the_manifest_sees_the_package_without_what_cargo_and_the_
         .succeeds()
         .compiles_nothing()
         .stderr_has("Unchanged default");
+    project.write(".git/HEAD", "another revision\n");
+    project.write(".git/index", "x");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
     project.write("deep/c", "y");
     project
         .run(["plan"])
@@ -149,6 +156,7 @@ fn a_dockerfile_beside_the_manifest_sees_the_package_without_what_cargo_and_the_
 fn links_and_special_files_are_taken_as_docker_takes_them() {
     let world = World::new();
     let project = beside_the_manifest(&world, "")
+        .without_read_override()
         .file(".dockerignore", "private\nsrc\n")
         .file("sub/a", "1");
     std::fs::create_dir_all(project.path(".venv/bin")).unwrap();
@@ -332,4 +340,62 @@ fn a_pattern_that_is_none_is_named_with_its_line() {
         .fails_with("U0104")
         .stderr_has(".dockerignore:2")
         .compiles_nothing();
+}
+
+#[test]
+fn an_unreadable_directory_is_an_error_only_where_something_of_it_is_wanted() {
+    let world = World::new();
+    let project = beside_the_manifest(&world, "")
+        .without_read_override()
+        .file(".dockerignore", "private\nsrc\n!private/x\n");
+    project.write("private/x", "x");
+    std::fs::set_permissions(
+        project.path("private"),
+        std::fs::Permissions::from_mode(0o000),
+    )
+    .unwrap();
+    project
+        .run(["build"])
+        .exits(1)
+        .fails_with("U0004")
+        .stderr_has(
+            "`[PROJECT]/private`"
+                .replace("[PROJECT]", &project.folder().display().to_string())
+                .as_str(),
+        )
+        .stderr_has("Permission denied")
+        .compiles_nothing();
+    std::fs::set_permissions(
+        project.path("private"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(
+        shell(&built, "cd /context && find private | sort"),
+        "private\nprivate/x"
+    );
+}
+
+#[test]
+fn a_package_that_is_copied_by_a_dot_is_the_same_for_commands() {
+    let world = World::new();
+    let project = world
+        .project(
+            "copy = [\".\"]\nworkdir = \"/app\"\ncommands = [\"find . -type f | sort >/seen\"]",
+        )
+        .file(".gitignore", "/target\n/local\n")
+        .file("conf/a", "1");
+    project.write(".git/HEAD", "ref: refs/heads/main\n");
+    project.write("local", "x");
+    let built = project.run(["build"]).succeeds();
+    let expected = "./.gitignore\n./Cargo.lock\n./Cargo.toml\n./conf/a\n./src/main.rs";
+    assert_eq!(shell(&built, "cat /seen"), expected);
+    assert_eq!(shell(&built, "cd /app && find . -type f | sort"), expected);
+    project.write("local", "y");
+    project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Unchanged default");
 }

@@ -80,3 +80,44 @@ fn a_file_that_changes_before_the_engine_gets_it_is_neither_remembered_nor_pushe
     let built = project.run(["build"]).succeeds();
     assert_eq!(shell(&built, "cat /seen /conf/model"), "oneone");
 }
+
+#[test]
+fn a_context_whose_files_come_and_go_after_the_key_was_made_stops_the_build() {
+    for (change, undo) in [
+        ("rm conf/model", "printf one >conf/model"),
+        ("echo x >conf/new", "rm conf/new"),
+        ("mv conf other", "mv other conf"),
+        ("ln -s model conf/link", "rm conf/link"),
+    ] {
+        let world = World::new();
+        let tables = "[package.metadata.union.images.default]\ndockerfile = \"Dockerfile\"\n\
+                      secrets = [{ id = \"token\", file = \"token\" }]\n";
+        let project = world
+            .project_of(tables)
+            .file(
+                "Dockerfile",
+                format!("FROM {}\nCOPY . /context\n", world.debian()),
+            )
+            .file(".dockerignore", "token\nsrc\n")
+            .file("conf/model", "one");
+        let pipe = Pipe::at(project.path("token"));
+        let running = project.start(["build"]);
+        pipe.write();
+        project.shell(change).succeeds();
+        pipe.written_while(|| running.wait())
+            .fails_with("U0209")
+            .stderr_has("conf");
+        let tags = world.tags("team/hello");
+        assert!(
+            tags.iter().all(|tag| tag.starts_with("env-")),
+            "{change}: {tags:?}"
+        );
+        // The same key again: the environment has what its key was made of.
+        std::fs::remove_file(pipe.0).unwrap();
+        project.write("token", "secret");
+        project.shell(undo).succeeds();
+        let built = project.run(["build"]).succeeds();
+        let seen = shell(&built, "cd /context && find conf && cat conf/model");
+        assert_eq!(seen, "conf\nconf/model\none", "{change}");
+    }
+}

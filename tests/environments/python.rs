@@ -71,6 +71,48 @@ fn packages_and_lock_files_are_installed_into_the_base_s_python() {
     );
 }
 
+/// Writes a wheel of one module that has a version.
+fn write_wheel(project: &Project, version: &str) {
+    let script = format!(
+        "python3 - <<'END'\n\
+         import os, zipfile\n\
+         os.makedirs('py/wheels', exist_ok=True)\n\
+         info = 'local-1.0.dist-info'\n\
+         with zipfile.ZipFile('py/wheels/local-1.0-py3-none-any.whl', 'w') as wheel:\n\
+         \x20   wheel.writestr('local.py', '__version__ = \"{version}\"\\n')\n\
+         \x20   wheel.writestr(info + '/METADATA', 'Metadata-Version: 2.1\\nName: local\\nVersion: 1.0\\n')\n\
+         \x20   wheel.writestr(info + '/WHEEL', 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
+         \x20   wheel.writestr(info + '/RECORD', 'local.py,,\\n' + info + '/METADATA,,\\n' + info + '/WHEEL,,\\n' + info + '/RECORD,,\\n')\n\
+         END\n"
+    );
+    project.shell(&script).succeeds();
+}
+
+#[test]
+fn a_wheel_of_the_project_is_installed_and_part_of_the_key() {
+    let python = Python::new();
+    let project = python
+        .project("requirements = [\"py/requirements.txt\"]")
+        .file(
+            "py/requirements.txt",
+            "./wheels/local-1.0-py3-none-any.whl\n",
+        );
+    write_wheel(&project, "one");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(version_of(&built, "local"), "one");
+    project
+        .run(["build"])
+        .succeeds()
+        .stderr_has("Unchanged default");
+    write_wheel(&project, "two");
+    project
+        .run(["plan"])
+        .succeeds()
+        .stdout_has("requirements py/wheels/local-1.0-py3-none-any.whl");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(version_of(&built, "local"), "two");
+}
+
 #[test]
 fn a_uv_lock_is_installed_as_it_is_locked() {
     let python = Python::new();

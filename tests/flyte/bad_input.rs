@@ -1,6 +1,7 @@
 //! What can go wrong on the way to a backend: each a clear error, in time, with the cure.
 
 use union_tests::Project;
+use union_tests::http::ReservedPort;
 use union_tests::registry::Registry;
 use union_tests::stub::Stub;
 
@@ -22,19 +23,14 @@ fn without_a_backend_nothing_is_compiled() {
 #[test]
 fn an_endpoint_that_nobody_answers_is_named_before_the_compile() {
     let world = World::new();
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let endpoint = format!("http://127.0.0.1:{port}");
+    let free = ReservedPort::new();
+    let endpoint = format!("http://{}", free.host());
     let project = world.hello(TYPED).env("FLYTE_ADMIN_ENDPOINT", endpoint);
     project
         .run(["register"])
         .exits(1)
         .fails_with("U0755")
-        .stderr_has(&format!("127.0.0.1:{port}"))
+        .stderr_has(&free.host())
         .compiles_nothing();
     assert_eq!(world.registry.writes(), [""; 0]);
 }

@@ -4,6 +4,7 @@ use cargo_union::http::Proxies;
 use cargo_union::publish::{Existence, Publisher as _};
 use union_build::diag::Code;
 use union_tests::hostile::{Hostile, Reply};
+use union_tests::http::ReservedPort;
 use union_tests::proxy::Proxy;
 use union_tests::registry::Registry;
 
@@ -127,7 +128,8 @@ async fn exceptions_are_reached_without_a_proxy() {
 
 #[tokio::test]
 async fn a_dead_proxy_is_named_and_the_registry_behind_it_is_not_to_blame() {
-    let (registry, dead) = (Registry::open(), Proxy::dead());
+    let (registry, reserved) = (Registry::open(), ReservedPort::new());
+    let dead = reserved.host();
     let (http, socks) = (format!("http://{dead}"), format!("socks5h://{dead}"));
     for (name, url) in [
         ("HTTP_PROXY", &http),

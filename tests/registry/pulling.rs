@@ -7,6 +7,7 @@ use cargo_union::publish::Publisher as _;
 use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
 use union_tests::hostile::{Hostile, Reply};
+use union_tests::http::ReservedPort;
 use union_tests::registry::Registry;
 
 use crate::images;
@@ -44,11 +45,8 @@ async fn a_mirror_serves_docker_hub() {
 async fn the_registry_itself_is_asked_when_its_mirror_has_nothing_or_is_away() {
     let (registry, empty) = (Registry::open(), Registry::open());
     let digest = push_base(registry.host(), "debian", "debian").await;
-    let away = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let reserved = ReservedPort::new();
+    let away = reserved.host();
     for mirror in [empty.host(), &away] {
         let world = World::new().mirror(registry.host(), mirror);
         let manifest = world

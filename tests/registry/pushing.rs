@@ -6,6 +6,7 @@ use cargo_union::image::BaseSource as _;
 use cargo_union::image::layer::{BlobSource, Layer};
 use cargo_union::publish::{Existence, ImageTarget, Publisher as _, TransferKind};
 use union_build::diag::Code;
+use union_tests::http::ReservedPort;
 use union_tests::registry::Registry;
 
 use crate::images;
@@ -310,11 +311,8 @@ async fn a_rebuild_moves_the_tag_and_keeps_the_old_image_alive() {
 
 #[tokio::test]
 async fn nobody_listening_is_an_error_that_names_the_host() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let reserved = ReservedPort::new();
+    let free = reserved.host();
     let (world, key) = (World::new(), images::key("a"));
     let target = target(&free, "acme/app", &key);
     assert_error(

@@ -11,6 +11,51 @@ use std::thread::JoinHandle;
 
 use crate::tls::{Authority, Line};
 
+/// A port of 127.0.0.1 at which nobody listens. The system gives it to no other program while this lives; a program that
+/// is told of it can listen there.
+#[derive(Debug)]
+pub struct ReservedPort {
+    address: SocketAddr,
+    #[allow(dead_code, reason = "its two ends keep the port in use")]
+    connection: [TcpStream; 2],
+}
+
+impl ReservedPort {
+    /// Reserves a port: the end of a connection has it, and a listener no more.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    #[must_use]
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        let client = TcpStream::connect(address).expect("loopback is up");
+        let (accepted, _) = listener.accept().expect("a client has connected");
+        Self {
+            address,
+            connection: [client, accepted],
+        }
+    }
+
+    /// `127.0.0.1:port`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The number of the port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+}
+
+impl Default for ReservedPort {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The head of a request.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -341,4 +386,19 @@ fn decode(text: &str) -> String {
         };
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_port_refuses_connections_and_may_be_listened_at() {
+        let port = ReservedPort::new();
+        let refused = TcpStream::connect(port.host()).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        let listener = TcpListener::bind(port.host()).unwrap();
+        TcpStream::connect(port.host()).unwrap();
+        listener.accept().unwrap();
+    }
 }

@@ -55,15 +55,6 @@ impl Proxy {
         Self::start(Policy::Answers(status))
     }
 
-    /// An address without a listener.
-    pub fn dead() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-        listener
-            .local_addr()
-            .expect("a bound socket has an address")
-            .to_string()
-    }
-
     fn start(policy: Policy) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let address = listener

@@ -128,7 +128,11 @@ impl Running {
         }
     }
 
-    fn has_exited(&mut self) -> bool {
+    /// Whether the program has exited.
+    ///
+    /// # Panics
+    /// When the system does not know it.
+    pub fn has_exited(&mut self) -> bool {
         self.child.try_wait().expect("the child is ours").is_some()
     }
 

@@ -127,12 +127,8 @@ struct TreeWalk<'a> {
 
 impl TreeWalk<'_> {
     fn directory(&mut self, directory: &Path, path: &str, ignored: bool) -> Result<()> {
-        let entries = match entries(directory) {
-            Ok(entries) => entries,
-            // Its contents are not needed.
-            Err(_) if ignored => return Ok(()),
-            Err(cause) => return Err(fs::unreadable(directory, cause)),
-        };
+        // An excluded directory is read only where a pattern includes something below it.
+        let entries = entries(directory).map_err(|cause| fs::unreadable(directory, cause))?;
         let has = |name: &str| {
             entries
                 .iter()

@@ -92,10 +92,11 @@ impl BuildPlan {
         let mut lock = UnionLock::load(&loaded.workspace.root)?;
         let mut resolved = Vec::new();
         for package in &loaded.packages {
-            resolved.push(
+            let package =
                 ResolvedPackage::resolve(options, loaded, package, snapshot, &mut lock, reporter)
-                    .await?,
-            );
+                    .await?;
+            package.warn_of_unmatched(reporter);
+            resolved.push(package);
         }
         let packages = try_join_all(
             resolved
@@ -162,7 +163,17 @@ impl<'a> ResolvedPackage<'a> {
         let resolved =
             resolve::compute(package, &loaded.workspace, snapshot, lock, &context).await?;
         drop(hashing);
-        let unmatched: BTreeSet<&String> = resolved
+        Ok(Self {
+            package,
+            resolved,
+            destinations,
+        })
+    }
+
+    /// Warns of patterns of `inputs` that match no file.
+    fn warn_of_unmatched(&self, reporter: &Arc<dyn Reporter>) {
+        let unmatched: BTreeSet<&String> = self
+            .resolved
             .iter()
             .filter_map(|resolved| resolved.code.as_ref())
             .flat_map(|code| &code.inputs.unmatched)
@@ -172,11 +183,6 @@ impl<'a> ResolvedPackage<'a> {
                 "{pattern}\n  = help: correct the pattern, or remove it"
             ));
         }
-        Ok(Self {
-            package,
-            resolved,
-            destinations,
-        })
     }
 
     async fn plan_images(

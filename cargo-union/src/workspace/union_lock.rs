@@ -117,11 +117,13 @@ impl UnionLock {
 
     /// Increments the generation of an image's environment, so that its packages are installed reloaded.
     pub fn bump(&mut self, package: &str, image: &str) {
-        *self
+        let generation = self
             .current
             .generations
             .entry(environment_key(package, image))
-            .or_default() += 1;
+            .or_default();
+        // Whatever number the file has, the next one is another.
+        *generation = generation.wrapping_add(1);
     }
 
     /// The learned inputs of local packages.
@@ -441,5 +443,72 @@ mod tests {
                 "{text:?}: {chain}"
             );
         }
+    }
+
+    #[test]
+    fn generation_after_the_largest_is_another() {
+        let root = tempfile::tempdir().unwrap();
+        let text = format!(
+            "version = {FORMAT}\n[generations]\n\"app/gpu\" = {}\n",
+            u32::MAX
+        );
+        std::fs::write(root.path().join("Union.lock"), text).unwrap();
+        let mut lock = UnionLock::load(root.path()).unwrap();
+        lock.bump("app", "gpu");
+        assert_eq!(lock.generation("app", "gpu"), 0);
+    }
+
+    const VALID: &str = "# comment\nversion = 1\n\n[generations]\n\"app/gpu\" = 1\n\n[packages.helper]\n\
+        inputs = [\"../b\"]\noutputs = [\"src/made.rs\"]\nvariables = [\"CC\"]\nrevision = true\nwhole = true\n\n\
+        [bases.\"docker.io/library/debian:bookworm\"]\n\
+        digest = \"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n\n\
+        [bases.\"docker.io/library/debian:bookworm\".platforms]\n\
+        \"linux/amd64\" = \"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n";
+
+    /// A text is refused with a line of the file, or read, and then what is written reads as the same.
+    fn check_any(text: &str) {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("Union.lock");
+        std::fs::write(&path, text).unwrap();
+        let mut lock = match UnionLock::load(root.path()) {
+            Ok(lock) => lock,
+            Err(error) => {
+                assert_eq!(error.code(), Code::UnionLockInvalid);
+                let message = error.to_string();
+                let line = message.rsplit_once(':').unwrap().1.trim_end_matches('`');
+                let line: usize = line.parse().unwrap();
+                assert!(
+                    (1..=text.split('\n').count()).contains(&line),
+                    "{text:?}: {message}"
+                );
+                return;
+            }
+        };
+        lock.bump("app", "gpu");
+        lock.set_base(DEBIAN, locked("one"));
+        assert!(save(&mut lock, root.path()));
+        let reloaded = UnionLock::load(root.path()).unwrap();
+        assert_eq!(reloaded.loaded, lock.current);
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with(HEADER));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_text_is_refused_with_its_line_or_read(text in union_tests::arbitrary::text()) {
+            check_any(&text);
+        }
+
+        #[test]
+        fn spoiled_files_are_refused_with_their_line_or_read(text in union_tests::arbitrary::spoiled(VALID)) {
+            check_any(&text);
+        }
+    }
+
+    #[test]
+    fn the_valid_file_of_the_property_tests_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("Union.lock"), VALID).unwrap();
+        assert_eq!(UnionLock::load(root.path()).unwrap().bases().count(), 1);
+        check_any(VALID);
     }
 }

@@ -25,7 +25,7 @@ impl StoreSettings {
     ///
     /// # Errors
     /// U0008 (`SettingInvalid`) for an endpoint that is no address.
-    pub(crate) fn of(environment: &Environment) -> Result<Self> {
+    pub fn of(environment: &Environment) -> Result<Self> {
         let first = |names: &[&'static str]| {
             names.iter().find_map(|name| {
                 let value = environment.get(name).filter(|value| !value.is_empty())?;
