@@ -185,22 +185,6 @@ impl Project {
         self
     }
 
-    /// Runs the tool without root's right to read what permissions deny.
-    #[must_use]
-    pub fn without_read_override(self) -> Self {
-        let script = self.root.path().join("without-read-override");
-        let drops = "--bounding-set -dac_override,-dac_read_search --inh-caps -dac_override,-dac_read_search";
-        let tool = self.tool();
-        let text = format!(
-            "#!/bin/sh\n[ \"$(id -u)\" = 0 ] || exec '{0}' \"$@\"\nexec setpriv {drops} '{0}' \"$@\"\n",
-            tool.display()
-        );
-        fs::write(&script, text).expect("the temporary directory is writable");
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))
-            .expect("the script is ours");
-        self.program(script)
-    }
-
     /// Sets the timeout of runs, by default five minutes.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
@@ -409,7 +393,7 @@ impl Project {
         command
     }
 
-    fn tool(&self) -> PathBuf {
+    pub(crate) fn tool(&self) -> PathBuf {
         self.program.clone().unwrap_or_else(tool)
     }
 

@@ -18,9 +18,6 @@ type Node = (Module, Option<String>);
 /// How many imports are followed for one name.
 const MAX_IMPORTS: usize = 16;
 
-/// The first files of cycles that are still allowed.
-const ALLOWED: &[&str] = &["flyte/runs/listener.rs"];
-
 /// Which modules and items use which others.
 type Graph = BTreeMap<Node, BTreeSet<Node>>;
 
@@ -41,16 +38,7 @@ pub(crate) fn problems(tree: &Tree, source: &str) -> Vec<String> {
             names.join(", ")
         )
     };
-    let is_allowed = |problem: &String| {
-        let path = problem.split(':').next().unwrap_or_default();
-        let path = path.strip_prefix("cargo-union/src/");
-        path.is_some_and(|path| ALLOWED.contains(&path))
-    };
-    cycles
-        .into_iter()
-        .map(problem)
-        .filter(|problem| !is_allowed(problem))
-        .collect()
+    cycles.into_iter().map(problem).collect()
 }
 
 /// The dependencies between the submodules of each module, each with all that is below it.

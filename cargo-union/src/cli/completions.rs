@@ -29,8 +29,11 @@ fn call(kind: &str) -> String {
     format!("$({PROGRAM} complete {kind} 2>/dev/null)")
 }
 
-/// The subcommands with a positional argument that is completed, as the functions of bash name them.
-const POSITIONAL: [(&str, &str); 4] = [
+/// The subcommands with a positional argument that is completed, by the ends of their labels in the script of bash. The first
+/// one that fits counts.
+const POSITIONAL: [(&str, &str); 6] = [
+    ("__subcmd__get__subcmd__run)", "runs"),
+    ("__subcmd__logs)", "runs"),
     ("__subcmd__run)", "tasks"),
     ("__subcmd__get__subcmd__task)", "tasks"),
     ("__subcmd__abort)", "runs"),
@@ -99,7 +102,7 @@ fn fish(script: &str) -> String {
     let replace = |line: &str| {
         let kind = if line.contains(" -l task -d ") {
             "tasks"
-        } else if line.contains(" -l follow -d ") {
+        } else if line.contains(" -l follow -d ") && line.contains(" -r") {
             "runs"
         } else {
             return line.to_owned();
@@ -113,6 +116,11 @@ fn fish(script: &str) -> String {
             condition("get; and __fish_seen_subcommand_from task"),
             "tasks",
         ),
+        (
+            condition("get; and __fish_seen_subcommand_from run"),
+            "runs",
+        ),
+        (condition("logs"), "runs"),
         (condition("abort"), "runs"),
         (condition("rerun"), "runs"),
     ];
