@@ -11,9 +11,12 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("proto");
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join("flyteidl2"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
+    let mut files = Vec::new();
+    for package in ["flyteidl", "flyteidl2"] {
+        for entry in std::fs::read_dir(folder.join(package))? {
+            files.push(entry?.path());
+        }
+    }
     files.sort();
     // Maps in order, so that equal messages have equal bytes.
     let mut config = prost_build::Config::new();

@@ -12,6 +12,7 @@ use cargo_union::http::retry::RetryPolicy;
 use cargo_union::sys::process::Environment;
 use tempfile::TempDir;
 use union_build::diag::Code;
+use union_build::spec::BackendChoice;
 use union_tests::backend::Backend;
 
 /// A method that reads.
@@ -119,7 +120,16 @@ impl World {
             self.attended,
             self.told.clone(),
         );
-        Client::new(&self.config(), ClientOptions { retry, ..options }).unwrap()
+        Client::new(
+            &self.config(),
+            ClientOptions {
+                retry,
+                // Saves the question which generation it is.
+                backend: BackendChoice::Flyte2,
+                ..options
+            },
+        )
+        .unwrap()
     }
 
     /// A user who has logged in before.

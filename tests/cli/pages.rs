@@ -24,6 +24,14 @@ fn the_reference_of_the_flyte_config_is_current() {
 }
 
 #[test]
+fn the_comparison_of_backends_is_current() {
+    is_current(
+        cargo_union::flyte::capability_page::reference_markdown(),
+        file!["../../docs/backends.md"],
+    );
+}
+
+#[test]
 fn the_reference_of_errors_is_current() {
     let mut page = "# Errors and warnings\n\nMade from the table in `union-build/src/diag/code.rs`.\n\n| code | what it means | what to do |\n|---|---|---|\n".to_owned();
     for code in Code::ALL {

@@ -16,6 +16,7 @@ pub mod backend;
 pub mod base;
 pub mod c;
 pub mod engine;
+pub mod flyte1;
 pub mod front;
 pub mod hostile;
 pub mod http;

@@ -55,7 +55,7 @@ pub enum CommandArgs {
     /// Add `[package.metadata.union]` to a package
     Init(InitArgs),
     /// Check the manifests and show every problem at once
-    Check(WorkspaceArgs),
+    Check(CheckArgs),
     /// Show the resolved configuration and where each value comes from
     Config(ConfigArgs),
     /// Show what `build` would do, and which change causes it; changes nothing
@@ -232,6 +232,30 @@ pub struct BackendArgs {
     /// Organization of the backend [default: the first label of its host]
     #[arg(long, value_name = "ORG")]
     pub org: Option<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub generation: GenerationArgs,
+}
+
+/// The generation of the backend.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Backend")]
+pub struct GenerationArgs {
+    /// Generation of Flyte; `auto` asks the backend once
+    #[arg(long, value_name = "BACKEND", value_parser = ["auto", "flyte1", "flyte2"])]
+    pub backend: Option<String>,
+}
+
+/// `check`
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub scope: WorkspaceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub generation: GenerationArgs,
 }
 
 /// The project of a command that builds nothing. A package is needed only when no flag, variable or Flyte config sets the

@@ -2,9 +2,13 @@
 
 use anyhow::Result;
 use serde::Serialize;
+use union_build::spec::BackendChoice;
 
+use crate::deploy::capabilities;
 use crate::exit::Exit;
+use crate::flyte::capabilities::BackendKind;
 use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::problems::ManifestProblems;
 use crate::settings::WorkspaceOptions;
 use crate::ui::{self, Problem, Ui};
 
@@ -23,6 +27,14 @@ struct CheckedPackage {
 
 pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     let session = LoadedWorkspace::open(options, ui).await?;
+    // With `auto` nothing is asked: the manifest is valid for one of the generations.
+    if session.generation()? == BackendChoice::Flyte1 {
+        let problems = capabilities::problems(BackendKind::Flyte1, &session);
+        if !problems.is_empty() {
+            return Err(ManifestProblems(problems).into());
+        }
+        capabilities::note_left_out(BackendKind::Flyte1, &session, ui);
+    }
     let packages = session.packages.iter().map(|declared| CheckedPackage {
         package: declared.package.name.clone(),
         images: declared.spec.images.keys().cloned().collect(),

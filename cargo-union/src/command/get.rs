@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
+use union_build::spec::BackendChoice;
 
 use crate::command::reporter;
 use crate::deploy::listing;
@@ -34,7 +35,13 @@ pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let reporter = reporter(ui);
     if options.of == Resource::Projects {
         let config = backend::valid(&options.scope.backend, &**ui)?;
-        let client = backend::client(&options.scope.backend, &config, false, &reporter)?;
+        let client = backend::client(
+            &options.scope.backend,
+            &config,
+            BackendChoice::Auto,
+            false,
+            &reporter,
+        )?;
         let org = config.org.map(|org| org.value).unwrap_or_default();
         return show(
             ui,
@@ -89,7 +96,7 @@ async fn show_run(context: &ProjectContext, name: &str, ui: &Ui) -> Result<Exit>
         scope: context.scope.clone(),
         name: name.to_owned(),
     };
-    let page = console::run(&client.endpoint(), &run.scope, &run.name);
+    let page = console::run(&client, &run.scope, &run.name);
     let report = report_run(client, &run).await?;
     let row = RunDocument::of(&run, &report, &page);
     if ui.output_options().json {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
+use union_build::spec::BackendChoice;
 
 use crate::command::reporter;
 use crate::exit::Exit;
@@ -99,7 +100,13 @@ fn open(
     ui: &Arc<Ui>,
 ) -> Result<(FlyteConfig, Client, String)> {
     let config = backend::valid(options, &**ui)?;
-    let client = backend::client(options, &config, attended, &reporter(ui))?;
+    let client = backend::client(
+        options,
+        &config,
+        BackendChoice::Auto,
+        attended,
+        &reporter(ui),
+    )?;
     let endpoint = client.endpoint();
     Ok((config, client, endpoint))
 }

@@ -43,7 +43,7 @@ pub(super) async fn run(options: &LogsOptions, ui: &Arc<Ui>) -> Result<Exit> {
         scope,
         name: options.run.clone(),
     };
-    let page = console::run(&client.endpoint(), &run.scope, &run.name);
+    let page = console::run(&client, &run.scope, &run.name);
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {

@@ -95,10 +95,9 @@ pub(crate) struct TaskDocument {
 /// # Errors
 /// Failures of the call.
 pub(crate) async fn task_rows(context: &ProjectContext, limit: u32) -> Result<Vec<TaskRow>> {
-    let endpoint = context.client.endpoint();
     let tasks = tasks::list(&context.client, &context.scope, limit).await?;
     let row = |task: tasks::TaskSummary| TaskRow {
-        console: console::task(&endpoint, &context.scope, &task.name),
+        console: console::task(&context.client, &context.scope, &task.name),
         registered: format_time(task.registered),
         name: task.name,
         version: task.version,
@@ -117,10 +116,9 @@ pub(crate) async fn run_rows(context: &ProjectContext, filter: &RunFilter) -> Re
         task: task.map(|task| context.task_name(task)).transpose()?,
         ..filter.clone()
     };
-    let endpoint = context.client.endpoint();
     let runs = runs::list(&context.client, &context.scope, &filter).await?;
     let row = |run: runs::RunSummary| RunRow {
-        console: console::run(&endpoint, &context.scope, &run.name),
+        console: console::run(&context.client, &context.scope, &run.name),
         name: run.name,
         task: run.task,
         version: run.version,
@@ -224,7 +222,7 @@ pub(crate) async fn task_document(
         registered: format_time(version.registered),
     };
     Ok(TaskDocument {
-        console: console::task(&client.endpoint(), scope, &name),
+        console: console::task(client, scope, &name),
         name,
         version,
         environment,

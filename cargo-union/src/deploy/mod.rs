@@ -1,7 +1,9 @@
 //! Task registration as a library: combines declared tasks and built images into registrations.
 
 pub(crate) mod access;
+pub(crate) mod capabilities;
 pub mod flyte_config;
+mod limits;
 pub(crate) mod listing;
 pub mod options;
 pub(crate) mod outcome;

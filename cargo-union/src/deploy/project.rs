@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use union_build::diag::Code;
+use union_build::spec::BackendChoice;
 
 use crate::flyte::client::Client;
 use crate::flyte::config::FlyteConfig;
@@ -57,7 +58,13 @@ pub(crate) async fn open_context(
             let config = backend::valid(&options.backend, &**reporter)?;
             Ok(ProjectContext {
                 scope: configured_project(options, &config).ok_or(error)?,
-                client: backend::client(&options.backend, &config, false, reporter)?,
+                client: backend::client(
+                    &options.backend,
+                    &config,
+                    BackendChoice::Auto,
+                    false,
+                    reporter,
+                )?,
                 session: None,
             })
         }

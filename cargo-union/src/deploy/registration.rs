@@ -7,7 +7,8 @@ use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::options::RegisterOptions;
-use super::{TaskIdent, TaskRegistration, access, requests, working_tree};
+use super::{TaskIdent, TaskRegistration, access, capabilities, limits, requests, working_tree};
+use crate::flyte::capabilities::BackendKind;
 use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::register::{
@@ -63,6 +64,8 @@ pub(crate) struct TaskOutcome {
 pub(crate) struct PreparedTasks<'a> {
     pub(crate) packages: Vec<PackageOutcome>,
     pub(crate) tasks: Vec<TaskRegistration<'a>>,
+    /// The generation of the backend, or the one that requests are rendered for without one.
+    pub(crate) kind: BackendKind,
 }
 
 /// Registers the chosen tasks. A task that cannot be registered does not stop the others: see [`TaskOutcome::result`].
@@ -93,10 +96,13 @@ pub(crate) async fn register_tasks(
     }
     let client = create_client(options, &session, reporter)?;
     let client = client.as_ref();
-    let PreparedTasks { packages, tasks } =
-        prepare_tasks(options, &session, version.as_ref(), client, reporter).await?;
+    let PreparedTasks {
+        packages,
+        tasks,
+        kind,
+    } = prepare_tasks(options, &session, version.as_ref(), client, reporter).await?;
     let registrations = tasks.iter().map(|task| async {
-        let result = register_task(options, client, task, &**reporter).await;
+        let result = register_task(options, client.ok_or(kind), task, &**reporter).await;
         task_outcome(client, task, result)
     });
     let tasks = stream::iter(registrations)
@@ -113,7 +119,8 @@ fn create_client(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Option<Client>> {
     if options.options.dry && session.backend.endpoint.is_none() {
-        reporter.note("no backend is configured, so the requests are those for one that has none of the tasks");
+        let kind = capabilities::assumed_kind(session)?;
+        reporter.note(&format!("no backend is configured, so the requests are those for {kind} without any of the tasks"));
         return Ok(None);
     }
     let client = session.backend_client(&options.options.scope.backend, reporter)?;
@@ -148,11 +155,17 @@ pub(crate) async fn prepare_tasks<'a>(
         let checks = projects
             .into_iter()
             .filter_map(|scope| client.map(|client| project::check(client, scope)));
-        Ok(try_join_all(checks).await?)
+        try_join_all(checks).await
     };
-    let (plan, _) = try_join(
+    let check_backend = async {
+        let kind = capabilities::kind(client, session).await?;
+        capabilities::check(kind, options, session, &**reporter)?;
+        check_projects.await?;
+        Ok(kind)
+    };
+    let (plan, kind) = try_join(
         BuildPlan::compute(build, session, &snapshot, reporter),
-        check_projects,
+        check_backend,
     )
     .await?;
     let packages = execute(build, session, &snapshot, plan, reporter).await?;
@@ -174,7 +187,11 @@ pub(crate) async fn prepare_tasks<'a>(
         .await?;
     }
     super::check_collisions(tasks.iter().map(TaskRegistration::named))?;
-    Ok(PreparedTasks { packages, tasks })
+    Ok(PreparedTasks {
+        packages,
+        tasks,
+        kind,
+    })
 }
 
 /// Checks what the manifests alone say of the chosen tasks, and returns the project and domain of each package.
@@ -230,20 +247,21 @@ fn published_images(package: &PackageOutcome) -> BTreeSet<PinnedRef> {
         .collect()
 }
 
-/// Plans and sends one task, and writes its request with `--output`. A dry run sends nothing; without a client, the plan
-/// is that for a backend without the task.
+/// Plans and sends one task, and writes its requests with `--output`. A dry run sends nothing; without a client, the plan
+/// is that for a backend of a generation without the task.
 ///
 /// # Errors
 /// `EnvironmentTaken`, `VersionTaken`, `VersionInvalid`; those of the backend and of writing files.
 pub(crate) async fn register_task(
     options: &RegisterOptions,
-    client: Option<&Client>,
+    backend: Result<&Client, BackendKind>,
     task: &TaskRegistration<'_>,
     reporter: &dyn Reporter,
 ) -> Result<RegistrationPlan, Error> {
     let dry_run = options.options.dry;
-    let plan = match client {
-        Some(client) => {
+    let client = backend.ok();
+    let plan = match backend {
+        Ok(client) => {
             plan_registration(
                 client,
                 &task.source,
@@ -253,10 +271,12 @@ pub(crate) async fn register_task(
             )
             .await?
         }
-        None => unseen(&task.source, &task.scope, &task.version),
+        Err(kind) => unseen(kind, &task.source, &task.scope, &task.version),
     };
     if let Some(client) = client.filter(|_| !dry_run) {
-        apply_registration(client, &plan).await?;
+        apply_registration(client, &plan)
+            .await
+            .map_err(|error| limits::with_place(error, task.source.task))?;
     }
     if let Some(directory) = &options.requests {
         requests::write_request(directory, task, &plan)?;
@@ -334,7 +354,7 @@ fn report_triggers(
 
 /// The URL of a task's page in the console.
 fn task_page(client: Option<&Client>, task: &TaskRegistration<'_>) -> Option<String> {
-    client.map(|client| console::task(&client.endpoint(), &task.scope, &task.source.name))
+    client.map(|client| console::task(client, &task.scope, &task.source.name))
 }
 
 fn task_outcome(

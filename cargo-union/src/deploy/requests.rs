@@ -7,7 +7,7 @@ use crate::flyte::register::{RegistrationAction, RegistrationPlan};
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// Writes the request of a task, as protobuf and as JSON, to `<directory>/<project>/<domain>/<task>`. For an unchanged
+/// Writes the requests of a task, as protobuf and as JSON, to `<directory>/<project>/<domain>/<task>`. For an unchanged
 /// task, which has no request, the files of an earlier call are removed.
 ///
 /// # Errors
@@ -18,12 +18,17 @@ pub(super) fn write_request(
     plan: &RegistrationPlan,
 ) -> Result<()> {
     let directory = directory.join(&task.scope.project).join(&task.scope.domain);
-    let (protobuf, json) = plan.files();
-    for (extension, content) in [("pb", protobuf), ("json", json.into_bytes())] {
-        let path = directory.join(format!("{}.{extension}", task.source.name));
-        match plan.state {
-            RegistrationAction::Unchanged => drop(fs::remove(&path)?),
-            _ => fs::replace(&path, &content)?,
+    for request in plan.files() {
+        let name = format!("{}{}", task.source.name, request.suffix);
+        for (extension, content) in [
+            ("pb", request.protobuf),
+            ("json", request.json.into_bytes()),
+        ] {
+            let path = directory.join(format!("{name}.{extension}"));
+            match plan.state {
+                RegistrationAction::Unchanged => drop(fs::remove(&path)?),
+                _ => fs::replace(&path, &content)?,
+            }
         }
     }
     Ok(())

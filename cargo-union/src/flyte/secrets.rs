@@ -2,6 +2,7 @@
 
 use union_build::diag::Code;
 
+use super::capabilities::BackendFeature;
 use super::client::{Client, Operation, Resource};
 use super::convert::ProjectDomain;
 use super::idl::common::OrgIdentifier;
@@ -96,6 +97,7 @@ impl SecretScope {
 
     /// The client of the cluster that keeps the secrets.
     async fn client(&self, client: &Client) -> Result<Client, RpcFailure> {
+        client.require(BackendFeature::Secrets).await?;
         let resource = match self {
             Self::Project(scope) => Resource::ProjectId(scope.id()),
             // The open-source backend has no organizations, and one cluster.

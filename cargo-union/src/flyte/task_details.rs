@@ -3,6 +3,7 @@
 use union_build::diag::Code;
 use union_build::spec::launcher::EMPTY_OUTPUT;
 
+use super::capabilities::BackendFeature;
 use super::client::Client;
 use super::convert::declared;
 use super::idl::Timestamp;
@@ -64,6 +65,8 @@ pub async fn versions(
     name: &str,
     limit: u32,
 ) -> Result<Vec<VersionSummary>> {
+    let required = client.require(BackendFeature::TaskDetails).await;
+    required.map_err(|failure| lookup_error(failure, name))?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let ProjectDomain {
         org,
@@ -119,6 +122,8 @@ pub async fn versions(
 /// # Errors
 /// U0714 (`VersionUnknown`); failures of the call.
 pub async fn view(client: &Client, task: &TaskVersion) -> Result<TaskView> {
+    let required = client.require(BackendFeature::TaskDetails).await;
+    required.map_err(|failure| lookup_error(failure, &task.name))?;
     let request = GetTaskDetailsRequest {
         task_id: Some(task.id()),
     };

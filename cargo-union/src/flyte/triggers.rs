@@ -2,6 +2,7 @@
 
 use union_build::diag::Code;
 
+use super::capabilities::BackendKind;
 use super::client::Client;
 use super::convert::ProjectDomain;
 use super::idl::Timestamp;
@@ -14,9 +15,12 @@ use super::idl::trigger::{
     Trigger, UpdateTriggersRequest, UpdateTriggersResponse,
 };
 use super::pages::newest;
+use super::plan_triggers;
 use super::rpc::{RpcFailure, Unary};
 use crate::sys::error::{Error, Result};
 use crate::sys::words;
+
+pub use super::trigger_summary::TriggerSummary;
 
 const TRIGGERS: &str = "flyteidl2.trigger.TriggerService";
 
@@ -32,28 +36,6 @@ const PAGE: u32 = 200;
 
 /// The maximum number of triggers in a list, which bounds the pages.
 const MOST_TRIGGERS: usize = 10_000;
-
-/// A trigger of a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TriggerSummary {
-    /// Name of the trigger; unique only within its task.
-    pub name: String,
-    /// Name of the task that it starts.
-    pub task: String,
-    /// Whether it starts runs.
-    pub active: bool,
-    /// Its schedule: `0 3 * * * (Europe/Berlin)` or `every 2 hours`.
-    pub schedule: String,
-    /// When it last started a run, in seconds since 1970; `None` if never.
-    pub fired: Option<i64>,
-}
-
-impl TriggerSummary {
-    /// `task/name`, as the console shows it.
-    pub fn path(&self) -> String {
-        format!("{}/{}", self.task, self.name)
-    }
-}
 
 /// The triggers of a project and domain, or of one task of it, sorted by task and name.
 ///
@@ -79,6 +61,9 @@ pub(super) async fn fetch_all(
     scope: &ProjectDomain,
     task: Option<&str>,
 ) -> Result<Vec<TriggerSummary>, RpcFailure> {
+    if client.kind().await? == BackendKind::Flyte1 {
+        return plan_triggers::list(client, scope, task).await;
+    }
     let scope_by = match task {
         None => ScopeBy::ProjectId(scope.id()),
         Some(task) => {
@@ -141,6 +126,9 @@ pub(super) async fn update(
     triggers: &[TriggerSummary],
     active: bool,
 ) -> Result<(), RpcFailure> {
+    if client.kind().await? == BackendKind::Flyte1 {
+        return plan_triggers::update(client, scope, triggers, active).await;
+    }
     let request = UpdateTriggersRequest {
         names: triggers
             .iter()

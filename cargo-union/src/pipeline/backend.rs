@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use union_build::diag::{Diagnostic, Severity};
-use union_build::spec::{Overrides, Sourced};
+use union_build::spec::{BackendChoice, Overrides, Sourced};
 
 use super::problems::{self, ManifestProblems};
 use crate::flyte::client::{Client, ClientOptions};
@@ -63,13 +63,15 @@ pub(crate) fn valid(
     Ok(config)
 }
 
-/// Creates a client for the endpoint of a config. Opens no connection. `attended` allows a login in the browser.
+/// Creates a client for the endpoint of a config. Opens no connection. `attended` allows a login in the browser;
+/// `generation` is that of the manifest, which flags and variables override.
 ///
 /// # Errors
 /// `BackendMissing`.
 pub(crate) fn client(
     backend: &BackendOptions,
     config: &FlyteConfig,
+    generation: BackendChoice,
     attended: bool,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Client> {
@@ -79,5 +81,12 @@ pub(crate) fn client(
         attended,
         reporter.clone(),
     );
-    Client::new(config, client_options)
+    Client::new(
+        config,
+        ClientOptions {
+            backend: backend.generation.unwrap_or(generation),
+            cache: Some(backend.cache.clone()),
+            ..client_options
+        },
+    )
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use union_build::diag::{Code, Diagnostic, Severity};
-use union_build::spec::{self, Overrides, PackageInfo, Pattern, Setting, Spec};
+use union_build::spec::{self, BackendChoice, Overrides, PackageInfo, Pattern, Setting, Spec};
 
 use super::clients::RegistryClients;
 use super::problems::ManifestProblems;
@@ -83,8 +83,30 @@ impl LoadedWorkspace {
         if let Some(client) = self.flyte.get() {
             return Ok(client.clone());
         }
-        let client = backend::client(options, &self.backend, false, reporter)?;
+        let generation = self.generation()?;
+        let client = backend::client(options, &self.backend, generation, false, reporter)?;
         Ok(self.flyte.get_or_init(|| client).clone())
+    }
+
+    /// The generation of the backend, on which the selected packages have to agree.
+    ///
+    /// # Errors
+    /// `UsageInvalid` when their manifests name several.
+    pub(crate) fn generation(&self) -> Result<BackendChoice> {
+        let mut choices = self.packages.iter().map(|declared| &declared.spec.backend);
+        let Some(first) = choices.next() else {
+            return Ok(BackendChoice::Auto);
+        };
+        match choices.find(|choice| choice.value != first.value) {
+            None => Ok(first.value),
+            Some(other) => {
+                let what = "the chosen packages name several generations of Flyte in `backend`";
+                Err(Error::new(Code::UsageInvalid, what)
+                    .because(format!("{} and {}", first.origin, other.origin))
+                    .help("Choose one package with `-p`, or give `--backend`.")
+                    .into())
+            }
+        }
     }
 
     /// `UnknownImage` for the name of an image that no selected package declares.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use union_build::spec::BackendChoice;
 use union_build::spec::merge::Overrides;
 
 use crate::sys::cache::Cache;
@@ -40,6 +41,10 @@ pub struct BackendOptions {
     pub endpoint: Option<String>,
     /// `--org`
     pub org: Option<String>,
+    /// `--backend` or UNION_BACKEND, which win over the manifest.
+    pub generation: Option<BackendChoice>,
+    /// Where the generation of a backend is remembered.
+    pub cache: Cache,
     /// Whether a user is at the terminal, so that a login in the browser is possible.
     pub attended: bool,
 }

@@ -82,10 +82,8 @@ impl OptionsReader<'_> {
             packages: project.packages,
             overrides,
         };
-        Ok(WorkspaceOptions {
-            backend: self.backend_options(project.backend)?,
-            ..self.workspace_options(args, &cli::CargoArgs::default())?
-        })
+        let scope = self.workspace_options(args, &cli::CargoArgs::default())?;
+        self.with_backend(scope, project.backend)
     }
 
     pub(super) fn abort(&self, abort: cli::AbortArgs) -> Result<AbortOptions> {

@@ -14,6 +14,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use union_build::diag::Code;
+use union_build::spec::BackendChoice;
 use union_build::spec::merge::Overrides;
 
 use crate::cli;
@@ -150,15 +151,17 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             cargo: reader.cargo(&cli::CargoArgs::default())?,
             manifest_path: init.manifest_path,
         },
-        cli::CommandArgs::Check(scope) => {
-            Command::Check(reader.workspace_options(scope, &cli::CargoArgs::default())?)
+        cli::CommandArgs::Check(check) => {
+            let scope = reader.workspace_options(check.scope, &cli::CargoArgs::default())?;
+            let backend = cli::BackendArgs {
+                generation: check.generation,
+                ..cli::BackendArgs::default()
+            };
+            Command::Check(reader.with_backend(scope, backend)?)
         }
         cli::CommandArgs::Config(config) => {
             let scope = reader.workspace_options(config.scope, &cli::CargoArgs::default())?;
-            Command::Config(WorkspaceOptions {
-                backend: reader.backend_options(config.backend)?,
-                ..scope
-            })
+            Command::Config(reader.with_backend(scope, config.backend)?)
         }
         cli::CommandArgs::Plan(plan) => Command::Plan(reader.build_options(plan)?),
         cli::CommandArgs::Build(build) => Command::Build(BuildOptions {
@@ -243,6 +246,23 @@ impl OptionsReader<'_> {
         })
     }
 
+    /// The options with those of the backend, whose generation overrides the manifest's.
+    fn with_backend(
+        &self,
+        scope: WorkspaceOptions,
+        backend: cli::BackendArgs,
+    ) -> Result<WorkspaceOptions> {
+        let mut overrides = scope.overrides;
+        if let Some(generation) = &backend.generation.backend {
+            overrides = overrides.flag("--backend", generation);
+        }
+        Ok(WorkspaceOptions {
+            backend: self.backend_options(backend)?,
+            overrides,
+            ..scope
+        })
+    }
+
     fn backend_options(&self, backend: cli::BackendArgs) -> Result<BackendOptions> {
         Ok(BackendOptions {
             environment: self.environment.clone(),
@@ -250,8 +270,25 @@ impl OptionsReader<'_> {
             config: backend.config,
             endpoint: backend.endpoint,
             org: backend.org,
+            generation: self.generation(backend.generation.backend)?,
+            cache: self.cache()?,
             attended: std::io::stderr().is_terminal(),
         })
+    }
+
+    fn generation(&self, flag: Option<String>) -> Result<Option<BackendChoice>> {
+        let variable = || nonempty(self.environment, "UNION_BACKEND").map(str::to_owned);
+        let Some(word) = flag.or_else(variable) else {
+            return Ok(None);
+        };
+        let choice = BackendChoice::of_word(&word).ok_or_else(|| {
+            Error::new(
+                Code::SettingInvalid,
+                format!("the environment variable UNION_BACKEND is `{word}`"),
+            )
+            .help("Set it to `auto`, `flyte1` or `flyte2`, or unset it.")
+        })?;
+        Ok(Some(choice))
     }
 
     fn build_options(&self, work: cli::BuildArgs) -> Result<BuildOptions> {

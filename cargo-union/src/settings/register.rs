@@ -2,7 +2,7 @@
 
 pub use crate::deploy::options::RegisterOptions;
 
-use super::{BuildOptions, OptionsReader, WorkspaceOptions, current_directory};
+use super::{BuildOptions, OptionsReader, current_directory};
 use crate::cli;
 use crate::sys::error::Result;
 use crate::sys::fs;
@@ -10,7 +10,6 @@ use crate::sys::fs;
 impl OptionsReader<'_> {
     /// Images are always pushed to the registry, since a cluster has to pull them.
     pub(super) fn register(&self, register: cli::RegisterArgs) -> Result<RegisterOptions> {
-        let backend = self.backend_options(register.backend)?;
         let work = self.build_options(cli::BuildArgs {
             task: register.task,
             output: None,
@@ -25,10 +24,7 @@ impl OptionsReader<'_> {
         let requests = register
             .output
             .map(|output| fs::absolute(&directory, &output));
-        let mut scope = WorkspaceOptions {
-            backend,
-            ..work.scope
-        };
+        let mut scope = self.with_backend(work.scope, register.backend)?;
         scope.cargo.written.extend(requests.clone());
         Ok(RegisterOptions {
             options: BuildOptions {

@@ -1,16 +1,12 @@
 //! Options of `run` on this machine.
 
-use super::{
-    BuildOptions, ImageOutput, InputOptions, LocalRunOptions, OptionsReader, RunTarget,
-    WorkspaceOptions,
-};
+use super::{BuildOptions, ImageOutput, InputOptions, LocalRunOptions, OptionsReader, RunTarget};
 use crate::cli;
 use crate::sys::error::Result;
 
 impl OptionsReader<'_> {
     pub(super) fn run(&self, run: cli::RunArgs) -> Result<LocalRunOptions> {
         let task = run.task.expect("clap requires a task without `--follow`");
-        let backend = self.backend_options(run.backend)?;
         let work = self.build_options(cli::BuildArgs {
             task: vec![task.clone()],
             output: None,
@@ -25,10 +21,7 @@ impl OptionsReader<'_> {
             build: BuildOptions {
                 output: ImageOutput::Docker,
                 describe: true,
-                scope: WorkspaceOptions {
-                    backend,
-                    ..work.scope
-                },
+                scope: self.with_backend(work.scope, run.backend)?,
                 ..work
             },
             task,

@@ -76,7 +76,7 @@ class Data(DataProxyServiceSync):
             output.scalar.primitive.integer = 2 * numbers[0]
         else:
             names = [primitive.string_value for primitive in primitives if primitive.HasField("string_value")]
-            output.scalar.primitive.string_value = f"hello {names[0]}"
+            output.scalar.primitive.string_value = f"hello {(names or ['nobody'])[0]}"
         return output
 
     def tail_logs(self, request, ctx):

@@ -175,6 +175,7 @@ codes! {
     DownloadRefused = "U0783", "The backend's store refused to give a file", "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a login that may read it.";
     DownloadCorrupt = "U0784", "A file of the backend's store does not match its size or checksum", "Run the command again; if it stays so, the file in the store is damaged.";
     OutputExists = "U0785", "A file or folder that `--save-outputs` would write exists", "Remove it, or choose another directory.";
+    BackendUnsupported = "U0790", "The chosen generation of Flyte has no place for something", "Do what the message says, or register with the other generation.";
 
     InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
     NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use crate::diag::Origin;
 
+mod backend;
 mod builder;
 pub mod defaults;
 pub mod launcher;
@@ -32,6 +33,7 @@ pub mod validate;
 pub mod value;
 pub mod variables;
 
+pub use backend::BackendChoice;
 pub use builder::{BuilderChoice, BuilderConfig, BuilderOptions};
 pub use load::load;
 pub use merge::Overrides;
@@ -66,6 +68,8 @@ pub struct Spec {
     pub project: Option<Sourced<String>>,
     /// Flyte domain; `None` leaves it to the backend's configuration.
     pub domain: Option<Sourced<String>>,
+    /// Which generation of Flyte the tasks are registered with.
+    pub backend: Sourced<BackendChoice>,
     /// Registry hosts, `host[:port]`, that may be contacted over plain HTTP; loopback always may.
     pub insecure_registries: BTreeSet<String>,
     /// Registry host → `host[:port][/path]` to read base images from instead.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::tree::{Table, TomlNode, TomlValue};
-use super::{ImageSpec, PackageInfo, Sourced, Spec, Task};
+use super::{BackendChoice, ImageSpec, PackageInfo, Sourced, Spec, Task};
 use crate::diag::{Code, Diagnostic, Origin};
 use reader::TableReader;
 
@@ -66,6 +66,7 @@ pub(super) fn validate(
         package: context.facts.package.clone(),
         project: reader.text("project", &grammar::PROJECT),
         domain: reader.text("domain", &grammar::DOMAIN),
+        backend: or_default(reader.word("backend", &BackendChoice::WORDS)),
         insecure_registries: reader
             .texts("insecure-registries", &grammar::HOST)
             .into_iter()

@@ -1,7 +1,9 @@
 //! Discovery of a backend's authorization server.
 
+use serde::Deserialize;
 use union_build::diag::Code;
 
+use crate::flyte::capabilities::BackendKind;
 use crate::flyte::config::AuthConfig;
 use crate::flyte::idl::auth::{
     GetOAuth2MetadataRequest, GetOAuth2MetadataResponse, GetPublicClientConfigRequest,
@@ -42,19 +44,27 @@ impl AuthorizationServer {
         connection: &ConnectTransport,
         proxy: &HeaderMap,
         auth: &AuthConfig,
+        kind: BackendKind,
     ) -> Result<Self, RpcFailure> {
         let metadata_call = CallMetadata::new(proxy.clone())?;
         let client_call = CallMetadata::new(proxy.clone())?;
-        let responses = tokio::try_join!(
-            connection.unary(METADATA, &GetOAuth2MetadataRequest {}, &metadata_call),
-            connection.unary(
-                CLIENT_CONFIG,
-                &GetPublicClientConfigRequest {},
-                &client_call
+        let responses = match kind {
+            BackendKind::Flyte1 => documents(connection, &metadata_call, &client_call).await,
+            BackendKind::Flyte2 => tokio::try_join!(
+                connection.unary(METADATA, &GetOAuth2MetadataRequest {}, &metadata_call),
+                connection.unary(
+                    CLIENT_CONFIG,
+                    &GetPublicClientConfigRequest {},
+                    &client_call
+                ),
             ),
-        );
+        };
         let host = authority(&connection.base);
         let (metadata, client) = responses.map_err(|failure| match failure.status() {
+            Some(RpcStatus::Unimplemented) if kind == BackendKind::Flyte1 => {
+                RpcFailure::new(Code::LoginFailed, format!("{host} has no authentication service: it takes every call without a login"))
+                    .help("If calls are refused nevertheless, a proxy before it wants a login: name its program in `admin.proxyCommand`.")
+            }
             Some(RpcStatus::Unimplemented) => {
                 RpcFailure::new(Code::LoginFailed, format!("{host} requires a login, and does not name an authorization server"))
                     .help("Let the endpoint name the API, or ask who runs it which `admin.authType` it needs.")
@@ -74,11 +84,73 @@ impl AuthorizationServer {
             client_id: client.client_id,
             redirect: client.redirect_uri,
             scope: scopes.join(" "),
-            audience: client.audience,
+            audience: auth
+                .audience
+                .as_ref()
+                .map_or(client.audience, |audience| audience.value.clone()),
             header: HeaderName::from_bytes(client.authorization_metadata_key.as_bytes())
                 .unwrap_or(AUTHORIZATION),
         })
     }
+}
+
+/// The documents of Flyte 1, whose keys are in lowerCamelCase where RFC 8414 has `_`; some front ends write the latter.
+async fn documents(
+    connection: &ConnectTransport,
+    metadata_call: &CallMetadata,
+    client_call: &CallMetadata,
+) -> Result<(GetOAuth2MetadataResponse, GetPublicClientConfigResponse), RpcFailure> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    #[derive(Default)]
+    struct ServerMetadata {
+        #[serde(alias = "authorization_endpoint")]
+        authorization_endpoint: String,
+        #[serde(alias = "token_endpoint")]
+        token_endpoint: String,
+        #[serde(alias = "device_authorization_endpoint")]
+        device_authorization_endpoint: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    #[derive(Default)]
+    struct PublicClient {
+        #[serde(alias = "client_id")]
+        client_id: String,
+        #[serde(alias = "redirect_uri")]
+        redirect_uri: String,
+        scopes: Vec<String>,
+        #[serde(alias = "authorization_metadata_key")]
+        authorization_metadata_key: String,
+        audience: String,
+    }
+    let (server, client): (ServerMetadata, PublicClient) = tokio::try_join!(
+        connection.document(
+            "GetOAuth2Metadata",
+            &[".well-known", "oauth-authorization-server"],
+            metadata_call
+        ),
+        connection.document(
+            "GetPublicClientConfig",
+            &["config", "v1", "flyte_client"],
+            client_call
+        ),
+    )?;
+    Ok((
+        GetOAuth2MetadataResponse {
+            authorization_endpoint: server.authorization_endpoint,
+            token_endpoint: server.token_endpoint,
+            device_authorization_endpoint: server.device_authorization_endpoint,
+            ..GetOAuth2MetadataResponse::default()
+        },
+        GetPublicClientConfigResponse {
+            client_id: client.client_id,
+            redirect_uri: client.redirect_uri,
+            scopes: client.scopes,
+            authorization_metadata_key: client.authorization_metadata_key,
+            audience: client.audience,
+        },
+    ))
 }
 
 /// An address that the backend names for a login. It must be encrypted, or on this machine if the backend is.

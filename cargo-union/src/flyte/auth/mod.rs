@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use union_build::diag::Code;
 
 use super::Reporter;
+use super::capabilities::BackendKind;
 use super::config::{AuthConfig, AuthType, ClientSecret};
 use super::rpc::{ConnectTransport, RpcFailure};
 use crate::http::credential;
@@ -111,13 +112,17 @@ impl TokenProvider {
     }
 
     /// The credentials for the second attempt of a call that was refused.
-    pub(crate) async fn renew(&self, refused: &AuthHeaders) -> Result<AuthHeaders, RpcFailure> {
+    pub(crate) async fn renew(
+        &self,
+        refused: &AuthHeaders,
+        kind: BackendKind,
+    ) -> Result<AuthHeaders, RpcFailure> {
         let mut state = self.state.lock().await;
         if let Some(failure) = &state.failed {
             return Err(failure.clone());
         }
         if state.tokens.as_ref().map(|tokens| &tokens.access) == refused.access.as_ref() {
-            let result = self.log_in(&mut state, false).await;
+            let result = self.log_in(&mut state, kind, false).await;
             // A watch lasts for hours: a transient failure must not fail the next call.
             result.inspect_err(|failure| {
                 state.failed = Some(failure.clone()).filter(|failure| !failure.is_transient())
@@ -127,10 +132,10 @@ impl TokenProvider {
     }
 
     /// Logs in again, whether or not there are tokens.
-    pub(crate) async fn start(&self) -> Result<(), RpcFailure> {
+    pub(crate) async fn start(&self, kind: BackendKind) -> Result<(), RpcFailure> {
         let mut state = self.state.lock().await;
         state.read = true;
-        self.log_in(&mut state, true).await
+        self.log_in(&mut state, kind, true).await
     }
 
     /// Deletes the stored tokens. Returns whether there were any.
@@ -164,7 +169,12 @@ impl TokenProvider {
         }
     }
 
-    async fn log_in(&self, state: &mut TokenState, again: bool) -> Result<(), RpcFailure> {
+    async fn log_in(
+        &self,
+        state: &mut TokenState,
+        kind: BackendKind,
+        again: bool,
+    ) -> Result<(), RpcFailure> {
         let auth = &self.context.auth;
         let connection = &self.context.connection;
         // The proxy may have refused the call, and its tokens expire too.
@@ -179,7 +189,7 @@ impl TokenProvider {
         }
         let authority = match &state.authority {
             Some(authority) => authority.clone(),
-            None => AuthorizationServer::discover(connection, &proxy, auth).await?,
+            None => AuthorizationServer::discover(connection, &proxy, auth, kind).await?,
         };
         state.authority = Some(authority.clone());
         let tokens = match auth.kind.value {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use union_build::diag::Code;
 
 use super::Backend;
+use crate::flyte::capabilities::BackendKind;
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::project::{Domain, Project};
 use crate::flyte::idl::task::task_triggers_summary::{Summary, TriggerStats};
@@ -66,6 +67,10 @@ fn metadata(task: &DeployTaskRequest) -> TaskMetadata {
 
 #[async_trait]
 impl Backend for FakeBackend {
+    async fn kind(&self) -> Result<BackendKind, RpcFailure> {
+        Ok(BackendKind::Flyte2)
+    }
+
     async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
         let tasks = self.tasks.lock().expect("the mutex is not poisoned");
         let stored = tasks.iter().find(|task| key(self::id(task)) == key(&id));

@@ -5,7 +5,8 @@ pub(super) mod fake;
 
 use async_trait::async_trait;
 
-use super::client::Client;
+use super::capabilities::BackendKind;
+use super::client::Flyte2;
 use super::convert::ProjectDomain;
 use super::idl::common::Filter;
 use super::idl::common::filter::Function;
@@ -24,6 +25,9 @@ use super::triggers::{self, TriggerSummary};
 /// A service for projects and tasks.
 #[async_trait]
 pub trait Backend: Send + Sync {
+    /// The generation of the backend, which decides how requests are rendered.
+    async fn kind(&self) -> Result<BackendKind, RpcFailure>;
+
     /// A version of a task; `None` when it does not exist.
     async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure>;
 
@@ -57,6 +61,17 @@ pub trait Backend: Send + Sync {
     /// Registers a task. The open-source backend overwrites an existing version.
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure>;
 
+    /// Activates the triggers of a registered task, where they are not part of the task itself. `is_new` is whether the
+    /// task was registered just now.
+    async fn activate_declared(
+        &self,
+        request: &DeployTaskRequest,
+        is_new: bool,
+    ) -> Result<(), RpcFailure> {
+        let _ = (request, is_new);
+        Ok(())
+    }
+
     /// A project; `None` when it does not exist.
     async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, RpcFailure>;
 
@@ -78,7 +93,11 @@ const LIST_PROJECTS: Unary<ListProjectsRequest, ListProjectsResponse> =
     Unary::repeatable(PROJECTS, "ListProjects");
 
 #[async_trait]
-impl Backend for Client {
+impl Backend for Flyte2 {
+    async fn kind(&self) -> Result<BackendKind, RpcFailure> {
+        Ok(BackendKind::Flyte2)
+    }
+
     async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
         let response = not_found_as_none(
             self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) })

@@ -1,8 +1,9 @@
 //! Reads the authenticated identity (`whoami`).
 
 use super::Client;
+use crate::flyte::capabilities::BackendKind;
 use crate::flyte::idl::auth::{UserInfoRequest, UserInfoResponse};
-use crate::flyte::rpc::{RpcFailure, RpcStatus, Unary};
+use crate::flyte::rpc::{RestCall, RpcFailure, RpcStatus, Unary};
 
 const USER_INFO: Unary<UserInfoRequest, UserInfoResponse> =
     Unary::repeatable("flyteidl2.auth.IdentityService", "UserInfo");
@@ -38,7 +39,14 @@ impl Client {
     /// # Errors
     /// Failures of the call.
     pub async fn user(&self) -> Result<UserIdentity, RpcFailure> {
-        let response = self.unary(USER_INFO, &UserInfoRequest {}).await?;
+        let response = match self.kind().await? {
+            BackendKind::Flyte1 => {
+                // The messages are equal on the wire.
+                let call = RestCall::get("UserInfo", &["me"]);
+                self.rest(&call).await?
+            }
+            BackendKind::Flyte2 => self.unary(USER_INFO, &UserInfoRequest {}).await?,
+        };
         let nonempty = |text: String| Some(text).filter(|text| !text.is_empty());
         let name = nonempty(response.name).or_else(|| nonempty(response.preferred_username));
         Ok(UserIdentity {

@@ -10,24 +10,35 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use prost::Message;
 use union_build::diag::Code;
+use union_build::spec::BackendChoice;
 
 use super::Reporter;
 use super::auth::{AuthContext, AuthHeaders, TokenProvider, TokenStore};
+use super::capabilities::BackendKind;
 use super::config::FlyteConfig;
-use super::rpc::{CallMetadata, ConnectTransport, RpcFailure, RpcStatus, Streaming, Unary};
+use super::rpc::{
+    CallMetadata, ConnectTransport, RestCall, RpcFailure, RpcStatus, Streaming, Unary,
+};
 use crate::http::retry::RetryPolicy;
 use crate::http::{Authorities, Proxies, Transport, Url, authority};
+use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
 use crate::sys::process::Environment;
 
+mod active_plans;
 mod cluster;
 mod cluster_cache;
+mod generation;
 mod identity;
+mod plan_cache;
+mod recognition;
 
 pub use cluster::{Operation, Resource};
 pub use identity::UserIdentity;
 
 use cluster_cache::ClusterCache;
+use generation::Generation;
+use plan_cache::PlanCache;
 
 /// The retry policy of the Python SDK.
 const RETRY: RetryPolicy = RetryPolicy {
@@ -49,10 +60,14 @@ pub struct ClientOptions {
     pub retry: RetryPolicy,
     /// Receives progress events.
     pub reporter: Arc<dyn Reporter>,
+    /// The generation of the backend.
+    pub backend: BackendChoice,
+    /// Where the generation of a backend is remembered; `None` asks in each process.
+    pub cache: Option<Cache>,
 }
 
 impl ClientOptions {
-    /// Options with the default retry policy.
+    /// Options with the default retry policy, for a backend that is asked which generation it is.
     pub fn new(
         environment: Environment,
         folder: PathBuf,
@@ -65,6 +80,8 @@ impl ClientOptions {
             attended,
             retry: RETRY,
             reporter,
+            backend: BackendChoice::Auto,
+            cache: None,
         }
     }
 }
@@ -79,6 +96,22 @@ pub struct Client {
     /// Whether the connection is not encrypted, so that no login is possible.
     plain: bool,
     clusters: Arc<ClusterCache>,
+    plans: Arc<PlanCache>,
+    generation: Arc<Generation>,
+    /// The organization of the config; may be empty.
+    org: String,
+}
+
+/// A backend of Flyte 2, with the methods of its client.
+#[derive(Clone, Debug)]
+pub(in crate::flyte) struct Flyte2(pub(in crate::flyte) Client);
+
+impl std::ops::Deref for Flyte2 {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
 }
 
 impl Client {
@@ -95,6 +128,8 @@ impl Client {
             attended,
             retry,
             reporter,
+            backend,
+            cache,
         } = options;
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
         let plain_hosts: BTreeSet<String> = endpoint
@@ -142,6 +177,13 @@ impl Client {
             login,
             plain: endpoint.is_plain(),
             clusters: Arc::default(),
+            plans: Arc::default(),
+            generation: Arc::new(Generation::new(backend, cache)),
+            org: config
+                .org
+                .as_ref()
+                .map(|org| org.value.clone())
+                .unwrap_or_default(),
         })
     }
 
@@ -158,8 +200,31 @@ impl Client {
         let mut metadata = CallMetadata::new(credentials.headers.clone())?;
         match self.connection.unary(method, request, &metadata).await {
             Err(failure) if self.may_help(&failure, &credentials) => {
-                metadata.credentials = self.renewed(&failure, &credentials).await?.headers;
+                let kind = BackendKind::Flyte2;
+                let renewed = self.renewed(&failure, &credentials, kind).await?;
+                metadata.credentials = renewed.headers;
                 self.connection.unary(method, request, &metadata).await
+            }
+            result => result,
+        }
+    }
+
+    /// Calls a REST path of Flyte 1.
+    ///
+    /// # Errors
+    /// The failure of the last attempt.
+    pub(super) async fn rest<Res: Message + Default>(
+        &self,
+        call: &RestCall<Res>,
+    ) -> Result<Res, RpcFailure> {
+        let credentials = self.login.ready().await?;
+        let mut metadata = CallMetadata::new(credentials.headers.clone())?;
+        match self.connection.rest(call, &metadata).await {
+            Err(failure) if self.may_help(&failure, &credentials) => {
+                let kind = BackendKind::Flyte1;
+                let renewed = self.renewed(&failure, &credentials, kind).await?;
+                metadata.credentials = renewed.headers;
+                self.connection.rest(call, &metadata).await
             }
             result => result,
         }
@@ -178,7 +243,9 @@ impl Client {
         let mut metadata = CallMetadata::new(credentials.headers.clone())?;
         match self.connection.stream(method, request, &metadata).await {
             Err(failure) if self.may_help(&failure, &credentials) => {
-                metadata.credentials = self.renewed(&failure, &credentials).await?.headers;
+                let kind = BackendKind::Flyte2;
+                let renewed = self.renewed(&failure, &credentials, kind).await?;
+                metadata.credentials = renewed.headers;
                 self.connection.stream(method, request, &metadata).await
             }
             result => result,
@@ -209,7 +276,7 @@ impl Client {
     /// # Errors
     /// The failure of the login.
     pub async fn log_in(&self) -> Result<(), RpcFailure> {
-        self.login.start().await
+        self.login.start(self.kind().await?).await
     }
 
     /// Deletes the stored tokens. Returns whether there were any.
@@ -240,11 +307,15 @@ impl Client {
         &self,
         refusal: &RpcFailure,
         credentials: &AuthHeaders,
+        kind: BackendKind,
     ) -> Result<AuthHeaders, RpcFailure> {
-        self.login.renew(credentials).await.map_err(|mut failure| {
-            failure.cause = format!("{}; before that, {}", failure.cause, refusal.cause);
-            failure
-        })
+        self.login
+            .renew(credentials, kind)
+            .await
+            .map_err(|mut failure| {
+                failure.cause = format!("{}; before that, {}", failure.cause, refusal.cause);
+                failure
+            })
     }
 }
 

@@ -25,6 +25,8 @@ pub struct AuthConfig {
     pub proxy_command: Option<Sourced<Vec<String>>>,
     /// `admin.scopes`, instead of the scopes that the backend requests.
     pub scopes: Option<Sourced<Vec<String>>>,
+    /// `admin.audience`, instead of the audience that the backend requests.
+    pub audience: Option<Sourced<String>>,
     /// `admin.disableKeyring`: tokens are not stored.
     pub disable_keyring: Option<Sourced<bool>>,
 }
@@ -89,6 +91,7 @@ pub(super) fn resolve(
         command: reader.command(&keys::COMMAND),
         proxy_command: reader.command(&keys::PROXY_COMMAND),
         scopes: reader.words(&keys::SCOPES),
+        audience: reader.text(&keys::AUDIENCE),
         disable_keyring: reader.switch(&keys::DISABLE_KEYRING),
     };
     let client_secret_from = |origin: &Origin| Sourced {
@@ -134,9 +137,9 @@ fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
         .filter(|letter| letter.is_ascii_alphanumeric())
         .collect();
     let value = match normalized.as_str() {
-        "pkce" => AuthType::Pkce,
+        "pkce" | "standard" => AuthType::Pkce,
         "deviceflow" | "headless" => AuthType::DeviceFlow,
-        "clientsecret" | "appcredential" => AuthType::ClientSecret,
+        "clientsecret" | "appcredential" | "clientcredentials" | "basic" => AuthType::ClientSecret,
         "externalcommand" | "externalprocess" | "command" | "custom" => AuthType::ExternalCommand,
         "passthrough" => AuthType::Passthrough,
         _ => {
@@ -168,8 +171,10 @@ fn secret(request: &ConfigRequest<'_>, reader: &mut ConfigReader<'_>) -> Option<
         .as_ref()
         .and_then(|name| reader.environment.get(&name.value))
         .filter(|secret| !secret.is_empty());
-    let secret = secret.map(|secret| ClientSecret::Known(Secret::new(secret.to_owned())));
+    let known = |secret: String| ClientSecret::Known(Secret::new(secret));
+    let secret = secret.map(|secret| known(secret.to_owned()));
     secret
+        .or_else(|| reader.text(&keys::SECRET).map(|secret| known(secret.value)))
         .or_else(|| file.map(ClientSecret::File))
         .or_else(|| variable.map(ClientSecret::Unset))
 }

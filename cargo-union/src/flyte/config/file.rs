@@ -6,6 +6,7 @@ use std::sync::Arc;
 use union_build::diag::{Code, Diagnostic, Origin, SourceFile};
 
 use super::ConfigRequest;
+use super::ini;
 use super::keys::SECTIONS;
 use super::yaml::{self, YamlNode};
 use crate::sys::error::Result;
@@ -41,7 +42,15 @@ pub(super) fn find(
             fs::read_if_exists(&candidate.path)?
         };
         let Some(text) = text else { continue };
+        let is_yaml = candidate
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
         let source = SourceFile::new(candidate.path, text);
+        if !is_yaml && ini::is_ini(&source.text) {
+            let root = Some(ini::parse(&source.text));
+            return Ok(Some(ConfigFile { source, root }));
+        }
         match yaml::parse(&source.text) {
             Ok(root) if candidate.named || root.as_ref().is_some_and(has_sections) => {
                 return Ok(Some(ConfigFile { source, root }));
@@ -95,6 +104,9 @@ fn candidates(request: &ConfigRequest<'_>) -> Vec<ConfigCandidate> {
             [".union/config.yaml", ".flyte/config.yaml"].map(|path| optional(home.join(path))),
         );
     }
+    // The INI files of flytekit, which prefers them.
+    candidates.push(optional(request.folder.join("flytekit.config")));
+    candidates.extend(set_path("HOME").map(|home| optional(home.join(".flyte/config"))));
     candidates
 }
 

@@ -22,6 +22,7 @@ mod api_key;
 mod auth;
 mod endpoint;
 mod file;
+mod ini;
 mod keys;
 mod reader;
 mod yaml;
@@ -112,6 +113,7 @@ impl FlyteConfig {
             text("builder", &self.builder),
             text("auth-type", &Some(kind)),
             text("client-id", &self.auth.client_id),
+            text("audience", &self.auth.audience),
             text("ca-file", &ca_file),
             switch("skip-verify", &self.skip_verify),
             switch("disable-keyring", &self.auth.disable_keyring),

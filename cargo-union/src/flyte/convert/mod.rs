@@ -17,6 +17,7 @@ mod tests;
 
 pub use blob::{BlobPlace, json_with_blobs};
 pub use literal::{LiteralForm, literal};
+pub(super) use resources::is_nvidia;
 pub(super) use template::worker;
 pub use template::{CONTAINER_TASK, LOG_FILTER};
 pub(super) use trigger::declares_trigger;
@@ -103,11 +104,21 @@ impl ProjectDomain {
     }
 }
 
-/// The request that registers a task as `version`.
+/// The request that registers a task as `version` with Flyte 2.
 pub fn deploy_task(
     subject: &TaskSource<'_>,
     scope: &ProjectDomain,
     version: &str,
+) -> task::DeployTaskRequest {
+    render_task(subject, scope, version, true)
+}
+
+/// The request that registers a task as `version`, with the hidden output of a task without outputs if the backend needs it.
+pub(super) fn render_task(
+    subject: &TaskSource<'_>,
+    scope: &ProjectDomain,
+    version: &str,
+    empty_output: bool,
 ) -> task::DeployTaskRequest {
     let ProjectDomain {
         org,
@@ -124,7 +135,7 @@ pub fn deploy_task(
             name,
             version: version.clone(),
         }),
-        spec: Some(task_spec(subject, scope, version)),
+        spec: Some(task_spec(subject, scope, version, empty_output)),
         triggers: subject
             .task
             .triggers
@@ -134,7 +145,12 @@ pub fn deploy_task(
     }
 }
 
-fn task_spec(subject: &TaskSource<'_>, scope: &ProjectDomain, version: String) -> task::TaskSpec {
+fn task_spec(
+    subject: &TaskSource<'_>,
+    scope: &ProjectDomain,
+    version: String,
+    empty_output: bool,
+) -> task::TaskSpec {
     let declared = subject.task;
     let text = |value: &Option<spec::Sourced<String>>| {
         value
@@ -151,7 +167,7 @@ fn task_spec(subject: &TaskSource<'_>, scope: &ProjectDomain, version: String) -
         version,
     };
     task::TaskSpec {
-        task_template: Some(template::template(subject, id)),
+        task_template: Some(template::template(subject, id, empty_output)),
         // The protocol limits it to 63 characters; the identifier has the full name.
         short_name: subject.name.chars().take(63).collect(),
         environment: Some(task::Environment {

@@ -104,16 +104,25 @@ fn accelerator(gpu: &Gpu) -> Option<GpuAccelerator> {
         .iter()
         .find(|(name, _)| *name == typed)
         .map_or(typed, |(_, label)| label);
-    let class = CLASSES
-        .iter()
-        .find(|(start, _)| typed.starts_with(start))
-        .map_or(DeviceClass::NvidiaGpu, |(_, class)| *class);
     Some(GpuAccelerator {
         device: device.to_owned(),
-        device_class: class.into(),
+        device_class: class_of(typed).into(),
         partition_size_value: gpu
             .partition
             .as_ref()
             .map(|size| PartitionSizeValue::PartitionSize(size.value.clone())),
     })
+}
+
+fn class_of(typed: &str) -> DeviceClass {
+    CLASSES
+        .iter()
+        .find(|(start, _)| typed.starts_with(start))
+        .map_or(DeviceClass::NvidiaGpu, |(_, class)| *class)
+}
+
+/// Whether accelerators are NVIDIA's, which those without a type are taken for.
+pub(in crate::flyte) fn is_nvidia(gpu: &Gpu) -> bool {
+    let class = gpu.device.as_deref().map(class_of);
+    class.is_none_or(|class| class == DeviceClass::NvidiaGpu)
 }

@@ -13,11 +13,13 @@ use crate::flyte::idl::core::{self, LiteralType, SimpleType};
 /// The type of container tasks.
 pub const CONTAINER_TASK: &str = "raw-container";
 
-/// Whether this backend reads the outputs of every container task, also of one that declares none.
-const EMPTY_OUTPUT: bool = true;
-
-/// The template with an identifier.
-pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::TaskTemplate {
+/// The template with an identifier. `empty_output` is whether the backend reads the outputs of every container task, also of
+/// one that declares none.
+pub(super) fn template(
+    subject: &TaskSource<'_>,
+    id: core::Identifier,
+    empty_output: bool,
+) -> core::TaskTemplate {
     core::TaskTemplate {
         id: Some(id),
         r#type: match subject.task.kind.value {
@@ -27,21 +29,24 @@ pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::
         }
         .to_owned(),
         metadata: Some(metadata(subject)),
-        interface: Some(interface(subject)),
-        target: Some(core::task_template::Target::Container(container(subject))),
+        interface: Some(interface(subject, empty_output)),
+        target: Some(core::task_template::Target::Container(container(
+            subject,
+            empty_output,
+        ))),
         security_context: security_context(subject.task),
         extended_resources: resources::extended(&subject.task.resources),
     }
 }
 
 /// The declared interface, and the output that the backend needs of a container task without outputs.
-fn interface(subject: &TaskSource<'_>) -> core::TypedInterface {
+fn interface(subject: &TaskSource<'_>, empty_output: bool) -> core::TypedInterface {
     let mut interface = types::interface(&subject.interface);
     let has_none = interface
         .outputs
         .as_ref()
         .is_none_or(|outputs| outputs.variables.is_empty());
-    if EMPTY_OUTPUT
+    if empty_output
         && subject.launcher
         && subject.task.kind.value == TaskKind::Container
         && has_none
@@ -127,12 +132,12 @@ fn backoff(backoff: &Backoff) -> core::Backoff {
     }
 }
 
-fn container(subject: &TaskSource<'_>) -> core::Container {
+fn container(subject: &TaskSource<'_>, empty_output: bool) -> core::Container {
     let task = subject.task;
     let mut command = subject.entrypoint.clone();
     let mut args = arguments(subject);
     if subject.launcher {
-        command.splice(..0, launcher::command(task, EMPTY_OUTPUT));
+        command.splice(..0, launcher::command(task, empty_output));
     } else if subject.over_entrypoint && command.is_empty() {
         command.extend(args.drain(..args.len().min(1)));
     }

@@ -4,11 +4,12 @@ use union_build::diag::Code;
 
 use super::checksum::Checksum;
 use super::put;
+use crate::flyte::capabilities::BackendKind;
 use crate::flyte::client::{Client, Operation, Resource};
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Duration;
 use crate::flyte::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
-use crate::flyte::rpc::{RpcFailure, Unary};
+use crate::flyte::rpc::{RestCall, RpcFailure, Unary};
 use crate::http::body::BodySource;
 use crate::sys::error::Result;
 
@@ -89,6 +90,16 @@ async fn locate(
         content_md5: checksum.md5.to_vec(),
         add_content_md5_metadata: true,
     };
+    if client.kind().await? == BackendKind::Flyte1 {
+        // The messages are equal on the wire. The server of Flyte 1 signs no metadata.
+        let request = CreateUploadLocationRequest {
+            add_content_md5_metadata: false,
+            ..request
+        };
+        let path = ["api", "v1", "dataproxy", "artifact_urn"];
+        let call = RestCall::post("CreateUploadLocation", &path, &request);
+        return client.rest(&call).await;
+    }
     client
         .at(
             Operation::CreateUploadLocation,

@@ -12,6 +12,8 @@ mod json;
 
 include!(concat!(env!("OUT_DIR"), "/idl.rs"));
 
+/// The messages of Flyte 1.
+pub use flyteidl as v1;
 pub use flyteidl2::{
     actions, auth, cluster, common, core, dataproxy, imagebuilder, logs, project, secret, task,
     trigger, unread, workflow,

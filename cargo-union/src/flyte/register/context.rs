@@ -1,6 +1,7 @@
 //! The task that is registered, and look-ups of its versions.
 
 use crate::flyte::backend::Backend;
+use crate::flyte::capabilities::BackendKind;
 use crate::flyte::convert::{ProjectDomain, TaskSource};
 use crate::flyte::idl::task::{TaskIdentifier, TaskSpec};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
@@ -10,6 +11,8 @@ use crate::sys::error::Error;
 /// A task to register, and where.
 pub(super) struct RegistrationContext<'a> {
     pub(super) backend: &'a dyn Backend,
+    /// The generation of the backend.
+    pub(super) kind: BackendKind,
     pub(super) subject: &'a TaskSource<'a>,
     pub(super) scope: &'a ProjectDomain,
     pub(super) version: &'a TaskVersionHash,

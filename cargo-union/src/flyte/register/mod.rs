@@ -13,10 +13,12 @@ mod tests;
 use union_build::diag::Code;
 
 use super::backend::Backend;
-use super::convert::{ProjectDomain, TaskSource, deploy_task};
+use super::capabilities::{BackendFeature, BackendKind};
+use super::convert::{ProjectDomain, TaskSource, render_task};
+use super::flyte1::{self, RequestFile};
 use super::idl::task::task_triggers_summary::Summary;
-use super::idl::task::{DeployTaskRequest, Task, TaskSpec};
-use super::idl::{Message as _, to_json};
+use super::idl::task::{DeployTaskRequest, Task, TaskIdentifier, TaskSpec};
+use super::rpc::{RpcFailure, RpcStatus};
 use super::version::{LONGEST, TaskVersionHash};
 use crate::sys::error::{Error, Result};
 use context::RegistrationContext;
@@ -49,16 +51,18 @@ pub struct RegistrationPlan {
     pub latest: Option<String>,
     /// The active triggers of the task that the version does not declare.
     pub undeclared: UndeclaredTriggers,
+    /// The generation of the backend that the request is for.
+    kind: BackendKind,
     request: DeployTaskRequest,
 }
 
 impl RegistrationPlan {
-    /// The request in its wire encoding, and as JSON.
-    pub fn files(&self) -> (Vec<u8>, String) {
-        (
-            self.request.encode_to_vec(),
-            format!("{:#}\n", to_json(&self.request)),
-        )
+    /// The requests in their wire encoding and as JSON; that of the task is the first.
+    pub(crate) fn files(&self) -> Vec<RequestFile> {
+        match self.kind {
+            BackendKind::Flyte1 => flyte1::request_files(&self.request),
+            BackendKind::Flyte2 => vec![RequestFile::of("", &self.request)],
+        }
     }
 }
 
@@ -73,21 +77,28 @@ pub async fn plan_registration(
     version: &TaskVersionHash,
     replace: bool,
 ) -> Result<RegistrationPlan> {
-    let context = RegistrationContext {
+    let mut context = RegistrationContext {
         backend,
+        kind: BackendKind::Flyte2,
         subject,
         scope,
         version,
         replace,
     };
-    let lookups = futures_util::future::try_join3(
-        backend.latest(scope, &subject.name),
-        context.details(&version.text),
-        backend.triggers(scope, &subject.name),
-    );
-    let (latest, exact, triggers) = lookups
+    let lookups = async {
+        let found = futures_util::future::try_join3(
+            backend.latest(scope, &subject.name),
+            context.details(&version.text),
+            backend.triggers(scope, &subject.name),
+        );
+        let (latest, exact, triggers) = found.await?;
+        // After the lookups, which may correct what was remembered of the backend.
+        Ok((latest, exact, triggers, backend.kind().await?))
+    };
+    let (latest, exact, triggers, kind) = lookups
         .await
         .map_err(|failure| context.lookup_error(failure))?;
+    context.kind = kind;
     context.check_environment(latest.as_ref())?;
     let plan = context.decide(latest.as_ref(), exact).await?;
     let declares_none = subject.task.triggers.is_empty();
@@ -101,36 +112,60 @@ pub async fn plan_registration(
     Ok(RegistrationPlan { undeclared, ..plan })
 }
 
-/// The plan for a backend without the task, when no backend can be asked.
+/// The plan for a backend of a generation without the task, when no backend can be asked.
 pub fn unseen(
+    kind: BackendKind,
     subject: &TaskSource<'_>,
     scope: &ProjectDomain,
     version: &TaskVersionHash,
 ) -> RegistrationPlan {
-    let request = deploy_task(subject, scope, &version.text);
+    let request = request(kind, subject, scope, &version.text);
     let version = version.text.clone();
     RegistrationPlan {
         state: RegistrationAction::New,
         version,
         latest: None,
         undeclared: UndeclaredTriggers::default(),
+        kind,
         request,
     }
 }
 
-/// Registers a task as planned, and deactivates the triggers of earlier versions that it does not declare.
+/// The request as the backend stores it.
+fn request(
+    kind: BackendKind,
+    subject: &TaskSource<'_>,
+    scope: &ProjectDomain,
+    version: &str,
+) -> DeployTaskRequest {
+    let empty_output = kind.has(BackendFeature::EmptyOutput);
+    let request = render_task(subject, scope, version, empty_output);
+    match kind {
+        BackendKind::Flyte1 => flyte1::task::stored(&request),
+        BackendKind::Flyte2 => request,
+    }
+}
+
+/// Registers a task as planned, deactivates the triggers of earlier versions that it does not declare, and activates its own,
+/// of which none is activated when the task is refused.
 ///
 /// # Errors
-/// Failures of the calls.
+/// U0708 (`VersionTaken`) when another machine has registered other content since the plan was made; failures of the calls.
 pub async fn apply_registration(backend: &dyn Backend, plan: &RegistrationPlan) -> Result<()> {
     let id = plan.request.task_id.clone().unwrap_or_default();
     let name = &id.name;
-    if plan.state != RegistrationAction::Unchanged {
+    let is_new = plan.state != RegistrationAction::Unchanged;
+    if is_new {
         let deployed = backend.deploy(&plan.request).await;
-        deployed.map_err(|failure| {
-            failure.into_error(format!("could not register the task `{name}`"))
-        })?;
+        deployed.map_err(|failure| deploy_error(&id, failure))?;
     }
+    let settled = backend.activate_declared(&plan.request, is_new).await;
+    settled.map_err(|failure| {
+        let error = failure.into_error(format!(
+            "could not activate the triggers of the task `{name}`"
+        ));
+        error.help("The task is registered. Run `cargo union register` again.")
+    })?;
     let ours = &plan.undeclared.ours;
     if ours.is_empty() {
         return Ok(());
@@ -147,6 +182,30 @@ pub async fn apply_registration(backend: &dyn Backend, plan: &RegistrationPlan) 
         ));
         error.help("The task is registered. Run `cargo union register` again.")
     })
+}
+
+/// The error of a task that was refused. Flyte 1 shows a difference to what it has, line by line.
+fn deploy_error(id: &TaskIdentifier, failure: RpcFailure) -> Error {
+    let text = failure.domain.text.clone();
+    let has_other_content = failure.is(RpcStatus::InvalidArgument)
+        && text.contains("with different structure already exists");
+    if !has_other_content {
+        return failure.into_error(format!("could not register the task `{}`", id.name));
+    }
+    let difference = text
+        .split_once("version of the task)")
+        .map_or("", |(_, lines)| lines.trim_start_matches([':', ' ', '\n']));
+    Error::new(
+        Code::VersionTaken,
+        format!(
+            "could not register the task `{}` as version `{}`",
+            id.name, id.version
+        ),
+    )
+    .because(format!(
+        "the backend has that version with other content:\n{difference}"
+    ))
+    .help("Choose another `--version`: this backend replaces none.")
 }
 
 /// The maximum number of repetitions of a version, which bounds the search for a free one.
@@ -188,6 +247,7 @@ impl RegistrationContext<'_> {
                 version: candidate.clone(),
                 latest: latest_version.clone(),
                 undeclared: UndeclaredTriggers::default(),
+                kind: self.kind,
                 request: request.clone(),
             };
             let Some(existing_spec) = &existing else {
@@ -238,7 +298,7 @@ impl RegistrationContext<'_> {
     }
 
     fn request(&self, version: &str) -> DeployTaskRequest {
-        deploy_task(self.subject, self.scope, version)
+        request(self.kind, self.subject, self.scope, version)
     }
 
     fn repeat_version(&self, repetition: u64) -> Result<String> {

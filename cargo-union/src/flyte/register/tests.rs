@@ -5,6 +5,7 @@ use union_build::spec::{Overrides, PackageInfo, Task, load};
 
 use super::*;
 use crate::flyte::backend::fake::FakeBackend;
+use crate::flyte::convert::deploy_task;
 use crate::flyte::interface::Interface;
 use crate::flyte::triggers::TriggerSummary;
 
@@ -367,6 +368,7 @@ async fn repeated_version_is_limited_in_length() {
     let backend = FakeBackend::default();
     let context = RegistrationContext {
         backend: &backend,
+        kind: BackendKind::Flyte2,
         subject: &subject,
         scope: &ProjectDomain::default(),
         version: &version,

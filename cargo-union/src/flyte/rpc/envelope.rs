@@ -179,7 +179,7 @@ mod tests {
                 for chunk in stream.chunks(size) {
                     frames.feed(chunk);
                     while let Ok(Some(EnvelopeFrame::Message(payload) | EnvelopeFrame::End(payload))) = frames.next() {
-                        drop((super::super::status::end(&payload), super::super::status::error(&payload)));
+                        drop((super::super::status::end(&payload), super::super::status::error("application/json", &payload)));
                     }
                 }
             }

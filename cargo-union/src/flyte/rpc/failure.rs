@@ -2,7 +2,7 @@
 
 use union_build::diag::Code;
 
-use super::status::{ErrorText, RpcStatus};
+use super::status::{ErrorText, Protocol, RpcStatus};
 use crate::http::failure::{FailureDomain, RemoteFailure, Retryable};
 
 /// The failure of a call to the backend, its token servers or its object store.
@@ -13,6 +13,10 @@ pub type RpcFailure = RemoteFailure<RpcDomain>;
 pub struct RpcDomain {
     /// The status of the response; `None` when there was no response in the protocol.
     pub(in crate::flyte) status: Option<RpcStatus>,
+    /// The server's message with its line breaks, bounded; empty when there is none.
+    pub(in crate::flyte) text: String,
+    /// The protocol in whose words the response was; `None` when it was in none.
+    pub(in crate::flyte) protocol: Option<Protocol>,
 }
 
 impl FailureDomain for RpcDomain {
@@ -45,6 +49,8 @@ impl RpcFailure {
         Self {
             domain: RpcDomain {
                 status: Some(status),
+                text: said.text.clone(),
+                protocol: None,
             },
             retryable,
             ..Self::new(code_of(status), cause)

@@ -1,4 +1,4 @@
-//! A client of the Connect protocol: unary and server-streaming calls.
+//! A client of the Connect protocol, with unary and server-streaming calls, and of Flyte 1's REST paths.
 //!
 //! Only transient failures are retried, and only when a repeated call is safe. This module knows nothing of
 //! logins: credentials are passed in with each call, and sent only to the backend's own host.
@@ -26,15 +26,19 @@ use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, authority};
 mod envelope;
 mod failure;
 mod method;
+mod rest;
 mod status;
 mod stream;
 
 pub use failure::RpcFailure;
 pub use method::{Idempotency, Streaming, Unary};
+pub(in crate::flyte) use rest::RestCall;
+pub(in crate::flyte) use status::Protocol;
 pub use status::RpcStatus;
 
 use envelope::LARGEST;
 use method::MethodPath;
+use status::ErrorText;
 
 const PROTO: &str = "application/proto";
 const STREAM: &str = "application/connect+proto";
@@ -216,18 +220,23 @@ impl ConnectTransport {
         match answer.status() {
             StatusCode::OK if content_type == kind => Ok(answer),
             StatusCode::OK => Err(self.unexpected_content_type(&answer, &content_type)),
-            status if status.is_redirection() => {
-                let to = answer
-                    .header(crate::http::header::LOCATION)
-                    .and_then(|location| self.base.join(location).ok());
-                let to = to.map_or_else(|| "elsewhere".to_owned(), |to| authority(&to));
-                Err(RpcFailure::new(
-                    Code::BackendInvalid,
-                    format!("{} sends on to {to}", authority(&self.base)),
-                ))
-            }
-            _ => Err(self.read_failure(answer, &content_type).await),
+            status if status.is_redirection() => Err(self.redirected(&answer)),
+            _ => Err(self
+                .read_failure(answer, &content_type, Protocol::Connect)
+                .await),
         }
+    }
+
+    /// The failure of a redirect, which is not followed.
+    fn redirected(&self, answer: &HttpResponse) -> RpcFailure {
+        let to = answer
+            .header(crate::http::header::LOCATION)
+            .and_then(|location| self.base.join(location).ok());
+        let to = to.map_or_else(|| "elsewhere".to_owned(), |to| authority(&to));
+        RpcFailure::new(
+            Code::BackendInvalid,
+            format!("{} sends on to {to}", authority(&self.base)),
+        )
     }
 
     /// The failure of a response that is not in the Connect protocol.
@@ -247,15 +256,21 @@ impl ConnectTransport {
         )
     }
 
-    async fn read_failure(&self, mut answer: HttpResponse, kind: &str) -> RpcFailure {
+    /// The failure of an error response. An error in the words of another protocol than the expected one is only noted.
+    async fn read_failure(
+        &self,
+        mut answer: HttpResponse,
+        kind: &str,
+        expected: Protocol,
+    ) -> RpcFailure {
         let http = answer.status();
         let retry_after = answer.retry_after();
         let body = answer.bytes(LONGEST_ERROR).await.unwrap_or_default();
-        let error = if kind == "application/json" {
-            status::error(&body)
-        } else {
-            None
-        };
+        let parsed = status::error(kind, &body);
+        let protocol = parsed.as_ref().map(|(protocol, _)| *protocol);
+        let error = parsed
+            .filter(|(protocol, _)| *protocol == expected)
+            .map(|(_, error)| error);
         let host = authority(&self.base);
         let mut failure = match &error {
             Some(error) => RpcFailure::from_status(
@@ -270,10 +285,7 @@ impl ConnectTransport {
                 } else {
                     String::new()
                 };
-                let error = status::ErrorText {
-                    status: None,
-                    message: String::new(),
-                };
+                let error = ErrorText::default();
                 // The status is only derived from the HTTP code, which is what decides about retries.
                 let retryable = if is_transient(http) {
                     Retryable::MaybeExecuted
@@ -287,6 +299,7 @@ impl ConnectTransport {
                 }
             }
         };
+        failure.domain.protocol = protocol;
         if error.is_none() && http == StatusCode::NOT_FOUND {
             failure.code = Code::BackendInvalid;
         }

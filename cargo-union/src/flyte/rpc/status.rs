@@ -1,9 +1,12 @@
-//! Status codes of the Connect protocol, and parsing of error responses.
+//! Status codes of the Connect protocol and of gRPC, and parsing of error responses.
 
+use prost::Message as _;
 use serde::Deserialize;
 
+use crate::flyte::idl::v1::service::ErrorStatus;
 use crate::http::StatusCode;
 use crate::http::error::clean;
+use crate::sys::words;
 
 /// A status code of the Connect protocol; the same as in gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +71,12 @@ impl RpcStatus {
             .map(|(status, _)| *status)
     }
 
+    /// The status of gRPC's number, which REST responses have; `None` for 0, which is success, and for unknown numbers.
+    fn of_number(number: i32) -> Option<Self> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        Self::WORDS.get(index).map(|(status, _)| *status)
+    }
+
     /// The status of a response without one of the protocol, by Connect's mapping of HTTP codes.
     pub(super) fn of_http(status: StatusCode) -> Self {
         match status.as_u16() {
@@ -81,12 +90,37 @@ impl RpcStatus {
     }
 }
 
+/// The protocol of a server, by the words of its responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flyte) enum Protocol {
+    /// Connect, whose error codes are words: Flyte 2.
+    Connect,
+    /// The gateway of Flyte 1, whose error codes are numbers.
+    Gateway,
+}
+
 /// The error of a response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ErrorText {
     /// `None` when the code is not one of the protocol.
     pub(super) status: Option<RpcStatus>,
+    /// The message on one line, bounded.
     pub(super) message: String,
+    /// The message with its line breaks, bounded.
+    pub(super) text: String,
+}
+
+/// The maximum length of a message with line breaks, in characters.
+const LONGEST_TEXT: usize = 4_000;
+
+impl ErrorText {
+    fn new(status: Option<RpcStatus>, message: &str) -> Self {
+        Self {
+            status,
+            message: clean(message),
+            text: words::printable(message, LONGEST_TEXT),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -106,17 +140,48 @@ impl From<WireError> for ErrorText {
         } else {
             message
         };
-        Self {
-            status,
-            message: clean(&text),
-        }
+        Self::new(status, &text)
     }
 }
 
-/// Parses the body of an error response; `None` when it is not one.
-pub(super) fn error(body: &[u8]) -> Option<ErrorText> {
+/// Parses the body of an error response by its content type, with the protocol in whose words it is; `None` when it is in
+/// none.
+pub(super) fn error(content_type: &str, body: &[u8]) -> Option<(Protocol, ErrorText)> {
+    let connect = || connect_error(content_type, body).map(|error| (Protocol::Connect, error));
+    gateway_error(content_type, body)
+        .map(|error| (Protocol::Gateway, error))
+        .or_else(connect)
+}
+
+fn connect_error(content_type: &str, body: &[u8]) -> Option<ErrorText> {
+    if content_type != "application/json" {
+        return None;
+    }
     let wire: WireError = serde_json::from_slice(body).ok()?;
     (wire.code.is_some() || wire.message.is_some()).then(|| wire.into())
+}
+
+/// `google.rpc.Status` as protobuf or as JSON, whose code is a number.
+fn gateway_error(content_type: &str, body: &[u8]) -> Option<ErrorText> {
+    #[derive(Deserialize)]
+    struct GatewayError {
+        code: i32,
+        #[serde(default, alias = "error")]
+        message: String,
+    }
+    let (code, message) = match content_type {
+        "application/json" => {
+            let GatewayError { code, message } = serde_json::from_slice(body).ok()?;
+            (code, message)
+        }
+        "application/octet-stream" => {
+            let ErrorStatus { code, message } = ErrorStatus::decode(body).ok()?;
+            (code, message)
+        }
+        _ => return None,
+    };
+    let status = RpcStatus::of_number(code)?;
+    Some(ErrorText::new(Some(status), &message))
 }
 
 /// Parses an end-of-stream frame; `Ok(None)` when the stream succeeded.
@@ -151,20 +216,65 @@ mod tests {
 
     #[test]
     fn error_response_is_parsed_from_json_only() {
+        let read = |body: &[u8]| connect_error("application/json", body);
         let error_text =
-            error(br#"{"code":"not_found","message":"project \"x\"\n not found","details":[]}"#)
+            read(br#"{"code":"not_found","message":"project \"x\"\n not found","details":[]}"#)
                 .unwrap();
         assert_eq!(
             (error_text.status, error_text.message.as_str()),
             (Some(RpcStatus::NotFound), r#"project "x" not found"#)
         );
-        let error_text = error(br#"{"code":"teapot"}"#).unwrap();
+        let error_text = read(br#"{"code":"teapot"}"#).unwrap();
         assert_eq!(
             (error_text.status, error_text.message.as_str()),
             (None, "teapot")
         );
         for body in ["", "<html>", "{}", "[]", r#"{"error":"x"}"#] {
-            assert!(error(body.as_bytes()).is_none(), "{body}");
+            assert!(read(body.as_bytes()).is_none(), "{body}");
+        }
+        assert!(connect_error("text/plain", br#"{"code":"teapot"}"#).is_none());
+    }
+
+    #[test]
+    fn gateway_error_is_parsed_from_json_and_protobuf() {
+        let json = "application/json";
+        let text = "different\n  - a\u{1b}[2J";
+        let status = ErrorStatus {
+            code: 3,
+            message: text.to_owned(),
+        };
+        for (kind, body) in [
+            (
+                json,
+                serde_json::json!({ "code": 3, "message": text, "details": [] })
+                    .to_string()
+                    .into_bytes(),
+            ),
+            ("application/octet-stream", status.encode_to_vec()),
+        ] {
+            let error = gateway_error(kind, &body).unwrap();
+            assert_eq!(
+                (error.status, error.message.as_str(), error.text.as_str()),
+                (
+                    Some(RpcStatus::InvalidArgument),
+                    "different - a [2J",
+                    "different\n  - a[2J"
+                )
+            );
+        }
+        for (kind, body) in [
+            (json, "{\"code\":\"not_found\"}"),
+            (json, "{\"code\":0,\"message\":\"\"}"),
+            (json, "{\"code\":99}"),
+            (json, "<html>"),
+            ("application/octet-stream", "<html>"),
+            ("application/octet-stream", ""),
+            ("text/html", "{\"code\":5}"),
+        ] {
+            assert!(
+                gateway_error(kind, body.as_bytes()).is_none(),
+                "{kind} {body}"
+            );
         }
     }
 

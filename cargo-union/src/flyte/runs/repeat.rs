@@ -8,6 +8,7 @@ use union_build::diag::Code;
 
 use super::service::create_under_own_name;
 use super::{RunIdent, TaskVersion, offload};
+use crate::flyte::capabilities::BackendFeature;
 use crate::flyte::client::{Client, Operation, Resource};
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Message as _;
@@ -80,6 +81,8 @@ pub async fn previous(client: &Client, run: &RunIdent) -> Result<PreviousRun> {
             run.name, run.scope.project, run.scope.domain
         )
     };
+    let required = client.require(BackendFeature::Rerun).await;
+    required.map_err(|failure| failure.into_error(tried()))?;
     let request = GetRunDetailsRequest {
         run_id: Some(run.id()),
     };

@@ -5,7 +5,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
 use super::{ActionIdent, RunIdent, TaskVersion};
-use crate::flyte::client::{Client, Operation, Resource};
+use crate::flyte::client::{Client, Flyte2, Operation, Resource};
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Message;
 use crate::flyte::idl::common::sort::Direction;
@@ -147,7 +147,7 @@ pub(in crate::flyte) async fn create_under_own_name<M: Message>(
 }
 
 #[async_trait]
-impl RunService for Client {
+impl RunService for Flyte2 {
     async fn upload(
         &self,
         task: &TaskVersion,

@@ -22,7 +22,7 @@ pub(super) struct RemoteBuildProgress<'a> {
 
 impl RemoteBuildProgress<'_> {
     fn console_url(&self, run: &RunIdent) -> String {
-        console::run(&self.client.endpoint(), &run.scope, &run.name)
+        console::run(self.client, &run.scope, &run.name)
     }
 
     /// `RemoteBuildFailed` for a run that ended without an image.

@@ -98,7 +98,7 @@ async fn create_run(
         task,
     } = cancel_on_interrupt(prepared).await?;
     let run = request.run();
-    let page = console::run(&client.endpoint(), &run.scope, &run.name);
+    let page = console::run(&client, &run.scope, &run.name);
     let handler = InterruptHandler {
         client: &client,
         run,
@@ -141,7 +141,16 @@ async fn follow_run(
         scope,
         name: name.to_owned(),
     };
-    let page = console::run(&client.endpoint(), &run.scope, &run.name);
+    let asked = cancel_on_interrupt(async {
+        let kind = client.kind().await;
+        kind.map_err(|failure| {
+            failure
+                .into_error(format!("could not look up the run `{name}`"))
+                .into()
+        })
+    });
+    asked.await?;
+    let page = console::run(&client, &run.scope, &run.name);
     let handler = InterruptHandler {
         client: &client,
         run: &run,

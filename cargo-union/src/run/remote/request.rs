@@ -182,7 +182,7 @@ impl CurrentTask<'_> {
             Some(inputs) => inputs,
             None => read(&task.source.interface)?,
         };
-        let plan = register_task(register, client, task, &**reporter).await?;
+        let plan = register_task(register, Ok(self.client), task, &**reporter).await?;
         let version = TaskVersion {
             scope: task.scope.clone(),
             name: task.source.name.clone(),

@@ -1,7 +1,7 @@
 //! The tables of the manifest: package, build and images.
 
 use super::{KeyKind, SchemaKey, SchemaLevel};
-use crate::spec::BuilderChoice;
+use crate::spec::{BackendChoice, BuilderChoice};
 
 mod task;
 
@@ -31,6 +31,14 @@ pub static UNION: SchemaLevel = SchemaLevel {
         )
         .env("UNION_BUILDER")
         .flag("--builder")
+        .default("\"auto\""),
+        SchemaKey::new(
+            "backend",
+            KeyKind::Word(&BACKENDS),
+            "Which generation of Flyte tasks are registered with; `auto` asks the backend once and remembers it.",
+        )
+        .env("UNION_BACKEND")
+        .flag("--backend")
         .default("\"auto\""),
         SchemaKey::new("registry-config", KeyKind::Path, "Another Docker `config.json` to read credentials from.")
             .env("UNION_REGISTRY_CONFIG")
@@ -294,6 +302,7 @@ pub static BUILDER_CONFIG: SchemaLevel = SchemaLevel {
 const UV: &str = "`ghcr.io/astral-sh/uv:latest`";
 const MICROMAMBA: &str = "`mambaorg/micromamba:latest`";
 
+const BACKENDS: [&str; 3] = words(&BackendChoice::WORDS);
 const BUILDERS: [&str; 4] = words(&BuilderChoice::WORDS);
 
 const BASES: &str = "`gcr.io/distroless/cc-debian13` when nothing has to run in it, else `debian:trixie-slim`, as with the remote builder; none beside a `dockerfile`";

@@ -13,10 +13,11 @@ const LONGEST: usize = 4095;
 pub(super) async fn read(
     tool: &KeyringTool,
     service: &str,
+    user: &str,
 ) -> Result<Option<String>, KeyringUnavailable> {
     let output = tool
         .run(
-            ["find-generic-password", "-a", USER, "-s", service, "-w"],
+            ["find-generic-password", "-a", user, "-s", service, "-w"],
             "",
         )
         .await?;
@@ -36,21 +37,25 @@ pub(super) async fn write(
         KeyringUnavailable("the tokens are too long for the keychain's program".to_owned())
     })?;
     // A changed entry would still belong to the program that created it; a new one belongs to `security`.
-    forget(tool, service).await?;
+    forget(tool, service, USER).await?;
     let output = tool.run(["-i"], &line).await?;
     match output.failed {
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
         // `security -i` exits with 0 even when a command failed.
-        None if read(tool, service).await?.as_deref() == Some(secret) => Ok(()),
+        None if read(tool, service, USER).await?.as_deref() == Some(secret) => Ok(()),
         None => Err(KeyringUnavailable(
             "the keychain did not take the tokens".to_owned(),
         )),
     }
 }
 
-pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, KeyringUnavailable> {
+pub(super) async fn forget(
+    tool: &KeyringTool,
+    service: &str,
+    user: &str,
+) -> Result<bool, KeyringUnavailable> {
     let output = tool
-        .run(["delete-generic-password", "-a", USER, "-s", service], "")
+        .run(["delete-generic-password", "-a", user, "-s", service], "")
         .await?;
     match output.failed {
         None => Ok(true),

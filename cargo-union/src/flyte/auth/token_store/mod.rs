@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::tokens::Tokens;
+use super::tokens::{Tokens, is_token};
 use crate::sys::error::Result;
 use crate::sys::fs::{self, FileLock};
 use crate::sys::process::{Environment, ProcessCommand};
+use crate::sys::secret::Secret;
 
 mod keychain;
 mod secret_service;
@@ -18,6 +19,10 @@ mod secret_service;
 const USER: &str = "tokens";
 /// The time limit of keyring programs: a desktop may ask the user to unlock the keyring.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// The users of flytekit's entries.
+const ACCESS: &str = "access_token";
+const REFRESH: &str = "refresh_token";
 
 /// The token store of one backend.
 #[derive(Debug)]
@@ -77,17 +82,36 @@ impl TokenStore {
     /// Reads the stored tokens, from the keyring or else the file.
     pub(crate) async fn read(&self) -> Result<Option<Tokens>> {
         if let Some(keyring) = &self.keyring
-            && let Ok(Some(text)) = keyring.read(&self.service).await
+            && let Ok(Some(text)) = keyring.read(&self.service, USER).await
             && let Some(tokens) = Tokens::of_json(&text)
         {
             return Ok(Some(tokens));
         }
-        let Some(file) = &self.file else {
-            return Ok(None);
+        let in_file = match &self.file {
+            Some(file) => fs::read_if_exists(file)?
+                .as_deref()
+                .and_then(Tokens::of_json),
+            None => None,
         };
-        Ok(fs::read_if_exists(file)?
-            .as_deref()
-            .and_then(Tokens::of_json))
+        match in_file {
+            Some(tokens) => Ok(Some(tokens)),
+            None => Ok(self.read_flytekit().await),
+        }
+    }
+
+    /// The tokens that flytekit has stored, which has an entry for each. They are never written.
+    async fn read_flytekit(&self) -> Option<Tokens> {
+        let keyring = self.keyring.as_ref()?;
+        let entry = async |user: &str| {
+            let text = keyring.read(&self.service, user).await.ok().flatten();
+            text.map(|text| text.trim_end().to_owned())
+                .filter(|text| is_token(text))
+                .map(Secret::new)
+        };
+        Some(Tokens {
+            access: entry(ACCESS).await?,
+            refresh: entry(REFRESH).await,
+        })
     }
 
     /// Waits until no other process refreshes the tokens. `None` when the lock cannot be taken, or not within a
@@ -131,7 +155,13 @@ impl TokenStore {
     /// Deletes the tokens from both places. Returns whether there were any.
     pub(crate) async fn forget(&self) -> Result<bool> {
         let in_keyring = match &self.keyring {
-            Some(keyring) => keyring.forget(&self.service).await.unwrap_or(false),
+            Some(keyring) => {
+                let mut found = false;
+                for user in [USER, ACCESS, REFRESH] {
+                    found |= keyring.forget(&self.service, user).await.unwrap_or(false);
+                }
+                found
+            }
             None => false,
         };
         let in_file = match &self.file {
@@ -159,10 +189,10 @@ impl Keyring {
             .map(Self::SecretService)
     }
 
-    async fn read(&self, service: &str) -> Result<Option<String>, KeyringUnavailable> {
+    async fn read(&self, service: &str, user: &str) -> Result<Option<String>, KeyringUnavailable> {
         match self {
-            Self::SecretService(tool) => secret_service::read(tool, service).await,
-            Self::Keychain(tool) => keychain::read(tool, service).await,
+            Self::SecretService(tool) => secret_service::read(tool, service, user).await,
+            Self::Keychain(tool) => keychain::read(tool, service, user).await,
         }
     }
 
@@ -173,10 +203,10 @@ impl Keyring {
         }
     }
 
-    async fn forget(&self, service: &str) -> Result<bool, KeyringUnavailable> {
+    async fn forget(&self, service: &str, user: &str) -> Result<bool, KeyringUnavailable> {
         match self {
-            Self::SecretService(tool) => secret_service::forget(tool, service).await,
-            Self::Keychain(tool) => keychain::forget(tool, service).await,
+            Self::SecretService(tool) => secret_service::forget(tool, service, user).await,
+            Self::Keychain(tool) => keychain::forget(tool, service, user).await,
         }
     }
 }

@@ -10,9 +10,10 @@ const APPLICATION: [&str; 2] = ["application", "Python keyring library"];
 pub(super) async fn read(
     tool: &KeyringTool,
     service: &str,
+    user: &str,
 ) -> Result<Option<String>, KeyringUnavailable> {
     let output = tool
-        .run(["lookup", "service", service, "username", USER], "")
+        .run(["lookup", "service", service, "username", user], "")
         .await?;
     match output.failed {
         None => Ok(Some(output.stdout)),
@@ -27,7 +28,7 @@ pub(super) async fn write(
     service: &str,
     secret: &str,
 ) -> Result<(), KeyringUnavailable> {
-    forget(tool, service).await?;
+    forget(tool, service, USER).await?;
     let label = format!("--label=Password for '{USER}' on '{service}'");
     let attributes = [
         "store",
@@ -45,9 +46,13 @@ pub(super) async fn write(
         .map_or(Ok(()), |failed| Err(KeyringUnavailable(failed.to_string())))
 }
 
-pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, KeyringUnavailable> {
+pub(super) async fn forget(
+    tool: &KeyringTool,
+    service: &str,
+    user: &str,
+) -> Result<bool, KeyringUnavailable> {
     let output = tool
-        .run(["clear", "service", service, "username", USER], "")
+        .run(["clear", "service", service, "username", user], "")
         .await?;
     match output.failed {
         None => Ok(true),

@@ -137,3 +137,39 @@ async fn token_store_of_nothing_stores_nothing() {
         (None, false)
     );
 }
+
+/// A keyring with the entries of flytekit.
+const FLYTEKIT: &str = r#"#!/bin/sh
+cd "$HOME" && echo "$@" >> words
+case "$*" in
+  "lookup service host:1 username access_token") test -f access && cat access ;;
+  "lookup service host:1 username refresh_token") test -f refresh && cat refresh ;;
+  "clear service host:1 username access_token") rm access 2>/dev/null ;;
+  "clear service host:1 username refresh_token") rm refresh 2>/dev/null ;;
+  *) exit 1 ;;
+esac
+"#;
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn token_store_finds_the_entries_of_flytekit_after_its_own() {
+    let (home, mut environment) = user();
+    with_secret_tool(home.path(), &mut environment, FLYTEKIT).await;
+    std::fs::write(home.path().join("access"), "theirs\n").unwrap();
+    std::fs::write(home.path().join("refresh"), "again\n").unwrap();
+    let store = TokenStore::of_machine("host:1", &environment);
+    let found = store.read().await.unwrap().unwrap();
+    assert_eq!(found.access.reveal(), "theirs");
+    assert_eq!(found.refresh.unwrap().reveal(), "again");
+    // What was stored since then is newer.
+    let file = home
+        .path()
+        .join(".local/state/cargo-union/logins/host_1.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, tokens("mine").to_json().reveal()).unwrap();
+    assert_eq!(store.read().await.unwrap(), Some(tokens("mine")));
+    assert!(store.forget().await.unwrap());
+    assert_eq!(store.read().await.unwrap(), None);
+    assert!(!home.path().join("access").exists());
+    assert!(!home.path().join("refresh").exists());
+}

@@ -1,0 +1,18 @@
+//! A control plane that is busy or starting.
+
+use crate::world::{TYPED, World};
+
+#[test]
+fn busy_and_starting_backends_are_asked_again_after_the_pause_that_they_name() {
+    for behaviour in ["busy", "down"] {
+        let world = World::behaving(behaviour);
+        let started = std::time::Instant::now();
+        world
+            .hello(TYPED)
+            .run(["register", "-v"])
+            .succeeds()
+            .stderr_has("Registered hello ");
+        assert!(started.elapsed() >= std::time::Duration::from_secs(1));
+        assert_eq!(world.backend.count("POST", "api/v1/tasks"), 1);
+    }
+}

@@ -1,0 +1,11 @@
+//! Tasks registered with a control plane of Flyte 1 that has the official messages, and run there.
+#![allow(clippy::unwrap_used)]
+
+mod examples;
+mod failures;
+mod generations;
+mod logins;
+mod registering;
+mod running;
+mod schedules;
+mod world;

@@ -1,0 +1,129 @@
+//! Triggers at Flyte 1: a workflow of one node and launch plans, of which only the declared ones are active.
+
+use crate::world::{TYPED, World, task};
+
+fn with_triggers(triggers: &str) -> String {
+    format!("{TYPED}{triggers}")
+}
+
+fn trigger(name: &str, schedule: &str) -> String {
+    format!("triggers.{name} = {{ {schedule}, inputs = {{ x = 1, name = \"Ada\" }} }}\n")
+}
+
+#[test]
+fn declared_triggers_are_activated_and_others_deactivated() {
+    let world = World::new();
+    let two = trigger("nightly", "cron = \"0 3 * * *\"") + &trigger("often", "every = \"5m\"");
+    let project = world.hello(&with_triggers(&two));
+    let version =
+        |outcome: &union_tests::Outcome| task(outcome)["version"].as_str().unwrap().to_owned();
+    let register = ["register", "--format", "json"];
+    let first = version(&project.run(register).succeeds());
+    let plan = |name: &str, version: &str| {
+        format!("flytesnacks/development/hello.triggers.{name}/{version}")
+    };
+    assert_eq!(
+        world.backend.active_plans(),
+        [plan("nightly", &first), plan("often", &first)]
+    );
+    // A second run only reads.
+    let writes = world.backend.writes().len();
+    project.run(register).succeeds();
+    assert_eq!(world.backend.writes().len(), writes);
+    // One is gone, and the other has another schedule.
+    project.edit("Cargo.toml", "0 3 * * *", "0 4 * * *");
+    project.edit("Cargo.toml", &trigger("often", "every = \"5m\""), "");
+    let outcome = project
+        .run(register)
+        .succeeds()
+        .stderr_has("Deactivated hello/often, which is not declared");
+    let second = version(&outcome);
+    assert_eq!(world.backend.active_plans(), [plan("nightly", &second)]);
+    project.edit(
+        "Cargo.toml",
+        &trigger("nightly", "cron = \"0 4 * * *\""),
+        "",
+    );
+    project.run(register).succeeds();
+    assert_eq!(world.backend.active_plans(), [""; 0]);
+}
+
+#[test]
+fn triggers_are_listed_deactivated_and_activated_again() {
+    let world = World::new();
+    let two = trigger("nightly", "cron = \"0 3 * * *\"") + &trigger("often", "every = \"5m\"");
+    let project = world.hello(&with_triggers(&two));
+    project.run(["register"]).succeeds();
+    let listed = |project: &union_tests::Project| {
+        let outcome = project
+            .run(["get", "triggers", "--format", "json"])
+            .succeeds();
+        let triggers = outcome.json()["triggers"].clone();
+        let row = |row: &serde_json::Value| {
+            let text = |key: &str| row[key].as_str().unwrap().to_owned();
+            (
+                text("name"),
+                text("schedule"),
+                row["active"].as_bool().unwrap(),
+            )
+        };
+        triggers
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(row)
+            .collect::<Vec<_>>()
+    };
+    let nightly = ("nightly".to_owned(), "0 3 * * * (UTC)".to_owned(), true);
+    let often = |active| ("often".to_owned(), "every 5 minutes".to_owned(), active);
+    assert_eq!(listed(&project), [nightly.clone(), often(true)]);
+    project.run(["trigger", "deactivate", "often"]).succeeds();
+    assert_eq!(listed(&project), [nightly.clone(), often(false)]);
+    // A registration of the same content does not undo that.
+    project.run(["register"]).succeeds();
+    assert_eq!(listed(&project), [nightly.clone(), often(false)]);
+    project
+        .run(["trigger", "activate", "hello/often"])
+        .succeeds();
+    assert_eq!(listed(&project), [nightly, often(true)]);
+}
+
+#[test]
+fn trigger_that_is_declared_inactive_starts_nothing() {
+    let world = World::new();
+    let project = world.hello(&with_triggers(&trigger(
+        "nightly",
+        "cron = \"0 3 * * *\", active = false",
+    )));
+    project.run(["register"]).succeeds();
+    assert_eq!(world.backend.count("POST", "api/v1/launch_plans"), 1);
+    assert_eq!(world.backend.count("PUT", "api/v1/launch_plans"), 0);
+}
+
+#[test]
+fn schedule_of_a_task_that_is_refused_is_not_activated() {
+    let world = World::behaving("refuse=hello");
+    let project = world.hello(&with_triggers(&trigger("often", "every = \"5m\"")));
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0760")
+        .stderr_has("this task is not wanted");
+    assert_eq!(world.backend.count("POST", "api/v1/workflows"), 0);
+    assert_eq!(world.backend.count("PUT", "api/v1"), 0);
+}
+
+#[test]
+fn other_time_zone_is_refused() {
+    let world = World::new();
+    let zone = trigger(
+        "nightly",
+        "cron = \"0 3 * * *\", timezone = \"Europe/Berlin\"",
+    );
+    world
+        .hello(&with_triggers(&zone))
+        .run(["register"])
+        .exits(2)
+        .fails_with("U0790")
+        .stderr_has("write the times of `cron` in UTC");
+}
