@@ -96,7 +96,7 @@ async fn show_run(context: &ProjectContext, name: &str, ui: &Ui) -> Result<Exit>
         scope: context.scope.clone(),
         name: name.to_owned(),
     };
-    let page = console::run(&client, &run.scope, &run.name);
+    let page = console::run(client, &run.scope, &run.name);
     let report = report_run(client, &run).await?;
     let row = RunDocument::of(&run, &report, &page);
     if ui.output_options().json {
