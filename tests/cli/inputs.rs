@@ -481,7 +481,7 @@ fn a_learned_file_that_has_become_a_directory_counts_with_its_files() {
         ("two", "three")
     );
     // All of its files count, as those of a directory that a build script watches.
-    project.write("notes.md/beside.txt", "");
+    project.write("notes.md/beside.md", "");
     let four = ship(&project, "");
     assert!(two.tag != three.tag && three.tag != four.tag);
 }
