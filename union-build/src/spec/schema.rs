@@ -317,6 +317,7 @@ mod tests {
                 "UNION_DOMAIN",
                 "UNION_REGISTRY",
                 "UNION_BUILDER",
+                "UNION_BACKEND",
                 "UNION_REGISTRY_CONFIG"
             ]
         );
@@ -325,10 +326,11 @@ mod tests {
             "--domain",
             "--registry",
             "--builder",
+            "--backend",
             "--registry-config",
             "--profile",
             "--features",
         ];
-        assert_eq!(names(|key| key.flag)[..7], flags);
+        assert_eq!(names(|key| key.flag)[..8], flags);
     }
 }

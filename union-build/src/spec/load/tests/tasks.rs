@@ -365,7 +365,7 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
         (
             Code::Refused,
             "triggers.t = { every = \"1h\", labels = {} }",
-            "2:29",
+            "2:30",
             "`labels` of the Python SDK",
             "not supported",
         ),
