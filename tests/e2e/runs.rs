@@ -52,6 +52,7 @@ fn show(folder: &Path) {
     for path in entries {
         match path.is_dir() {
             true => show(&path),
+            false if path.ends_with("inputs.pb") => println!("{} is empty: {}", path.display(), fs::read(&path).unwrap().is_empty()),
             false => println!("{} = {}", path.display(), fs::read_to_string(&path).unwrap()),
         }
     }
@@ -187,6 +188,7 @@ fn inputs_are_laid_out_as_copilot_lays_them_out() {
         "/data/b = true".to_owned(),
         "/data/d/deep/b.txt = B".to_owned(),
         "/data/f = A".to_owned(),
+        "/data/inputs.pb is empty: false".to_owned(),
         format!("/data/inputs.yaml = {listed}"),
         "/data/l/0 = A".to_owned(),
         "/data/l/1 = B".to_owned(),
