@@ -61,5 +61,6 @@ fn a_run_of_an_unchanged_task_is_one_create_and_one_watch() {
     ] {
         assert_eq!(count(method), expected, "{method}: {calls:?}");
     }
-    assert!(calls.len() <= 12, "{calls:?}");
+    // A log that ends before its run is opened again.
+    assert!(calls.len() - count("TailLogs") <= 11, "{calls:?}");
 }
