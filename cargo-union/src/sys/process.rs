@@ -148,18 +148,24 @@ impl ProcessCommand {
             .map_err(|cause| missing(&self.program, cause))
     }
 
-    /// Runs it and captures its output.
-    ///
-    /// # Errors
-    /// `ToolMissing` when it cannot be started.
-    pub async fn output(mut self) -> Result<ProcessOutput> {
+    /// Starts it with pipes for its stdout and stderr.
+    fn spawn_piped(&mut self) -> Result<(Child, ProcessGroup)> {
         let spawned = self
             .inner
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
-        let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
+        let child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let group = ProcessGroup::of(&child);
+        Ok((child, group))
+    }
+
+    /// Runs it and captures its output.
+    ///
+    /// # Errors
+    /// `ToolMissing` when it cannot be started.
+    pub async fn output(mut self) -> Result<ProcessOutput> {
+        let (mut child, group) = self.spawn_piped()?;
         if let Some(mut stdin) = child.stdin.take() {
             // A program may exit without reading all of its input; the exit code decides whether it failed.
             let _ = stdin.write_all(&self.input).await;

@@ -1,11 +1,10 @@
 //! Runs a program with limits on its output and its run time.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{ProcessCommand, ProcessFailure, ProcessGroup, ProcessOutput, missing};
+use super::{ProcessCommand, ProcessFailure, ProcessOutput, missing};
 use crate::sys::error::Result;
 
 /// How long the streams of a program that has exited may stay open: its descendants may hold them.
@@ -29,13 +28,7 @@ impl ProcessCommand {
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub async fn run_with_limits(mut self, time: Duration, limit: usize) -> Result<LimitedOutput> {
-        let spawned = self
-            .inner
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let group = ProcessGroup::of(&child);
+        let (mut child, group) = self.spawn_piped()?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();

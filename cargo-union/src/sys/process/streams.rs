@@ -1,11 +1,10 @@
 //! Runs a program and forwards its output while it runs.
 
 use std::io;
-use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::{ProcessCommand, ProcessFailure, ProcessGroup, missing, wait_for_exit};
+use super::{ProcessCommand, ProcessFailure, wait_for_exit};
 use crate::sys::error::Result;
 
 /// An output stream of a program.
@@ -26,13 +25,7 @@ impl ProcessCommand {
         mut self,
         on_output: impl Fn(OutputStream, &[u8]),
     ) -> Result<Result<(), ProcessFailure>> {
-        let spawned = self
-            .inner
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let group = ProcessGroup::of(&child);
+        let (mut child, group) = self.spawn_piped()?;
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
         // A read error does not mean that the program failed; its exit status decides.
