@@ -13,7 +13,7 @@ use super::idl::common::{Filter, OffloadedInputData};
 use super::idl::dataproxy::GetActionDataResponse;
 use super::idl::logs::dataplane::LogLine;
 use super::idl::project::Project;
-use super::idl::task::{DeployTaskRequest, Inputs, Outputs, Task, TaskDetails, TaskIdentifier};
+use super::idl::task::{DeployTaskRequest, Inputs, Task, TaskDetails, TaskIdentifier};
 use super::idl::workflow::{
     Action, ActionDetails, CreateRunRequest, ListActionsResponse, ListRunsResponse,
 };
@@ -176,11 +176,6 @@ impl RunService for Client {
         attempt: u32,
     ) -> Result<Messages<Vec<LogLine>>, RpcFailure> {
         self.dispatch(|services| async move { services.tail(action, attempt).await })
-            .await
-    }
-
-    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure> {
-        self.dispatch(|services| async move { services.outputs(run).await })
             .await
     }
 

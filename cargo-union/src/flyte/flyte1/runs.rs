@@ -212,12 +212,6 @@ impl RunService for Flyte1 {
         Err(RpcFailure::new(Code::BackendLacks, cause))
     }
 
-    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure> {
-        Ok(Outputs {
-            literals: named(self.run_data(run).await?.full_outputs),
-        })
-    }
-
     async fn abort(&self, run: &RunIdent, reason: &str) -> Result<(), RpcFailure> {
         let request = ExecutionTerminateRequest {
             id: Some(WorkflowExecutionIdentifier {

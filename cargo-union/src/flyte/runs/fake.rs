@@ -14,7 +14,7 @@ use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::common::{Filter, OffloadedInputData};
 use crate::flyte::idl::dataproxy::GetActionDataResponse;
 use crate::flyte::idl::logs::dataplane::LogLine;
-use crate::flyte::idl::task::{Inputs, Outputs};
+use crate::flyte::idl::task::Inputs;
 use crate::flyte::idl::workflow::{
     Action, ActionDetails, CreateRunRequest, ListActionsResponse, ListRunsResponse,
 };
@@ -129,10 +129,6 @@ impl RunService for FakeRuns {
 
     async fn watch_actions(&self, _: &RunIdent) -> Result<Messages<Vec<Action>>, RpcFailure> {
         next(&self.changes)
-    }
-
-    async fn outputs(&self, _: &RunIdent) -> Result<Outputs, RpcFailure> {
-        Ok(Outputs::default())
     }
 
     async fn abort(&self, _: &RunIdent, _: &str) -> Result<(), RpcFailure> {

@@ -68,7 +68,9 @@ pub trait RunService: Send + Sync {
     async fn watch_actions(&self, run: &RunIdent) -> Result<Messages<Vec<Action>>, RpcFailure>;
 
     /// The outputs of a successful run.
-    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure>;
+    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure> {
+        Ok(self.data(&run.root()).await?.outputs.unwrap_or_default())
+    }
 
     /// Aborts a run. A run that does not exist counts as aborted.
     async fn abort(&self, run: &RunIdent, reason: &str) -> Result<(), RpcFailure>;
@@ -265,10 +267,6 @@ impl RunService for Flyte2 {
             Ok(enriched.filter_map(|action| action.action).collect())
         };
         Ok(responses.map(actions).boxed())
-    }
-
-    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure> {
-        Ok(self.data(&run.root()).await?.outputs.unwrap_or_default())
     }
 
     async fn abort(&self, run: &RunIdent, reason: &str) -> Result<(), RpcFailure> {
