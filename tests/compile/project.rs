@@ -232,7 +232,7 @@ impl Project {
                 settings: &self.settings.compile,
                 method: &CompileBackend::Host,
                 source_date_epoch: 0,
-                declared: self.settings.inputs.clone(),
+                declared: &self.settings.inputs,
             };
             let (compiled, found) = compile(&snapshot, &job, &Host, &self.notes).await?;
             let [findings] = found.try_into().unwrap();

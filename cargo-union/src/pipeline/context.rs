@@ -127,13 +127,14 @@ impl LoadedWorkspace {
     pub(crate) fn declared_inputs(&self) -> Vec<Pattern> {
         let selected = self.packages.iter().map(|package| package.spec.clone());
         let others = self.workspace.packages.iter().filter(|package| {
-            !self
-                .packages
-                .iter()
-                .any(|selected| selected.package.id == package.id)
+            package.declares_union
+                && !self
+                    .packages
+                    .iter()
+                    .any(|selected| selected.package.id == package.id)
         });
         let overrides = Overrides::new(&self.workspace.root);
-        let others = others.filter_map(|package| load_spec(&self.workspace, package, &overrides).0);
+        let others = others.filter_map(|package| read_spec(&self.workspace, package, &overrides).0);
         let mut patterns: BTreeMap<(PathBuf, String), Pattern> = BTreeMap::new();
         for spec in selected.chain(others) {
             for pattern in spec.images.into_values().flat_map(|image| image.inputs) {
@@ -213,7 +214,23 @@ impl LoadedWorkspace {
     }
 }
 
+/// The spec of a package, with the problems of its manifest and of the files that this names.
 fn load_spec(
+    workspace: &Workspace,
+    package: &WorkspacePackage,
+    overrides: &Overrides,
+) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
+    let (spec, mut problems, settings) = read_spec(workspace, package, overrides);
+    if let Some(spec) = &spec {
+        let roots = source_roots(workspace, package);
+        problems.extend(copy_problems(spec.images.values(), &roots));
+        problems.extend(requirement_problems(spec.images.values(), &roots));
+    }
+    (spec, problems, settings)
+}
+
+/// The spec of a package, with the problems of its manifest.
+fn read_spec(
     workspace: &Workspace,
     package: &WorkspacePackage,
     overrides: &Overrides,
@@ -230,18 +247,12 @@ fn load_spec(
         default_run: package.default_run.clone(),
         depends_on_flyte: package.depends_on_flyte(),
     };
-    let (spec, mut problems, settings) = spec::load(
+    spec::load(
         Some(&workspace.root_manifest),
         &package.manifest,
         overrides,
         &package_info,
-    );
-    if let Some(spec) = &spec {
-        let roots = source_roots(workspace, package);
-        problems.extend(copy_problems(spec.images.values(), &roots));
-        problems.extend(requirement_problems(spec.images.values(), &roots));
-    }
-    (spec, problems, settings)
+    )
 }
 
 fn source_roots(workspace: &Workspace, package: &WorkspacePackage) -> SourceRoots {

@@ -48,25 +48,25 @@ pub async fn compile(
             "`{name}` at `{directory}` is outside of the workspace's directory: another checkout may compile to different bytes"
         ));
     }
+    let images = job
+        .members
+        .iter()
+        .flat_map(|member| &member.inputs)
+        .copied();
+    let inputs = RunInputs::new(
+        snapshot,
+        job.settings,
+        job.source_date_epoch,
+        images,
+        job.declared,
+    )?;
     let mut freshness = Freshness::load(snapshot.target_directory());
     let mut cleaned: BTreeSet<String> = BTreeSet::new();
     loop {
         let (compiled, result) = run_cargo(snapshot, job, runner, reporter).await?;
         let mut findings = Vec::new();
         let mut outdated = BTreeSet::new();
-        let images = job
-            .members
-            .iter()
-            .flat_map(|member| &member.inputs)
-            .copied();
-        let run = RunInputs::new(
-            snapshot,
-            job.settings,
-            job.source_date_epoch,
-            images,
-            &job.declared,
-        )?;
-        let run = ObservedRun::new(snapshot, &run, &compiled)?;
+        let run = ObservedRun::new(snapshot, &inputs, &compiled)?;
         for member in &job.members {
             let check = FreshnessCheck::new(job.settings, &member.inputs, &run);
             let observed = check.observe(snapshot, &compiled)?;

@@ -20,7 +20,7 @@ pub struct CargoJob<'a> {
     /// The `SOURCE_DATE_EPOCH` of build scripts, in seconds since 1970.
     pub source_date_epoch: u64,
     /// The patterns of `inputs` of all packages in the workspace.
-    pub declared: Vec<Pattern>,
+    pub declared: &'a [Pattern],
 }
 
 /// A package of a [`CargoJob`].

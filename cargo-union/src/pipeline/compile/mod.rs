@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use union_build::diag::Code;
 use union_build::handover::References;
+use union_build::spec::Pattern;
 
 use super::compile_plan::CompileChoice;
 use super::compile_plan::jobs::collect_jobs;
@@ -42,9 +43,14 @@ pub(super) async fn run(
         .collect();
     jobs.iter().for_each(CompileJob::warn_if_native);
     let mut batches = VecDeque::from(batch::group_jobs(jobs).await);
+    let declared = builds
+        .first()
+        .filter(|_| !batches.is_empty())
+        .map(|build| build.context.loaded.declared_inputs())
+        .unwrap_or_default();
     let mut is_shared = batches.len() > 1;
     while let Some(batch) = batches.pop_front() {
-        match compile_batch(&batch, is_shared, &mut results).await? {
+        match compile_batch(&batch, is_shared, &declared, &mut results).await? {
             BatchOutcome::Done => {}
             BatchOutcome::FeaturesDiffer => {
                 is_shared = true;
@@ -142,10 +148,12 @@ enum BatchOutcome {
     FeaturesDiffer,
 }
 
-/// Compiles a batch. `is_shared` says that a later compile overwrites its executables in the target directory.
+/// Compiles a batch. `is_shared` says that a later compile overwrites its executables in the target directory; `declared` are
+/// the patterns of `inputs` of all packages in the workspace.
 async fn compile_batch(
     batch: &CompileBatch<'_>,
     is_shared: bool,
+    declared: &[Pattern],
     results: &mut [(Executables, CoverageFindings)],
 ) -> Result<BatchOutcome> {
     let Some(first) = batch.jobs.first() else {
@@ -169,7 +177,7 @@ async fn compile_batch(
         settings,
         method,
         source_date_epoch: options.source_date_epoch,
-        declared: loaded.declared_inputs(),
+        declared,
     };
     let suspended = reporter.suspend_progress();
     let (compiled, findings) = compile(snapshot, &cargo_job, &**runner, &**reporter).await?;

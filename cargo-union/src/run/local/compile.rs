@@ -66,7 +66,7 @@ pub(super) async fn compile_binary(run: &LocalRun<'_>, binary: &str) -> Result<P
         settings: &settings,
         method: &CompileBackend::Host,
         source_date_epoch: build.source_date_epoch,
-        declared: session.declared_inputs(),
+        declared: &session.declared_inputs(),
     };
     let progress_guard = reporter.suspend_progress();
     let (compiled, _) = compile(&snapshot, &job, &Host, &***reporter).await?;
