@@ -277,7 +277,7 @@ mod tests {
                 "{\"b\": null, \"a\": [1]}",
                 "{\"a\":[1],\"b\":null}",
             ),
-            // Quick parsers round these to a neighbour.
+            // Quick parsers round these to the next number.
             (
                 "struct",
                 "{\"a\": [7.2057594037927933e16, 17976931348623158e292]}",

@@ -95,7 +95,7 @@ impl RunCause {
                 "Check the reference, and whether the cluster may pull from the registry: `cargo union secret create --image-pull` gives it a pull secret."
             }
             Self::Unschedulable => {
-                "Ask for less in the task's `resources`, or ask who runs the cluster for nodes that have as much. It starts when a node has room."
+                "Ask for less in the task's `resources`, or ask who runs the cluster for nodes that have as much. It starts when a node has enough free resources."
             }
             Self::Quota => {
                 "Wait for other runs to end, ask for less in the task's `resources`, or ask who runs the cluster for a larger quota."
