@@ -21,7 +21,7 @@ pub mod front;
 pub mod hostile;
 pub mod http;
 mod namespaces;
-mod permissions;
+pub mod permissions;
 pub mod project;
 pub mod proxy;
 pub mod registry;
