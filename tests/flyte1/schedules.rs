@@ -101,6 +101,21 @@ fn trigger_that_is_declared_inactive_starts_nothing() {
 }
 
 #[test]
+fn interrupted_activation_is_repeated() {
+    let world = World::behaving("deny-activation");
+    let project = world.hello(&with_triggers(&trigger("often", "every = \"5m\"")));
+    project
+        .run(["register"])
+        .exits(1)
+        .stderr_has("could not activate the triggers of the task `hello`")
+        .stderr_has("Run `cargo union register` again");
+    assert_eq!(world.backend.active_plans(), [""; 0]);
+    project.run(["register"]).succeeds();
+    assert_eq!(world.backend.active_plans().len(), 1);
+    assert_eq!(world.backend.count("POST", "api/v1/launch_plans"), 1);
+}
+
+#[test]
 fn schedule_of_a_task_that_is_refused_is_not_activated() {
     let world = World::behaving("refuse=hello");
     let project = world.hello(&with_triggers(&trigger("often", "every = \"5m\"")));

@@ -229,15 +229,24 @@ def plan_of(name):
         raise Refused(NOT_FOUND, f"entry not found: {name}")
     plan = launch_plan_pb2.LaunchPlan(id=request.id, spec=request.spec)
     plan.closure.state = int(STORE.marked("active", name) == "yes")
+    created = STORE.created("plans", name)
+    plan.closure.created_at.FromNanoseconds(created)
+    # Each change of the state is a second later.
+    changed = STORE.marked("active", name) is not None
+    plan.closure.updated_at.FromNanoseconds(created + int(changed) * 1_000_000_000)
     return plan
 
 
 def update_plan(request, *name):
     name = "/".join(name)
     plan_of(name)
+    # The first activation fails.
+    if STORE.once("deny-activation"):
+        raise Refused(DENIED, "activation is not allowed")
     if request.state == launch_plan_pb2.ACTIVE:
         for other in STORE.keys("plans", name.rsplit("/", 1)[0] + "/"):
-            STORE.mark("active", other, "no")
+            if STORE.marked("active", other) == "yes":
+                STORE.mark("active", other, "no")
     STORE.mark("active", name, "yes" if request.state == launch_plan_pb2.ACTIVE else "no")
     return launch_plan_pb2.LaunchPlanUpdateResponse()
 

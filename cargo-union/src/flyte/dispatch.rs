@@ -10,7 +10,9 @@ use super::client::{Client, Flyte2};
 use super::convert::ProjectDomain;
 use super::flyte1::Flyte1;
 use super::idl::common::{Filter, OffloadedInputData};
-use super::idl::dataproxy::GetActionDataResponse;
+use super::idl::dataproxy::{
+    CreateUploadLocationRequest, CreateUploadLocationResponse, GetActionDataResponse,
+};
 use super::idl::logs::dataplane::LogLine;
 use super::idl::project::Project;
 use super::idl::task::{DeployTaskRequest, Inputs, Task, TaskDetails, TaskIdentifier};
@@ -19,7 +21,7 @@ use super::idl::workflow::{
 };
 use super::rpc::RpcFailure;
 use super::runs::{ActionIdent, Messages, RunIdent, RunService, TaskVersion};
-use super::triggers::TriggerSummary;
+use super::trigger_summary::TriggerSummary;
 
 /// All services of a backend.
 trait BackendServices: Backend + RunService {}
@@ -86,6 +88,15 @@ impl Backend for Client {
             .await
     }
 
+    async fn list_triggers(
+        &self,
+        scope: &ProjectDomain,
+        task: Option<&str>,
+    ) -> Result<Vec<TriggerSummary>, RpcFailure> {
+        self.dispatch(|services| async move { services.list_triggers(scope, task).await })
+            .await
+    }
+
     async fn triggers(
         &self,
         scope: &ProjectDomain,
@@ -104,12 +115,23 @@ impl Backend for Client {
             .await
     }
 
-    async fn deactivate(
+    async fn set_triggers_active(
         &self,
         scope: &ProjectDomain,
         triggers: &[TriggerSummary],
+        active: bool,
     ) -> Result<(), RpcFailure> {
-        self.dispatch(|services| async move { services.deactivate(scope, triggers).await })
+        self.dispatch(|services| async move {
+            services.set_triggers_active(scope, triggers, active).await
+        })
+        .await
+    }
+
+    async fn upload_location(
+        &self,
+        request: &CreateUploadLocationRequest,
+    ) -> Result<CreateUploadLocationResponse, RpcFailure> {
+        self.dispatch(|services| async move { services.upload_location(request).await })
             .await
     }
 

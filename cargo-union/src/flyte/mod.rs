@@ -19,7 +19,6 @@ pub mod idl;
 pub mod images;
 pub mod interface;
 mod pages;
-mod plan_triggers;
 pub mod project;
 pub mod register;
 pub mod rpc;

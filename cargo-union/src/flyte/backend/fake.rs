@@ -9,13 +9,14 @@ use union_build::diag::Code;
 use super::Backend;
 use crate::flyte::capabilities::BackendKind;
 use crate::flyte::convert::ProjectDomain;
+use crate::flyte::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
 use crate::flyte::idl::project::{Domain, Project};
 use crate::flyte::idl::task::task_triggers_summary::{Summary, TriggerStats};
 use crate::flyte::idl::task::{
     DeployTaskRequest, Task, TaskDetails, TaskIdentifier, TaskMetadata, TaskTriggersSummary,
 };
 use crate::flyte::rpc::RpcFailure;
-use crate::flyte::triggers::TriggerSummary;
+use crate::flyte::trigger_summary::TriggerSummary;
 
 /// The registered tasks, in the order of their first registration.
 #[derive(Default)]
@@ -113,6 +114,26 @@ impl Backend for FakeBackend {
             .collect())
     }
 
+    async fn list_triggers(
+        &self,
+        _: &ProjectDomain,
+        task: Option<&str>,
+    ) -> Result<Vec<TriggerSummary>, RpcFailure> {
+        let triggers = self.triggers.lock().expect("the mutex is not poisoned");
+        let listed = triggers.values().map(|(trigger, _)| trigger);
+        Ok(listed
+            .filter(|trigger| task.is_none_or(|task| trigger.task == task))
+            .cloned()
+            .collect())
+    }
+
+    async fn upload_location(
+        &self,
+        _: &CreateUploadLocationRequest,
+    ) -> Result<CreateUploadLocationResponse, RpcFailure> {
+        Err(RpcFailure::new(Code::BackendRefused, "it has no store"))
+    }
+
     async fn triggers(
         &self,
         _: &ProjectDomain,
@@ -138,15 +159,16 @@ impl Backend for FakeBackend {
             .unwrap_or_default())
     }
 
-    async fn deactivate(
+    async fn set_triggers_active(
         &self,
         _: &ProjectDomain,
-        deactivated: &[TriggerSummary],
+        changed: &[TriggerSummary],
+        active: bool,
     ) -> Result<(), RpcFailure> {
         let mut triggers = self.triggers.lock().expect("the mutex is not poisoned");
-        for trigger in deactivated {
+        for trigger in changed {
             if let Some((known, _)) = triggers.get_mut(&trigger.path()) {
-                known.active = false;
+                known.active = active;
             }
         }
         Ok(())

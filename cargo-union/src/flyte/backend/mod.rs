@@ -2,14 +2,16 @@
 
 #[cfg(test)]
 pub(super) mod fake;
+mod triggers;
 
 use async_trait::async_trait;
 
 use super::capabilities::BackendKind;
-use super::client::Flyte2;
+use super::client::{Flyte2, Operation, Resource};
 use super::convert::ProjectDomain;
-use super::idl::common::Filter;
 use super::idl::common::filter::Function;
+use super::idl::common::{self, Filter};
+use super::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
 use super::idl::project::{
     GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse, Project,
 };
@@ -20,7 +22,7 @@ use super::idl::task::{
 };
 use super::pages::newest;
 use super::rpc::{RpcFailure, RpcStatus, Unary};
-use super::triggers::{self, TriggerSummary};
+use super::trigger_summary::TriggerSummary;
 
 /// A service for projects and tasks.
 #[async_trait]
@@ -37,7 +39,14 @@ pub trait Backend: Send + Sync {
     /// The latest versions of tasks, most recently registered first.
     async fn tasks(&self, scope: &ProjectDomain, limit: u32) -> Result<Vec<Task>, RpcFailure>;
 
-    /// The triggers of a task; `None` when the backend has no service for triggers.
+    /// The triggers of a project and domain, or of one task of it, sorted by task and name.
+    async fn list_triggers(
+        &self,
+        scope: &ProjectDomain,
+        task: Option<&str>,
+    ) -> Result<Vec<TriggerSummary>, RpcFailure>;
+
+    /// The triggers of a task that may be active; `None` when the backend has no service for triggers.
     async fn triggers(
         &self,
         scope: &ProjectDomain,
@@ -51,12 +60,19 @@ pub trait Backend: Send + Sync {
         trigger: &TriggerSummary,
     ) -> Result<String, RpcFailure>;
 
-    /// Deactivates triggers.
-    async fn deactivate(
+    /// Activates or deactivates triggers.
+    async fn set_triggers_active(
         &self,
         scope: &ProjectDomain,
         triggers: &[TriggerSummary],
+        active: bool,
     ) -> Result<(), RpcFailure>;
+
+    /// The signed address to which content can be sent.
+    async fn upload_location(
+        &self,
+        request: &CreateUploadLocationRequest,
+    ) -> Result<CreateUploadLocationResponse, RpcFailure>;
 
     /// Registers a task. The open-source backend overwrites an existing version.
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure>;
@@ -89,6 +105,12 @@ const DETAILS: Unary<GetTaskDetailsRequest, GetTaskDetailsResponse> =
 const LIST: Unary<ListTasksRequest, ListTasksResponse> = Unary::repeatable(TASKS, "ListTasks");
 const PROJECT: Unary<GetProjectRequest, GetProjectResponse> =
     Unary::repeatable(PROJECTS, "GetProject");
+// The same content has the same location.
+const UPLOAD_LOCATION: Unary<CreateUploadLocationRequest, CreateUploadLocationResponse> =
+    Unary::repeatable(
+        "flyteidl2.dataproxy.DataProxyService",
+        "CreateUploadLocation",
+    );
 const LIST_PROJECTS: Unary<ListProjectsRequest, ListProjectsResponse> =
     Unary::repeatable(PROJECTS, "ListProjects");
 
@@ -126,12 +148,20 @@ impl Backend for Flyte2 {
             .tasks)
     }
 
+    async fn list_triggers(
+        &self,
+        scope: &ProjectDomain,
+        task: Option<&str>,
+    ) -> Result<Vec<TriggerSummary>, RpcFailure> {
+        triggers::list(self, scope, task).await
+    }
+
     async fn triggers(
         &self,
         scope: &ProjectDomain,
         task: &str,
     ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure> {
-        match triggers::fetch_all(self, scope, Some(task)).await {
+        match triggers::list(self, scope, Some(task)).await {
             Err(failure) if failure.is(RpcStatus::Unimplemented) => Ok(None),
             triggers => triggers.map(Some),
         }
@@ -145,12 +175,27 @@ impl Backend for Flyte2 {
         triggers::version(self, scope, trigger).await
     }
 
-    async fn deactivate(
+    async fn set_triggers_active(
         &self,
         scope: &ProjectDomain,
         triggers: &[TriggerSummary],
+        active: bool,
     ) -> Result<(), RpcFailure> {
-        triggers::update(self, scope, triggers, false).await
+        triggers::set_active(self, scope, triggers, active).await
+    }
+
+    async fn upload_location(
+        &self,
+        request: &CreateUploadLocationRequest,
+    ) -> Result<CreateUploadLocationResponse, RpcFailure> {
+        let project = common::ProjectIdentifier {
+            organization: request.org.clone(),
+            name: request.project.clone(),
+            domain: request.domain.clone(),
+        };
+        let operation = Operation::CreateUploadLocation;
+        let client = self.at(operation, Resource::ProjectId(project)).await?;
+        client.unary(UPLOAD_LOCATION, request).await
     }
 
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {

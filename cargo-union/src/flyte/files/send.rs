@@ -4,12 +4,12 @@ use union_build::diag::Code;
 
 use super::checksum::Checksum;
 use super::put;
-use crate::flyte::capabilities::BackendKind;
-use crate::flyte::client::{Client, Operation, Resource};
+use crate::flyte::backend::Backend as _;
+use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Duration;
 use crate::flyte::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
-use crate::flyte::rpc::{RestCall, RpcFailure, Unary};
+use crate::flyte::rpc::RpcFailure;
 use crate::http::body::BodySource;
 use crate::sys::error::Result;
 
@@ -17,13 +17,6 @@ use crate::sys::error::Result;
 const SECONDS: i64 = 900;
 /// How often an expired address is requested again.
 const RENEWALS: u32 = 2;
-
-// Idempotent: the same file has the same location.
-const LOCATION: Unary<CreateUploadLocationRequest, CreateUploadLocationResponse> =
-    Unary::repeatable(
-        "flyteidl2.dataproxy.DataProxyService",
-        "CreateUploadLocation",
-    );
 
 /// Where content goes.
 #[derive(Clone, Copy)]
@@ -90,22 +83,5 @@ async fn locate(
         content_md5: checksum.md5.to_vec(),
         add_content_md5_metadata: true,
     };
-    if client.kind().await? == BackendKind::Flyte1 {
-        // The messages are equal on the wire. The server of Flyte 1 signs no metadata.
-        let request = CreateUploadLocationRequest {
-            add_content_md5_metadata: false,
-            ..request
-        };
-        let path = ["api", "v1", "dataproxy", "artifact_urn"];
-        let call = RestCall::post("CreateUploadLocation", &path, &request);
-        return client.rest(&call).await;
-    }
-    client
-        .at(
-            Operation::CreateUploadLocation,
-            Resource::ProjectId(place.scope.id()),
-        )
-        .await?
-        .unary(LOCATION, &request)
-        .await
+    client.upload_location(&request).await
 }

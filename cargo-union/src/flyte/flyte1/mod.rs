@@ -4,6 +4,7 @@
 //! generation a backend is. A run has no stream: [`watch`] asks again, at first often.
 
 mod files;
+mod launch_plans;
 mod phases;
 mod runs;
 mod schedules;

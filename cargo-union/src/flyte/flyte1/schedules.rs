@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Flyte1;
+use super::launch_plans::{TRIGGERS, plan_path, set_active};
 use super::task::{identifier, variables_to_v1};
 use crate::flyte::idl::core::{LiteralMap, TypedInterface};
 use crate::flyte::idl::task::schedule::Expression;
@@ -15,14 +16,13 @@ use crate::flyte::idl::task::{self, DeployTaskRequest, TaskTrigger};
 use crate::flyte::idl::v1::admin::schedule::ScheduleExpression;
 use crate::flyte::idl::v1::admin::{
     CronSchedule, FixedRate, FixedRateUnit, LaunchPlan, LaunchPlanCreateRequest,
-    LaunchPlanCreateResponse, LaunchPlanMetadata, LaunchPlanSpec, Schedule, WorkflowCreateRequest,
-    WorkflowCreateResponse, WorkflowSpec,
+    LaunchPlanCreateResponse, LaunchPlanMetadata, LaunchPlanSpec, LaunchPlanState, Schedule,
+    WorkflowCreateRequest, WorkflowCreateResponse, WorkflowSpec,
 };
 use crate::flyte::idl::v1::core::{
     self as v1, Binding, BindingData, Identifier, OutputReference, ResourceType, binding_data,
     node, task_node,
 };
-use crate::flyte::plan_triggers::{TRIGGERS, plan_path, set_active};
 use crate::flyte::rpc::{RestCall, RpcFailure, RpcStatus};
 
 /// The only node of a workflow.
@@ -166,7 +166,8 @@ fn plan_id(request: &DeployTaskRequest, trigger: &TaskTrigger) -> Identifier {
 
 impl Flyte1 {
     /// Activates the launch plans of a task. For a task that was registered just now, all of them are created; else only
-    /// those that are missing, because a user may have deactivated one.
+    /// those that are missing or were never active, because an earlier registration was interrupted. One that was active
+    /// stays as it is: a user may have deactivated it.
     ///
     /// # Errors
     /// Failures of the calls. No launch plan is activated before all are created.
@@ -181,19 +182,34 @@ impl Flyte1 {
         let id = task_id(request);
         let active = self.0.active_plans(&id.project, &id.domain).await?;
         let mut missing = Vec::new();
+        let mut unsettled = Vec::new();
         for trigger in &request.triggers {
             let plan = plan_id(request, trigger);
             let is_active = active.iter().any(|known| known.id.as_ref() == Some(&plan));
-            if is_new || !is_active && self.plan(&plan).await?.is_none() {
-                missing.push((trigger, plan));
+            if !is_new && is_active {
+                continue;
+            }
+            let existing = if is_new {
+                None
+            } else {
+                self.plan(&plan).await?
+            };
+            match existing {
+                None => {
+                    missing.push((trigger, plan.clone()));
+                    unsettled.push((trigger, plan));
+                }
+                Some(existing) if wants_active(trigger) && was_never_active(&existing) => {
+                    unsettled.push((trigger, plan));
+                }
+                Some(_) => {}
             }
         }
         if !missing.is_empty() {
             self.create_plans(request, &missing).await?;
         }
-        for (trigger, plan) in &missing {
-            let is_active = trigger.spec.as_ref().is_some_and(|spec| spec.active);
-            if is_active {
+        for (trigger, plan) in &unsettled {
+            if wants_active(trigger) {
                 // The backend deactivates the other version.
                 set_active(&self.0, plan, true).await?;
             } else if let Some(other) = version_of(&active, &plan.name) {
@@ -232,6 +248,20 @@ impl Flyte1 {
         }
         Ok(())
     }
+}
+
+fn wants_active(trigger: &TaskTrigger) -> bool {
+    trigger.spec.as_ref().is_some_and(|spec| spec.active)
+}
+
+/// Whether a launch plan is as it was created. The backend creates launch plans inactive, with one time for both fields, and
+/// each change of the state has a later time.
+fn was_never_active(plan: &LaunchPlan) -> bool {
+    plan.closure.is_some_and(|closure| {
+        closure.state() == LaunchPlanState::Inactive
+            && closure.created_at.is_some()
+            && closure.created_at == closure.updated_at
+    })
 }
 
 /// The active version of a launch plan.

@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use super::Flyte1;
+use super::launch_plans;
 use super::schedules::{exists, plan_name, version_of};
 use super::task::{create_task, details, summary};
 use crate::flyte::backend::Backend;
 use crate::flyte::capabilities::BackendKind;
 use crate::flyte::convert::ProjectDomain;
+use crate::flyte::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
 use crate::flyte::idl::project::{Domain, Project};
 use crate::flyte::idl::task::{DeployTaskRequest, Task, TaskDetails, TaskIdentifier};
 use crate::flyte::idl::v1::admin::{self, Projects, TaskCreateResponse, TaskList};
-use crate::flyte::plan_triggers;
 use crate::flyte::rpc::{RestCall, RpcFailure, RpcStatus};
-use crate::flyte::triggers::TriggerSummary;
+use crate::flyte::trigger_summary::TriggerSummary;
 
 /// The maximum number of entries that are asked for at once.
 const PAGE: u32 = 100;
@@ -104,6 +105,14 @@ impl Backend for Flyte1 {
         self.activate_plans(request, is_new).await
     }
 
+    async fn list_triggers(
+        &self,
+        scope: &ProjectDomain,
+        task: Option<&str>,
+    ) -> Result<Vec<TriggerSummary>, RpcFailure> {
+        launch_plans::list(&self.0, scope, task).await
+    }
+
     /// Those that are active.
     async fn triggers(
         &self,
@@ -113,7 +122,7 @@ impl Backend for Flyte1 {
         let active = self.0.active_plans(&scope.project, &scope.domain).await?;
         let of_task = active
             .iter()
-            .filter_map(plan_triggers::summary)
+            .filter_map(launch_plans::summary)
             .filter(|trigger| trigger.task == task);
         Ok(Some(of_task.collect()))
     }
@@ -128,18 +137,27 @@ impl Backend for Flyte1 {
         Ok(id.map(|id| id.version.clone()).unwrap_or_default())
     }
 
-    async fn deactivate(
+    async fn set_triggers_active(
         &self,
         scope: &ProjectDomain,
         triggers: &[TriggerSummary],
+        active: bool,
     ) -> Result<(), RpcFailure> {
-        let active = self.0.active_plans(&scope.project, &scope.domain).await?;
-        for trigger in triggers {
-            if let Some(id) = version_of(&active, &plan_name(&trigger.task, &trigger.name)) {
-                plan_triggers::set_active(&self.0, id, false).await?;
-            }
-        }
-        Ok(())
+        launch_plans::update(&self.0, scope, triggers, active).await
+    }
+
+    /// The messages are equal on the wire. The server signs no metadata.
+    async fn upload_location(
+        &self,
+        request: &CreateUploadLocationRequest,
+    ) -> Result<CreateUploadLocationResponse, RpcFailure> {
+        let request = CreateUploadLocationRequest {
+            add_content_md5_metadata: false,
+            ..request.clone()
+        };
+        let path = ["api", "v1", "dataproxy", "artifact_urn"];
+        let call = RestCall::post("CreateUploadLocation", &path, &request);
+        self.0.rest(&call).await
     }
 
     async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, RpcFailure> {

@@ -175,7 +175,7 @@ pub async fn apply_registration(backend: &dyn Backend, plan: &RegistrationPlan) 
         project: id.project.clone(),
         domain: id.domain.clone(),
     };
-    let deactivated = backend.deactivate(&scope, ours).await;
+    let deactivated = backend.set_triggers_active(&scope, ours, false).await;
     deactivated.map_err(|failure| {
         let error = failure.into_error(format!(
             "could not deactivate the triggers of the task `{name}` that are no longer declared"

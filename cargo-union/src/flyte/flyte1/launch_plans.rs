@@ -1,15 +1,15 @@
 //! Triggers of Flyte 1, which are launch plans whose names begin with that of their task's workflow.
 
-use super::client::Client;
-use super::convert::ProjectDomain;
-use super::idl::v1::admin::schedule::ScheduleExpression;
-use super::idl::v1::admin::{
+use crate::flyte::client::Client;
+use crate::flyte::convert::ProjectDomain;
+use crate::flyte::idl::v1::admin::schedule::ScheduleExpression;
+use crate::flyte::idl::v1::admin::{
     FixedRateUnit, LaunchPlan, LaunchPlanList, LaunchPlanState, LaunchPlanUpdateRequest,
     LaunchPlanUpdateResponse,
 };
-use super::idl::v1::core::Identifier;
-use super::rpc::{RestCall, RpcFailure};
-use super::trigger_summary::TriggerSummary;
+use crate::flyte::idl::v1::core::Identifier;
+use crate::flyte::rpc::{RestCall, RpcFailure};
+use crate::flyte::trigger_summary::TriggerSummary;
 
 /// What follows the name of a task in the names of its workflow and launch plans.
 pub(super) const TRIGGERS: &str = ".triggers";
