@@ -83,7 +83,7 @@ pub(super) async fn run(options: &RegisterOptions, ui: &Arc<Ui>) -> Result<Exit>
         .iter()
         .filter_map(|task| task.result.as_ref().err())
         .collect();
-    errors.iter().for_each(|error| ui.error(error));
+    ui.errors(&errors);
     Ok(if errors.is_empty() {
         Exit::Success
     } else {

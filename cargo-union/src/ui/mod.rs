@@ -182,6 +182,32 @@ impl Ui {
         self.line(&text);
     }
 
+    /// Prints errors. Of those that differ only in their message, the first is printed whole, and the messages of the others
+    /// follow, of many only the first few.
+    pub fn errors(&self, errors: &[&Error]) {
+        const SHOWN: usize = 5;
+        for (first, others) in group_by_cause(errors) {
+            self.error(first);
+            if others.is_empty() {
+                continue;
+            }
+            let noun = if others.len() == 1 {
+                "error has"
+            } else {
+                "errors have"
+            };
+            let mut text = format!("{} more {noun} this cause:", others.len());
+            for other in others.iter().take(SHOWN) {
+                text.push_str(&format!("\n  {other}"));
+            }
+            if others.len() > SHOWN {
+                text.push_str(&format!("\n  and {} more", others.len() - SHOWN));
+            }
+            // Also when notes are hidden: this is a part of the error.
+            self.line(&format!("{}: {text}", self.paint(style::NOTE, "note")));
+        }
+    }
+
     /// Writes the output of a user's program to stderr unchanged.
     pub fn write_raw(&self, bytes: &[u8]) {
         self.bars.suspend(|| {
@@ -268,4 +294,50 @@ fn document_text(command: &str, content: &impl Serialize) -> String {
         .expect("documents are plain values, which always serialize");
     text.push('\n');
     text
+}
+
+/// Groups errors by what is equal besides their message, in the order of the first of each group.
+fn group_by_cause<'a>(errors: &[&'a Error]) -> Vec<(&'a Error, Vec<&'a Error>)> {
+    let mut groups: Vec<(&Error, Vec<&Error>)> = Vec::new();
+    let cause = |error: &Error| (error.code(), error.chain().split_off(1));
+    for error in errors {
+        let group = groups
+            .iter_mut()
+            .find(|(first, _)| cause(first) == cause(error) && first.advice() == error.advice());
+        match group {
+            Some((_, others)) if error.chain().len() > 1 => others.push(error),
+            _ => groups.push((error, Vec::new())),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use union_build::diag::Code;
+
+    use super::*;
+
+    #[test]
+    fn errors_with_equal_causes_are_grouped() {
+        let error =
+            |code, what: &str, cause: &str| Error::new(code, what).because(cause.to_owned());
+        let refused = |what| error(Code::BackendRefused, what, "no organization");
+        let (a, b) = (refused("a"), refused("b"));
+        let c = error(Code::BackendRefused, "c", "another cause");
+        let d = error(Code::BackendFailed, "d", "no organization");
+        let e = refused("e").help("Other advice.");
+        let (f, g) = (
+            Error::new(Code::BackendRefused, "f"),
+            Error::new(Code::BackendRefused, "g"),
+        );
+        let groups: Vec<String> = group_by_cause(&[&a, &c, &b, &d, &e, &f, &g])
+            .into_iter()
+            .map(|(first, others)| {
+                let others = others.iter().map(ToString::to_string);
+                format!("{first}{}", others.collect::<String>())
+            })
+            .collect();
+        assert_eq!(groups, ["ab", "c", "d", "e", "f", "g"]);
+    }
 }
