@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tracing::field::Empty;
 use tracing::{Instrument as _, debug_span};
 
@@ -39,7 +39,7 @@ pub(super) type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + S
 /// How to connect to an engine.
 #[derive(Clone, Debug)]
 pub(super) enum EngineEndpoint {
-    /// A Unix socket.
+    /// A Unix socket; on Windows a named pipe.
     Unix(PathBuf),
     /// `host:port`, without encryption.
     Tcp(String),
@@ -122,7 +122,7 @@ impl tower_service::Service<Uri> for Connector {
 
 async fn connect(endpoint: &EngineEndpoint) -> io::Result<EngineStream> {
     Ok(EngineStream(match endpoint {
-        EngineEndpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        EngineEndpoint::Unix(path) => Box::new(connect_local(path).await?),
         EngineEndpoint::Tcp(address) => Box::new(TcpStream::connect(address).await?),
         EngineEndpoint::Tls {
             address,
@@ -147,6 +147,18 @@ async fn connect(endpoint: &EngineEndpoint) -> io::Result<EngineStream> {
             )
         }
     }))
+}
+
+#[cfg(unix)]
+async fn connect_local(path: &std::path::Path) -> io::Result<tokio::net::UnixStream> {
+    tokio::net::UnixStream::connect(path).await
+}
+
+#[cfg(windows)]
+async fn connect_local(
+    path: &std::path::Path,
+) -> io::Result<tokio::net::windows::named_pipe::NamedPipeClient> {
+    tokio::net::windows::named_pipe::ClientOptions::new().open(path)
 }
 
 trait EngineIo: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -62,6 +62,13 @@ pub(super) fn candidate_at(address: String, environment: &Environment) -> Engine
     }
 }
 
+/// The pipe of Docker Desktop.
+#[cfg(windows)]
+fn default_sockets(_: &Environment) -> Vec<String> {
+    vec!["npipe:////./pipe/docker_engine".to_owned()]
+}
+
+#[cfg(unix)]
 fn default_sockets(environment: &Environment) -> Vec<String> {
     let directory = |name| {
         environment
@@ -179,6 +186,8 @@ fn endpoint(
 ) -> Result<EngineEndpoint, String> {
     match address.split_once("://") {
         Some(("unix", path)) => Ok(EngineEndpoint::Unix(path.into())),
+        #[cfg(windows)]
+        Some(("npipe", path)) => Ok(EngineEndpoint::Unix(path.into())),
         Some(("tcp" | "http", host)) if certificates.is_none() => {
             Ok(EngineEndpoint::Tcp(with_port(host, 2375)))
         }

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
@@ -366,10 +367,16 @@ impl FileLock {
 }
 
 /// Whether a file system does not support locks, as some network and FUSE file systems, and NFS without a lock server.
+#[cfg(unix)]
 fn is_lock_unsupported(cause: &io::Error) -> bool {
     let unsupported = [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK];
     cause.kind() == io::ErrorKind::Unsupported
         || Errno::from_io_error(cause).is_some_and(|errno| unsupported.contains(&errno))
+}
+
+#[cfg(windows)]
+fn is_lock_unsupported(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::Unsupported
 }
 
 fn open_lock(path: &Path) -> Result<File> {

@@ -13,7 +13,6 @@ use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll};
 
-use rustix::process::{Pid, Signal};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf,
 };
@@ -22,11 +21,16 @@ use union_build::diag::Code;
 
 use super::error::{Error, Result};
 
+mod group;
 mod limits;
 mod streams;
+mod user;
 
 pub use limits::LimitedOutput;
 pub use streams::OutputStream;
+pub use user::{user, user_id};
+
+use group::ProcessGroup;
 
 /// Environment variables as a value, so that tests can set what a child or a key depends on.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -137,11 +141,12 @@ impl ProcessCommand {
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub fn leave(mut self) -> Result<()> {
+        #[cfg(unix)]
+        self.inner.process_group(0);
         let spawned = self
             .inner
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(0)
             .spawn();
         spawned
             .map(drop)
@@ -282,59 +287,6 @@ impl AsyncWrite for ChildStream {
     }
 }
 
-/// A child and its descendants, which are killed when this is dropped before the child has exited: rustc would go on
-/// writing into the target directory after cargo was killed.
-struct ProcessGroup(Option<u32>);
-
-impl ProcessGroup {
-    fn of(child: &Child) -> Self {
-        Self(child.id())
-    }
-
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        let Some(child) = self.0 else { return };
-        // Stopped first, so that it does not start more children while they are listed.
-        signal_to(child, Signal::STOP);
-        let mut members = vec![child];
-        let mut next = 0;
-        while let Some(member) = members.get(next) {
-            members.extend(children(*member));
-            next += 1;
-        }
-        members
-            .into_iter()
-            .for_each(|member| signal_to(member, Signal::KILL));
-    }
-}
-
-fn signal_to(process: u32, signal: Signal) {
-    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-    // The process may have exited already.
-    let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
-}
-
-/// The children of a process, from Linux's /proc; empty on other systems.
-fn children(process: u32) -> Vec<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| {
-            list.split_whitespace()
-                .filter_map(|pid| pid.parse().ok())
-                .collect::<Vec<u32>>()
-        })
-        .collect()
-}
-
 /// The output of a program that has exited.
 #[derive(Debug)]
 pub struct ProcessOutput {
@@ -419,16 +371,6 @@ fn signal(status: ExitStatus) -> Option<i32> {
 #[cfg(not(unix))]
 fn signal(_: ExitStatus) -> Option<i32> {
     None
-}
-
-/// The ids of this process's user and group, as `UID:GID`.
-pub fn user() -> String {
-    format!("{}:{}", user_id(), rustix::process::getgid().as_raw())
-}
-
-/// The id of this process's user.
-pub fn user_id() -> u32 {
-    rustix::process::getuid().as_raw()
 }
 
 fn missing(program: &OsStr, cause: io::Error) -> Error {

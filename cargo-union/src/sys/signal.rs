@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+#[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 
 const SIGINT: i32 = 2;
@@ -20,6 +21,7 @@ const TERMINATED: u8 = 2;
 const INTERRUPTED: u8 = 3;
 
 /// Waits for SIGINT or SIGTERM.
+#[cfg(unix)]
 pub async fn interrupted() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
@@ -28,6 +30,14 @@ pub async fn interrupted() {
         Ok(()) = tokio::signal::ctrl_c() => {}
         Some(()) = terminate.recv() => {}
         else => std::future::pending().await,
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(windows)]
+pub async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
     }
 }
 

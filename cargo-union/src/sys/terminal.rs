@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
+#[cfg(unix)]
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 
@@ -56,8 +57,24 @@ pub fn without_line_end(mut line: Vec<u8>) -> Vec<u8> {
 }
 
 /// A terminal that does not show what is typed; it does so again when this is dropped, also after Ctrl-C.
+#[cfg(unix)]
 struct HiddenInput(Termios);
 
+/// A terminal of Windows, which this tool cannot keep from showing what is typed.
+#[cfg(windows)]
+struct HiddenInput;
+
+#[cfg(windows)]
+impl HiddenInput {
+    fn start() -> io::Result<Self> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a terminal of Windows would show it: pass it by stdin",
+        ))
+    }
+}
+
+#[cfg(unix)]
 impl HiddenInput {
     fn start() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
@@ -71,6 +88,7 @@ impl HiddenInput {
     }
 }
 
+#[cfg(unix)]
 impl Drop for HiddenInput {
     fn drop(&mut self) {
         // A terminal that is gone needs no echo.
