@@ -323,6 +323,7 @@ pub(super) fn refuse_whiteout(name: &str, path: &Path) -> Result<()> {
 }
 
 /// A file system entry that is not a file, directory or link.
+#[cfg_attr(not(unix), allow(dead_code))]
 enum SpecialFileKind {
     Pipe,
     Socket,
