@@ -180,7 +180,7 @@ const STDERR_USERS: &[&str] = &[
 ];
 
 /// `union-build` does not depend on `sys`; it runs cargo to get the target directory.
-const PROCESS_STARTERS: &[&str] = &["cargo-union/src/sys/process.rs", "union-build/src/"];
+const PROCESS_STARTERS: &[&str] = &["cargo-union/src/sys/process", "union-build/src/"];
 
 const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 
@@ -271,7 +271,7 @@ mod tests {
             ("cargo-union/src/engine/images.rs", "use bollard::Docker;"),
             ("cargo-union/src/ui/mod.rs", "fn a() { eprintln!(\"x\"); }"),
             (
-                "cargo-union/src/sys/process.rs",
+                "cargo-union/src/sys/process",
                 "use std::process::Command;",
             ),
             (

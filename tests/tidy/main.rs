@@ -10,6 +10,7 @@ mod dependencies;
 mod documents;
 mod effects;
 mod items;
+mod links;
 mod manifests;
 mod names;
 mod source;
@@ -70,6 +71,11 @@ fn versions_are_declared_once() {
 #[test]
 fn names_in_documents_exist() {
     report(documents::problems(&Tree::of_repository()));
+}
+
+#[test]
+fn links_in_documents_lead_somewhere() {
+    report(links::problems(&Tree::of_repository()));
 }
 
 #[test]
