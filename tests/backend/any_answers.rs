@@ -23,7 +23,7 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn any_answer_of_a_token_server_is_taken_or_refused(
+    fn any_token_server_response_is_accepted_or_refused(
         status in status(),
         body in prop_oneof![
             4 => object(&[("access_token", "\"t\""), ("refresh_token", "\"r\""), ("error", "\"invalid_grant\""), ("error_description", "\"d\"")])
@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn any_words_on_where_to_log_in_are_taken_or_refused(metadata in prop_oneof![bytes(40), text().prop_map(|text| message(&[(3, &text), (2, &text)]))], config in bytes(40)) {
+    fn any_auth_metadata_is_accepted_or_refused(metadata in prop_oneof![bytes(40), text().prop_map(|text| message(&[(3, &text), (2, &text)]))], config in bytes(40)) {
         let backend = Backend::secure(move |call, _| {
             if call.is("GetOAuth2Metadata") {
                 return Some(answer(metadata.clone()));
@@ -52,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn any_message_and_any_stream_is_taken_or_refused(status in status(), body in bytes(64), frames in proptest::collection::vec((any::<u8>(), bytes(16)), 0..4)) {
+    fn any_message_and_stream_is_accepted_or_refused(status in status(), body in bytes(64), frames in proptest::collection::vec((any::<u8>(), bytes(16)), 0..4)) {
         let frames: Vec<Vec<u8>> = frames.iter().map(|(flags, payload)| frame(*flags, payload)).collect();
         let backend = Backend::plain(move |call, _| {
             Some(match call.is("Watch") {

@@ -23,7 +23,7 @@ async fn read(
 }
 
 #[tokio::test]
-async fn a_web_page_is_told_from_a_backend() {
+async fn web_page_is_not_a_backend() {
     let page = |status| {
         Reply::status(status)
             .with("Content-Type", "text/html; charset=utf-8")
@@ -51,7 +51,7 @@ async fn a_web_page_is_told_from_a_backend() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_says_where_it_leads() {
+async fn redirect_is_not_followed_and_its_target_is_named() {
     let other = Backend::plain(|_, _| None);
     let to = format!("{}/login", other.url());
     let (backend, result) = read(Reply::status(302).with("Location", to)).await;
@@ -64,7 +64,7 @@ async fn a_redirect_is_not_followed_and_says_where_it_leads() {
 }
 
 #[tokio::test]
-async fn another_kind_of_answer_and_another_message_are_not_read() {
+async fn unexpected_content_type_and_message_are_refused() {
     let (_, result) = read(
         Reply::status(200)
             .with("Content-Type", "application/json")
@@ -85,7 +85,7 @@ async fn another_kind_of_answer_and_another_message_are_not_read() {
 }
 
 #[tokio::test]
-async fn errors_that_are_not_in_the_protocols_words_are_judged_by_their_number() {
+async fn non_protocol_errors_are_classified_by_http_status() {
     let (backend, result) = read(
         Reply::status(503)
             .with("Content-Type", "text/plain")
@@ -110,7 +110,7 @@ async fn errors_that_are_not_in_the_protocols_words_are_judged_by_their_number()
 }
 
 #[tokio::test]
-async fn what_others_say_is_one_bounded_line() {
+async fn server_text_is_shown_as_one_bounded_line() {
     let (_, result) = read(refusal(
         400,
         "invalid_argument",
@@ -126,7 +126,7 @@ async fn what_others_say_is_one_bounded_line() {
 }
 
 #[tokio::test]
-async fn bad_frames_end_a_stream() {
+async fn invalid_frames_end_a_stream() {
     let huge = vec![0, 0xff, 0xff, 0xff, 0xff];
     for (frames, words) in [
         (vec![huge], "4294967295 bytes"),

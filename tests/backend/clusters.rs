@@ -38,7 +38,7 @@ fn robot(backend: &Backend) -> World {
 }
 
 #[tokio::test]
-async fn a_cluster_is_asked_for_once_per_operation_and_resource() {
+async fn cluster_is_selected_once_per_operation_and_resource() {
     let cluster = Backend::secure(|_, _| Some(answer(message(&[(2, "cluster")]))));
     let backend = naming(&format!("dns:///{}", cluster.host()));
     let client = robot(&backend).client();
@@ -70,7 +70,7 @@ async fn a_cluster_is_asked_for_once_per_operation_and_resource() {
 }
 
 #[tokio::test]
-async fn no_name_and_its_own_mean_the_backend_itself() {
+async fn empty_or_own_cluster_name_selects_the_backend() {
     let backend = naming("");
     let client = robot(&backend).client();
     client
@@ -84,7 +84,7 @@ async fn no_name_and_its_own_mean_the_backend_itself() {
 }
 
 #[tokio::test]
-async fn the_login_does_not_go_to_a_cluster_without_encryption() {
+async fn token_is_not_sent_to_an_unencrypted_cluster() {
     for (named, code) in [
         ("http://cluster.example.test", Code::BackendInvalid),
         ("https://cluster.example.test/path", Code::BackendInvalid),
@@ -100,7 +100,7 @@ async fn the_login_does_not_go_to_a_cluster_without_encryption() {
 }
 
 #[tokio::test]
-async fn a_backend_that_cannot_choose_fails_the_call() {
+async fn failed_cluster_selection_fails_the_call() {
     let backend = Backend::secure(|call, _| {
         call.is("SelectCluster")
             .then(|| refusal(404, "not_found", "no such project"))

@@ -45,7 +45,7 @@ fn file_of_tokens(project: &Project) -> Option<std::path::PathBuf> {
 }
 
 #[test]
-fn a_code_is_typed_elsewhere_and_the_login_is_kept() {
+fn device_flow_stores_the_token() {
     let backend = Backend::obedient();
     backend.memory().pending = 2;
     let project = user(&backend, "  authType: DeviceFlow\n");
@@ -76,7 +76,7 @@ fn a_code_is_typed_elsewhere_and_the_login_is_kept() {
 }
 
 #[test]
-fn documents_say_who_and_where() {
+fn json_documents_have_user_and_endpoint() {
     let backend = Backend::obedient();
     let project = user(&backend, "  authType: DeviceFlow\n");
     let login = discreet(project.run(["login", "--format", "json"]).succeeds()).json();
@@ -109,7 +109,7 @@ fn documents_say_who_and_where() {
 }
 
 #[test]
-fn a_denial_and_a_code_that_ran_out_end_the_login() {
+fn denied_and_expired_device_codes_end_the_login() {
     for error in ["access_denied", "expired_token"] {
         let backend = Backend::secure(move |call, _| call.is("token").then(|| denial(error)));
         let project = user(&backend, "  authType: DeviceFlow\n");
@@ -124,7 +124,7 @@ fn a_denial_and_a_code_that_ran_out_end_the_login() {
 }
 
 #[test]
-fn odd_spans_of_time_do_not_stop_a_login() {
+fn invalid_device_flow_intervals_do_not_stop_the_login() {
     for (expires, interval) in [
         ("18446744073709551615", "0"),
         ("600.5", "0.01"),
@@ -179,7 +179,7 @@ fn come_back(port: u16, query: &str) -> String {
 }
 
 #[test]
-fn a_browser_comes_back_with_a_code_and_only_with_the_right_state() {
+fn browser_redirect_requires_the_matching_state() {
     let (backend, free) = (Backend::obedient(), ReservedPort::new());
     let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
@@ -231,7 +231,7 @@ fn challenge(verifier: &str) -> String {
 }
 
 #[test]
-fn a_login_that_was_denied_in_the_browser_ends() {
+fn login_denied_in_the_browser_fails() {
     let (backend, free) = (Backend::obedient(), ReservedPort::new());
     let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
@@ -251,7 +251,7 @@ fn a_login_that_was_denied_in_the_browser_ends() {
 }
 
 #[test]
-fn a_browser_is_opened_when_there_is_one() {
+fn available_browser_is_opened() {
     let (backend, free) = (Backend::obedient(), ReservedPort::new());
     let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
@@ -279,7 +279,7 @@ fn a_browser_is_opened_when_there_is_one() {
 }
 
 #[test]
-fn a_return_to_another_machine_is_refused() {
+fn redirect_uri_of_another_host_is_refused() {
     let backend = Backend::obedient();
     backend.memory().redirect = "https://evil.example.test/callback".to_owned();
     user(&backend, "")
@@ -290,7 +290,7 @@ fn a_return_to_another_machine_is_refused() {
 }
 
 #[test]
-fn a_key_is_a_backend_and_a_login_in_one() {
+fn api_key_sets_backend_and_credentials() {
     use base64::Engine as _;
     let backend = Backend::obedient();
     let key = base64::engine::general_purpose::STANDARD
@@ -313,7 +313,7 @@ fn a_key_is_a_backend_and_a_login_in_one() {
 }
 
 #[test]
-fn a_wrong_secret_says_whose() {
+fn wrong_client_secret_names_the_client() {
     let backend = Backend::obedient();
     let project = user(
         &backend,
@@ -337,7 +337,7 @@ fn a_wrong_secret_says_whose() {
 }
 
 #[test]
-fn who_wants_nothing_kept_gets_that() {
+fn disable_keyring_stores_no_token() {
     let backend = Backend::obedient();
     let project = user(&backend, "  authType: DeviceFlow\n  disableKeyring: true\n");
     project.run(["login"]).succeeds();
@@ -345,7 +345,7 @@ fn who_wants_nothing_kept_gets_that() {
 }
 
 #[test]
-fn without_encryption_there_is_no_login() {
+fn unencrypted_backend_gets_no_login() {
     let backend = Backend::plain(|call, _| {
         assert_eq!(call.request.header("authorization"), None);
         Some(union_tests::backend::answer(Vec::new()))
@@ -359,7 +359,7 @@ fn without_encryption_there_is_no_login() {
 }
 
 #[test]
-fn a_backend_is_needed_and_has_to_answer() {
+fn backend_is_required_and_must_respond() {
     Project::empty()
         .run(["whoami"])
         .exits(1)

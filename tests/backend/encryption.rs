@@ -16,7 +16,7 @@ fn anybody() -> Backend {
 }
 
 #[tokio::test]
-async fn the_authority_of_the_config_stands_in_for_all_others() {
+async fn ca_of_the_config_replaces_all_others() {
     let (backend, other) = (anybody(), anybody());
     World::of(&backend)
         .client()
@@ -42,7 +42,7 @@ async fn the_authority_of_the_config_stands_in_for_all_others() {
 }
 
 #[tokio::test]
-async fn a_private_authority_is_not_trusted_by_itself_and_trying_again_does_not_help() {
+async fn untrusted_ca_is_refused_without_retry() {
     let backend = anybody();
     let world = World::at(&backend.url());
     let failed = world.client().unary(READ, &UserInfoRequest {}).await;
@@ -55,7 +55,7 @@ async fn a_private_authority_is_not_trusted_by_itself_and_trying_again_does_not_
 }
 
 #[tokio::test]
-async fn who_wants_no_verification_gets_none_unless_an_authority_is_named() {
+async fn skip_verify_applies_unless_a_ca_is_named() {
     let backend = anybody();
     let lax = World::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
     lax.client().unary(READ, &UserInfoRequest {}).await.unwrap();
@@ -79,7 +79,7 @@ async fn who_wants_no_verification_gets_none_unless_an_authority_is_named() {
 }
 
 #[tokio::test]
-async fn a_store_is_verified_without_verification_of_the_backend_when_an_authority_is_named() {
+async fn named_ca_verifies_the_store_even_with_skip_verify() {
     let store = Backend::secure(|_, _| Some(Reply::status(200).body("content")));
     let backend = anybody();
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +114,7 @@ async fn a_store_is_verified_without_verification_of_the_backend_when_an_authori
 }
 
 #[tokio::test]
-async fn a_backend_without_encryption_is_told_from_one_with() {
+async fn unencrypted_backend_is_told_apart_from_tls() {
     let plain = Backend::plain(|_, _| Some(answer(Vec::new())));
     let world = World::at(&format!("https://{}", plain.host()));
     let failed = world.client().unary(READ, &UserInfoRequest {}).await;
@@ -156,7 +156,7 @@ async fn a_backend_without_encryption_is_told_from_one_with() {
 }
 
 #[tokio::test]
-async fn a_file_of_authorities_that_is_none_is_named() {
+async fn invalid_ca_file_is_named() {
     let backend = anybody();
     let world = World::at(&backend.url()).env("FLYTE_ADMIN_CACERTFILEPATH", "/no/such/ca.pem");
     assert_failure(
@@ -167,7 +167,7 @@ async fn a_file_of_authorities_that_is_none_is_named() {
 }
 
 #[test]
-fn a_backend_has_to_be_known() {
+fn missing_endpoint_is_an_error() {
     let mut world = World::at("x");
     world.environment.remove("FLYTE_ADMIN_ENDPOINT");
     let options = cargo_union::flyte::client::ClientOptions::new(
@@ -181,7 +181,7 @@ fn a_backend_has_to_be_known() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_may_have_answered_for_the_backend_is_named() {
+async fn proxy_that_may_have_responded_for_the_backend_is_named() {
     let proxy = Proxy::answering("502 Bad Gateway");
     let world = World::at("http://backend.corp.test")
         .env("HTTP_PROXY", &format!("http://{}", proxy.host()));

@@ -19,7 +19,7 @@ fn robot(backend: &Backend) -> World {
 }
 
 #[tokio::test]
-async fn a_secret_gives_a_token_when_the_backend_asks_for_one() {
+async fn client_secret_gives_a_token_on_demand() {
     let backend = Backend::obedient();
     let client = robot(&backend).client();
     assert_eq!(
@@ -56,7 +56,7 @@ async fn a_secret_gives_a_token_when_the_backend_asks_for_one() {
 }
 
 #[tokio::test]
-async fn a_secret_may_be_in_a_file_and_its_last_newline_is_not_part_of_it() {
+async fn client_secret_file_drops_its_last_newline() {
     let backend = Backend::obedient();
     let world = World::of(&backend)
         .env("FLYTE_ADMIN_CLIENTID", CLIENT)
@@ -71,7 +71,7 @@ async fn a_secret_may_be_in_a_file_and_its_last_newline_is_not_part_of_it() {
 }
 
 #[tokio::test]
-async fn all_calls_share_one_login_and_one_failure() {
+async fn concurrent_calls_share_one_login_and_one_failure() {
     let backend = Backend::obedient();
     let client = robot(&backend).client();
     for result in join_all((0..20).map(|_| client.user())).await {
@@ -95,7 +95,7 @@ async fn all_calls_share_one_login_and_one_failure() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_replaced_once_and_not_again() {
+async fn refused_token_is_replaced_once() {
     let backend = Backend::obedient();
     let client = robot(&backend).client();
     client.user().await.unwrap();
@@ -118,7 +118,7 @@ async fn a_token_that_is_refused_is_replaced_once_and_not_again() {
 }
 
 #[tokio::test]
-async fn denied_without_a_token_is_a_reason_to_log_in_and_with_one_it_is_not() {
+async fn permission_denied_starts_a_login_only_without_a_token() {
     let backend = Backend::secure(|call, memory| {
         let anonymous = call.request.header("authorization").is_none();
         (call.is("UserInfo") && (anonymous || memory.seen.len() > 6))
@@ -132,7 +132,7 @@ async fn denied_without_a_token_is_a_reason_to_log_in_and_with_one_it_is_not() {
 }
 
 #[tokio::test]
-async fn an_error_of_another_kind_is_no_reason_to_log_in() {
+async fn other_errors_start_no_login() {
     let backend = Backend::secure(|_, _| Some(refusal(500, "unknown", "task not found")));
     assert_failure(
         robot(&backend).client().user().await,
@@ -143,7 +143,7 @@ async fn an_error_of_another_kind_is_no_reason_to_log_in() {
 }
 
 #[tokio::test]
-async fn a_stream_is_opened_again_after_the_login() {
+async fn stream_is_reopened_after_the_login() {
     let backend = Backend::secure(|call, _| {
         let token = call.request.header("authorization").is_some();
         call.is("Watch").then(|| match token {
@@ -169,7 +169,7 @@ async fn a_stream_is_opened_again_after_the_login() {
 }
 
 #[tokio::test]
-async fn the_backend_says_in_which_header_it_wants_tokens() {
+async fn token_header_is_set_by_the_backend() {
     let backend = Backend::obedient();
     backend.memory().header = "flyte-authorization".to_owned();
     robot(&backend).client().user().await.unwrap();
@@ -182,7 +182,7 @@ async fn the_backend_says_in_which_header_it_wants_tokens() {
 }
 
 #[tokio::test]
-async fn the_scopes_of_the_config_come_before_those_of_the_backend() {
+async fn scopes_of_the_config_precede_those_of_the_backend() {
     let backend = Backend::obedient();
     robot(&backend)
         .env("FLYTE_ADMIN_SCOPES", "openid,offline_access")
@@ -197,7 +197,7 @@ async fn the_scopes_of_the_config_come_before_those_of_the_backend() {
 }
 
 #[tokio::test]
-async fn a_program_prints_the_token_and_nobody_is_asked_where_to_log_in() {
+async fn token_command_needs_no_auth_metadata() {
     let backend = Backend::obedient();
     let (token, _) = backend.memory().issue();
     let command = format!("/bin/sh -c 'echo {token}'");
@@ -218,7 +218,7 @@ async fn a_program_prints_the_token_and_nobody_is_asked_where_to_log_in() {
 }
 
 #[tokio::test]
-async fn a_proxy_gets_a_token_of_its_own() {
+async fn proxy_has_its_own_token() {
     let backend = Backend::secure(|call, _| {
         let shown = call.request.header("proxy-authorization") == Some("Bearer proxy-token");
         (!shown).then(|| Reply::status(407))
@@ -230,7 +230,7 @@ async fn a_proxy_gets_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_token_for_a_proxy_goes_to_no_other_server() {
+async fn proxy_token_is_sent_to_no_other_server() {
     let tokens = Backend::obedient();
     let metadata = message(&[(3, &format!("{}/oauth/token", tokens.url()))]);
     let backend = Backend::secure(move |call, _| {
@@ -264,7 +264,7 @@ async fn the_token_for_a_proxy_goes_to_no_other_server() {
 }
 
 #[tokio::test]
-async fn a_login_stays_with_the_token_server_that_was_named() {
+async fn login_uses_only_the_configured_token_server() {
     let other = Backend::obedient();
     let to = format!("{}/oauth/token", other.url());
     let backend = Backend::secure(move |call, _| {
@@ -281,7 +281,7 @@ async fn a_login_stays_with_the_token_server_that_was_named() {
 }
 
 #[tokio::test]
-async fn what_was_kept_is_used_and_renewed_without_the_user() {
+async fn stored_token_is_used_and_refreshed_without_the_user() {
     let backend = Backend::obedient();
     let (access, refresh) = backend.memory().issue();
     let mut world = World::of(&backend).with_tokens(&backend, &access, &refresh);
@@ -308,7 +308,7 @@ async fn what_was_kept_is_used_and_renewed_without_the_user() {
 }
 
 #[tokio::test]
-async fn a_client_with_a_secret_leaves_the_users_login_alone() {
+async fn client_secret_leaves_the_stored_login_unchanged() {
     let backend = Backend::obedient();
     let (access, refresh) = backend.memory().issue();
     robot(&backend)
@@ -328,7 +328,7 @@ async fn a_client_with_a_secret_leaves_the_users_login_alone() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_renewed_is_forgotten_and_a_login_is_needed() {
+async fn unrefreshable_token_is_deleted_and_a_login_required() {
     let backend = Backend::obedient();
     let mut world = World::of(&backend).with_tokens(&backend, "old", "revoked");
     world.attended = false;
@@ -349,7 +349,7 @@ async fn what_cannot_be_renewed_is_forgotten_and_a_login_is_needed() {
 }
 
 #[tokio::test]
-async fn a_login_that_another_process_has_got_in_the_meantime_is_taken() {
+async fn token_stored_by_another_process_is_used() {
     let backend = Backend::obedient();
     backend.memory().accepted.insert("old".to_owned());
     let mut world = World::of(&backend).with_tokens(&backend, "old", "revoked");
@@ -367,7 +367,7 @@ async fn a_login_that_another_process_has_got_in_the_meantime_is_taken() {
 }
 
 #[tokio::test]
-async fn two_processes_renew_a_login_once_and_both_go_on() {
+async fn two_processes_refresh_a_token_once() {
     let backend = Backend::obedient();
     let (access, refresh) = backend.memory().issue();
     let mut world = World::of(&backend).with_tokens(&backend, &access, &refresh);
@@ -382,7 +382,7 @@ async fn two_processes_renew_a_login_once_and_both_go_on() {
 }
 
 #[tokio::test]
-async fn a_login_that_another_process_stores_while_ours_is_refused_is_taken_and_kept() {
+async fn token_stored_during_a_refused_refresh_is_used_and_kept() {
     // The Python SDK waits for nobody: it has used the refresh token a moment before us.
     let other = std::sync::Arc::new(std::sync::Mutex::new(None::<std::path::PathBuf>));
     let theirs = other.clone();
@@ -413,7 +413,7 @@ async fn a_login_that_another_process_stores_while_ours_is_refused_is_taken_and_
 }
 
 #[tokio::test]
-async fn a_token_server_that_cannot_renew_now_costs_nobody_the_login() {
+async fn failed_refresh_deletes_no_token_unless_it_is_final() {
     for error in [
         "temporarily_unavailable",
         "invalid_client",
@@ -441,7 +441,7 @@ async fn a_token_server_that_cannot_renew_now_costs_nobody_the_login() {
 }
 
 #[tokio::test]
-async fn a_login_goes_encrypted_or_not_at_all() {
+async fn unencrypted_token_server_is_refused() {
     let metadata = message(&[(3, "http://token.example.test/token")]);
     let backend = Backend::secure(move |call, _| {
         call.is("GetOAuth2Metadata")
@@ -456,7 +456,7 @@ async fn a_login_goes_encrypted_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_backend_that_does_not_say_where_to_log_in_is_told_of() {
+async fn missing_auth_metadata_is_reported() {
     let backend = Backend::secure(|call, _| {
         let metadata = call.is("GetOAuth2Metadata") || call.is("GetPublicClientConfig");
         metadata.then(|| refusal(501, "unimplemented", "not here"))
@@ -469,7 +469,7 @@ async fn a_backend_that_does_not_say_where_to_log_in_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_config_that_says_too_little_says_what_is_missing() {
+async fn incomplete_auth_config_names_the_missing_key() {
     let backend = Backend::obedient();
     let kind = |kind: &str| World::of(&backend).env("FLYTE_AUTH_TYPE", kind);
     for (world, words) in [
@@ -492,7 +492,7 @@ async fn a_config_that_says_too_little_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_token_server_that_falters_is_asked_again_and_one_that_lies_is_not_believed() {
+async fn token_request_is_retried_and_invalid_tokens_are_refused() {
     let backend = Backend::secure(|call, memory| {
         let first = memory.seen.iter().filter(|call| call.is("token")).count() == 1;
         (call.is("token") && first).then(|| Reply::status(502))
@@ -516,7 +516,7 @@ async fn a_token_server_that_falters_is_asked_again_and_one_that_lies_is_not_bel
 }
 
 #[tokio::test]
-async fn a_token_server_that_was_away_is_no_reason_to_give_up_for_good() {
+async fn later_call_logs_in_after_a_failed_login() {
     let backend = Backend::secure(|call, memory| {
         let asked = memory.seen.iter().filter(|call| call.is("token")).count();
         (call.is("token") && asked <= 3).then(|| Reply::status(503))
@@ -527,7 +527,7 @@ async fn a_token_server_that_was_away_is_no_reason_to_give_up_for_good() {
 }
 
 #[tokio::test]
-async fn no_secret_is_in_any_failure_any_report_or_any_debug_print() {
+async fn errors_reports_and_debug_output_contain_no_secret() {
     // It repeats what it is sent, wherever a careless client would print it.
     let backend = Backend::secure(|call, _| {
         let told = format!(

@@ -68,7 +68,7 @@ impl Drop for Official {
 }
 
 #[tokio::test]
-async fn the_official_server_is_called_and_watched_with_a_login() {
+async fn official_server_accepts_calls_and_streams_with_a_token() {
     let server = Official::start();
     let user = server.world("the-token").client().user().await.unwrap();
     assert_eq!(user.to_string(), "Ada Lovelace <ada@example.test>");
@@ -98,7 +98,7 @@ async fn the_official_server_is_called_and_watched_with_a_login() {
 }
 
 #[tokio::test]
-async fn the_official_server_refuses_in_words_that_are_understood() {
+async fn official_server_refusal_is_parsed() {
     let server = Official::start();
     let refused = server.world("another-token").client().user().await;
     assert_failure(

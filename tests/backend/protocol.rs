@@ -23,7 +23,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_call_has_the_headers_of_the_protocol() {
+async fn call_has_the_headers_of_the_protocol() {
     let backend = Backend::plain(|_, _| Some(answer(named("Ada"))));
     let world = World::of(&backend);
     assert_eq!(
@@ -59,7 +59,7 @@ async fn a_call_has_the_headers_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn an_answer_may_be_compressed() {
+async fn compressed_response_is_read() {
     let backend =
         Backend::plain(|_, _| Some(answer(gzip(&named("Ada"))).with("Content-Encoding", "gzip")));
     assert_eq!(
@@ -74,7 +74,7 @@ async fn an_answer_may_be_compressed() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_called_again_under_the_same_number() {
+async fn retryable_call_reuses_request_id() {
     let backend = Backend::plain(|_, memory| match memory.seen.len() {
         1 => Some(refusal(503, "unavailable", "starting")),
         2 => Some(Reply::cut()),
@@ -108,7 +108,7 @@ async fn what_may_pass_is_called_again_under_the_same_number() {
 }
 
 #[tokio::test]
-async fn it_is_not_called_for_ever() {
+async fn retries_are_limited() {
     let backend = Backend::plain(|_, _| Some(refusal(503, "unavailable", "down for today")));
     let failed = World::of(&backend)
         .client()
@@ -123,7 +123,7 @@ async fn it_is_not_called_for_ever() {
 }
 
 #[tokio::test]
-async fn what_must_not_happen_twice_is_not_called_twice() {
+async fn non_idempotent_call_is_not_retried() {
     for reply in [
         refusal(503, "unavailable", "perhaps"),
         refusal(500, "internal", "perhaps"),
@@ -147,7 +147,7 @@ async fn what_must_not_happen_twice_is_not_called_twice() {
 }
 
 #[tokio::test]
-async fn what_nobody_has_heard_is_called_again_in_any_case() {
+async fn unprocessed_call_is_retried_even_if_not_idempotent() {
     let reserved = ReservedPort::new();
     let free = reserved.host();
     let world = World::at(&format!("http://{free}"));
@@ -167,7 +167,7 @@ async fn what_nobody_has_heard_is_called_again_in_any_case() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_final_and_in_the_backends_words() {
+async fn refusal_is_final_and_shows_the_backend_message() {
     for (http, word, status, code) in [
         (404, "not_found", RpcStatus::NotFound, Code::BackendNotFound),
         (
@@ -226,7 +226,7 @@ async fn a_refusal_is_final_and_in_the_backends_words() {
 }
 
 #[tokio::test]
-async fn messages_come_as_they_are_sent() {
+async fn stream_messages_arrive_as_they_are_sent() {
     let (send, pieces) = channel();
     let pieces = std::sync::Mutex::new(Some(pieces));
     let backend =
@@ -254,7 +254,7 @@ async fn messages_come_as_they_are_sent() {
 }
 
 #[tokio::test]
-async fn an_error_in_a_stream_comes_after_what_was_said_before() {
+async fn stream_error_follows_the_earlier_messages() {
     let backend = Backend::plain(|_, _| {
         let end = br#"{"error":{"code":"aborted","message":"somebody else was faster"}}"#;
         Some(stream(&[frame(0, &named("one")), frame(2, end)]))
@@ -274,7 +274,7 @@ async fn an_error_in_a_stream_comes_after_what_was_said_before() {
 }
 
 #[tokio::test]
-async fn a_stream_that_begins_with_an_error_is_none() {
+async fn stream_that_begins_with_an_error_fails() {
     let end = br#"{"error":{"code":"not_found","message":"no such run"}}"#;
     let backend = Backend::plain(move |_, _| Some(stream(&[frame(2, end)])));
     let failed = World::of(&backend)
@@ -285,7 +285,7 @@ async fn a_stream_that_begins_with_an_error_is_none() {
 }
 
 #[tokio::test]
-async fn a_stream_without_an_end_is_cut() {
+async fn stream_without_an_end_frame_is_truncated() {
     let one = frame(0, &named("one"));
     for (bytes, words) in [
         (one.clone(), "before its end"),
@@ -309,7 +309,7 @@ async fn a_stream_without_an_end_is_cut() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_before_it_says_anything_is_asked_for_again() {
+async fn stream_cut_before_its_first_message_is_retried() {
     let backend = Backend::plain(|_, memory| match memory.seen.len() {
         1 => Some(stream(&[])),
         _ => Some(stream(&[frame(0, &named("one")), frame(2, b"{}")])),

@@ -33,7 +33,7 @@ fn blob(descriptor: &Value) -> String {
 }
 
 #[test]
-fn the_first_build_leaves_a_layout_and_the_second_does_nothing() {
+fn first_build_writes_a_layout_and_second_does_nothing() {
     let project = hello();
     let first = project.run(["build"]).succeeds().compiles(["hello"]);
     let layout = project.path("target/union/oci/hello");
@@ -62,7 +62,7 @@ fn the_first_build_leaves_a_layout_and_the_second_does_nothing() {
 }
 
 #[test]
-fn an_edit_of_what_only_the_backend_reads_rebuilds_nothing() {
+fn edit_of_a_backend_only_key_rebuilds_nothing() {
     let project = hello();
     project.run(["build"]).succeeds();
     project.append(
@@ -77,7 +77,7 @@ fn an_edit_of_what_only_the_backend_reads_rebuilds_nothing() {
 }
 
 #[test]
-fn a_compile_error_is_cargo_s_and_so_is_the_exit_code() {
+fn compile_error_has_the_output_and_exit_code_of_cargo() {
     let project = hello();
     project.write("src/main.rs", "fn main() { nothing() }");
     project
@@ -89,7 +89,7 @@ fn a_compile_error_is_cargo_s_and_so_is_the_exit_code() {
 }
 
 #[test]
-fn tasks_with_one_image_share_it_and_tasks_with_their_own_have_their_own() {
+fn tasks_share_an_image_or_have_their_own() {
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.images.batch]\nbase-image = \"scratch\"\nbuild = { features = [\"fast\"] }\n\
                     [package.metadata.union.tasks]\none = { image = \"default\", bin = \"one\" }\ntwo = { image = \"default\", bin = \"two\" }\nslow = { image = \"batch\", bin = \"one\" }\n\n[features]\nfast = []\n";
     let program = "fn main() { println!(\"{}\", cfg!(feature = \"fast\")); }";
@@ -117,7 +117,7 @@ fn tasks_with_one_image_share_it_and_tasks_with_their_own_have_their_own() {
 }
 
 #[test]
-fn one_task_is_built_alone_but_compiled_with_all() {
+fn single_task_is_built_alone_but_compiled_with_all() {
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.images.other]\nbase-image = \"scratch\"\nenv = { A = \"1\" }\n\
                     [package.metadata.union.tasks]\none = { image = \"default\", bin = \"one\" }\ntwo = { image = \"other\", bin = \"two\" }\n";
     let program = "fn main() { println!(\"hi\"); }";
@@ -145,7 +145,7 @@ fn one_task_is_built_alone_but_compiled_with_all() {
 }
 
 #[test]
-fn an_image_that_no_task_names_is_an_environment_for_all_its_platforms() {
+fn image_without_tasks_is_built_for_all_platforms() {
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.images.files]\nbase-image = \"scratch\"\n\
                     copy = [{ from = \"conf\", to = \"/etc/app\" }]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n";
     let project = Project::package("hello")
@@ -167,7 +167,7 @@ fn an_image_that_no_task_names_is_an_environment_for_all_its_platforms() {
 }
 
 #[test]
-fn a_platform_without_a_standard_library_is_refused_with_the_command_to_run() {
+fn missing_target_names_the_rustup_command() {
     let project = Project::package("hello")
         .union(&format!("{SCRATCH}platforms = [\"linux/s390x\"]\n"))
         .locked();
@@ -179,7 +179,7 @@ fn a_platform_without_a_standard_library_is_refused_with_the_command_to_run() {
 }
 
 #[test]
-fn a_missing_lock_file_is_made_unless_it_is_locked() {
+fn missing_lock_file_is_created_unless_locked() {
     let project = Project::package("hello").union(SCRATCH);
     project
         .run(["build", "--locked"])
@@ -190,7 +190,7 @@ fn a_missing_lock_file_is_made_unless_it_is_locked() {
 }
 
 #[test]
-fn sources_that_move_during_the_compile_stop_the_build() {
+fn sources_changed_during_the_compile_stop_the_build() {
     // The build script edits a source after the key was computed.
     let script = "fn main() { std::fs::write(\"src/late.rs\", \"// late\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); }";
     let project = hello()
@@ -205,7 +205,7 @@ fn sources_that_move_during_the_compile_stop_the_build() {
 }
 
 #[test]
-fn the_crate_includes_its_references_and_knows_its_own_image() {
+fn program_includes_references_and_its_own_image() {
     let main = "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\n\
                 fn main() { println!(\"{:?} {}\", DEFAULT.tag, DEFAULT.is_current()); }";
     let project = Project::package("hello")
@@ -233,7 +233,7 @@ fn the_crate_includes_its_references_and_knows_its_own_image() {
 }
 
 #[test]
-fn a_failed_build_leaves_the_references_as_they_were() {
+fn failed_build_leaves_the_references_unchanged() {
     let main = "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\nfn main() { println!(\"{:?}\", DEFAULT.tag); }";
     let project = Project::package("hello")
         .union(SCRATCH)
@@ -254,7 +254,7 @@ fn a_failed_build_leaves_the_references_as_they_were() {
 }
 
 #[test]
-fn references_that_are_not_those_handed_over_stop_the_build() {
+fn unexpected_references_stop_the_build() {
     let script = "fn main() {\n    union_build::emit();\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
                   std::fs::write(out + \"/union_images.rs\", \"// something else\").unwrap();\n}\n";
     let project = Project::package("hello")
@@ -270,7 +270,7 @@ fn references_that_are_not_those_handed_over_stop_the_build() {
 }
 
 #[test]
-fn a_cargo_that_makes_nothing_is_not_believed() {
+fn compile_without_an_artifact_is_an_error() {
     let project = hello();
     project.write(
         "cargo",
@@ -287,7 +287,7 @@ fn a_cargo_that_makes_nothing_is_not_believed() {
 }
 
 #[test]
-fn launcher_is_a_layer_of_images_that_a_task_names_and_part_of_their_key() {
+fn launcher_is_a_layer_and_key_part_of_task_images() {
     let images = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n\
                   [package.metadata.union.images.off]\nbase-image = \"scratch\"\nlauncher = false\n\
                   [package.metadata.union.images.other]\nbase-image = \"scratch\"\n\

@@ -3,7 +3,7 @@
 use union_tests::{Project, str};
 
 #[test]
-fn a_typo_is_shown_like_rustc_shows_one() {
+fn typo_is_shown_in_the_format_of_rustc() {
     let project =
         Project::package("hello").union("[package.metadata.union]\nregistri = \"ghcr.io/acme\"\n");
     project
@@ -28,7 +28,7 @@ help: did you mean `registry`?
 }
 
 #[test]
-fn all_problems_come_at_once() {
+fn all_problems_are_reported_together() {
     let manifest = "[package.metadata.union]\nproject = 3\n\n[package.metadata.union.images.default]\nbase-image = \"Debian\"\ncopy = [\"no.txt\"]\n\n\
                     [package.metadata.union.tasks.train]\nimage = \"gpu\"\nbin = \"trian\"\n";
     let outcome = Project::package("hello")
@@ -45,7 +45,7 @@ fn all_problems_come_at_once() {
 }
 
 #[test]
-fn problems_are_in_the_json_document_with_their_places() {
+fn json_document_has_problems_with_locations() {
     let project = Project::package("hello").union("[package.metadata.union]\nproject = 3\n");
     let outcome = project.run(["check", "--format", "json"]).exits(2);
     let problem = &outcome.json()["problems"][0];
@@ -56,7 +56,7 @@ fn problems_are_in_the_json_document_with_their_places() {
 }
 
 #[test]
-fn a_valid_manifest_is_summed_up() {
+fn valid_manifest_is_summarized() {
     let project = Project::package("hello")
         .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n");
     project
@@ -66,7 +66,7 @@ fn a_valid_manifest_is_summed_up() {
 }
 
 #[test]
-fn cargo_calls_the_tool_with_its_own_name_first() {
+fn cargo_passes_the_subcommand_name_first() {
     let project = Project::package("hello").union("[package.metadata.union]\n");
     project
         .run(["union", "check"])
@@ -110,7 +110,7 @@ fn config_names_the_origin_of_each_value() {
 }
 
 #[test]
-fn a_wrong_flag_is_an_error_that_names_the_flag() {
+fn invalid_flag_is_named() {
     let project = Project::package("hello").union("[package.metadata.union]\n");
     project
         .run(["check", "--builder", "kaniko"])
@@ -121,7 +121,7 @@ fn a_wrong_flag_is_an_error_that_names_the_flag() {
 }
 
 #[test]
-fn a_workspace_table_alone_makes_no_package_take_part() {
+fn workspace_table_alone_declares_no_package() {
     let project = Project::workspace()
         .union("[workspace.metadata.union]\nregistry = \"ghcr.io/acme\"\n")
         .member("tool", "");
@@ -133,7 +133,7 @@ fn a_workspace_table_alone_makes_no_package_take_part() {
 }
 
 #[test]
-fn a_package_that_is_not_there_is_named_with_those_that_are() {
+fn unknown_package_is_named_with_the_existing_ones() {
     let project = Project::workspace()
         .member("app", "[package.metadata.union]\n")
         .member("tool", "");
@@ -150,7 +150,7 @@ fn a_package_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[test]
-fn no_manifest_is_said_with_cargo_s_own_words() {
+fn missing_manifest_shows_the_message_of_cargo() {
     Project::empty()
         .run(["check"])
         .exits(2)
@@ -159,7 +159,7 @@ fn no_manifest_is_said_with_cargo_s_own_words() {
 }
 
 #[test]
-fn init_leaves_a_package_that_builds() {
+fn init_creates_a_package_that_builds() {
     let project = Project::package("hello");
     project
         .run(["init"])
@@ -176,7 +176,7 @@ fn init_leaves_a_package_that_builds() {
 }
 
 #[test]
-fn the_native_builder_refuses_what_has_to_run() {
+fn native_builder_refuses_keys_that_run_commands() {
     let project = Project::package("hello").union(
         "[package.metadata.union.images.default]\nbuilder = \"native\"\napt-packages = [\"libpq5\"]\nbase-image = \"ghcr.invalid/base:1\"\n",
     );
@@ -191,7 +191,7 @@ fn the_native_builder_refuses_what_has_to_run() {
 }
 
 #[test]
-fn nothing_can_run_on_scratch() {
+fn commands_on_scratch_are_refused() {
     let project =
         Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\ncommands = [\"ldconfig\"]\n");
     project
@@ -203,7 +203,7 @@ fn nothing_can_run_on_scratch() {
 }
 
 #[test]
-fn lists_that_name_other_files_are_followed() {
+fn included_requirement_lists_are_followed() {
     let project = Project::package("hello")
         .union("[package.metadata.union.images.default]\nbase-image = \"python:3.12-slim\"\nrequirements = [\"py/requirements.txt\"]\n")
         .file("py/requirements.txt", "-r base.txt\n-c ../constraints.txt\n")
@@ -233,7 +233,7 @@ fn lists_that_name_other_files_are_followed() {
 }
 
 #[test]
-fn a_lock_file_of_uv_with_packages_of_this_disk_is_refused_at_its_line() {
+fn uv_lock_with_local_packages_is_refused_at_its_line() {
     let lock = "version = 1\n\n[[package]]\nname = \"lib\"\nsource = { editable = \"../lib\" }\n";
     let project = Project::package("hello")
         .union("[package.metadata.union.images.default]\nbase-image = \"python:3.12-slim\"\nrequirements = [\"uv.lock\"]\n")

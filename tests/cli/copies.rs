@@ -58,7 +58,7 @@ fn unchanged(outcome: Outcome) {
 }
 
 #[test]
-fn the_whole_package_is_copied_without_what_cargo_and_the_tool_make() {
+fn package_copy_excludes_outputs_of_cargo_and_the_tool() {
     let project = hello("[{ from = \".\", to = \"/app\" }]")
         .file(".gitignore", "/target\nlocal/\n")
         .file(".dockerignore", "**/*.log\n")
@@ -87,7 +87,7 @@ fn the_whole_package_is_copied_without_what_cargo_and_the_tool_make() {
 }
 
 #[test]
-fn the_package_can_be_copied_by_a_dot_alone() {
+fn dot_copies_the_package() {
     let project = hello("[\".\"]")
         .file(".gitignore", "/target\n")
         .file("conf/app.toml", "a = 1")
@@ -107,7 +107,7 @@ fn the_package_can_be_copied_by_a_dot_alone() {
 }
 
 #[test]
-fn cargo_s_directories_are_left_out_wherever_they_are() {
+fn cargo_directories_are_excluded_at_any_path() {
     let project = hello("[{ from = \".\", to = \"/app\" }]").file(
         ".cargo/config.toml",
         "[build]\ntarget-dir = \"made\"\nbuild-dir = \"between\"\n",
@@ -126,7 +126,7 @@ fn cargo_s_directories_are_left_out_wherever_they_are() {
 }
 
 #[test]
-fn what_exclude_names_is_left_out_and_no_input() {
+fn excluded_files_are_neither_copied_nor_inputs() {
     let project = hello("[{ from = \"conf\", to = \"/etc/app\", exclude = [\"**/*.bak\"] }]")
         .file("conf/a", "1")
         .file("conf/deep/a.bak", "1")
@@ -156,7 +156,7 @@ fn what_exclude_names_is_left_out_and_no_input() {
 }
 
 #[test]
-fn a_directory_of_links_as_model_hubs_have_them_is_copied_with_what_they_lead_to() {
+fn model_hub_links_are_copied_with_their_targets() {
     let project = hello("[{ from = \"hub/snapshots/r1\", to = \"/model\" }]")
         .file("hub/blobs/ab12", "weights");
     std::fs::create_dir_all(project.path("hub/snapshots/r1")).unwrap();
@@ -179,7 +179,7 @@ fn a_directory_of_links_as_model_hubs_have_them_is_copied_with_what_they_lead_to
 }
 
 #[test]
-fn check_and_build_refuse_the_same_links_at_the_line_of_the_copy() {
+fn check_and_build_refuse_the_same_links_at_the_copy_line() {
     for (target, why) in [
         ("/etc/passwd", "out of the workspace"),
         ("../gone", "which does not exist"),
@@ -202,7 +202,7 @@ fn check_and_build_refuse_the_same_links_at_the_line_of_the_copy() {
 }
 
 #[test]
-fn names_that_would_remove_files_of_the_base_are_refused() {
+fn whiteout_names_are_refused_by_copy() {
     let project = hello("[{ from = \"etc\", to = \"/etc\" }]").file("etc/.wh.passwd", "");
     for command in ["check", "build"] {
         project
@@ -223,7 +223,7 @@ fn names_that_would_remove_files_of_the_base_are_refused() {
 }
 
 #[test]
-fn a_member_beside_the_workspace_s_root_copies_from_its_own_directory_and_from_the_workspace() {
+fn member_beside_the_root_copies_from_package_and_workspace() {
     let member = "[package]\nname = \"svc\"\nversion = \"0.1.0\"\nedition = \"2024\"\nworkspace = \"../root\"\n\n\
         [package.metadata.union.images.default]\nbase-image = \"scratch\"\n\
         copy = [{ from = \"conf\", to = \"/conf\" }, { from = \"../root/shared.txt\", to = \"/shared.txt\" }]\n";

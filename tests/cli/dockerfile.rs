@@ -3,7 +3,7 @@
 use union_tests::Project;
 
 #[test]
-fn the_dockerfile_of_an_environment_is_printed() {
+fn dockerfile_of_an_environment_is_printed() {
     let project = Project::package("hello")
         .union(
             "[package.metadata.union.images.default]\nbase-image = \"debian:bookworm-slim\"\napt-packages = [\"libpq5\"]\n\
@@ -52,7 +52,7 @@ fn the_dockerfile_of_an_environment_is_printed() {
 }
 
 #[test]
-fn references_to_variables_of_the_base_are_explained() {
+fn references_to_base_variables_are_explained() {
     let image = "[package.metadata.union.images.default]\nenv = { PATH = \"/opt/bin:$PATH\" }\nworkdir = \"/srv\"\ncommands = [\"true\"]\n";
     let project = Project::package("hello").union(image);
     let printed = project
@@ -67,7 +67,7 @@ fn references_to_variables_of_the_base_are_explained() {
 }
 
 #[test]
-fn a_context_of_many_files_needs_little_memory() {
+fn context_of_many_files_uses_little_memory() {
     const FILES: usize = 30_000;
     let text = "x".repeat(2_000);
     let project = Project::package("hello")

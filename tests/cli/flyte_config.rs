@@ -12,7 +12,7 @@ fn project(config: &str) -> Project {
 }
 
 #[test]
-fn each_value_and_its_place_are_shown() {
+fn each_value_and_its_origin_are_shown() {
     let project = project(
         "admin:\n  endpoint: dns:///acme.example.test\nimage:\n  registry: registry.example.test/acme\n",
     );
@@ -55,7 +55,7 @@ fn each_value_and_its_place_are_shown() {
 }
 
 #[test]
-fn the_registry_of_the_config_is_the_last_resort() {
+fn registry_of_the_config_is_the_fallback() {
     let project = project("image: {registry: registry.invalid/config}");
     project
         .run(["plan"])
@@ -67,7 +67,7 @@ fn the_registry_of_the_config_is_the_last_resort() {
 }
 
 #[test]
-fn the_remote_builder_of_the_config_is_the_last_resort() {
+fn remote_builder_of_the_config_is_the_fallback() {
     let builder = |config: &str, more: &str| {
         let base = "[package.metadata.union.images.default]\nbase-image = \"debian:trixie-slim\"\n";
         let project = Project::package("hello").union(base).union(more).locked();
@@ -96,7 +96,7 @@ fn the_remote_builder_of_the_config_is_the_last_resort() {
 }
 
 #[test]
-fn a_config_that_is_not_yaml_stops_with_its_line() {
+fn invalid_yaml_config_is_an_error_with_its_line() {
     let outcome = project("admin:\n  endpoint: [a\ntask: {}\n").run(["check"]);
     outcome
         .exits(2)
@@ -106,7 +106,7 @@ fn a_config_that_is_not_yaml_stops_with_its_line() {
 }
 
 #[test]
-fn a_value_that_is_not_understood_is_shown_where_it_stands() {
+fn invalid_config_value_is_shown_with_its_location() {
     let outcome = project("admin:\n  insecureSkipVerify: maybe\n").run(["check"]);
     outcome
         .exits(2)
@@ -124,13 +124,13 @@ fn a_value_that_is_not_understood_is_shown_where_it_stands() {
 }
 
 #[test]
-fn an_api_key_that_cannot_be_read_is_not_repeated() {
+fn invalid_api_key_is_not_shown() {
     let outcome = project("").env("FLYTE_API_KEY", "hunter2").run(["check"]);
     outcome.exits(2).fails_with("U0753").stderr_lacks("hunter2");
 }
 
 #[test]
-fn another_config_can_be_named() {
+fn config_flag_selects_another_file() {
     let project = project("task: {project: home}").file("other.yaml", "task: {project: other}");
     project
         .run(["config", "--config", "other.yaml"])

@@ -9,7 +9,7 @@ use union_tests::Project;
 use crate::inputs::{age, hello, ship};
 
 #[test]
-fn a_macro_that_reads_files_by_itself_is_expanded_again() {
+fn macro_that_reads_files_is_expanded_again() {
     let macro_crate = "use proc_macro::TokenStream;\n#[proc_macro]\npub fn count(_: TokenStream) -> TokenStream {\n    let folder = std::path::Path::new(&std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()).join(\"migrations\");\n    let mut texts: Vec<String> = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect();\n    texts.sort();\n    format!(\"{:?}\", texts.concat()).parse().unwrap()\n}\n";
     let project = Project::package("hello")
         .union("\n[dependencies]\nmigrate = { path = \"migrate\" }\n\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
@@ -31,7 +31,7 @@ fn a_macro_that_reads_files_by_itself_is_expanded_again() {
 }
 
 #[test]
-fn a_dependency_whose_edit_kept_an_old_time_is_compiled_again() {
+fn dependency_edit_with_an_old_mtime_is_recompiled() {
     let project = Project::workspace()
         .member(
             "hello",
@@ -50,7 +50,7 @@ fn a_dependency_whose_edit_kept_an_old_time_is_compiled_again() {
 }
 
 #[test]
-fn a_restored_target_directory_of_another_commit_is_not_believed() {
+fn restored_target_directory_of_another_commit_is_recompiled() {
     let project = hello("fn main() { println!(\"one\"); }");
     age(&project, "src/main.rs");
     let one = ship(&project, "");
@@ -74,7 +74,7 @@ fn a_restored_target_directory_of_another_commit_is_not_believed() {
 }
 
 #[test]
-fn a_changed_variable_of_the_build_reaches_a_script_that_watches_nothing_of_it() {
+fn changed_build_variable_reruns_a_script_without_watches() {
     let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=TEXT={}\", std::env::var(\"WORD\").unwrap()); }";
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }").file("build.rs", script);
     project.append("Cargo.toml", "build = { env = { WORD = \"one\" } }\n");
@@ -111,7 +111,7 @@ fn adds_and_removes_a_file(project: &Project, directory: &str) {
 }
 
 #[test]
-fn declared_files_outside_of_the_package_that_a_macro_reads_reach_the_program() {
+fn declared_outside_files_of_a_macro_reach_the_program() {
     let project = Project::workspace()
         .member("hello", &format!("\n[dependencies]\nmigrate = {{ path = \"../migrate\" }}\n{IMAGE}inputs = [\"../../shared/*.sql\"]\n"))
         .file("members/migrate/Cargo.toml", MACRO)
@@ -123,7 +123,7 @@ fn declared_files_outside_of_the_package_that_a_macro_reads_reach_the_program() 
 }
 
 #[test]
-fn declared_files_that_a_macro_reads_for_a_dependency_reach_the_program() {
+fn declared_files_of_a_dependency_macro_reach_the_program() {
     let project = Project::workspace()
         .member("hello", &format!("\n[dependencies]\ndb = {{ path = \"../db\" }}\n{IMAGE}inputs = [\"../../shared/*.sql\"]\n"))
         .file("members/db/Cargo.toml", "[package]\nname = \"db\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\nmigrate = { path = \"../migrate\" }\n")
@@ -137,7 +137,7 @@ fn declared_files_that_a_macro_reads_for_a_dependency_reach_the_program() {
 }
 
 #[test]
-fn declared_files_that_git_ignores_and_a_macro_reads_reach_the_program() {
+fn declared_ignored_files_of_a_macro_reach_the_program() {
     let project = Project::package("hello")
         .union(&format!("\n[dependencies]\nmigrate = {{ path = \"migrate\" }}\n\n{IMAGE}inputs = [\"data/*.sql\"]\n"))
         .file(".gitignore", "/target\n/data\n")
@@ -150,7 +150,7 @@ fn declared_files_that_git_ignores_and_a_macro_reads_reach_the_program() {
 }
 
 #[test]
-fn files_beside_a_learned_one_that_a_macro_reads_reach_the_program() {
+fn siblings_of_a_learned_file_reach_the_program() {
     let project = Project::workspace()
         .member("hello", &format!("\n[dependencies]\nmigrate = {{ path = \"../migrate\" }}\n{IMAGE}"))
         .file("members/migrate/Cargo.toml", MACRO)
@@ -163,7 +163,7 @@ fn files_beside_a_learned_one_that_a_macro_reads_reach_the_program() {
 }
 
 #[test]
-fn packages_with_different_declared_files_do_not_compile_their_shared_dependency_again() {
+fn different_declared_files_do_not_recompile_a_shared_dependency() {
     let member = |name: &str| {
         format!(
             "\n[dependencies]\ndb = {{ path = \"../db\" }}\n{IMAGE}inputs = [\"../../{name}/*.sql\"]\n"
@@ -214,7 +214,7 @@ fn packages_with_different_declared_files_do_not_compile_their_shared_dependency
 }
 
 #[test]
-fn a_file_that_flags_name_reaches_the_program() {
+fn file_named_by_flags_reaches_the_program() {
     let project = hello("fn main() {}")
         .file(
             ".cargo/config.toml",
@@ -236,7 +236,7 @@ fn reads(variable: &str) -> String {
 }
 
 #[test]
-fn a_variable_of_cargo_s_configuration_reaches_a_script_that_does_not_watch_it() {
+fn cargo_config_variable_reruns_a_script_without_watches() {
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", reads("WORD"))
         .file(".cargo/config.toml", "[env]\nWORD = \"one\"\n");
@@ -248,7 +248,7 @@ fn a_variable_of_cargo_s_configuration_reaches_a_script_that_does_not_watch_it()
 }
 
 #[test]
-fn another_time_for_files_reaches_a_script_that_does_not_watch_it() {
+fn changed_source_date_epoch_reruns_a_script_without_watches() {
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", reads("SOURCE_DATE_EPOCH"))
         .env("SOURCE_DATE_EPOCH", "1");

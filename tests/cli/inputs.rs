@@ -144,7 +144,7 @@ fn git(project: &Project, folder: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn embedded_files_beside_src_are_built_at_the_first_try_and_count() {
+fn embedded_files_outside_of_src_are_inputs() {
     let main = "fn main() { println!(\"{} {} {}\", include_str!(\"../assets/index.html\"), include_str!(\"../CHANGELOG.md\"), include_str!(\"../tests/t.txt\")); }";
     let project = hello(main)
         .file("assets/index.html", "one")
@@ -171,7 +171,7 @@ fn embedded_files_beside_src_are_built_at_the_first_try_and_count() {
 }
 
 #[test]
-fn a_fresh_clone_with_the_lock_has_the_same_key_before_any_compile() {
+fn fresh_clone_with_the_lock_has_the_same_key() {
     let main = "fn main() { println!(\"{} {:?}\", include_str!(\"../CHANGELOG.md\"), option_env!(\"SOME_FLAG\")); }";
     // The tests' own wrapper stands in the temporary directory, and wrappers are inputs.
     let hello = |main| hello(main).without_env("RUSTC_WRAPPER");
@@ -193,7 +193,7 @@ fn a_fresh_clone_with_the_lock_has_the_same_key_before_any_compile() {
 }
 
 #[test]
-fn what_the_lock_lacks_is_an_error_when_it_may_not_change() {
+fn locked_build_with_an_incomplete_lock_is_an_error() {
     let project =
         hello("fn main() { println!(\"{} {:?}\", include_str!(\"../README.md\"), option_env!(\"SOME_FLAG\")); }").file("README.md", "x");
     let outcome = project.run(["build", "--locked"]).fails_with("U0211");
@@ -207,7 +207,7 @@ fn what_the_lock_lacks_is_an_error_when_it_may_not_change() {
 }
 
 #[test]
-fn a_build_script_that_watches_nothing_watches_its_package() {
+fn build_script_without_watches_depends_on_its_package() {
     let script = "fn main() { println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"data/t.txt\").unwrap() + &std::fs::read_to_string(\"notes.md\").unwrap()); }";
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", script)
@@ -231,7 +231,7 @@ fn a_build_script_that_watches_nothing_watches_its_package() {
 }
 
 #[test]
-fn a_build_script_that_does_not_watch_what_it_reads_runs_again() {
+fn build_script_reruns_for_unwatched_inputs() {
     let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"data/t.txt\").unwrap()); }";
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", script)
@@ -247,7 +247,7 @@ fn a_build_script_that_does_not_watch_what_it_reads_runs_again() {
 }
 
 #[test]
-fn an_ignored_file_that_the_build_script_writes_is_an_output() {
+fn ignored_file_written_by_a_build_script_is_an_output() {
     let script = "fn main() { std::fs::write(\"src/generated.rs\", \"pub const TEXT: &str = \\\"made\\\";\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); }";
     let project = || {
         hello("mod generated;\nfn main() { println!(\"{}\", generated::TEXT); }")
@@ -278,7 +278,7 @@ fn an_ignored_file_that_the_build_script_writes_is_an_output() {
 }
 
 #[test]
-fn the_revision_is_an_input_by_value_when_a_build_script_watches_it() {
+fn watched_git_head_is_an_input_by_value() {
     let script = "fn main() {\n    println!(\"cargo::rerun-if-changed=.git/HEAD\");\n    println!(\"cargo::rerun-if-changed=.git/refs/heads/main\");\n    let output = std::process::Command::new(\"git\").args([\"rev-parse\", \"HEAD\"]).output().unwrap();\n    println!(\"cargo::rustc-env=REVISION={}\", String::from_utf8(output.stdout).unwrap().trim());\n}\n";
     let project = hello("fn main() { println!(\"{}\", env!(\"REVISION\")); }")
         .file("build.rs", script)
@@ -305,7 +305,7 @@ fn the_revision_is_an_input_by_value_when_a_build_script_watches_it() {
 }
 
 #[test]
-fn a_file_of_the_repository_outside_of_the_workspace_counts() {
+fn repository_file_outside_of_the_workspace_is_an_input() {
     let project = Project::empty()
         .file(
             "ws/app/Cargo.toml",
@@ -336,7 +336,7 @@ fn a_file_of_the_repository_outside_of_the_workspace_counts() {
 }
 
 #[test]
-fn the_root_package_of_another_workspace_and_its_member_are_both_inputs() {
+fn root_package_and_member_of_another_workspace_are_inputs() {
     let project = Project::empty()
         .file("app/Cargo.toml", format!("[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\nlib = {{ path = \"../lib\" }}\n\n{SCRATCH}"))
         .file("app/src/main.rs", "fn main() { println!(\"{}\", lib::text()); }")
@@ -351,7 +351,7 @@ fn the_root_package_of_another_workspace_and_its_member_are_both_inputs() {
 }
 
 #[test]
-fn variables_that_code_and_scripts_read_are_learned_with_their_values() {
+fn variables_read_by_code_and_scripts_are_inputs() {
     let main = "fn main() { println!(\"{:?} {:?} {:?}\", option_env!(\"PROFILE\"), option_env!(\"CARGO_X\"), option_env!(\"WORD\")); }";
     let unset = hello(main);
     let none = ship(&unset, "");
@@ -376,7 +376,7 @@ fn variables_that_code_and_scripts_read_are_learned_with_their_values() {
 }
 
 #[test]
-fn leftovers_of_editors_and_what_serves_tests_give_the_same_tag() {
+fn editor_backups_and_test_files_keep_the_tag() {
     let project = hello("fn main() { println!(\"x\"); }")
         .file("tests/a.rs", "")
         .file(".github/workflows/ci.yml", "");
@@ -407,7 +407,7 @@ fn leftovers_of_editors_and_what_serves_tests_give_the_same_tag() {
 }
 
 #[test]
-fn hidden_files_count_as_others_do() {
+fn hidden_files_are_inputs() {
     let macro_like = "fn main() { let text = std::fs::read_to_string(\".sqlx/query-1.json\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=TEXT={text}\"); }";
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", macro_like)
@@ -420,7 +420,7 @@ fn hidden_files_count_as_others_do() {
 }
 
 #[test]
-fn an_excluded_file_that_the_compiler_reads_stops_the_build() {
+fn excluded_file_read_by_the_compiler_stops_the_build() {
     let project = hello("fn main() { println!(\"{}\", include_str!(\"../data/words.txt\")); }")
         .file("data/words.txt", "one");
     project.append("Cargo.toml", "exclude = [\"data\"]\n");
@@ -436,7 +436,7 @@ fn an_excluded_file_that_the_compiler_reads_stops_the_build() {
 }
 
 #[test]
-fn a_pattern_that_matches_nothing_and_a_learned_file_that_is_gone_are_no_errors() {
+fn unmatched_pattern_and_missing_learned_file_are_no_errors() {
     let project = hello("fn main() { println!(\"{}\", include_str!(\"../notes.md\")); }")
         .file("notes.md", "one");
     project.append("Cargo.toml", "inputs = [\"sql/*.sql\"]\n");
@@ -467,7 +467,7 @@ fn prints_notes() -> Project {
 }
 
 #[test]
-fn a_learned_file_that_has_become_a_directory_counts_with_its_files() {
+fn learned_file_replaced_by_a_directory_counts_its_files() {
     let project = prints_notes();
     std::fs::remove_file(project.path("notes.md")).unwrap();
     project.write("notes.md/inside.txt", "two");
@@ -487,7 +487,7 @@ fn a_learned_file_that_has_become_a_directory_counts_with_its_files() {
 }
 
 #[test]
-fn a_learned_file_that_has_become_a_link_out_of_the_repository_counts_by_its_content() {
+fn learned_file_replaced_by_an_outside_link_counts_its_content() {
     let project = prints_notes();
     std::fs::remove_file(project.path("notes.md")).unwrap();
     project.write("../outside.md", "two");
@@ -503,7 +503,7 @@ fn a_learned_file_that_has_become_a_link_out_of_the_repository_counts_by_its_con
 }
 
 #[test]
-fn a_learned_file_that_cannot_be_read_is_named() {
+fn unreadable_learned_file_is_named() {
     let project = prints_notes().without_read_override();
     let notes = project.path("notes.md");
     std::fs::set_permissions(&notes, std::fs::Permissions::from_mode(0o000)).unwrap();
@@ -522,7 +522,7 @@ fn a_learned_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_learned_file_that_changes_during_the_compile_stops_the_build() {
+fn learned_file_changed_during_the_compile_stops_the_build() {
     let script = "fn main() { println!(\"cargo::rerun-if-changed=text.txt\"); \
                   let text = std::fs::read_to_string(\"text.txt\").unwrap(); \
                   if !text.is_empty() { std::fs::write(\"notes.md\", text).unwrap(); } }";
@@ -542,7 +542,7 @@ fn a_learned_file_that_changes_during_the_compile_stops_the_build() {
 }
 
 #[test]
-fn features_of_dev_dependencies_count_with_the_first_resolver_only() {
+fn dev_dependency_features_are_inputs_with_resolver_1_only() {
     for (resolver, counts) in [("1", true), ("2", false)] {
         let project = hello("fn main() { println!(\"{}\", helper::EXTRA); }")
             .file(
@@ -576,7 +576,7 @@ fn features_of_dev_dependencies_count_with_the_first_resolver_only() {
 }
 
 #[test]
-fn a_lock_with_conflict_markers_or_of_a_newer_release_says_so() {
+fn lock_with_conflict_markers_or_newer_version_is_refused() {
     let project = hello("fn main() {}");
     for (text, words) in [
         (
@@ -592,7 +592,7 @@ fn a_lock_with_conflict_markers_or_of_a_newer_release_says_so() {
 }
 
 #[test]
-fn a_file_that_changes_during_the_compile_stops_the_build() {
+fn file_changed_during_the_compile_stops_the_build() {
     let script = "fn main() { std::fs::write(\"data.txt\", \"moved\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); }";
     let project = hello("fn main() {}")
         .file("build.rs", script)
@@ -605,7 +605,7 @@ fn a_file_that_changes_during_the_compile_stops_the_build() {
 }
 
 #[test]
-fn two_builds_at_once_keep_what_both_have_learned() {
+fn concurrent_builds_keep_all_learned_inputs() {
     let member = |name: &str| {
         let image = format!(
             "[package.metadata.union.images.default]\nbase-image = \"scratch\"\nname = \"{name}\"\n"

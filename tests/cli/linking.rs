@@ -35,7 +35,7 @@ fn for_arm(build: &str) -> Project {
 }
 
 #[test]
-fn a_target_without_a_linker_is_refused_with_what_is_missing_and_what_helps() {
+fn target_without_a_linker_names_the_missing_tool() {
     for build in ["", "compile = \"host\""] {
         let refused = for_arm(build)
             .run(["build"])
@@ -53,7 +53,7 @@ fn a_target_without_a_linker_is_refused_with_what_is_missing_and_what_helps() {
 }
 
 #[test]
-fn a_cross_linker_on_the_path_is_what_cargo_is_told_of() {
+fn cross_linker_on_the_path_is_passed_to_cargo() {
     let project = for_arm("");
     program(&project, "../tools/aarch64-linux-gnu-gcc", "#!/bin/sh\n");
     let path = format!(
@@ -95,7 +95,7 @@ fn a_cross_linker_on_the_path_is_what_cargo_is_told_of() {
 }
 
 #[test]
-fn zig_takes_the_place_of_a_linker_that_is_missing() {
+fn zig_replaces_a_missing_linker() {
     let project = for_arm("");
     let asked = project.path("../zigbuild").display().to_string();
     program(
@@ -135,7 +135,7 @@ fn zig_takes_the_place_of_a_linker_that_is_missing() {
 }
 
 #[test]
-fn advice_about_linking_is_for_a_linker_that_failed() {
+fn linker_advice_requires_a_linker_failure() {
     let project = Project::package("hello").union(SCRATCH).locked();
     project.write(
         "src/main.rs",
@@ -173,7 +173,7 @@ fn advice_about_linking_is_for_a_linker_that_failed() {
 }
 
 #[test]
-fn a_library_that_the_linker_does_not_find_is_named() {
+fn library_missing_at_link_time_is_named() {
     let tables = format!("{SCRATCH}[package.metadata.union.build]\nlink = \"dynamic\"\n");
     let project = Project::package("hello").union(&tables).locked();
     project.write(
@@ -191,7 +191,7 @@ fn a_library_that_the_linker_does_not_find_is_named() {
 }
 
 #[test]
-fn launcher_for_a_target_without_core_names_the_command_that_installs_it() {
+fn launcher_for_a_target_without_core_names_the_rustup_command() {
     let manifest = format!(
         "{SCRATCH}copy = [{{ from = \"tool\", to = \"/tool\" }}]\nplatforms = [\"linux/arm64\"]\n\
          [package.metadata.union.tasks.one]\ncommand = [\"/tool\"]\n"
@@ -220,7 +220,7 @@ fn launcher_for_a_target_without_core_names_the_command_that_installs_it() {
 }
 
 #[test]
-fn launcher_is_linked_by_the_c_compiler_where_rustc_has_no_linker_of_its_own() {
+fn launcher_is_linked_by_cc_when_rustc_brings_no_linker() {
     let project = Project::package("hello").union(SCRATCH).locked();
     let script = "#!/bin/sh\ncase \"$*\" in\n\
          *-Clinker=rust-lld*) echo \"error: linker \\`rust-lld\\` not found\" >&2; exit 1;;\nesac\nexec rustc \"$@\"\n";

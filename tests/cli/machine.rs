@@ -34,12 +34,12 @@ fn builds_beside_the_target(project: &Project, why: &str) {
 }
 
 #[test]
-fn without_a_home_the_cache_is_below_the_target_folder() {
+fn cache_without_home_is_below_the_target_directory() {
     builds_beside_the_target(&hello().without_env("HOME"), "HOME is not set");
 }
 
 #[test]
-fn with_a_home_that_cannot_be_written_the_cache_is_below_the_target_folder() {
+fn cache_with_unwritable_home_is_below_the_target_directory() {
     builds_beside_the_target(
         &hello().env("HOME", "/dev/null"),
         "`/dev/null/.cache/cargo-union` cannot be written",
@@ -58,7 +58,7 @@ fn with_a_home_that_cannot_be_written_the_cache_is_below_the_target_folder() {
 }
 
 #[test]
-fn a_named_cache_that_cannot_be_written_is_an_error() {
+fn unwritable_named_cache_is_an_error() {
     let project = hello().env("UNION_CACHE_DIR", "/dev/null/cache");
     project.run(["check"]).succeeds();
     project
@@ -68,7 +68,7 @@ fn a_named_cache_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn a_file_system_without_locks_is_built_on() {
+fn build_works_on_a_file_system_without_locks() {
     let workshop = Workshop::default();
     for (errno, cargo_goes_on) in [("ENOSYS", true), ("EOPNOTSUPP", true), ("ENOLCK", false)] {
         let only = if cargo_goes_on {

@@ -9,7 +9,7 @@ fn hello() -> Project {
 }
 
 #[test]
-fn a_layout_goes_where_the_user_wants_it() {
+fn layout_is_written_to_the_named_directory() {
     let project = hello();
     project
         .run(["build", "--output", "oci:out"])
@@ -25,7 +25,7 @@ fn a_layout_goes_where_the_user_wants_it() {
 }
 
 #[test]
-fn a_folder_that_is_no_layout_is_left_alone() {
+fn directory_without_a_layout_is_not_changed() {
     let project = hello().file("out/precious.txt", "keep me");
     project
         .run(["build", "--output", "oci:out"])
@@ -36,7 +36,7 @@ fn a_folder_that_is_no_layout_is_left_alone() {
 }
 
 #[test]
-fn a_tar_file_is_whole_or_not_there() {
+fn tar_file_is_written_atomically() {
     let project = hello();
     project
         .run(["build", "--output", "tar:out/hello.tar"])
@@ -55,7 +55,7 @@ fn a_tar_file_is_whole_or_not_there() {
 }
 
 #[test]
-fn several_images_do_not_go_into_one_tar_file() {
+fn several_images_in_one_tar_file_are_refused() {
     let project = Project::package("hello")
         .union(&format!(
             "{SCRATCH}[package.metadata.union.images.other]\nbase-image = \"scratch\"\n"
@@ -69,7 +69,7 @@ fn several_images_do_not_go_into_one_tar_file() {
 }
 
 #[test]
-fn images_of_one_name_have_layouts_of_their_own() {
+fn images_of_one_name_have_separate_layouts() {
     let manifest = format!(
         "{SCRATCH}name = \"shop\"\n[package.metadata.union.images.files]\nname = \"shop\"\nbase-image = \"scratch\"\n"
     );
@@ -84,7 +84,7 @@ fn images_of_one_name_have_layouts_of_their_own() {
 }
 
 #[test]
-fn an_unknown_output_is_refused_with_those_that_are_known() {
+fn unknown_output_is_refused_with_the_known_ones() {
     hello()
         .run(["build", "--output", "zip:x"])
         .exits(2)
@@ -93,7 +93,7 @@ fn an_unknown_output_is_refused_with_those_that_are_known() {
 }
 
 #[test]
-fn a_registry_that_is_set_does_not_hinder_a_local_build() {
+fn configured_registry_does_not_affect_a_local_build() {
     let project = hello().env("UNION_REGISTRY", "registry.invalid/acme");
     let outcome = project.run(["build", "--no-push"]).succeeds();
     assert!(outcome.stdout().starts_with("oci:"), "{}", outcome.stdout());
@@ -109,7 +109,7 @@ fn a_registry_that_is_set_does_not_hinder_a_local_build() {
 }
 
 #[test]
-fn a_reader_that_has_gone_away_is_no_failure() {
+fn closed_stdout_is_no_failure() {
     let project = hello();
     project.run(["build"]).succeeds();
     let script = format!(
@@ -120,7 +120,7 @@ fn a_reader_that_has_gone_away_is_no_failure() {
 }
 
 #[test]
-fn a_second_run_waits_for_the_first() {
+fn second_run_waits_for_the_first() {
     let project = until_there_is_go();
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
@@ -143,13 +143,13 @@ fn until_there_is_go() -> Project {
 }
 
 #[test]
-fn steps_are_named_with_their_package_and_image() {
+fn steps_have_the_names_of_package_and_image() {
     let run = hello().run(["build", "-v"]).succeeds();
     run.stderr_has("Building hello/default: packing `hello` for linux/");
 }
 
 #[test]
-fn whoever_waits_for_another_run_can_be_interrupted() {
+fn waiting_run_can_be_interrupted() {
     let project = until_there_is_go();
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
@@ -162,7 +162,7 @@ fn whoever_waits_for_another_run_can_be_interrupted() {
 }
 
 #[test]
-fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
+fn interrupted_build_leaves_no_files_and_next_one_works() {
     let project = hello();
     project.write(
         "build.rs",
@@ -181,7 +181,7 @@ fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
 }
 
 #[test]
-fn what_an_earlier_run_has_written_is_no_source() {
+fn outputs_of_an_earlier_run_are_no_sources() {
     let project = hello();
     project
         .run(["build", "--output", "tar:made.tar"])

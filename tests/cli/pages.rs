@@ -11,12 +11,12 @@ fn is_current(text: String, file: snapbox::Data) {
 }
 
 #[test]
-fn the_reference_of_the_manifest_is_current() {
+fn manifest_reference_is_current() {
     is_current(pages::reference_markdown(), file!["../../docs/manifest.md"]);
 }
 
 #[test]
-fn the_reference_of_the_flyte_config_is_current() {
+fn flyte_config_reference_is_current() {
     is_current(
         cargo_union::flyte::config::reference_markdown(),
         file!["../../docs/flyte-config.md"],
@@ -24,7 +24,7 @@ fn the_reference_of_the_flyte_config_is_current() {
 }
 
 #[test]
-fn the_comparison_of_backends_is_current() {
+fn backend_comparison_is_current() {
     is_current(
         cargo_union::flyte::capability_page::reference_markdown(),
         file!["../../docs/backends.md"],
@@ -32,7 +32,7 @@ fn the_comparison_of_backends_is_current() {
 }
 
 #[test]
-fn the_reference_of_errors_is_current() {
+fn error_reference_is_current() {
     let mut page = "# Errors and warnings\n\nMade from the table in `union-build/src/diag/code.rs`.\n\n| code | what it means | what to do |\n|---|---|---|\n".to_owned();
     for code in Code::ALL {
         page.push_str(&format!(
@@ -45,7 +45,7 @@ fn the_reference_of_errors_is_current() {
 }
 
 #[test]
-fn the_json_schema_is_a_schema_that_knows_the_keys() {
+fn json_schema_is_valid_and_has_the_keys() {
     let schema = Project::empty().run(["schema"]).succeeds().json();
     assert!(
         schema["$schema"]
@@ -60,7 +60,7 @@ fn the_json_schema_is_a_schema_that_knows_the_keys() {
 }
 
 #[test]
-fn completions_and_the_manual_know_the_verbs() {
+fn completions_and_manual_have_all_commands() {
     let project = Project::empty();
     for shell in ["bash", "zsh", "fish"] {
         project
@@ -76,7 +76,7 @@ fn completions_and_the_manual_know_the_verbs() {
 }
 
 #[test]
-fn help_says_how_the_program_ends() {
+fn help_documents_the_exit_codes() {
     Project::empty()
         .run(["--help"])
         .succeeds()

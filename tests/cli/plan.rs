@@ -14,7 +14,7 @@ fn workspace() -> Project {
 }
 
 #[test]
-fn a_comment_in_a_path_dependency_explains_itself() {
+fn plan_names_an_edit_in_a_path_dependency() {
     let project = workspace();
     project
         .run(["plan"])
@@ -35,7 +35,7 @@ fn a_comment_in_a_path_dependency_explains_itself() {
 }
 
 #[test]
-fn a_plan_changes_nothing() {
+fn plan_changes_nothing() {
     let project = workspace();
     project.run(["plan"]).succeeds();
     assert!(
@@ -47,7 +47,7 @@ fn a_plan_changes_nothing() {
 }
 
 #[test]
-fn a_changed_environment_is_told_from_changed_code() {
+fn plan_separates_environment_and_code_changes() {
     let project = workspace().file("members/app/data.txt", "1");
     project.edit(
         "members/app/Cargo.toml",
@@ -68,7 +68,7 @@ fn a_changed_environment_is_told_from_changed_code() {
 }
 
 #[test]
-fn another_image_of_the_package_is_named_as_the_reason() {
+fn plan_names_another_image_as_the_reason() {
     let project = workspace();
     project.append(
         "members/app/Cargo.toml",
@@ -85,7 +85,7 @@ fn another_image_of_the_package_is_named_as_the_reason() {
 }
 
 #[test]
-fn what_is_gone_is_pushed_again() {
+fn missing_image_is_published_again() {
     let project = workspace();
     project.run(["build"]).succeeds();
     std::fs::remove_dir_all(project.path("target/union/oci")).unwrap();
@@ -98,7 +98,7 @@ fn what_is_gone_is_pushed_again() {
 }
 
 #[test]
-fn values_of_the_manifest_are_shown_as_they_are() {
+fn plan_shows_manifest_values_unchanged() {
     let project = Project::package("hello")
         .union(
             "[package.metadata.union.build]\nenv = { LEVEL = \"low\" }\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n\

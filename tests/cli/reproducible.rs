@@ -30,14 +30,14 @@ fn digest(project: &Project, umask: &str) -> String {
 }
 
 #[test]
-fn two_folders_two_umasks_and_two_homes_give_one_digest() {
+fn digest_does_not_depend_on_directory_umask_and_home() {
     let (one, two) = (project(), project());
     assert_ne!(one.folder(), two.folder());
     assert_eq!(digest(&one, "022"), digest(&two, "077"));
 }
 
 #[test]
-fn another_source_gives_another_digest() {
+fn changed_source_changes_the_digest() {
     let (one, two) = (project(), project());
     two.append(
         "src/main.rs",
@@ -48,7 +48,7 @@ fn another_source_gives_another_digest() {
 }
 
 #[test]
-fn another_time_for_files_is_another_tag() {
+fn changed_source_date_epoch_changes_the_tag() {
     let project = project();
     let tag = |epoch: &str| {
         let line = format!(
@@ -65,7 +65,7 @@ fn another_time_for_files_is_another_tag() {
 }
 
 #[test]
-fn an_error_in_generated_code_names_a_file_that_can_be_opened() {
+fn error_in_generated_code_names_an_existing_file() {
     let project = project();
     project.edit("build.rs", "list[0]", "missing[0]");
     let failed = project.run(["build"]).fails_with("U0206");
@@ -80,7 +80,7 @@ fn an_error_in_generated_code_names_a_file_that_can_be_opened() {
 }
 
 #[test]
-fn what_is_compiled_for_this_machine_s_processor_is_warned_of_with_the_cure() {
+fn target_cpu_native_is_a_warning_with_advice() {
     let project = project().env("RUSTFLAGS", "-Ctarget-cpu=native");
     project
         .run(["build"])
@@ -90,7 +90,7 @@ fn what_is_compiled_for_this_machine_s_processor_is_warned_of_with_the_cure() {
 }
 
 #[test]
-fn no_path_of_the_machine_is_in_the_binary() {
+fn binary_contains_no_path_of_the_machine() {
     let project = project();
     project.run(["build"]).succeeds();
     let triple = std::fs::read_dir(project.path("target"))
@@ -110,7 +110,7 @@ fn no_path_of_the_machine_is_in_the_binary() {
 }
 
 #[test]
-fn the_tag_does_not_depend_on_the_registry() {
+fn tag_does_not_depend_on_the_registry() {
     let project = project();
     let tag = |registry: &str| {
         project

@@ -13,7 +13,7 @@ fn task(lines: &str) -> Project {
 }
 
 #[test]
-fn inputs_that_do_not_fit_come_all_at_once_with_what_does() {
+fn all_invalid_inputs_are_reported_with_examples() {
     let project =
         task("inputs = { label = \"string\", rate = \"float\", x = \"integer\", data = \"file\" }");
     let outcome = project
@@ -38,13 +38,13 @@ help: It takes `data: file`, `label: string`, `rate: float`, `x: integer`.
 }
 
 #[test]
-fn a_task_that_is_not_there_is_named_with_the_one_that_was_meant() {
+fn unknown_task_is_named_with_the_nearest_one() {
     let outcome = task("").run(["run", "trian"]).exits(2).fails_with("U0204");
     outcome.stderr_has("Did you mean `train`? Declared tasks: `train`.");
 }
 
 #[test]
-fn a_task_of_two_packages_needs_the_package() {
+fn ambiguous_task_requires_the_package() {
     let tasks = format!("{SCRATCH}[package.metadata.union.tasks.train]\n");
     let project = Project::workspace()
         .member("one", &tasks)
@@ -58,7 +58,7 @@ fn a_task_of_two_packages_needs_the_package() {
 }
 
 #[test]
-fn check_refuses_outputs_and_command_words_that_the_backend_cannot_carry() {
+fn check_refuses_outputs_and_commands_without_backend_support() {
     let project = task(
         "inputs = { data = \"file\", wait = \"duration\" }\n\
          outputs = { xs = \"list[integer]\", m = \"map[string]\", o = \"optional[float]\", e = [\"a\", \"b\"] }\n\
@@ -93,7 +93,7 @@ fn check_refuses_outputs_and_command_words_that_the_backend_cannot_carry() {
 }
 
 #[test]
-fn a_local_run_refuses_templates_that_only_the_backend_fills() {
+fn local_run_refuses_backend_templates() {
     let project = task("command = [\"hello\", \"{{.outputPrefix}}\"]");
     let outcome = project
         .run(["run", "train"])
@@ -105,7 +105,7 @@ fn a_local_run_refuses_templates_that_only_the_backend_fills() {
 }
 
 #[test]
-fn the_host_has_neither_programs_of_an_image_nor_secret_files() {
+fn host_run_refuses_image_programs_and_secret_files() {
     let outcome = task("command = [\"/bin/sh\"]\nsecrets = [{ key = \"token\", file = true }]")
         .run(["run", "train", "--host"])
         .exits(2);
@@ -116,7 +116,7 @@ fn the_host_has_neither_programs_of_an_image_nor_secret_files() {
 }
 
 #[test]
-fn an_empty_command_leaves_the_program_to_the_image_which_the_host_does_not_have() {
+fn host_run_refuses_an_empty_command() {
     let outcome = task("bin = \"hello\"\ncommand = []")
         .run(["run", "train", "--host"])
         .exits(2)
@@ -148,7 +148,7 @@ fn double() -> Project {
 }
 
 #[test]
-fn on_the_host_folders_take_the_place_of_the_container_s() {
+fn host_run_maps_container_directories() {
     let project = double();
     let words = [
         "run",
@@ -188,7 +188,7 @@ fn on_the_host_folders_take_the_place_of_the_container_s() {
 }
 
 #[test]
-fn on_the_host_references_of_an_image_s_variables_are_to_this_machine_s() {
+fn host_run_resolves_env_references_on_the_machine() {
     let main =
         "fn main() { eprintln!(\"{:?} {:?}\", std::env::var(\"PATH\"), std::env::var(\"COST\")); }";
     let project = task(
@@ -212,7 +212,7 @@ fn on_the_host_references_of_an_image_s_variables_are_to_this_machine_s() {
 }
 
 #[test]
-fn a_process_that_fails_says_its_exit_code() {
+fn failed_process_shows_its_exit_code() {
     let outcome = double()
         .run([
             "run",
@@ -232,7 +232,7 @@ fn a_process_that_fails_says_its_exit_code() {
 }
 
 #[test]
-fn whoever_does_not_name_the_output_folder_is_told_to() {
+fn missing_output_has_advice_to_name_the_directory() {
     let project = task("outputs = { y = \"integer\" }").locked();
     let outcome = project
         .run(["run", "train", "--host"])
@@ -253,7 +253,7 @@ fn whoever_does_not_name_the_output_folder_is_told_to() {
 }
 
 #[test]
-fn an_interrupted_process_ends_and_leaves_nothing() {
+fn interrupted_process_ends_and_leaves_no_files() {
     let main = "fn main() { std::fs::write(\"pid\", std::process::id().to_string()).unwrap(); println!(\"it runs\"); \
                 loop { std::thread::sleep(std::time::Duration::from_secs(1)); } }";
     let project = task("outputs = { y = \"integer\" }")
@@ -268,7 +268,7 @@ fn an_interrupted_process_ends_and_leaves_nothing() {
 }
 
 #[test]
-fn a_program_that_ended_by_the_interrupt_before_it_was_noticed_was_interrupted() {
+fn program_that_ended_by_the_interrupt_counts_as_interrupted() {
     // The signal has reached the program alone, or it first.
     for script in [
         "kill -INT $$",
@@ -295,7 +295,7 @@ fn a_program_that_ended_by_the_interrupt_before_it_was_noticed_was_interrupted()
 }
 
 #[test]
-fn help_says_how_inputs_are_written_and_what_the_host_lacks() {
+fn help_documents_inputs_and_host_limits() {
     let help = Project::empty().run(["run", "--help"]).succeeds();
     help.stdout_has("--xs 1 --xs 2")
         .stdout_has("NAME = VALUE")

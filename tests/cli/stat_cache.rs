@@ -32,7 +32,7 @@ fn forge(project: &Project) {
 }
 
 #[test]
-fn a_large_file_that_looks_as_it_did_is_not_read_unless_that_is_asked_for() {
+fn unchanged_large_file_is_read_only_on_request() {
     let project = project();
     project.run(["build"]).succeeds();
     project.run(["plan"]).succeeds().stdout_has("unchanged");
@@ -52,7 +52,7 @@ fn a_large_file_that_looks_as_it_did_is_not_read_unless_that_is_asked_for() {
 }
 
 #[test]
-fn a_changed_file_with_an_old_time_and_the_same_size_is_a_change() {
+fn edit_with_old_mtime_and_same_size_is_noticed() {
     let project = project();
     let old = SystemTime::now() - Duration::from_secs(86_400 * 1000);
     let set_back = || {

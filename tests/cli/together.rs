@@ -70,7 +70,7 @@ fn alone() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn packages_with_the_same_features_are_compiled_by_one_call_and_have_the_bytes_of_each_alone() {
+fn joint_compile_gives_the_bytes_of_separate_compiles() {
     let project = watched(workspace(), ":");
     let together = project
         .run(["build", "--workspace", "--format", "json"])
@@ -92,7 +92,7 @@ fn packages_with_the_same_features_are_compiled_by_one_call_and_have_the_bytes_o
 }
 
 #[test]
-fn what_cargo_compiles_with_other_features_than_it_said_is_compiled_apart() {
+fn unpredicted_features_are_compiled_separately() {
     let project = watched(
         workspace(),
         "echo \"app v0.1.0|\"; echo \"helper v0.1.0|\"; exit 0",
@@ -108,7 +108,7 @@ fn what_cargo_compiles_with_other_features_than_it_said_is_compiled_apart() {
 }
 
 #[test]
-fn without_an_answer_of_cargo_each_package_is_compiled_alone() {
+fn failed_feature_prediction_compiles_separately() {
     let project = watched(workspace(), "exit 101");
     let together = project
         .run(["build", "--workspace", "--format", "json"])

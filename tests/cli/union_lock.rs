@@ -5,7 +5,7 @@ use union_tests::Project;
 const BASE: &str = "[package.metadata.union.images.default]\nbase-image = \"127.0.0.1:1/base:1\"\n";
 
 #[test]
-fn a_base_that_is_not_locked_is_an_error_with_locked() {
+fn unlocked_base_is_an_error_with_locked() {
     let project = Project::package("hello").union(BASE).locked();
     project
         .run(["build", "--locked"])
@@ -16,7 +16,7 @@ fn a_base_that_is_not_locked_is_an_error_with_locked() {
 }
 
 #[test]
-fn an_unreachable_base_names_host_and_repository() {
+fn unreachable_base_names_host_and_repository() {
     let project = Project::package("hello").union(BASE).locked();
     project
         .run(["build"])
@@ -30,7 +30,7 @@ fn an_unreachable_base_names_host_and_repository() {
 }
 
 #[test]
-fn a_broken_file_is_named_with_its_line() {
+fn invalid_lock_file_is_named_with_its_line() {
     let project = Project::package("hello")
         .union(BASE)
         .file("Union.lock", "version = 1\nbases = 7\n")
@@ -42,7 +42,7 @@ fn a_broken_file_is_named_with_its_line() {
 }
 
 #[test]
-fn an_environment_can_be_renewed_on_purpose() {
+fn update_renews_an_environment() {
     let project = Project::package("hello")
         .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
         .locked();

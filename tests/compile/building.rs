@@ -7,13 +7,13 @@ use union_build::diag::Code;
 use crate::project::{Project, has_interpreter, manifest, triple};
 
 #[tokio::test]
-async fn a_binary_is_made_and_runs() {
+async fn binary_is_built_and_runs() {
     let project = Project::app("fn main() { println!(\"hello\"); }");
     assert_eq!(project.run().await, "hello");
 }
 
 #[tokio::test]
-async fn a_static_binary_asks_for_no_interpreter() {
+async fn static_binary_has_no_interpreter() {
     let mut project = Project::app("fn main() { println!(\"hello\"); }");
     let bytes = async |project: &Project| {
         std::fs::read(
@@ -30,7 +30,7 @@ async fn a_static_binary_asks_for_no_interpreter() {
 }
 
 #[tokio::test]
-async fn the_binaries_that_are_asked_for_are_made_and_no_others() {
+async fn only_requested_binaries_are_built() {
     let mut project = Project::app("fn main() {}");
     project.write("src/bin/tool.rs", "fn main() {}");
     project.write("src/bin/broken.rs", "fn main() { this is not Rust }");
@@ -42,7 +42,7 @@ async fn the_binaries_that_are_asked_for_are_made_and_no_others() {
 }
 
 #[tokio::test]
-async fn features_and_variables_reach_the_code() {
+async fn features_and_variables_reach_the_compile() {
     let mut project = Project::app(
         "fn main() { println!(\"{} {} {}\", cfg!(feature = \"a\"), cfg!(feature = \"b\"), env!(\"GREETING\")); }",
     );
@@ -62,7 +62,7 @@ async fn features_and_variables_reach_the_code() {
 }
 
 #[tokio::test]
-async fn the_user_s_flags_stay_wherever_they_are_set() {
+async fn user_rustflags_are_kept_from_every_source() {
     let code = "#![allow(unexpected_cfgs)]\nfn main() { println!(\"{} {} {} {}\", cfg!(build), cfg!(target), cfg!(cfgs), cfg!(env)); }";
     let mut project = Project::app(code);
     project.write(".cargo/config.toml", "build.rustflags = ['--cfg', 'build']");
@@ -86,7 +86,7 @@ async fn the_user_s_flags_stay_wherever_they_are_set() {
 }
 
 #[tokio::test]
-async fn flags_and_profiles_in_build_env_take_effect_beside_ours() {
+async fn build_env_flags_and_profiles_take_effect() {
     let code = "#![allow(unexpected_cfgs)]\nfn main() { println!(\"{} {} {}\", cfg!(one), cfg!(two), cfg!(debug_assertions)); }";
     let mut project = Project::app(code);
     project.settings.compile.linkage = Linkage::Static;
@@ -123,7 +123,7 @@ async fn flags_and_profiles_in_build_env_take_effect_beside_ours() {
 }
 
 #[tokio::test]
-async fn symbols_are_stripped_when_the_profile_says_so_and_not_otherwise() {
+async fn symbols_are_stripped_only_by_profile() {
     let project = Project::app(
         "#[inline(never)]\nfn a_name_of_its_own() { println!(\"hello\") }\nfn main() { std::hint::black_box(a_name_of_its_own)() }",
     );
@@ -141,7 +141,7 @@ async fn symbols_are_stripped_when_the_profile_says_so_and_not_otherwise() {
 }
 
 #[tokio::test]
-async fn a_backtrace_names_functions_and_with_debug_information_lines() {
+async fn backtrace_has_functions_and_with_debuginfo_lines() {
     let project = Project::app(
         "#[inline(never)]\nfn a_name_of_its_own() { panic!(\"on purpose\") }\nfn main() { std::hint::black_box(a_name_of_its_own)() }",
     );
@@ -170,7 +170,7 @@ async fn a_backtrace_names_functions_and_with_debug_information_lines() {
 }
 
 #[tokio::test]
-async fn nothing_is_compiled_incrementally() {
+async fn incremental_compilation_is_off() {
     let mut project = Project::app("fn main() { println!(\"hello\"); }");
     let bytes = async |project: &Project| {
         std::fs::read(
@@ -192,7 +192,7 @@ async fn nothing_is_compiled_incrementally() {
 }
 
 #[tokio::test]
-async fn a_failed_compile_keeps_cargo_s_exit_code() {
+async fn failed_compile_keeps_the_exit_code_of_cargo() {
     let project = Project::app("fn main() { 1 }");
     let error = project.build().await.unwrap_err();
     assert_eq!(error.code(), Code::CompileFailed);
@@ -204,7 +204,7 @@ async fn a_failed_compile_keeps_cargo_s_exit_code() {
 }
 
 #[tokio::test]
-async fn a_compile_that_a_signal_ended_was_interrupted() {
+async fn compile_ended_by_a_signal_is_interrupted() {
     let mut project = Project::app("fn main() {}");
     project.cargo_program = Some(project.program(
         "cargo",
@@ -214,7 +214,7 @@ async fn a_compile_that_a_signal_ended_was_interrupted() {
 }
 
 #[tokio::test]
-async fn cargo_s_own_words_on_a_binary_that_needs_features() {
+async fn missing_required_features_show_the_message_of_cargo() {
     let project = Project::app("fn main() {}");
     project.write(
         "Cargo.toml",
@@ -227,7 +227,7 @@ async fn cargo_s_own_words_on_a_binary_that_needs_features() {
 }
 
 #[tokio::test]
-async fn the_generated_file_is_that_of_the_package_s_own_build_script() {
+async fn generated_file_belongs_to_the_package_build_script() {
     let script = "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), env!(\"CARGO_PKG_NAME\")).unwrap(); }";
     let project = Project::app("fn main() {}");
     assert_eq!(project.generated_file().await, None);
@@ -245,7 +245,7 @@ async fn the_generated_file_is_that_of_the_package_s_own_build_script() {
 }
 
 #[tokio::test]
-async fn a_second_compile_has_nothing_to_do() {
+async fn second_compile_does_nothing() {
     let project = Project::app("fn main() {}");
     let made = async || {
         std::fs::metadata(
@@ -262,7 +262,7 @@ async fn a_second_compile_has_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn a_relative_target_directory_is_the_same_for_build_scripts() {
+async fn relative_target_directory_is_the_same_for_build_scripts() {
     let mut project = Project::app("fn main() {}");
     project.write("build.rs", "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), std::env::var(\"CARGO_TARGET_DIR\").unwrap()).unwrap(); }");
     project.environment.set("CARGO_TARGET_DIR", "out/here");
@@ -275,7 +275,7 @@ async fn a_relative_target_directory_is_the_same_for_build_scripts() {
 }
 
 #[tokio::test]
-async fn what_cargo_has_started_ends_with_a_dropped_compile() {
+async fn dropped_compile_ends_all_child_processes() {
     let project = Project::app("fn main() {}");
     let (pid_file, survived) = (project.path("../pid"), project.path("../survived"));
     let script = format!(

@@ -27,7 +27,7 @@ fn with_helper(lib: &str) -> Project {
 const INCLUDES: &str = "pub fn text() -> &'static str { include_str!(\"../../my config.txt\") }";
 
 #[tokio::test]
-async fn a_file_that_a_dependency_includes_is_learned_for_that_dependency() {
+async fn file_included_by_a_dependency_is_learned_for_it() {
     let mut project = with_helper(INCLUDES);
     assert_eq!(project.run().await, "hello");
     assert_eq!(
@@ -50,7 +50,7 @@ async fn a_file_that_a_dependency_includes_is_learned_for_that_dependency() {
 }
 
 #[tokio::test]
-async fn a_directory_that_a_build_script_watches_is_learned_when_it_lies_outside() {
+async fn watched_outside_directory_is_learned() {
     let project = with_helper("pub fn text() -> &'static str { \"\" }");
     let watch = |paths: &[&str]| {
         let lines: String = paths
@@ -72,7 +72,7 @@ async fn a_directory_that_a_build_script_watches_is_learned_when_it_lies_outside
 }
 
 #[tokio::test]
-async fn what_no_compile_names_any_more_goes_when_something_else_is_learned() {
+async fn stale_learned_files_are_dropped_with_the_next_update() {
     let project = Project::app("fn main() { println!(\"{}\", include_str!(\"../a.md\")); }");
     project.write("a.md", "a");
     project.write("b.md", "b");
@@ -89,7 +89,7 @@ async fn what_no_compile_names_any_more_goes_when_something_else_is_learned() {
 }
 
 #[tokio::test]
-async fn what_is_generated_and_what_is_watched_of_cargo_s_own_needs_no_input() {
+async fn generated_files_and_cargo_files_are_no_inputs() {
     let project = Project::app("include!(concat!(env!(\"OUT_DIR\"), \"/code.rs\"));");
     let script = "fn main() { println!(\"cargo::rerun-if-changed=Cargo.toml\"); println!(\"cargo::rerun-if-changed=target/union/references/app.json\");\nlet out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/code.rs\"), \"fn main() {}\").unwrap(); }";
     project.write("build.rs", script);
@@ -100,7 +100,7 @@ async fn what_is_generated_and_what_is_watched_of_cargo_s_own_needs_no_input() {
 }
 
 #[tokio::test]
-async fn a_source_behind_a_link_is_covered() {
+async fn source_behind_a_link_is_covered() {
     let project = Project::app("mod shared;\nfn main() { println!(\"{}\", shared::TEXT); }");
     project.write(
         "elsewhere/mod.rs",
@@ -112,7 +112,7 @@ async fn a_source_behind_a_link_is_covered() {
 }
 
 #[tokio::test]
-async fn a_file_outside_of_everything_is_only_told() {
+async fn file_outside_of_the_repository_is_reported_and_not_learned() {
     let project =
         Project::app("fn main() { println!(\"{}\", include_str!(\"../../other.txt\")); }");
     project.write("../other.txt", "outside");
@@ -125,7 +125,7 @@ async fn a_file_outside_of_everything_is_only_told() {
 }
 
 #[tokio::test]
-async fn a_package_outside_of_the_workspace_is_told_and_checked() {
+async fn outside_package_is_reported_and_checked() {
     let project = Project::app("fn main() { println!(\"{}\", shared::TEXT); }");
     project.write(
         "Cargo.toml",
@@ -171,7 +171,7 @@ async fn a_package_outside_of_the_workspace_is_told_and_checked() {
 }
 
 #[tokio::test]
-async fn variables_that_local_code_and_scripts_depend_on_are_learned_set_or_not() {
+async fn variables_of_code_and_scripts_are_learned_even_if_unset() {
     let mut project = with_helper(
         "pub fn text() -> &'static str { option_env!(\"IN_LIBRARY\").unwrap_or(\"none\") }",
     );
@@ -208,7 +208,7 @@ async fn variables_that_local_code_and_scripts_depend_on_are_learned_set_or_not(
 }
 
 #[tokio::test]
-async fn sources_that_a_build_script_adds_are_outputs() {
+async fn sources_written_by_a_build_script_are_outputs() {
     let project = Project::app("fn main() {}");
     project
         .write("build.rs", "fn main() { std::fs::write(\"src/late.rs\", \"\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); }");
@@ -218,7 +218,7 @@ async fn sources_that_a_build_script_adds_are_outputs() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_moves_during_the_compile_stops_the_build() {
+async fn manifest_changed_during_the_compile_stops_the_build() {
     let project = Project::app("fn main() {}");
     let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); let text = std::fs::read_to_string(\"Cargo.toml\").unwrap(); std::fs::write(\"Cargo.toml\", text + \"[features]\\nx = []\\n\").unwrap(); }";
     project.write("build.rs", script);
@@ -233,7 +233,7 @@ async fn a_manifest_that_moves_during_the_compile_stops_the_build() {
 }
 
 #[tokio::test]
-async fn what_cargo_does_not_compile_again_is_never_taken() {
+async fn stale_artifact_is_refused() {
     let mut project = with_helper("pub fn text() -> &'static str { \"one\" }");
     project.build().await.unwrap();
     let helper = project.path("helper/src/lib.rs");
@@ -257,7 +257,7 @@ async fn what_cargo_does_not_compile_again_is_never_taken() {
 }
 
 #[tokio::test]
-async fn variables_are_noticed_wherever_cargo_builds() {
+async fn variables_are_noticed_in_every_build_directory() {
     for (config, variable) in [
         ("build.build-dir = 'elsewhere'", None),
         (
@@ -287,7 +287,7 @@ async fn variables_are_noticed_wherever_cargo_builds() {
 }
 
 #[tokio::test]
-async fn only_the_toolchain_s_own_files_are_exempt() {
+async fn only_toolchain_files_are_exempt() {
     let mut project = Project::app("fn main() { println!(\"{}\", include_str!(\"../text.md\")); }");
     project.write("text.md", "hello");
     // A toolchain whose root everything lies in, as a distribution's does in `/usr`.

@@ -116,7 +116,7 @@ moves! {
 }
 
 #[tokio::test]
-async fn the_key_is_that_of_the_tree_and_not_of_its_place_or_its_user() {
+async fn key_depends_on_the_tree_and_not_on_path_or_user() {
     let [here, mut there] =
         ["ws", "another folder/deeper/../there"].map(|name| Project::at(name, &FILES[..14]));
     for project in [&here, &there] {
@@ -162,7 +162,7 @@ async fn the_key_is_that_of_the_tree_and_not_of_its_place_or_its_user() {
 }
 
 #[tokio::test]
-async fn flags_that_name_the_workspace_have_one_key_in_every_checkout() {
+async fn flags_with_workspace_paths_have_one_key_in_every_checkout() {
     let mut keys = Vec::new();
     for name in ["a", "b/c"] {
         let mut project = Project::at(name, &FILES[..14]);
@@ -177,7 +177,7 @@ async fn flags_that_name_the_workspace_have_one_key_in_every_checkout() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_the_name_of_a_setting_hides_nothing() {
+async fn file_named_like_a_setting_is_a_separate_input() {
     let mut project = Project::app("fn main() {}");
     project.write("profile", "x");
     let plain = project.named_inputs().await;
@@ -195,7 +195,7 @@ async fn a_file_that_has_the_name_of_a_setting_hides_nothing() {
 }
 
 #[tokio::test]
-async fn a_missing_lock_file_is_made_and_said_unless_it_is_locked() {
+async fn missing_lock_file_is_created_and_reported_unless_locked() {
     let mut project = Project::app("fn main() {}");
     project.locked = true;
     assert_eq!(
@@ -212,7 +212,7 @@ async fn a_missing_lock_file_is_made_and_said_unless_it_is_locked() {
 }
 
 #[tokio::test]
-async fn a_lock_file_that_no_longer_fits_is_brought_up_to_date() {
+async fn outdated_lock_file_is_updated() {
     let project = Project::new(FILES);
     project.inputs().await.unwrap();
     project.notes.take();
@@ -266,7 +266,7 @@ fn times_asked(log: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn the_compiler_is_asked_once_and_again_when_the_choice_may_have_changed() {
+async fn compiler_version_is_cached_until_the_toolchain_may_change() {
     let mut project = Project::app("fn main() {}");
     let (rustc, log) = asked_compiler(&project, "my-rustc", "1");
     project.environment.set("RUSTC", &rustc);
@@ -293,7 +293,7 @@ async fn the_compiler_is_asked_once_and_again_when_the_choice_may_have_changed()
 }
 
 #[tokio::test]
-async fn a_compiler_that_is_a_script_is_asked_every_time() {
+async fn compiler_script_is_queried_every_time() {
     let mut project = Project::app("fn main() {}");
     let choice = project.path("../choice");
     let script = format!(
@@ -309,7 +309,7 @@ async fn a_compiler_that_is_a_script_is_asked_every_time() {
 }
 
 #[tokio::test]
-async fn a_toolchain_that_is_linked_elsewhere_is_another() {
+async fn relinked_toolchain_is_another_toolchain() {
     let mut project = Project::app("fn main() {}");
     let (rustc, log) = asked_compiler(&project, "my-rustc", "1");
     project.environment.set("RUSTC", &rustc);
@@ -341,7 +341,7 @@ async fn a_toolchain_that_is_linked_elsewhere_is_another() {
 }
 
 #[tokio::test]
-async fn files_that_flags_name_are_inputs_and_programs_outside_of_the_workspace_are_not() {
+async fn files_named_by_flags_are_inputs_except_outside_programs() {
     let project = Project::app("fn main() {}");
     project.write(
         "native/link.args",
@@ -420,7 +420,7 @@ async fn check_fork(project: &Project) {
 }
 
 #[tokio::test]
-async fn a_package_that_cargo_s_configuration_patches_in_is_a_source() {
+async fn package_patched_by_cargo_config_is_a_source() {
     let project = forked();
     project.write(
         "../.cargo/more.toml",
@@ -430,7 +430,7 @@ async fn a_package_that_cargo_s_configuration_patches_in_is_a_source() {
 }
 
 #[tokio::test]
-async fn a_package_that_overrides_one_of_a_registry_is_a_source() {
+async fn package_that_overrides_a_registry_package_is_a_source() {
     let project = forked();
     project.write("../vendor/shared/Cargo.toml", &manifest("shared", ""));
     project.write(
@@ -448,7 +448,7 @@ async fn a_package_that_overrides_one_of_a_registry_is_a_source() {
 }
 
 #[tokio::test]
-async fn a_package_of_another_workspace_s_root_and_a_member_of_it_are_sources() {
+async fn root_package_and_member_of_another_workspace_are_sources() {
     let project = Project::app("fn main() { println!(\"{}\", outer::text()); }");
     project.write(
         "Cargo.toml",
@@ -480,7 +480,7 @@ async fn a_package_of_another_workspace_s_root_and_a_member_of_it_are_sources() 
 }
 
 #[tokio::test]
-async fn this_machine_s_processor_is_asked_for_when_flags_choose_it() {
+async fn target_cpu_native_adds_the_cpu_to_the_key() {
     let mut project = Project::app("fn main() {}");
     assert_eq!(project.processor().await, None);
     project.environment.set("RUSTFLAGS", "-C target-cpu=native");
@@ -496,7 +496,7 @@ async fn this_machine_s_processor_is_asked_for_when_flags_choose_it() {
 }
 
 #[tokio::test]
-async fn the_releases_of_zig_and_of_what_calls_it_are_told_apart() {
+async fn zig_and_cargo_zigbuild_versions_are_separate_inputs() {
     let mut project = Project::app("fn main() {}");
     let folder = project
         .program("cargo-zigbuild", "echo cargo-zigbuild 0.1.0")

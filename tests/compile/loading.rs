@@ -33,7 +33,7 @@ fn names(packages: &[&cargo_union::workspace::WorkspacePackage]) -> Vec<String> 
 }
 
 #[tokio::test]
-async fn a_workspace_is_what_cargo_says() {
+async fn workspace_equals_cargo_metadata() {
     let project = two_members();
     let workspace = Workspace::load(&project.cargo(), None).await.unwrap();
     assert_eq!(
@@ -66,7 +66,7 @@ async fn a_workspace_is_what_cargo_says() {
 }
 
 #[tokio::test]
-async fn without_a_choice_it_is_what_cargo_would_take() {
+async fn default_selection_equals_that_of_cargo() {
     let project = two_members();
     let chosen = |workspace: &Workspace, selection: Selection| {
         workspace
@@ -102,7 +102,7 @@ async fn without_a_choice_it_is_what_cargo_would_take() {
 }
 
 #[tokio::test]
-async fn a_missing_manifest_is_named() {
+async fn missing_manifest_is_named() {
     let project = Project::new(&[("readme.md", "")]);
     let error = Workspace::load(&project.cargo(), None).await.unwrap_err();
     assert_eq!(error.code(), Code::NoManifest);
@@ -119,7 +119,7 @@ async fn a_missing_manifest_is_named() {
 }
 
 #[tokio::test]
-async fn cargo_s_own_words_are_kept() {
+async fn cargo_error_message_is_kept() {
     let project = Project::new(&[
         ("Cargo.toml", "[package]\nname = 'app'\nedition = '1999'\n"),
         ("src/main.rs", "fn main() {}"),
@@ -134,7 +134,7 @@ async fn cargo_s_own_words_are_kept() {
 }
 
 #[tokio::test]
-async fn cargo_that_is_not_there_is_named() {
+async fn missing_cargo_is_named() {
     let mut project = Project::app("fn main() {}");
     project.cargo_program = Some("no-such-cargo".into());
     let error = Workspace::load(&project.cargo(), None).await.unwrap_err();

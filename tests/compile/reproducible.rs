@@ -48,7 +48,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn two_folders_homes_umasks_and_target_directories_give_one_executable() {
+async fn executable_does_not_depend_on_directories_home_and_umask() {
     let here = panicking("ws");
     let mut there = panicking("another folder/deeper/ws");
     there
@@ -71,7 +71,7 @@ async fn two_folders_homes_umasks_and_target_directories_give_one_executable() {
 }
 
 #[tokio::test]
-async fn flags_that_the_user_exports_do_not_hide_ours() {
+async fn exported_rustflags_do_not_hide_ours() {
     let mut executables = Vec::new();
     for name in ["ws", "deeper/ws"] {
         let mut project = panicking(name);
@@ -85,7 +85,7 @@ async fn flags_that_the_user_exports_do_not_hide_ours() {
 }
 
 #[tokio::test]
-async fn debug_information_of_an_unstripped_profile_names_no_folder_either() {
+async fn unstripped_debuginfo_has_no_machine_paths() {
     let mut executables = Vec::new();
     for name in ["ws", "deeper/ws"] {
         let project = panicking(name);
@@ -102,7 +102,7 @@ async fn debug_information_of_an_unstripped_profile_names_no_folder_either() {
 }
 
 #[tokio::test]
-async fn lines_of_a_default_profile_and_of_one_that_keeps_them_name_no_folder() {
+async fn line_tables_have_no_machine_paths() {
     for debug in ["none", "line-tables-only"] {
         let mut executables = Vec::new();
         for name in ["ws", "deeper/ws"] {

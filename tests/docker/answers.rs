@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn any_answers_of_an_engine_are_taken_or_refused(version in prop_oneof![4 => version(), 1 => image()], (status, body) in answer()) {
+    fn any_engine_response_is_accepted_or_refused(version in prop_oneof![4 => version(), 1 => image()], (status, body) in answer()) {
         let version = version.to_string();
         let server = Server::start(move |request, incoming| {
             incoming.read(usize::MAX);

@@ -190,17 +190,17 @@ async fn goes_the_whole_way(stage: &Stage) {
 }
 
 #[tokio::test]
-async fn a_container_goes_the_whole_way_in_docker() {
+async fn container_lifecycle_in_docker() {
     goes_the_whole_way(&Stage::docker().await).await;
 }
 
 #[tokio::test]
-async fn a_container_goes_the_whole_way_in_podman() {
+async fn container_lifecycle_in_podman() {
     goes_the_whole_way(&Stage::podman().await).await;
 }
 
 #[tokio::test]
-async fn output_comes_while_the_program_runs() {
+async fn output_is_streamed_while_the_program_runs() {
     let stage = Stage::docker().await;
     let container = stage
         .shell(
@@ -259,17 +259,17 @@ async fn vanishes_when_it_is_dropped(stage: &Stage) {
 }
 
 #[tokio::test]
-async fn a_container_that_is_dropped_is_removed_from_docker() {
+async fn dropped_container_is_removed_from_docker() {
     vanishes_when_it_is_dropped(&Stage::docker().await).await;
 }
 
 #[tokio::test]
-async fn a_container_that_is_dropped_is_removed_from_podman() {
+async fn dropped_container_is_removed_from_podman() {
     vanishes_when_it_is_dropped(&Stage::podman().await).await;
 }
 
 #[tokio::test]
-async fn a_folder_of_the_engine_s_machine_is_seen_and_written_only_when_it_may_be() {
+async fn bind_mount_is_writable_only_on_request() {
     let stage = Stage::docker().await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), "from outside").unwrap();
@@ -296,7 +296,7 @@ async fn a_folder_of_the_engine_s_machine_is_seen_and_written_only_when_it_may_b
 }
 
 #[tokio::test]
-async fn an_entrypoint_takes_the_place_of_the_image_s_own() {
+async fn entrypoint_replaces_that_of_the_image() {
     let stage = Stage::docker().await;
     let container = stage.shell("entrypoint", "", |run| {
         run.entrypoint = Some(vec!["/bin/echo".to_owned(), "entry".to_owned()]);
@@ -309,7 +309,7 @@ async fn an_entrypoint_takes_the_place_of_the_image_s_own() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_said_in_the_engine_s_words() {
+async fn missing_program_shows_the_message_of_the_engine() {
     let stage = Stage::docker().await;
     let container = stage
         .shell("absent", "", |run| {
@@ -332,7 +332,7 @@ async fn a_program_that_is_not_there_is_said_in_the_engine_s_words() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_packed_are_the_reason_and_not_the_engine() {
+async fn unpackable_files_are_reported_and_not_the_engine() {
     let stage = Stage::docker().await;
     let container = stage.shell("unpacked", "true", |_| ()).await;
     let error = container
@@ -347,7 +347,7 @@ async fn files_that_cannot_be_packed_are_the_reason_and_not_the_engine() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there_leaves_no_container() {
+async fn missing_image_leaves_no_container() {
     let stage = Stage::docker().await;
     let run = ContainerOptions {
         name: "union-none".to_owned(),

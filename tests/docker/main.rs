@@ -61,7 +61,7 @@ fn run(arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn an_image_from_scratch_runs_as_nobody_special_and_knows_its_key() {
+async fn nonroot_image_from_scratch_runs_with_its_key() {
     let scene = Scene::new();
     let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     let image = load(&scene, &recipe, "from-scratch").await;
@@ -100,7 +100,7 @@ async fn an_image_from_scratch_runs_as_nobody_special_and_knows_its_key() {
 }
 
 #[tokio::test]
-async fn a_tool_that_is_copied_to_bin_runs_and_the_shell_is_still_there() {
+async fn copy_to_bin_keeps_the_shell_of_the_base() {
     let scene = Scene::upon(&debian_layout());
     scene.write("tool", "#!/bin/sh\necho tool\n", 0o755);
     let image = spec::ImageSpec {
@@ -121,7 +121,7 @@ async fn a_tool_that_is_copied_to_bin_runs_and_the_shell_is_still_there() {
 }
 
 #[tokio::test]
-async fn the_naive_layer_would_lose_the_shell() {
+async fn layer_with_a_literal_bin_directory_loses_the_shell() {
     let scene = Scene::upon(&debian_layout());
     let naive = scene.path("naive.Dockerfile");
     // The same entry, put where it was asked for, by a layer that was made without a look at the base.
@@ -170,7 +170,7 @@ impl Reporter for Ways {
 }
 
 #[tokio::test]
-async fn layers_that_the_engine_has_are_left_out() {
+async fn layers_known_to_the_engine_are_not_sent() {
     let scene = Scene::upon(&debian_layout());
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     load(&scene, &recipe, "first").await;
@@ -197,7 +197,7 @@ async fn layers_that_the_engine_has_are_left_out() {
 }
 
 #[tokio::test]
-async fn an_image_with_zstd_layers_runs() {
+async fn image_with_zstd_layers_runs() {
     let scene = Scene::new();
     let compression = Sourced {
         value: Compression::Zstd,
@@ -235,7 +235,7 @@ async fn docker_loads_an_archive() {
 }
 
 #[tokio::test]
-async fn podman_takes_an_image_through_its_socket() {
+async fn podman_loads_an_image_through_its_socket() {
     let scene = Scene::upon(&debian_layout());
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
@@ -270,7 +270,7 @@ async fn podman_takes_an_image_through_its_socket() {
 }
 
 #[tokio::test]
-async fn what_the_engine_refuses_is_said_in_its_own_words() {
+async fn engine_refusal_shows_the_message_of_the_engine() {
     let scene = Scene::new();
     let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     let mut image = scene.build(&recipe).await.unwrap();
@@ -300,7 +300,7 @@ async fn what_the_engine_refuses_is_said_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn an_image_for_another_platform_is_refused_before_anything_is_sent() {
+async fn image_for_another_platform_is_refused_before_sending() {
     let scene = Scene::new();
     let mut recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     recipe.platforms[0].platform = platform("linux/s390x");
@@ -317,7 +317,7 @@ async fn an_image_for_another_platform_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_not_there_is_an_error_that_says_what_was_tried() {
+async fn missing_engine_lists_the_tried_addresses() {
     let scene = Scene::new();
     let recipe = scene.recipe(vec![spec("default", scratch())], &[]);
     let addresses = vec![

@@ -177,7 +177,7 @@ async fn judge(scene: &Scene, recipe: &BuildRequest, name: &str) -> (Result<(), 
 }
 
 #[tokio::test]
-async fn the_loader_of_debian_finds_and_misses_what_the_check_finds_and_misses() {
+async fn start_check_agrees_with_the_debian_loader() {
     let workshop = Workshop::default();
     libraries(&workshop);
     let scene = Scene::upon(&debian_layout());
@@ -245,7 +245,7 @@ async fn judge_rust(layout: &Path, name: &str) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn a_program_of_this_host_starts_on_its_release_and_on_a_distroless_base() {
+async fn host_program_starts_on_its_release_and_on_distroless() {
     judge_rust(&debian_layout(), "rust-on-debian")
         .await
         .unwrap();
@@ -255,7 +255,7 @@ async fn a_program_of_this_host_starts_on_its_release_and_on_a_distroless_base()
 }
 
 #[tokio::test]
-async fn a_program_of_this_host_is_too_new_for_an_older_release() {
+async fn host_program_is_too_new_for_an_older_release() {
     let told = judge_rust(&debian_layout_of("bullseye", &[]), "rust-on-bullseye")
         .await
         .unwrap_err();
@@ -270,7 +270,7 @@ async fn a_program_of_this_host_is_too_new_for_an_older_release() {
 }
 
 #[tokio::test]
-async fn a_dynamic_program_does_not_start_on_scratch() {
+async fn dynamic_program_does_not_start_on_scratch() {
     let workshop = Workshop::default();
     let scene = Scene::new();
     let recipe = scene.recipe(

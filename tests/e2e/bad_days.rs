@@ -19,7 +19,7 @@ fn project(host: &str) -> Project {
 }
 
 #[test]
-fn a_registry_that_is_down_is_told_before_anything_is_compiled() {
+fn unreachable_registry_is_reported_before_the_compile() {
     let free = ReservedPort::new();
     let host = free.host();
     let project = project(&host);
@@ -32,7 +32,7 @@ fn a_registry_that_is_down_is_told_before_anything_is_compiled() {
 }
 
 #[test]
-fn a_web_server_is_no_registry() {
+fn web_server_is_not_a_registry() {
     let server = Hostile::start(|_, _| {
         Some(
             Reply::status(200)
@@ -49,7 +49,7 @@ fn a_web_server_is_no_registry() {
 }
 
 #[test]
-fn an_interrupted_upload_leaves_no_tag_and_the_next_run_finishes() {
+fn interrupted_upload_leaves_no_tag_and_next_run_finishes() {
     let stuck = Arc::new(AtomicBool::new(true));
     let held = stuck.clone();
     let registry = Hostile::start(move |request, _| {
@@ -86,7 +86,7 @@ fn an_interrupted_upload_leaves_no_tag_and_the_next_run_finishes() {
 }
 
 #[test]
-fn an_image_gets_through_a_front_end_that_limits_bodies_and_wants_lengths() {
+fn image_is_pushed_through_a_body_size_limit() {
     const MIB: usize = 1 << 20;
     let registry = Registry::open();
     let front = Front::before(registry.host(), MIB);

@@ -16,7 +16,7 @@ fn on(base: &str) -> Project {
 }
 
 #[test]
-fn a_missing_base_is_named() {
+fn missing_base_is_named() {
     let site = Site::new().with_base("base:1", "one");
     for missing in ["base:2", "nothing:1"] {
         let base = site.reference(missing);
@@ -29,7 +29,7 @@ fn a_missing_base_is_named() {
 }
 
 #[test]
-fn a_denied_base_comes_with_the_command_to_run() {
+fn denied_base_names_the_login_command() {
     let registry = Registry::htpasswd("me", "secret");
     let base = format!("{}/base:1", registry.host());
     push_base(&base, "one", &["--dest-creds", "me:secret"]);
@@ -42,7 +42,7 @@ fn a_denied_base_comes_with_the_command_to_run() {
 }
 
 #[test]
-fn a_base_for_other_platforms_comes_with_the_list() {
+fn base_without_the_platform_lists_its_platforms() {
     let site = Site::new().with_base("base:1", "one");
     let project = site
         .on("base:1", "platforms = [\"linux/arm64\"]\n")
@@ -57,7 +57,7 @@ fn a_base_for_other_platforms_comes_with_the_list() {
 }
 
 #[test]
-fn a_base_that_is_not_what_its_digest_promises_is_refused() {
+fn base_with_a_wrong_digest_is_refused() {
     let registry = Hostile::start(|request, _| {
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let lie = Reply::status(200).with("Content-Type", kind).with(
@@ -83,7 +83,7 @@ fn a_base_that_is_not_what_its_digest_promises_is_refused() {
 }
 
 #[test]
-fn a_program_that_panics_in_its_image_names_the_function() {
+fn panic_in_an_image_names_the_function() {
     let site = Site::new().with_debian("library/debian:bookworm");
     let main = "#[inline(never)]\nfn divides_the_work(by: usize) -> usize {\n    100 / by\n}\n\
                 fn main() {\n    println!(\"{}\", divides_the_work(std::env::args().count() - 1));\n}\n";

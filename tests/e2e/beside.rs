@@ -384,7 +384,7 @@ fn accepts(project: &Project, variables: &str, line: &str) -> (bool, String) {
 }
 
 #[test]
-fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
+fn login_lookup_equals_docker_podman_and_skopeo() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let host = registry.host();
     let project = project(host);
@@ -460,7 +460,7 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
 }
 
 #[test]
-fn helpers_that_the_machine_lists_are_asked_as_skopeo_asks_them() {
+fn system_credential_helpers_are_used_as_by_skopeo() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(registry.host());
     let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
@@ -509,7 +509,7 @@ fn helpers_that_the_machine_lists_are_asked_as_skopeo_asks_them() {
 }
 
 #[test]
-fn a_registry_that_wants_a_clients_certificate_is_read_as_skopeo_reads_it() {
+fn client_certificate_is_used_as_by_skopeo() {
     let authority = Authority::named("Clients");
     let registry = Registry::mutual_tls(&authority);
     let project = project(registry.host());

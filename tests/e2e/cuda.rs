@@ -33,7 +33,7 @@ fn project(site: &Site, lines: &str) -> Project {
 }
 
 #[test]
-fn without_a_base_the_fitting_tags_are_proposed() {
+fn cuda_without_a_base_proposes_matching_tags() {
     let site = site();
     let outcome = project(&site, "cuda = \"12.6\"")
         .run(["build"])
@@ -54,7 +54,7 @@ fn without_a_base_the_fitting_tags_are_proposed() {
 }
 
 #[test]
-fn a_base_must_have_what_is_asked_for() {
+fn base_must_have_the_requested_cuda_version() {
     let site = site();
     let base = "base-image = \"nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04\"";
     project(&site, &format!("{base}\ncuda = \"12.6\"\ncudnn = \"9.5\""))
@@ -118,7 +118,7 @@ fn curl(arguments: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn a_locked_platform_may_be_an_index_and_has_to_have_the_platform() {
+fn locked_index_must_have_the_platform() {
     let site = site();
     let image = "application/vnd.oci.image.manifest.v1+json";
     let mut entry = descriptor(&site, TAGS[1], image);

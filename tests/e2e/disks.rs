@@ -17,7 +17,7 @@ fn build_after(project: &Project, line: &str) -> Outcome {
 }
 
 #[test]
-fn a_full_disk_is_named_and_leaves_nothing_and_with_room_it_goes_on() {
+fn full_disk_is_named_and_build_continues_with_free_space() {
     let site = Site::new();
     let project = scratch(&site).locked();
     let cache = project.cache().display().to_string();
@@ -35,7 +35,7 @@ fn a_full_disk_is_named_and_leaves_nothing_and_with_room_it_goes_on() {
 }
 
 #[test]
-fn a_target_folder_that_cannot_be_written_is_named() {
+fn unwritable_target_directory_is_named() {
     let site = Site::new();
     let project = scratch(&site).locked();
     std::fs::create_dir_all(project.path("target")).unwrap();
@@ -52,7 +52,7 @@ fn a_target_folder_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_file_in_place_of_a_folder_is_named() {
+fn file_in_place_of_a_directory_is_named() {
     let site = Site::new();
     let project = scratch(&site).locked();
     project.write("target/union", "not a folder");

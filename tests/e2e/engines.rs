@@ -14,7 +14,7 @@ fn scratch(name: &str) -> Project {
 }
 
 #[test]
-fn a_tool_that_is_copied_to_bin_leaves_the_shell_and_a_user_is_a_number() {
+fn copy_to_bin_keeps_the_shell_and_user_is_numeric() {
     let site = Site::new().with_debian("library/debian:bookworm");
     let more =
         "copy = [{ from = \"tool\", to = \"/bin/tool\", mode = \"0755\" }]\nuser = \"nobody\"\n";
@@ -47,7 +47,7 @@ fn a_tool_that_is_copied_to_bin_leaves_the_shell_and_a_user_is_a_number() {
 }
 
 #[test]
-fn a_user_that_the_base_does_not_have_is_an_error() {
+fn unknown_user_of_the_base_is_an_error() {
     let site = Site::new().with_base("base:1", "one");
     let project = site.on("base:1", "user = \"postgres\"\n").locked();
     project
@@ -59,7 +59,7 @@ fn a_user_that_the_base_does_not_have_is_an_error() {
 }
 
 #[test]
-fn an_image_is_loaded_into_an_engine_and_found_there() {
+fn image_is_loaded_into_an_engine_and_found_there() {
     let engine = Engine::shared();
     let project = scratch("loaded").env("DOCKER_HOST", engine.address());
     let first = project
@@ -81,7 +81,7 @@ fn an_image_is_loaded_into_an_engine_and_found_there() {
 }
 
 #[test]
-fn without_an_engine_it_is_said_what_was_tried_and_what_works() {
+fn missing_engine_lists_tried_addresses_and_alternatives() {
     let project = scratch("hello");
     let nowhere = format!("unix://{}", project.temp().join("nowhere.sock").display());
     let outcome = project

@@ -43,7 +43,7 @@ fn add(project: Project, top: &Path, folder: &Path, union_build: &str) -> Projec
 }
 
 #[test]
-fn two_tasks_know_their_own_images() {
+fn two_tasks_have_their_own_image_references() {
     let site = Site::new().with_debian(DEFAULT_BASE);
     let project = copied("two-tasks");
     project.append("Cargo.toml", "\n");
@@ -89,7 +89,7 @@ fn two_tasks_know_their_own_images() {
 }
 
 #[test]
-fn hello_needs_nothing() {
+fn hello_runs_from_scratch_without_network() {
     let project = copied("hello").env("DOCKER_HOST", Engine::shared().address());
     let made = project.run(["build", "--output", "docker:"]).succeeds();
     let name = made
@@ -102,7 +102,7 @@ fn hello_needs_nothing() {
 }
 
 #[test]
-fn any_program_counts_words_in_its_container_and_as_a_process() {
+fn any_program_runs_in_a_container_and_on_the_host() {
     let project = copied("any-program").env("DOCKER_HOST", Engine::shared().address());
     project.write("text", "One two, two; three!\nThree three four.");
     let words = [
@@ -216,7 +216,7 @@ fn libpq_is_linked_in_a_container_and_loaded_in_the_image() {
 }
 
 #[test]
-fn a_python_inside_of_a_program_finds_the_package_in_the_image() {
+fn embedded_python_finds_the_package_of_the_image() {
     let site = Site::new();
     push(&uv(), &site.reference("astral-sh/uv:latest"));
     let built = compiled_upon_debian(&site, "embedded-python")
@@ -232,7 +232,7 @@ fn a_python_inside_of_a_program_finds_the_package_in_the_image() {
 
 /// Compiling the crate takes minutes, so this is done once, for everything that can be done with its worker.
 #[test]
-fn a_worker_of_the_flyte_crate_is_registered_and_runs_here() {
+fn flyte_worker_is_registered_and_runs_locally() {
     let (site, backend) = (Site::new(), Stub::start());
     // How fast it is does not matter here, and its three hundred crates are compiled in half the time.
     let project = copied_into(Project::kept("flyte-task"), "flyte-task")
@@ -350,7 +350,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn a_private_file_is_fetched_with_a_token_that_is_nowhere_afterwards() {
+fn private_download_leaves_no_token() {
     const TOKEN: &str = "models-open-to-whoever-says-this";
     let site = Site::new();
     let project = upon_debian(&site, "secrets");

@@ -184,7 +184,7 @@ fn reference(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn a_layout_of_umoci_with_whiteouts_in_every_format_of_skopeo_is_built_upon() {
+fn umoci_layout_with_whiteouts_is_a_base_in_every_format() {
     let workshop = Workshop::new();
     let layout = workshop.umoci();
     for (name, arguments) in [
@@ -233,7 +233,7 @@ fn a_layout_of_umoci_with_whiteouts_in_every_format_of_skopeo_is_built_upon() {
 }
 
 #[test]
-fn an_image_of_podman_is_built_upon_and_has_no_passwd() {
+fn podman_image_without_passwd_is_a_base() {
     let workshop = Workshop::new();
     let context = workshop.path("context");
     std::fs::create_dir_all(&context).unwrap();
@@ -309,7 +309,7 @@ fn an_image_of_podman_is_built_upon_and_has_no_passwd() {
 }
 
 #[test]
-fn a_config_without_an_architecture_is_taken_with_a_warning_as_its_index_says() {
+fn config_without_architecture_uses_the_index_with_a_warning() {
     let workshop = Workshop::new();
     for (name, platform) in [
         ("none", json!({})),
@@ -363,7 +363,7 @@ fn a_config_without_an_architecture_is_taken_with_a_warning_as_its_index_says() 
 }
 
 #[test]
-fn a_damaged_blob_of_a_base_in_the_cache_is_fetched_again() {
+fn damaged_cached_base_blob_is_fetched_again() {
     let workshop = Workshop::new();
     let base = workshop.copy(&workshop.umoci(), "base:1", &[]);
     // Where a copied file goes depends on what is in the layers.
@@ -408,7 +408,7 @@ fn a_damaged_blob_of_a_base_in_the_cache_is_fetched_again() {
 }
 
 #[test]
-fn a_base_whose_pin_is_gone_says_so_and_names_the_command() {
+fn missing_pinned_base_names_the_update_command() {
     let workshop = Workshop::new();
     let base = workshop.reference("base:1");
     push_base(&base, "one", &[]);

@@ -98,7 +98,7 @@ fn context(folder: &Path, name: &str, host: &str, certificates: Option<&Path>) {
 }
 
 #[test]
-fn an_engine_is_reached_over_tls_by_variables_and_by_a_context() {
+fn engine_over_tls_by_variables_and_context() {
     let encrypted = Encrypted::start();
     let client = encrypted.client("client", &encrypted.authority, Some(&encrypted.authority));
     let project = by_variables(hello(), &encrypted.host, &client);
@@ -138,7 +138,7 @@ fn an_engine_is_reached_over_tls_by_variables_and_by_a_context() {
 }
 
 #[test]
-fn an_engine_that_proves_nothing_or_wants_proof_is_an_error_that_says_which() {
+fn engine_tls_errors_tell_server_and_client_certificates_apart() {
     let (encrypted, stranger) = (Encrypted::start(), Authority::new());
     let deceived = encrypted.client("deceived", &stranger, Some(&encrypted.authority));
     let refused = |certificates: &Path| {
@@ -158,7 +158,7 @@ fn an_engine_that_proves_nothing_or_wants_proof_is_an_error_that_says_which() {
 }
 
 #[test]
-fn an_engine_is_reached_through_ssh_and_what_ssh_says_is_shown() {
+fn engine_over_ssh_shows_stderr_of_ssh() {
     let engine = Engine::shared();
     let tools = tempfile::tempdir().expect("a temporary folder");
     let ssh = |script: &str| {
@@ -196,7 +196,7 @@ fn an_engine_is_reached_through_ssh_and_what_ssh_says_is_shown() {
 }
 
 #[test]
-fn a_context_that_is_not_there_is_named_and_nothing_else_is_asked() {
+fn missing_docker_context_is_named_without_fallback() {
     let project = hello().without_env("DOCKER_HOST");
     let docker = project.temp().join("docker");
     std::fs::create_dir_all(&docker).expect("the folder is ours");

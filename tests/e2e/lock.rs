@@ -3,7 +3,7 @@
 use crate::site::{Site, line};
 
 #[test]
-fn a_moving_tag_changes_an_image_only_after_an_update() {
+fn moved_base_tag_takes_effect_only_after_update() {
     let site = Site::new().with_base("base:latest", "one");
     let project = site.on("base:latest", "").locked();
     let first = line(&project.run(["build"]).succeeds());
@@ -59,7 +59,7 @@ fn a_moving_tag_changes_an_image_only_after_an_update() {
 }
 
 #[test]
-fn a_lock_is_needed_and_is_enough_with_locked() {
+fn locked_build_requires_only_the_lock() {
     let site = Site::new().with_base("base:1", "one");
     let project = site.on("base:1", "").locked();
     project
@@ -73,7 +73,7 @@ fn a_lock_is_needed_and_is_enough_with_locked() {
 }
 
 #[test]
-fn a_locked_base_is_built_upon_though_its_tag_moved() {
+fn locked_base_is_used_though_its_tag_moved() {
     let site = Site::new().with_base("base:1", "one");
     let project = site.on("base:1", "").locked();
     project.run(["build"]).succeeds();

@@ -33,7 +33,7 @@ fn log_in(project: &Project, registry: &Registry, encoded: &str) {
 }
 
 #[test]
-fn no_login_is_denied_before_the_compile_with_the_command_to_run() {
+fn missing_login_is_denied_before_the_compile_with_advice() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let outcome = project(&registry)
         .run(["build"])
@@ -45,7 +45,7 @@ fn no_login_is_denied_before_the_compile_with_the_command_to_run() {
 }
 
 #[test]
-fn a_wrong_password_is_denied_and_the_source_of_it_is_named() {
+fn wrong_password_is_denied_and_its_source_named() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(&registry);
     // me:hunter22
@@ -64,7 +64,7 @@ fn a_wrong_password_is_denied_and_the_source_of_it_is_named() {
 }
 
 #[test]
-fn the_right_password_pushes_and_is_left_nowhere() {
+fn password_is_used_for_the_push_and_not_stored() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(&registry);
     log_in(&project, &registry, ENCODED);
@@ -89,7 +89,7 @@ fn the_right_password_pushes_and_is_left_nowhere() {
 }
 
 #[test]
-fn a_failing_helper_is_named_where_its_login_is_needed() {
+fn failing_helper_is_named_where_its_login_is_needed() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(&registry);
     std::fs::create_dir_all(project.home().join(".docker")).unwrap();
@@ -111,7 +111,7 @@ fn a_failing_helper_is_named_where_its_login_is_needed() {
 }
 
 #[test]
-fn a_public_base_is_pulled_without_the_helper_that_fails_for_its_host() {
+fn public_base_is_pulled_despite_a_failing_helper() {
     // It gives a token to everybody, as Docker Hub does, once the base is there.
     let has_base = Arc::new(AtomicBool::new(false));
     let asks_for_tokens = has_base.clone();
@@ -167,7 +167,7 @@ fn a_public_base_is_pulled_without_the_helper_that_fails_for_its_host() {
 }
 
 #[test]
-fn a_login_in_a_variable_pushes() {
+fn login_in_a_variable_is_used_for_the_push() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let config = json!({ "auths": { registry.host(): { "auth": ENCODED } } });
     let project = project(&registry).env("DOCKER_AUTH_CONFIG", config.to_string());

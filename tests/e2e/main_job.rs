@@ -8,7 +8,7 @@ use union_tests::engine::Engine;
 use crate::site::{DEFAULT_BASE, Site, config, image, line};
 
 #[test]
-fn the_default_path_ends_in_an_image_that_runs_and_the_second_run_does_nothing() {
+fn default_build_runs_and_second_build_does_nothing() {
     let site = Site::new().with_debian(DEFAULT_BASE);
     let project = site.hello("hello");
     let first = project.run(["build"]).succeeds().compiles(["hello"]);
@@ -52,7 +52,7 @@ fn the_default_path_ends_in_an_image_that_runs_and_the_second_run_does_nothing()
 }
 
 #[test]
-fn entrypoint_and_command_of_the_base_are_gone() {
+fn entrypoint_and_command_of_the_base_are_removed() {
     let site = Site::new().with_base("base:1", "one");
     let pinned = line(&site.on("base:1", "").locked().run(["build"]).succeeds());
     assert_eq!(
@@ -65,7 +65,7 @@ fn entrypoint_and_command_of_the_base_are_gone() {
 }
 
 #[test]
-fn a_fresh_checkout_of_what_was_built_elsewhere_compiles_nothing() {
+fn fresh_checkout_of_a_published_image_compiles_nothing() {
     let site = Site::new().with_base("base:1", "one");
     let main = "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\nfn main() { println!(\"{:?}\", DEFAULT.tag); }";
     let project = site
@@ -97,7 +97,7 @@ fn a_fresh_checkout_of_what_was_built_elsewhere_compiles_nothing() {
 }
 
 #[test]
-fn an_edit_of_a_path_dependency_is_named_and_moves_only_the_code() {
+fn path_dependency_edit_is_named_and_changes_only_the_code_layer() {
     let site = Site::new().with_base("base:1", &"x".repeat(300_000));
     let table = "[package.metadata.union.images.default]\nbuild = { link = \"static\" }";
     let base = format!("{table}\nbase-image = {:?}\n", site.reference("base:1"));
@@ -142,7 +142,7 @@ fn an_edit_of_a_path_dependency_is_named_and_moves_only_the_code() {
 }
 
 #[test]
-fn a_base_of_the_same_registry_is_mounted_and_not_sent() {
+fn base_of_the_same_registry_is_mounted() {
     let random: String = (0..20_000_u64)
         .map(|n| format!("{:x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
         .collect();
@@ -173,7 +173,7 @@ fn a_base_of_the_same_registry_is_mounted_and_not_sent() {
 }
 
 #[test]
-fn a_promoted_image_keeps_its_tag_and_its_digest() {
+fn promoted_image_keeps_its_tag_and_digest() {
     let site = Site::new();
     let project = scratch(&site).locked();
     let built = |path: &str| {
@@ -199,7 +199,7 @@ fn a_promoted_image_keeps_its_tag_and_its_digest() {
 }
 
 #[test]
-fn two_machines_that_build_the_same_at_once_agree_on_one_digest() {
+fn concurrent_builds_of_two_machines_agree_on_one_digest() {
     let site = Site::new();
     let checkout = || scratch(&site).locked();
     let (one, two) = (checkout(), checkout());
@@ -211,7 +211,7 @@ fn two_machines_that_build_the_same_at_once_agree_on_one_digest() {
 }
 
 #[test]
-fn what_a_rebuild_takes_the_tag_from_stays_alive() {
+fn replaced_image_stays_available_after_a_rebuild() {
     let site = Site::new();
     // A build script that asks for the time makes another image of the same key, whenever it runs again.
     let script = "fn main() {\n    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();\n    \

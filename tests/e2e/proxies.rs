@@ -21,7 +21,7 @@ fn project(registry: &Registry) -> (Project, String) {
 }
 
 #[test]
-fn an_image_is_pushed_through_the_proxy_of_all() {
+fn image_is_pushed_through_all_proxy() {
     let (registry, proxy) = (Registry::open(), Proxy::open());
     let (project, host) = project(&registry);
     let project = project
@@ -42,7 +42,7 @@ fn an_image_is_pushed_through_the_proxy_of_all() {
 }
 
 #[test]
-fn a_dead_proxy_is_named_before_the_compile() {
+fn unreachable_proxy_is_named_before_the_compile() {
     let (registry, reserved) = (Registry::open(), ReservedPort::new());
     let dead = reserved.host();
     let (project, host) = project(&registry);

@@ -130,20 +130,20 @@ fn works(project: &Project) {
 }
 
 #[test]
-fn a_task_runs_in_docker_and_prints_its_outputs() {
+fn task_runs_in_docker_and_prints_its_outputs() {
     works(&actor("train", &Engine::shared().address()));
     assert_eq!(containers("train"), "");
 }
 
 #[test]
-fn a_task_runs_in_podman_and_prints_its_outputs() {
+fn task_runs_in_podman_and_prints_its_outputs() {
     let podman = Podman::start();
     works(&actor("train", &podman.address()));
     assert_eq!(podman.podman(&["ps", "--all", "--quiet"]), "");
 }
 
 #[test]
-fn inputs_are_laid_out_as_copilot_lays_them_out() {
+fn inputs_have_the_file_layout_of_copilot() {
     let inputs = "{ act = \"string\", b = \"boolean\", d = \"directory\", f = \"file\", l = \"list[file]\", m = \"map[float]\", n = \"optional[integer]\", \
                   s = \"struct\", t = \"duration\", w = [\"fast\", \"slow\"], when = \"datetime\" }";
     let task = format!(
@@ -204,7 +204,7 @@ fn inputs_are_laid_out_as_copilot_lays_them_out() {
 }
 
 #[test]
-fn a_program_that_fails_says_how_and_with_which_last_words() {
+fn failed_program_shows_exit_code_and_last_lines() {
     let project = actor("fails", &Engine::shared().address());
     let outcome = act(&project, "fails", "fail")
         .exits(1)
@@ -222,7 +222,7 @@ fn a_program_that_fails_says_how_and_with_which_last_words() {
 }
 
 #[test]
-fn outputs_that_are_not_as_declared_come_at_once_and_leave_the_last_good_ones() {
+fn all_wrong_outputs_are_reported_and_earlier_ones_kept() {
     let project = actor("gives", &Engine::shared().address());
     project.write("data.txt", "good");
     project
@@ -251,7 +251,7 @@ fn outputs_that_are_not_as_declared_come_at_once_and_leave_the_last_good_ones() 
 }
 
 #[test]
-fn launcher_is_process_1_and_ends_a_program_that_takes_too_long() {
+fn launcher_is_process_1_and_enforces_the_timeout() {
     let engine = Engine::shared().address();
     let project = actor("late", &engine);
     project.edit("Cargo.toml", "outputs = {", "timeout = \"1s\"\noutputs = {");
@@ -272,7 +272,7 @@ fn launcher_is_process_1_and_ends_a_program_that_takes_too_long() {
 }
 
 #[test]
-fn an_interrupted_run_removes_its_container() {
+fn interrupted_run_removes_its_container() {
     let engine = Engine::start();
     let project = actor("train", &engine.address());
     let mut run = project.start(["run", "train", "--", "--act", "wait"]);
@@ -288,7 +288,7 @@ fn an_interrupted_run_removes_its_container() {
 }
 
 #[test]
-fn an_engine_that_is_lost_under_a_run_is_the_reason() {
+fn engine_lost_during_a_run_is_reported() {
     let engine = Engine::shared();
     let relay = Relay::to(engine);
     let project = actor("lost", &relay.address());
@@ -349,7 +349,7 @@ impl Relay {
 }
 
 #[test]
-fn without_an_engine_it_is_said_what_works_without_one() {
+fn run_without_an_engine_names_alternatives() {
     let nowhere = "unix:///nowhere.sock";
     act(&actor("train", nowhere), "train", "work")
         .exits(1)
@@ -360,7 +360,7 @@ fn without_an_engine_it_is_said_what_works_without_one() {
 }
 
 #[test]
-fn a_task_without_binary_and_command_runs_the_entrypoint_of_its_image() {
+fn task_without_command_runs_the_image_entrypoint() {
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\nentrypoint = [\"/union/bin/actor\", \"entry\"]\n\
                     [package.metadata.union.tasks]\nplain = { inputs = { act = \"string\" } }\nother = { bin = \"actor\" }\n";
     // Of two binaries neither is the task's by default.
@@ -377,7 +377,7 @@ fn a_task_without_binary_and_command_runs_the_entrypoint_of_its_image() {
 }
 
 #[test]
-fn secrets_come_from_the_variables_that_they_have_on_the_backend() {
+fn secrets_are_read_from_their_backend_variables() {
     let main = "fn main() {\n    println!(\"{}\", std::env::var(\"TEAM_KEY\").unwrap().len());\n    \
                 println!(\"{}\", std::fs::read_to_string(\"/etc/flyte/secrets/team/token\").unwrap().len());\n}\n";
     let manifest = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.tasks.train]\n\
@@ -405,7 +405,7 @@ fn secrets_come_from_the_variables_that_they_have_on_the_backend() {
 }
 
 #[test]
-fn with_a_registry_the_image_has_its_whole_reference_in_the_engine_every_time() {
+fn image_in_the_engine_has_its_full_reference() {
     let project =
         actor("train", &Engine::shared().address()).env("UNION_REGISTRY", "registry.invalid/team");
     let first = project.run(["build", "--output", "docker:"]).succeeds();

@@ -36,7 +36,7 @@ fn is_untouched(site: &Site) {
 }
 
 #[test]
-fn a_library_that_the_base_lacks_is_named_with_its_package_before_anything_is_pushed() {
+fn missing_library_is_named_with_its_package_before_the_push() {
     let site = Site::new().with_debian("library/debian:bookworm");
     let project = with_libpq(&site, "library/debian:bookworm", "apt-packages = []\n");
     let refused = project
@@ -74,7 +74,7 @@ fn a_library_that_the_base_lacks_is_named_with_its_package_before_anything_is_pu
 }
 
 #[test]
-fn with_the_package_in_the_base_it_is_published_and_runs() {
+fn base_with_the_library_is_published_and_runs() {
     let site = Site::new();
     push(
         &debian_layout_of("bookworm", &["libpq5"]),
@@ -95,7 +95,7 @@ fn with_the_package_in_the_base_it_is_published_and_runs() {
 }
 
 #[test]
-fn who_does_not_want_the_check_gets_an_image_that_says_so() {
+fn no_check_publishes_an_image_labelled_unchecked() {
     let site = Site::new().with_base("base:1", "one");
     let project = with_libpq(&site, "base:1", "");
     project
@@ -138,7 +138,7 @@ fn who_does_not_want_the_check_gets_an_image_that_says_so() {
 }
 
 #[test]
-fn what_the_node_brings_may_be_absent() {
+fn runtime_libs_may_be_absent() {
     let site = Site::new().with_debian("library/debian:bookworm");
     let project = with_libpq(
         &site,
@@ -149,7 +149,7 @@ fn what_the_node_brings_may_be_absent() {
 }
 
 #[test]
-fn a_c_library_that_is_older_than_the_host_s_is_named_with_its_release() {
+fn older_glibc_is_named_with_its_release() {
     let site = Site::new();
     push(
         &debian_layout_of("bullseye", &[]),
@@ -173,7 +173,7 @@ fn a_c_library_that_is_older_than_the_host_s_is_named_with_its_release() {
 }
 
 #[test]
-fn a_linker_that_makes_no_program_is_found_out() {
+fn linker_output_without_a_program_is_an_error() {
     let site = Site::new().with_base("base:1", "one");
     let project = site.on("base:1", "").locked();
     // What cargo calls the executable is a script.

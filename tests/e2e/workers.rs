@@ -79,7 +79,7 @@ fn works(project: &Project, task: &str) {
 }
 
 #[test]
-fn a_worker_runs_in_docker_beside_its_stand_in() {
+fn worker_runs_in_docker_with_the_local_backend() {
     works(
         &echo("echo-docker", &Engine::shared().address()),
         "echo-docker",
@@ -96,14 +96,14 @@ fn a_worker_runs_in_docker_beside_its_stand_in() {
 }
 
 #[test]
-fn a_worker_runs_in_podman_beside_its_stand_in() {
+fn worker_runs_in_podman_with_the_local_backend() {
     let podman = Podman::start();
     works(&echo("echo-podman", &podman.address()), "echo-podman");
     assert_eq!(podman.podman(&["ps", "--all", "--quiet"]), "");
 }
 
 #[test]
-fn a_worker_that_fails_before_it_asks_is_told_where_it_could_have() {
+fn worker_that_fails_before_connecting_has_advice() {
     let project = echo("vanish", &Engine::shared().address());
     let outcome = project
         .run(["run", "vanish", "--", "--o0", "vanish"])
@@ -117,7 +117,7 @@ fn a_worker_that_fails_before_it_asks_is_told_where_it_could_have() {
 }
 
 #[test]
-fn wrong_inputs_are_listed_with_the_types_that_the_image_tells() {
+fn wrong_inputs_are_listed_with_the_types_of_the_image() {
     let project = echo("wrong", &Engine::shared().address());
     let outcome = project
         .run(["run", "wrong", "--", "--o1", "1"])

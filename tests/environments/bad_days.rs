@@ -6,7 +6,7 @@ use union_tests::project::tool;
 use crate::world::World;
 
 #[test]
-fn without_an_engine_it_is_said_what_was_tried_and_what_works() {
+fn missing_engine_lists_tried_addresses_and_alternatives() {
     let world = World::new();
     let project = world
         .project("apt-packages = [\"tree\"]")
@@ -50,7 +50,7 @@ fn without_an_engine_it_is_said_what_was_tried_and_what_works() {
 }
 
 #[test]
-fn an_engine_that_dies_leaves_nothing_tagged() {
+fn killed_engine_leaves_no_tag() {
     let world = World::new();
     let engine = Engine::start_with(&Setting {
         network: true,
@@ -76,7 +76,7 @@ fn an_engine_that_dies_leaves_nothing_tagged() {
 }
 
 #[test]
-fn a_full_engine_says_so() {
+fn full_disk_of_the_engine_is_reported() {
     let world = World::new();
     let engine = Engine::start_with(&Setting {
         network: true,
@@ -106,7 +106,7 @@ fn a_full_engine_says_so() {
 }
 
 #[test]
-fn an_interrupt_ends_the_build_in_the_engine_as_well() {
+fn interrupt_ends_the_build_in_the_engine() {
     let world = World::new();
     let asleep = format!("sleep {}", 1_000_000 + std::process::id());
     let project = world.project(&format!("commands = [\"echo begun; {asleep}\"]"));
@@ -129,7 +129,7 @@ fn an_interrupt_ends_the_build_in_the_engine_as_well() {
 }
 
 #[test]
-fn a_base_for_another_platform_is_refused_with_the_list() {
+fn base_without_the_platform_is_refused_with_the_list() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]\nplatforms = [\"linux/arm64\"]");
     project

@@ -7,7 +7,7 @@ use union_tests::engine::{Engine, Podman};
 use crate::world::{World, shell};
 
 #[test]
-fn commands_run_as_root_after_the_copies_and_the_base_s_user_comes_back() {
+fn commands_run_as_root_after_copies_and_base_user_is_restored() {
     let world = World::new();
     let below = world.project_of(&format!(
         "[package.metadata.union.images.default]\nbase-image = {:?}\ncopy = [{{ from = \"conf\", to = \"/etc/app\" }}]\n\
@@ -35,7 +35,7 @@ fn commands_run_as_root_after_the_copies_and_the_base_s_user_comes_back() {
 }
 
 #[test]
-fn nothing_that_is_written_in_a_manifest_is_taken_for_something_else() {
+fn special_characters_of_the_manifest_are_literal() {
     let world = World::new();
     let name = r#"a b'"$HOME\n`x"#;
     let commands = [
@@ -73,7 +73,7 @@ fn toml(text: &str) -> String {
 }
 
 #[test]
-fn a_failing_command_says_how_it_ended_and_its_last_lines() {
+fn failed_command_shows_exit_code_and_last_lines() {
     let world = World::new();
     let project =
         world.project("commands = [\"for i in $(seq 30); do echo line $i; done; exit 7\"]");
@@ -89,7 +89,7 @@ fn a_failing_command_says_how_it_ended_and_its_last_lines() {
 }
 
 #[test]
-fn a_failing_step_is_shown_as_it_was_written_with_either_engine() {
+fn failed_step_is_shown_unchanged_with_either_engine() {
     let world = World::new();
     let podman = Podman::start();
     let long = format!(
@@ -139,7 +139,7 @@ fn a_failing_step_is_shown_as_it_was_written_with_either_engine() {
 }
 
 #[test]
-fn a_failing_command_of_several_lines_is_shown_whole() {
+fn failed_multiline_command_is_shown_whole() {
     let world = World::new();
     let project = world.project(
         "commands = [\"\"\"\nset -e\nfor word in one two; do\n  echo $word\ndone\nfalse\n\"\"\"]",
@@ -154,7 +154,7 @@ fn a_failing_command_of_several_lines_is_shown_whole() {
 }
 
 #[test]
-fn a_copy_to_bin_goes_through_the_link_and_keeps_its_mode() {
+fn copy_to_bin_follows_the_link_and_keeps_the_mode() {
     let world = World::new();
     let project = world
         .project("copy = [{ from = \"tools\", to = \"/bin\" }, { from = \"secret\", to = \"/etc/secret\", mode = \"0600\" }]\ncommands = [\"tool >/seen\"]")
@@ -176,7 +176,7 @@ fn a_copy_to_bin_goes_through_the_link_and_keeps_its_mode() {
 }
 
 #[test]
-fn a_changed_file_that_nothing_runs_after_installs_nothing_again() {
+fn changed_copy_without_later_commands_reinstalls_nothing() {
     let world = World::new();
     let project = world
         .project("apt-packages = [\"tree\"]\ncopy = [{ from = \"model\", to = \"/model\" }]")
@@ -188,7 +188,7 @@ fn a_changed_file_that_nothing_runs_after_installs_nothing_again() {
 }
 
 #[test]
-fn a_step_has_the_network_that_the_manifest_gives_it() {
+fn steps_have_the_declared_network() {
     let world = World::new();
     let podman = Podman::start();
     let docker = Engine::with_network();
@@ -226,7 +226,7 @@ fn a_step_has_the_network_that_the_manifest_gives_it() {
 }
 
 #[test]
-fn a_copy_with_an_owner_can_be_written_by_that_user_whoever_copies_it() {
+fn copy_owner_applies_with_every_builder() {
     let world = World::new();
     let copies = "copy = [{ from = \"data\", to = \"/srv/app/named\", owner = \"nobody\" },\n\
         { from = \"data\", to = \"/srv/app/pair\", owner = \"nobody:daemon\" },\n\

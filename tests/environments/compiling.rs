@@ -57,7 +57,7 @@ impl Old {
 }
 
 #[test]
-fn what_the_host_compiles_asks_for_too_new_a_library_and_what_a_container_compiles_does_not() {
+fn container_compile_supports_the_older_glibc_of_the_base() {
     let old = Old::new();
     let host = old.project("compile = \"host\"", "");
     host.run(["build"])
@@ -116,7 +116,7 @@ fn what_the_host_compiles_asks_for_too_new_a_library_and_what_a_container_compil
 }
 
 #[test]
-fn a_container_sees_the_configuration_of_cargo_that_is_in_the_tag() {
+fn container_compile_uses_the_cargo_config_of_the_key() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "");
     project.write("src/main.rs", "fn main() {\n    println!(\"{} {} {}\", env!(\"ABOVE\"), cfg!(above), helper::said());\n}\n");
@@ -144,7 +144,7 @@ fn a_container_sees_the_configuration_of_cargo_that_is_in_the_tag() {
 }
 
 #[test]
-fn container_sees_the_variables_that_the_code_reads() {
+fn container_compile_has_the_variables_of_the_code() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "");
     project.write(
@@ -163,7 +163,7 @@ fn container_sees_the_variables_that_the_code_reads() {
 }
 
 #[test]
-fn an_error_of_a_container_names_a_file_that_can_be_opened() {
+fn container_compile_error_names_an_existing_file() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "");
     project.write("helper/build.rs", "fn main() {\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    std::fs::write(format!(\"{out}/gen.rs\"), \"fn f() { missing }\").unwrap();\n}\n");
@@ -185,7 +185,7 @@ fn an_error_of_a_container_names_a_file_that_can_be_opened() {
 }
 
 #[test]
-fn a_worker_says_what_it_is_where_it_was_compiled() {
+fn interface_is_read_in_the_compile_container() {
     let old = Old::new();
     let project = old
         .project(&old.in_container(), "")
@@ -225,7 +225,7 @@ fn a_worker_says_what_it_is_where_it_was_compiled() {
 }
 
 #[test]
-fn packages_for_the_compile_are_in_the_container_and_not_in_the_image() {
+fn build_packages_are_in_the_container_and_not_in_the_image() {
     let old = Old::new();
     let build = format!("{}\napt-packages = [\"libpq-dev\"]", old.in_container());
     let project = old.project(&build, "apt-packages = [\"libpq5\"]");
@@ -246,7 +246,7 @@ fn packages_for_the_compile_are_in_the_container_and_not_in_the_image() {
 }
 
 #[test]
-fn references_are_handed_to_a_build_script_in_the_container() {
+fn references_reach_a_build_script_in_the_container() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "").with_union_build("");
     project.write("src/main.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\nfn main() {\n    println!(\"{:?} {}\", DEFAULT.tag, helper::said());\n}\n");
@@ -266,7 +266,7 @@ fn references_are_handed_to_a_build_script_in_the_container() {
 }
 
 #[test]
-fn an_image_of_rust_is_chosen_for_the_base_locked_and_renewed() {
+fn rust_image_is_selected_locked_and_updated() {
     let old = Old::new();
     let tag = format!("rust:{}-{OLD}", rust_release());
     let hub = format!("{}/library/{tag}", old.registry.host());
@@ -323,7 +323,7 @@ fn rust_for_s390x(codename: &str, folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn the_tag_of_what_only_a_container_can_compile_covers_its_toolchain() {
+fn tag_covers_the_toolchain_of_the_compile_container() {
     let old = Old::new();
     let hub = format!(
         "{}/library/rust:{}-trixie",
@@ -360,7 +360,7 @@ fn the_tag_of_what_only_a_container_can_compile_covers_its_toolchain() {
 }
 
 #[test]
-fn podman_compiles_as_well() {
+fn podman_compiles() {
     let old = Old::new();
     let podman = Podman::start();
     let project = old
@@ -374,7 +374,7 @@ fn podman_compiles_as_well() {
 }
 
 #[test]
-fn an_engine_that_does_not_see_the_folders_is_said_to_be_elsewhere() {
+fn engine_without_the_directories_is_reported_as_remote() {
     let old = Old::new();
     let project = old.project(&old.in_container(), "");
     let engine = Engine::start_with(&Setting {
@@ -391,7 +391,7 @@ fn an_engine_that_does_not_see_the_folders_is_said_to_be_elsewhere() {
 }
 
 #[test]
-fn a_container_that_nobody_asked_for_needs_an_engine_and_says_why() {
+fn automatic_container_compile_without_engine_has_a_reason() {
     let old = Old::new();
     let folder = tempfile::tempdir().unwrap();
     let host = old.registry.host();
@@ -420,7 +420,7 @@ fn a_container_that_nobody_asked_for_needs_an_engine_and_says_why() {
 }
 
 #[test]
-fn a_base_for_which_there_is_no_image_of_rust_wants_one_named() {
+fn base_without_a_rust_image_requires_a_named_one() {
     let old = Old::new();
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("root/etc")).unwrap();
@@ -491,7 +491,7 @@ fn zig() -> PathBuf {
 }
 
 #[test]
-fn zig_compiles_for_the_older_library_when_it_is_installed() {
+fn zig_compiles_for_the_older_glibc() {
     let mut tags = Vec::new();
     for build in ["compile = \"zig\"", ""] {
         let old = Old::new();
@@ -532,7 +532,7 @@ fn zig_compiles_for_the_older_library_when_it_is_installed() {
 }
 
 #[test]
-fn zig_that_is_not_installed_is_named() {
+fn missing_zig_is_named() {
     let old = Old::new();
     let project = old.project("compile = \"zig\"", "");
     let tools = project.path("tools");

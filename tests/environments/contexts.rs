@@ -72,7 +72,7 @@ fn in_podman(podman: &Podman, built: &Outcome, line: &str) -> String {
 }
 
 #[test]
-fn a_dockerfile_outside_of_its_context_has_its_own_dockerignore() {
+fn dockerfile_outside_of_its_context_has_its_dockerignore() {
     let (world, podman) = (World::new(), Podman::start());
     let tables = "[package.metadata.union.images.default]\ndockerfile = \"docker/prod.Dockerfile\"\nbuilder-options = { context = \"app\" }\n";
     let project = world.project_of(tables).file(
@@ -105,7 +105,7 @@ fn a_dockerfile_outside_of_its_context_has_its_own_dockerignore() {
 }
 
 #[test]
-fn a_dockerfile_outside_of_the_workspace_is_refused() {
+fn dockerfile_outside_of_the_workspace_is_refused() {
     let world = World::new();
     let tables = "[package.metadata.union.images.default]\ndockerfile = \"../Dockerfile\"\nbuilder-options = { context = \".\" }\n";
     let project = world.project_of(tables);
@@ -119,7 +119,7 @@ fn a_dockerfile_outside_of_the_workspace_is_refused() {
 }
 
 #[test]
-fn a_dockerfile_beside_the_manifest_sees_the_package_without_what_cargo_and_the_tool_make() {
+fn default_context_excludes_outputs_of_cargo_and_the_tool() {
     let world = World::new();
     let project =
         beside_the_manifest(&world, "").file(".dockerignore", "**/*.log\n!keep.log\nsrc\n");
@@ -153,7 +153,7 @@ fn a_dockerfile_beside_the_manifest_sees_the_package_without_what_cargo_and_the_
 }
 
 #[test]
-fn links_and_special_files_are_taken_as_docker_takes_them() {
+fn context_links_and_special_files_equal_those_of_docker() {
     let world = World::new();
     let project = beside_the_manifest(&world, "")
         .without_read_override()
@@ -209,7 +209,7 @@ fn links_and_special_files_are_taken_as_docker_takes_them() {
 }
 
 #[test]
-fn a_dockerfile_may_be_a_link() {
+fn dockerfile_may_be_a_link() {
     let world = World::new();
     for target in ["docker/Real", "../root.Dockerfile"] {
         let tables = "[package.metadata.union.images.default]\ndockerfile = \"app/Dockerfile\"\n";
@@ -235,7 +235,7 @@ fn a_dockerfile_may_be_a_link() {
 }
 
 #[test]
-fn a_dockerfile_has_a_dockerignore_of_its_own() {
+fn dockerfile_specific_dockerignore_is_used() {
     let world = World::new();
     let project = beside_the_manifest(&world, "")
         .file(".dockerignore", "kept\n")
@@ -249,7 +249,7 @@ fn a_dockerfile_has_a_dockerignore_of_its_own() {
 }
 
 #[test]
-fn a_dockerfile_that_is_ignored_is_used_and_not_copied() {
+fn ignored_dockerfile_is_used_and_not_copied() {
     let (world, podman) = (World::new(), Podman::start());
     let project =
         beside_the_manifest(&world, "").file(".dockerignore", "Docker*\n.dockerignore\nsrc\n");
@@ -282,7 +282,7 @@ fn a_dockerfile_that_is_ignored_is_used_and_not_copied() {
 }
 
 #[test]
-fn devices_are_taken_as_docker_takes_them() {
+fn context_devices_equal_those_of_docker() {
     let (world, podman) = (World::new(), Podman::start());
     let project = beside_the_manifest(&world, "")
         .file(".dockerignore", "src\n")
@@ -332,7 +332,7 @@ fn devices_are_taken_as_docker_takes_them() {
 }
 
 #[test]
-fn a_pattern_that_is_none_is_named_with_its_line() {
+fn invalid_dockerignore_pattern_is_named_with_its_line() {
     let world = World::new();
     let project = beside_the_manifest(&world, "").file(".dockerignore", "a\n[b\n");
     project
@@ -343,7 +343,7 @@ fn a_pattern_that_is_none_is_named_with_its_line() {
 }
 
 #[test]
-fn an_unreadable_directory_is_an_error_only_where_something_of_it_is_wanted() {
+fn unreadable_directory_is_an_error_only_if_needed() {
     let world = World::new();
     let project = beside_the_manifest(&world, "")
         .without_read_override()
@@ -378,7 +378,7 @@ fn an_unreadable_directory_is_an_error_only_where_something_of_it_is_wanted() {
 }
 
 #[test]
-fn a_package_that_is_copied_by_a_dot_is_the_same_for_commands() {
+fn dot_copy_has_the_same_files_for_commands() {
     let world = World::new();
     let project = world
         .project(

@@ -18,7 +18,7 @@ fn with_dockerfile(world: &World, more: &str) -> union_tests::Project {
 }
 
 #[test]
-fn a_dockerfile_makes_the_environment_and_the_code_goes_on_top() {
+fn dockerfile_builds_the_environment_below_the_code() {
     let world = World::new();
     let project = with_dockerfile(&world, "exclude = [\"docker\"]");
     let built = project.run(["build"]).succeeds();
@@ -54,7 +54,7 @@ fn a_dockerfile_makes_the_environment_and_the_code_goes_on_top() {
 }
 
 #[test]
-fn other_steps_come_upon_a_dockerfile() {
+fn other_steps_follow_a_dockerfile() {
     let world = World::new();
     let project = with_dockerfile(
         &world,
@@ -68,7 +68,7 @@ fn other_steps_come_upon_a_dockerfile() {
 }
 
 #[test]
-fn a_context_that_leaves_the_workspace_is_refused() {
+fn context_outside_of_the_workspace_is_refused() {
     let world = World::new();
     let project = with_dockerfile(&world, "builder-options = { context = \"..\" }");
     project
@@ -80,7 +80,7 @@ fn a_context_that_leaves_the_workspace_is_refused() {
 }
 
 #[test]
-fn a_stage_can_be_chosen() {
+fn dockerfile_stage_can_be_selected() {
     let world = World::new();
     let project = with_dockerfile(&world, "builder-options = { target = \"first\" }");
     project.write(

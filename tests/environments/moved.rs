@@ -58,7 +58,7 @@ impl Pipe {
 }
 
 #[test]
-fn a_file_that_changes_before_the_engine_gets_it_is_neither_remembered_nor_pushed() {
+fn file_changed_before_the_build_is_neither_cached_nor_pushed() {
     let world = World::new();
     // The run stops where it reads the secret: once before anything is done, when the key is known, and once more for the
     // engine, just before the build context is written.
@@ -82,7 +82,7 @@ fn a_file_that_changes_before_the_engine_gets_it_is_neither_remembered_nor_pushe
 }
 
 #[test]
-fn a_context_whose_files_come_and_go_after_the_key_was_made_stops_the_build() {
+fn context_files_changed_after_the_key_stop_the_build() {
     for (change, undo) in [
         ("rm conf/model", "printf one >conf/model"),
         ("echo x >conf/new", "rm conf/new"),

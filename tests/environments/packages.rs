@@ -5,7 +5,7 @@ use union_tests::engine::Engine;
 use crate::world::{World, in_container, shell};
 
 #[test]
-fn a_package_is_there_and_ten_edits_never_install_it_again() {
+fn package_is_installed_once_across_ten_edits() {
     let world = World::new();
     // Not the packages of other tests: the engine would remember their step.
     let project = world.project("apt-packages = [\"tree\", \"tini\"]");
@@ -42,7 +42,7 @@ fn a_package_is_there_and_ten_edits_never_install_it_again() {
 }
 
 #[test]
-fn another_machine_finds_the_environment_in_the_registry() {
+fn environment_is_found_in_the_registry_by_another_machine() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]");
     project.run(["build"]).succeeds();
@@ -57,7 +57,7 @@ fn another_machine_finds_the_environment_in_the_registry() {
 }
 
 #[test]
-fn the_base_s_layers_stay_its_own_and_are_mounted() {
+fn base_layers_are_kept_and_mounted() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]");
     project
@@ -75,7 +75,7 @@ fn the_base_s_layers_stay_its_own_and_are_mounted() {
 }
 
 #[test]
-fn without_a_registry_the_environment_is_in_the_layout() {
+fn environment_without_a_registry_is_in_the_layout() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]");
     project
@@ -124,7 +124,7 @@ fn without_a_registry_the_environment_is_in_the_layout() {
 }
 
 #[test]
-fn a_package_that_does_not_exist_is_told_in_apt_s_own_line() {
+fn unknown_package_shows_the_line_of_apt() {
     let world = World::new();
     let project = world.project("apt-packages = [\"no-such-package\"]");
     let outcome = project.run(["build"]).fails_with("U0501").exits(1);
@@ -152,7 +152,7 @@ fn a_package_that_does_not_exist_is_told_in_apt_s_own_line() {
 }
 
 #[test]
-fn a_package_can_be_pinned_by_a_pattern_and_by_a_release() {
+fn package_is_pinned_by_pattern_and_release() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree=2.*\", \"tini/bookworm\"]");
     let built = project
@@ -168,7 +168,7 @@ fn a_package_can_be_pinned_by_a_pattern_and_by_a_release() {
 }
 
 #[test]
-fn renewing_an_environment_installs_its_packages_anew() {
+fn renewed_environment_installs_its_packages_again() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]");
     project.run(["build"]).succeeds();

@@ -5,7 +5,7 @@ use union_tests::engine::Podman;
 use crate::world::World;
 
 #[test]
-fn podman_makes_the_same_environment() {
+fn podman_builds_the_same_environment() {
     let world = World::new();
     let podman = Podman::start();
     let name = r#"a b'"$HOME\n`x"#;

@@ -72,7 +72,7 @@ fn dockerfile(registry: &Registry, mark: &str) -> String {
 }
 
 #[test]
-fn docker_pulls_with_the_users_logins_and_nothing_of_them_is_shown() {
+fn docker_pulls_with_user_credentials_without_showing_them() {
     let (world, private) = (World::new(), private());
     let project = project(&world, &dockerfile(&private, "docker"));
     log_in(&project, &[&private]);
@@ -96,7 +96,7 @@ fn docker_pulls_with_the_users_logins_and_nothing_of_them_is_shown() {
 }
 
 #[test]
-fn without_a_login_it_is_said_where_to_log_in() {
+fn private_base_without_login_names_the_host() {
     let (world, private) = (World::new(), private());
     let project = project(&world, &dockerfile(&private, "nobody"));
     let outcome = project.run(["build"]).fails_with("U0501");
@@ -108,7 +108,7 @@ fn without_a_login_it_is_said_where_to_log_in() {
 }
 
 #[test]
-fn a_private_frontend_is_pulled_with_the_users_logins() {
+fn private_frontend_is_pulled_with_user_credentials() {
     let (world, private) = (World::new(), private());
     // What is no frontend fails after it was pulled.
     let text = format!(
@@ -130,7 +130,7 @@ fn a_private_frontend_is_pulled_with_the_users_logins() {
 }
 
 #[test]
-fn podman_pulls_with_the_users_logins() {
+fn podman_pulls_with_user_credentials() {
     let (world, private, podman) = (World::new(), private(), Podman::start());
     let project =
         project(&world, &dockerfile(&private, "podman")).env("DOCKER_HOST", podman.address());

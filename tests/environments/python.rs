@@ -42,7 +42,7 @@ fn version_of(built: &Outcome, package: &str) -> String {
 }
 
 #[test]
-fn packages_and_lock_files_are_installed_into_the_base_s_python() {
+fn packages_and_lock_files_are_installed_into_the_base_python() {
     let python = Python::new();
     let project = python
         .project("pip-packages = [\"six==1.16.0\"]\nrequirements = [\"Cargo.lock\", \"requirements-prod.txt\"]")
@@ -89,7 +89,7 @@ fn write_wheel(project: &Project, version: &str) {
 }
 
 #[test]
-fn a_wheel_of_the_project_is_installed_and_part_of_the_key() {
+fn project_wheel_is_installed_and_part_of_the_key() {
     let python = Python::new();
     let project = python
         .project("requirements = [\"py/requirements.txt\"]")
@@ -114,7 +114,7 @@ fn a_wheel_of_the_project_is_installed_and_part_of_the_key() {
 }
 
 #[test]
-fn a_uv_lock_is_installed_as_it_is_locked() {
+fn uv_lock_is_installed_with_its_versions() {
     let python = Python::new();
     let project = python.project("requirements = [\"py/uv.lock\"]").file(
         "py/pyproject.toml",
@@ -139,7 +139,7 @@ fn a_uv_lock_is_installed_as_it_is_locked() {
 }
 
 #[test]
-fn a_package_that_does_not_exist_ends_in_the_installer_s_own_words() {
+fn unknown_python_package_shows_the_message_of_the_installer() {
     let python = Python::new();
     let project = python.project("pip-packages = [\"six==0.0.0.1\"]");
     project

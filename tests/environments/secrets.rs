@@ -54,7 +54,7 @@ fn leaves_no_trace(project: &Project, reference: &str) {
 }
 
 #[test]
-fn a_secret_of_the_environment_is_used_and_leaves_no_trace() {
+fn environment_secret_is_used_and_leaves_no_trace() {
     let world = World::new();
     let project = world
         .project(&format!(
@@ -81,7 +81,7 @@ fn a_secret_of_the_environment_is_used_and_leaves_no_trace() {
 }
 
 #[test]
-fn neither_the_value_nor_its_change_is_in_a_key() {
+fn secret_value_is_not_part_of_a_key() {
     let world = World::new();
     let lines = "commands = [\"test -s /run/secrets/token; echo done >/done\"]\nsecrets = [{ id = \"token\", file = \"token\" }]";
     let project = world.project(lines).file("token", SECRET);
@@ -100,7 +100,7 @@ fn neither_the_value_nor_its_change_is_in_a_key() {
 }
 
 #[test]
-fn a_secret_that_is_unset_stops_before_anything_is_done() {
+fn unset_secret_stops_the_build_at_once() {
     let world = World::new();
     let lines = "commands = [\"true\"]\nsecrets = [{ id = \"token\", env = \"NO_SUCH_TOKEN\" }]";
     let project = world.project(lines);
@@ -122,7 +122,7 @@ fn a_secret_that_is_unset_stops_before_anything_is_done() {
 }
 
 #[test]
-fn a_secret_that_is_too_large_for_an_engine_is_refused() {
+fn oversized_secret_is_refused() {
     let world = World::new();
     let project = world
         .project("commands = [\"true\"]\nsecrets = [{ id = \"token\", file = \"token\" }]")
@@ -135,7 +135,7 @@ fn a_secret_that_is_too_large_for_an_engine_is_refused() {
 }
 
 #[test]
-fn an_authority_is_trusted_while_something_runs_and_is_not_in_the_image() {
+fn ca_certificate_is_trusted_during_steps_and_not_in_the_image() {
     let world = World::new();
     let commands = "commands = [\"grep -q AUTHORITY $SSL_CERT_FILE && [ $SSL_CERT_FILE = $CURL_CA_BUNDLE ] && echo $SSL_CERT_FILE >/where\"]";
     let declared = world

@@ -3,7 +3,7 @@
 use crate::world::World;
 
 #[test]
-fn what_an_image_extends_is_made_once_and_shared() {
+fn extended_environment_is_built_once_and_shared() {
     let world = World::new();
     let project = world.project_of(&format!(
         "[package.metadata.union.images.gpu]\nbase-image = {:?}\ncommands = [\"echo gpu >/gpu; od -An -N8 -tx8 /dev/urandom >>/gpu\"]\n\

@@ -3,7 +3,7 @@
 use crate::world::{World, in_container};
 
 #[test]
-fn a_missing_library_is_refused_and_with_the_package_that_was_named_it_runs() {
+fn missing_library_advice_names_a_package_that_works() {
     let world = World::new();
     let main = "#[link(name = \"pq\")]\nunsafe extern \"C\" {\n    safe fn PQlibVersion() -> i32;\n}\n\
                 fn main() {\n    println!(\"libpq {}\", PQlibVersion());\n}\n";

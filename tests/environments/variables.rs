@@ -33,7 +33,7 @@ fn with_tool(project: union_tests::Project) -> union_tests::Project {
 }
 
 #[test]
-fn commands_see_variables_copies_and_the_working_directory_with_either_engine() {
+fn commands_have_env_copies_and_workdir_with_either_engine() {
     let world = World::new();
     let podman = Podman::start();
     let base = base(&world);
@@ -61,7 +61,7 @@ fn commands_see_variables_copies_and_the_working_directory_with_either_engine() 
 }
 
 #[test]
-fn what_an_extended_image_sets_is_seen_by_commands_above_it() {
+fn extended_image_variables_reach_commands() {
     let world = World::new();
     let tables = format!(
         "[package.metadata.union.images.below]\nbase-image = {:?}\napt-packages = [\"tree\"]\nworkdir = \"/data/work\"\n\
@@ -91,7 +91,7 @@ fn what_an_extended_image_sets_is_seen_by_commands_above_it() {
 }
 
 #[test]
-fn without_commands_variables_belong_to_the_config_alone() {
+fn variables_without_commands_are_in_the_config_only() {
     let world = World::new();
     let project =
         world.project("apt-packages = [\"tree\"]\nenv = { A = \"one\" }\nworkdir = \"/one\"");
@@ -108,7 +108,7 @@ fn without_commands_variables_belong_to_the_config_alone() {
 }
 
 #[test]
-fn a_dockerfile_says_where_relative_copies_go_and_what_variables_hold() {
+fn dockerfile_sets_workdir_and_variables_of_later_steps() {
     let world = World::new();
     let project = world
         .project_of(
@@ -129,7 +129,7 @@ fn a_dockerfile_says_where_relative_copies_go_and_what_variables_hold() {
 }
 
 #[test]
-fn a_variable_that_the_base_does_not_set_is_refused_at_its_place_before_anything_is_done() {
+fn unset_base_variable_is_refused_at_its_location() {
     let world = World::new();
     let project = world.project("env = { A = \"1\", B = \"$A\" }\ncommands = [\"true\"]");
     let refused = project

@@ -21,7 +21,7 @@ fn weights() -> Vec<u8> {
 }
 
 #[test]
-fn what_is_stored_in_a_layer_is_pulled_by_docker_podman_skopeo_and_umoci() {
+fn stored_gzip_members_are_pulled_by_all_tools() {
     let world = World::new();
     let project = world
         .project("copy = [{ from = \"weights\", to = \"/weights\" }]")

@@ -16,7 +16,7 @@ fn run_at(behaviour: &str) -> (World, Project, Outcome) {
 }
 
 #[test]
-fn a_run_that_fails_says_why_and_where_to_look() {
+fn failed_run_shows_error_and_console_url() {
     let (_world, project, outcome) = run_at("fail");
     let outcome = outcome
         .exits(1)
@@ -54,7 +54,7 @@ fn a_run_that_fails_says_why_and_where_to_look() {
 }
 
 #[test]
-fn a_run_that_somebody_aborts_says_so() {
+fn aborted_run_is_reported() {
     let world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
     let mut running = project.start(RUN);
@@ -70,7 +70,7 @@ fn a_run_that_somebody_aborts_says_so() {
 }
 
 #[test]
-fn a_run_survives_the_end_of_its_server() {
+fn followed_run_survives_a_server_restart() {
     let mut world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
     let mut running = project.start(RUN);
@@ -94,7 +94,7 @@ fn a_run_survives_the_end_of_its_server() {
 }
 
 #[test]
-fn a_stream_that_is_cut_is_taken_up_again() {
+fn interrupted_stream_is_resumed() {
     run_at("cut-watch")
         .2
         .succeeds()
@@ -109,7 +109,7 @@ fn a_stream_that_is_cut_is_taken_up_again() {
 }
 
 #[test]
-fn a_run_whose_answer_is_lost_is_not_created_twice() {
+fn lost_create_response_creates_no_second_run() {
     for behaviour in ["cut-create", "cut-create,taken"] {
         let (world, _, outcome) = run_at(behaviour);
         outcome
@@ -125,7 +125,7 @@ fn a_run_whose_answer_is_lost_is_not_created_twice() {
 }
 
 #[test]
-fn a_backend_that_stays_away_leaves_the_way_back() {
+fn unreachable_backend_names_the_follow_command() {
     let mut world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
     let mut running = project.start(RUN);
@@ -139,7 +139,7 @@ fn a_backend_that_stays_away_leaves_the_way_back() {
 }
 
 #[test]
-fn without_a_terminal_ctrl_c_aborts_what_was_created_and_leaves_what_was_found() {
+fn ctrl_c_without_terminal_aborts_only_created_runs() {
     let world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
     let mut running = project.start(RUN);
@@ -191,7 +191,7 @@ print('exit', os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ";
 
 #[test]
-fn on_a_terminal_the_first_ctrl_c_leaves_and_the_second_aborts() {
+fn ctrl_c_on_a_terminal_detaches_then_aborts() {
     let world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
     let follow = project

@@ -8,7 +8,7 @@ use union_tests::stub::Stub;
 use crate::world::{TYPED, World, tasks};
 
 #[test]
-fn without_a_backend_nothing_is_compiled() {
+fn missing_backend_is_reported_before_the_compile() {
     let world = World::new();
     let project = Project::package("hello")
         .union(&world.settings("package"))
@@ -21,7 +21,7 @@ fn without_a_backend_nothing_is_compiled() {
 }
 
 #[test]
-fn an_endpoint_that_nobody_answers_is_named_before_the_compile() {
+fn unreachable_endpoint_is_named_before_the_compile() {
     let world = World::new();
     let free = ReservedPort::new();
     let endpoint = format!("http://{}", free.host());
@@ -36,7 +36,7 @@ fn an_endpoint_that_nobody_answers_is_named_before_the_compile() {
 }
 
 #[test]
-fn an_unknown_project_or_domain_lists_those_that_there_are() {
+fn unknown_project_or_domain_lists_the_existing_ones() {
     let world = World::new();
     let project = world.hello(TYPED);
     let wrong = project
@@ -55,7 +55,7 @@ fn an_unknown_project_or_domain_lists_those_that_there_are() {
 }
 
 #[test]
-fn a_project_has_to_be_named_somewhere() {
+fn missing_project_is_an_error() {
     let world = World::new();
     let registry = format!(
         "[package.metadata.union]\nregistry = \"{}\"\n",
@@ -75,7 +75,7 @@ fn a_project_has_to_be_named_somewhere() {
 }
 
 #[test]
-fn a_backend_that_wants_an_organization_is_told_apart() {
+fn backend_that_requires_an_organization_has_its_own_advice() {
     let world = World::new();
     let project = world.hello(TYPED).without_env("FLYTE_TASK_ORG");
     project
@@ -96,7 +96,7 @@ fn a_backend_that_wants_an_organization_is_told_apart() {
 }
 
 #[test]
-fn an_image_that_no_cluster_can_find_is_refused() {
+fn local_image_is_refused_by_register() {
     let world = World::new();
     let manifest =
         "[package.metadata.union]\nproject = \"flytesnacks\"\ndomain = \"development\"\n";
@@ -110,7 +110,7 @@ fn an_image_that_no_cluster_can_find_is_refused() {
 }
 
 #[test]
-fn names_and_versions_that_are_too_long_are_refused_before_anything_is_done() {
+fn too_long_names_and_versions_are_refused_at_once() {
     let world = World::new();
     let long = "a".repeat(64);
     let project = world.hello(&format!(
@@ -135,7 +135,7 @@ fn names_and_versions_that_are_too_long_are_refused_before_anything_is_done() {
 }
 
 #[test]
-fn a_task_of_that_name_in_another_environment_is_left_alone() {
+fn task_of_another_environment_is_not_replaced() {
     let world = World::new();
     world
         .hello("[package.metadata.union.tasks.hello]\nenvironment = \"theirs\"\n")
@@ -151,7 +151,7 @@ fn a_task_of_that_name_in_another_environment_is_left_alone() {
 }
 
 #[test]
-fn two_packages_whose_tasks_would_be_one_are_refused() {
+fn packages_with_the_same_task_name_are_refused() {
     let world = World::new();
     let project = world.at_home(
         Project::workspace()
@@ -178,7 +178,7 @@ fn two_packages_whose_tasks_would_be_one_are_refused() {
 }
 
 #[test]
-fn one_task_that_fails_does_not_hold_up_the_others() {
+fn failed_registration_does_not_stop_the_others() {
     let world = World::with(Stub::refusing("b=quota of tasks is used up"));
     let more: String = ["a", "b", "c"]
         .map(|name| format!("[package.metadata.union.tasks.{name}]\n"))
@@ -206,7 +206,7 @@ fn one_task_that_fails_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn a_dirty_tree_is_refused_only_when_asked() {
+fn dirty_tree_is_refused_only_on_request() {
     let world = World::new();
     let project = world.hello(TYPED).file(".gitignore", "/target\n");
     project
@@ -236,7 +236,7 @@ fn a_dirty_tree_is_refused_only_when_asked() {
 }
 
 #[test]
-fn a_private_image_is_a_warning_and_an_error_on_demand() {
+fn private_image_is_a_warning_or_an_error_on_request() {
     let world = World {
         registry: Registry::htpasswd("user", "secret"),
         backend: Stub::start(),
@@ -271,7 +271,7 @@ fn a_private_image_is_a_warning_and_an_error_on_demand() {
 }
 
 #[test]
-fn an_unknown_task_lists_those_that_there_are() {
+fn unknown_task_lists_the_existing_ones() {
     let world = World::new();
     world
         .hello(TYPED)
@@ -282,7 +282,7 @@ fn an_unknown_task_lists_those_that_there_are() {
 }
 
 #[test]
-fn the_help_of_register_has_a_version_that_takes_a_value() {
+fn register_help_has_a_version_option_with_a_value() {
     Project::empty()
         .run(["register", "--help"])
         .succeeds()

@@ -61,7 +61,7 @@ fn layers(made: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn an_image_is_made_once_and_registered_by_its_digest() {
+fn remote_image_is_built_once_and_registered_by_digest() {
     let world = world("");
     let project = hello(&world, "");
     let built = project
@@ -121,7 +121,7 @@ fn an_image_is_made_once_and_registered_by_its_digest() {
 }
 
 #[test]
-fn the_order_holds_what_the_manifest_says() {
+fn remote_image_spec_has_all_manifest_keys() {
     let world = world("");
     let image = "apt-packages = [\"curl\"]\ncommands = [\"one\", \"two\\nthree\"]\ncopy = [{ from = \"conf\", to = \"/etc/app\" }]\n\
         env = { A = \"b\" }\nworkdir = \"/work\"\npip-packages = [\"numpy==2.3.*\"]\npip-index = \"https://index.test/simple\"\npython-version = \"3.13\"";
@@ -171,7 +171,7 @@ fn the_order_holds_what_the_manifest_says() {
 }
 
 #[test]
-fn references_and_relative_copies_of_an_order_are_resolved_by_the_base() {
+fn remote_env_references_and_copies_are_resolved_by_the_base() {
     let world = world("");
     let folder = tempfile::tempdir().unwrap();
     let tar = folder.path().join("empty.tar");
@@ -223,7 +223,7 @@ fn references_and_relative_copies_of_an_order_are_resolved_by_the_base() {
 }
 
 #[test]
-fn the_same_order_has_the_same_bytes_on_another_machine() {
+fn remote_build_request_is_reproducible() {
     let (one, other) = (world(""), world(""));
     let orders = [&one, &other].map(|world| {
         let project = hello(world, "copy = [{ from = \"conf\", to = \"/etc/app\" }]")
@@ -242,7 +242,7 @@ fn the_same_order_has_the_same_bytes_on_another_machine() {
 }
 
 #[test]
-fn secrets_go_by_name_only() {
+fn remote_build_secrets_are_passed_by_name() {
     let world = world("");
     let image = "commands = [\"use /run/secrets/hub\"]\nsecrets = [{ id = \"hub\" }]";
     let project = hello(&world, image).env("HUB", "hunter2");
@@ -283,7 +283,7 @@ fn secrets_go_by_name_only() {
 }
 
 #[test]
-fn a_backend_without_a_builder_gets_nothing() {
+fn backend_without_an_image_builder_gets_no_upload() {
     for (backend, why) in [
         (
             Stub::start(),
@@ -317,7 +317,7 @@ fn a_backend_without_a_builder_gets_nothing() {
 }
 
 #[test]
-fn an_address_that_has_expired_is_asked_for_anew() {
+fn expired_upload_url_is_requested_again() {
     let world = world("expired-once");
     let built = hello(&world, "")
         .run(["build", "-vv"])
@@ -351,7 +351,7 @@ fn an_address_that_has_expired_is_asked_for_anew() {
 }
 
 #[test]
-fn a_store_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
+fn busy_store_is_retried_and_a_refusal_is_not() {
     let world = world("busy");
     hello(&world, "")
         .run(["build"])
@@ -371,7 +371,7 @@ fn a_store_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
 }
 
 #[test]
-fn a_store_that_is_gone_is_named() {
+fn unreachable_store_is_named() {
     let world = world("gone");
     let refused = hello(&world, "")
         .run(["build"])
@@ -383,7 +383,7 @@ fn a_store_that_is_gone_is_named() {
 }
 
 #[test]
-fn a_build_that_fails_shows_the_end_of_its_log_and_where_it_is() {
+fn failed_remote_build_shows_its_log_and_url() {
     let world = world("fail");
     let project = hello(&world, "");
     let failed = project.run(["build"]).exits(1).fails_with("U0503");
@@ -406,7 +406,7 @@ fn a_build_that_fails_shows_the_end_of_its_log_and_where_it_is() {
 }
 
 #[test]
-fn ctrl_c_stops_the_build_at_the_backend() {
+fn ctrl_c_aborts_the_remote_build() {
     let world = world("hold");
     let project = hello(&world, "");
     let running = project.start(["build"]);
@@ -424,7 +424,7 @@ fn ctrl_c_stops_the_build_at_the_backend() {
 }
 
 #[test]
-fn an_image_that_cannot_be_pinned_has_to_be_allowed() {
+fn unpinned_remote_image_requires_a_flag() {
     let world = world("unpushed");
     let project = hello(&world, "");
     let refused = project.run(["build"]).exits(1).fails_with("U0504");
@@ -461,7 +461,7 @@ fn an_image_that_cannot_be_pinned_has_to_be_allowed() {
 }
 
 #[test]
-fn with_a_registry_the_image_goes_there_and_the_references_are_known() {
+fn remote_build_with_a_registry_has_known_references() {
     let world = world("");
     let project = hello(&world, "");
     let references = |project: &Project| {
@@ -497,7 +497,7 @@ fn with_a_registry_the_image_goes_there_and_the_references_are_known() {
 }
 
 #[test]
-fn what_the_backend_makes_goes_nowhere_else() {
+fn remote_builder_refuses_local_outputs() {
     let world = world("");
     let project = hello(&world, "");
     for words in [
@@ -516,7 +516,7 @@ fn what_the_backend_makes_goes_nowhere_else() {
 }
 
 #[test]
-fn rebuilding_makes_it_anew() {
+fn rebuild_starts_a_new_remote_build() {
     let world = world("");
     let project = hello(&world, "");
     project.run(["build"]).succeeds();
@@ -534,7 +534,7 @@ fn rebuilding_makes_it_anew() {
 }
 
 #[test]
-fn a_dry_run_sends_nothing() {
+fn remote_build_dry_run_sends_nothing() {
     let world = world("");
     hello(&world, "")
         .run(["register", "--dry-run"])
@@ -551,7 +551,7 @@ fn a_dry_run_sends_nothing() {
 }
 
 #[test]
-fn a_fresh_checkout_learns_the_interface_from_a_variable_of_the_image() {
+fn fresh_checkout_reads_the_interface_from_an_image_variable() {
     let world = world("");
     let manifest = format!(
         "[dependencies]\nflyte = {{ path = \"flyte\" }}\n[package.metadata.union]\nproject = \"flytesnacks\"\n\
@@ -624,7 +624,7 @@ fn dockerfile(base: &str, layers: &[Value]) -> String {
 }
 
 #[test]
-fn an_engine_makes_of_the_order_what_was_meant() {
+fn remote_image_spec_builds_the_image_in_an_engine() {
     let world = world("");
     push(
         &debian_layout(),

@@ -4,7 +4,7 @@ use union_tests::Project;
 use union_tests::stub::official_python;
 
 #[test]
-fn a_config_is_written_once_and_read_by_both_tools() {
+fn config_is_written_once_and_read_by_both_tools() {
     let project = Project::empty();
     let words = [
         "create",

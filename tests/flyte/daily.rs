@@ -14,7 +14,7 @@ fn start(project: &Project) -> String {
 }
 
 #[test]
-fn a_run_is_aborted_once_and_a_second_abort_is_no_error() {
+fn second_abort_of_a_run_is_no_error() {
     let world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
     let run = start(&project);
@@ -48,7 +48,7 @@ fn a_run_is_aborted_once_and_a_second_abort_is_no_error() {
 }
 
 #[test]
-fn a_run_that_has_ended_is_not_aborted() {
+fn ended_run_is_not_aborted() {
     let world = World::new();
     let project = world.hello(TYPED);
     project
@@ -61,7 +61,7 @@ fn a_run_that_has_ended_is_not_aborted() {
 }
 
 #[test]
-fn a_run_is_repeated_with_its_inputs_and_the_present_sources() {
+fn rerun_uses_old_inputs_and_current_sources() {
     let world = World::new();
     let project = world.hello(TYPED);
     let run = start(&project);
@@ -83,7 +83,7 @@ fn a_run_is_repeated_with_its_inputs_and_the_present_sources() {
 }
 
 #[test]
-fn a_version_is_repeated_without_its_sources_and_with_the_settings_of_the_run() {
+fn rerun_of_a_version_needs_no_sources_and_keeps_settings() {
     let world = World::new();
     let project = world.hello(&format!("{TYPED}queue = \"gpu\"\n"));
     let run = start(&project);
@@ -119,7 +119,7 @@ fn a_version_is_repeated_without_its_sources_and_with_the_settings_of_the_run() 
 }
 
 #[test]
-fn inputs_that_the_present_task_does_not_take_are_refused_before_anything_is_compiled() {
+fn rerun_refuses_unknown_inputs_before_the_compile() {
     let world = World::new();
     let project = world.hello(TYPED);
     let run = start(&project);
@@ -143,7 +143,7 @@ fn inputs_that_the_present_task_does_not_take_are_refused_before_anything_is_com
 }
 
 #[test]
-fn a_new_optional_input_has_no_value_in_a_repeated_run() {
+fn rerun_leaves_a_new_optional_input_unset() {
     let world = World::new();
     let project = world.hello(TYPED);
     let run = start(&project);
@@ -162,7 +162,7 @@ fn a_new_optional_input_has_no_value_in_a_repeated_run() {
 }
 
 #[test]
-fn a_run_whose_outputs_are_gone_is_repeated_from_the_address_of_its_inputs() {
+fn rerun_reads_inputs_by_address_when_outputs_are_missing() {
     let world = World::with(Stub::behaving("no-data"));
     let project = world.hello(TYPED);
     let run = start(&project);
@@ -185,7 +185,7 @@ fn names(document: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn runs_are_filtered_and_read_from_all_pages() {
+fn run_list_is_filtered_and_read_from_all_pages() {
     for behaviour in ["small-pages", "small-pages,no-filters"] {
         let world = World::with(Stub::behaving(behaviour));
         let other = "[package.metadata.union.tasks.other]\ninputs = { x = \"integer\" }\noutputs = { x = \"integer\" }\n";
@@ -219,7 +219,7 @@ fn runs_are_filtered_and_read_from_all_pages() {
 }
 
 #[test]
-fn projects_are_listed_without_a_package() {
+fn project_list_needs_no_package() {
     let world = World::new();
     let project = world.at_home(Project::empty());
     let listed = project
@@ -242,7 +242,7 @@ fn projects_are_listed_without_a_package() {
 }
 
 #[test]
-fn a_task_is_shown_with_its_versions_and_without_the_hidden_output() {
+fn task_is_shown_with_versions_without_the_hidden_output() {
     let world = World::with(Stub::behaving("small-pages"));
     let task = "[package.metadata.union.tasks.hello]\ndescription = \"Says hello\"\ninputs = { x = \"integer\", names = \"list[string]\" }\n";
     let project = world.hello(task);
@@ -273,7 +273,7 @@ fn a_task_is_shown_with_its_versions_and_without_the_hidden_output() {
 }
 
 #[test]
-fn whoami_says_that_a_backend_knows_no_logins() {
+fn whoami_reports_a_backend_without_authentication() {
     let world = World::new();
     let project = world.at_home(Project::empty());
     let who = project.run(["whoami", "--format", "json"]).succeeds();
@@ -284,7 +284,7 @@ fn whoami_says_that_a_backend_knows_no_logins() {
 }
 
 #[test]
-fn a_shell_completes_tasks_and_runs_and_shows_no_errors() {
+fn completion_lists_tasks_and_runs_without_errors() {
     let world = World::new();
     let project = world.hello(TYPED);
     let run = start(&project);

@@ -21,7 +21,7 @@ print(binary.SerializeToString(deterministic=True) == open(sys.argv[1] + '.pb', 
 ";
 
 #[test]
-fn a_dry_run_writes_what_would_be_sent_and_changes_nothing() {
+fn dry_run_writes_the_requests_and_changes_nothing() {
     let world = World::new();
     let more = format!(
         "{TYPED}secrets = [\"openai\", {{ key = \"tok\", group = \"grp\", file = true }}]\ntimeout = {{ runtime = \"90s\", deadline = \"1h\" }}\n\
@@ -84,7 +84,7 @@ fn a_dry_run_writes_what_would_be_sent_and_changes_nothing() {
 }
 
 #[test]
-fn a_request_that_is_not_sent_leaves_no_file() {
+fn unneeded_request_writes_no_file() {
     let world = World::new();
     let project = world.hello(TYPED);
     project.run(["register", "--output", "requests"]).succeeds();
@@ -97,7 +97,7 @@ fn a_request_that_is_not_sent_leaves_no_file() {
 }
 
 #[test]
-fn without_a_backend_the_requests_are_written_as_for_one_that_has_nothing() {
+fn dry_run_without_a_backend_writes_all_requests() {
     let world = World::new();
     let project = world.hello(TYPED);
     project
@@ -136,7 +136,7 @@ fn without_a_backend_the_requests_are_written_as_for_one_that_has_nothing() {
 }
 
 #[test]
-fn names_that_would_leave_the_directory_are_refused() {
+fn names_that_escape_the_directory_are_refused() {
     let world = World::new();
     let project = world.hello(TYPED);
     for flag in ["--project", "--domain"] {

@@ -5,7 +5,7 @@ use union_tests::stub::Stub;
 use crate::world::{TYPED, World};
 
 #[test]
-fn a_hundred_tasks_are_registered_in_the_time_of_eight_requests() {
+fn hundred_tasks_are_registered_concurrently() {
     let world = World::with(Stub::behaving("waves"));
     let tasks: String = (0..100)
         .map(|n| {
@@ -39,7 +39,7 @@ fn a_hundred_tasks_are_registered_in_the_time_of_eight_requests() {
 }
 
 #[test]
-fn a_run_of_an_unchanged_task_is_one_create_and_one_watch() {
+fn run_of_an_unchanged_task_is_one_create_and_one_watch() {
     let world = World::new();
     let project = world.hello(TYPED);
     let words = ["run", "--remote", "hello", "--", "--x=21", "--name=Ada"];

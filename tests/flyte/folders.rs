@@ -24,7 +24,7 @@ fn project(world: &World) -> Project {
 }
 
 #[test]
-fn a_folder_is_sent_file_by_file_below_one_address() {
+fn directory_is_uploaded_file_by_file_below_one_address() {
     let world = world("expired-once,busy");
     let project = project(&world);
     std::fs::create_dir(project.path("data/nothing")).unwrap();
@@ -72,7 +72,7 @@ fn a_folder_is_sent_file_by_file_below_one_address() {
 }
 
 #[test]
-fn folders_that_cannot_be_sent_are_refused_before_anything_is_compiled() {
+fn invalid_directories_are_refused_before_the_compile() {
     let world = world("");
     let project = project(&world);
     std::fs::create_dir_all(project.path("nothing/deep")).unwrap();
@@ -95,7 +95,7 @@ fn folders_that_cannot_be_sent_are_refused_before_anything_is_compiled() {
 }
 
 #[test]
-fn a_special_file_in_a_folder_is_refused_and_not_opened() {
+fn special_file_in_a_directory_is_refused_unopened() {
     let world = world("");
     let project = project(&world);
     let folder = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn a_special_file_in_a_folder_is_refused_and_not_opened() {
 }
 
 #[test]
-fn a_name_that_the_backend_would_change_is_an_error() {
+fn file_name_changed_by_the_backend_is_an_error() {
     let world = world("");
     let project = project(&world).file("data/what?.csv", "1");
     let failed = project
@@ -125,7 +125,7 @@ fn a_name_that_the_backend_would_change_is_an_error() {
 }
 
 #[test]
-fn a_folder_and_a_file_that_change_while_they_are_sent_are_noticed() {
+fn changes_during_the_upload_are_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let grown = directory.path().join("data/grown.log");
     std::fs::create_dir(directory.path().join("data")).unwrap();

@@ -36,7 +36,7 @@ fn assert_order(text: &str, words: &[&str]) {
 }
 
 #[test]
-fn image_that_cannot_be_pulled_is_told_once_with_a_code_and_its_advice() {
+fn image_pull_failure_is_reported_once_with_code_and_advice() {
     let world = World::with(Stub::behaving("unpullable"));
     let project = world.hello(TYPED);
     let mut running = project.start(JSON);
@@ -65,7 +65,7 @@ fn image_that_cannot_be_pulled_is_told_once_with_a_code_and_its_advice() {
 }
 
 #[test]
-fn run_that_fits_on_no_node_is_told_and_the_document_of_its_end_has_it() {
+fn unschedulable_run_is_reported_and_in_the_json_document() {
     let world = World::with(Stub::behaving("unschedulable"));
     let project = world.hello(TYPED);
     let mut running = project.start(JSON);
@@ -86,7 +86,7 @@ fn run_that_fits_on_no_node_is_told_and_the_document_of_its_end_has_it() {
 }
 
 #[test]
-fn event_of_another_kind_is_told_as_the_cluster_says_it() {
+fn unknown_cluster_event_is_shown_unchanged() {
     let world = World::with(Stub::behaving("slow"));
     let project = world.hello(TYPED);
     let mut running = project.start(JSON);
@@ -101,7 +101,7 @@ fn event_of_another_kind_is_told_as_the_cluster_says_it() {
 }
 
 #[test]
-fn container_that_the_cluster_starts_for_ever_is_told_once_with_its_log() {
+fn crash_loop_is_reported_once_with_its_log() {
     let world = World::with(Stub::behaving("old"));
     let project = world.hello(TYPED);
     let mut running = project.start(RUN);
@@ -164,7 +164,7 @@ fn logs_of_later_attempts_are_shown_when_the_pod_of_the_first_is_gone() {
 }
 
 #[test]
-fn log_comes_between_the_start_and_the_end_and_no_warning_follows_it() {
+fn logs_are_shown_between_start_and_end_without_a_warning() {
     for behaviour in ["fail,pods-gone", "fail,pods-lost", "fail"] {
         let (_, _, outcome) = run_at(behaviour);
         let outcome = outcome.exits(1).stderr_lacks("cannot be shown");
@@ -182,7 +182,7 @@ fn log_comes_between_the_start_and_the_end_and_no_warning_follows_it() {
 }
 
 #[test]
-fn control_sequences_of_logs_are_harmless_and_colours_are_for_terminals() {
+fn log_control_sequences_are_removed_and_colours_need_a_terminal() {
     let (_world, project, outcome) = run_at("wild-logs");
     let text = "\nred\n␛]0;owned␇\nup␛[1A\n10%␍20%\nwww";
     let outcome = outcome.succeeds().stderr_lacks("\x1b").stderr_has(text);
@@ -222,7 +222,7 @@ fn task_without_outputs_succeeds_by_its_launcher_only() {
 }
 
 #[test]
-fn steps_are_told_when_they_end() {
+fn trace_actions_are_reported_when_they_end() {
     let world = World::with(Stub::behaving("steps"));
     let outcome = world.hello(TYPED).run(JSON).succeeds();
     assert_order(
@@ -259,7 +259,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
 ";
 
 #[test]
-fn large_logs_take_little_memory() {
+fn large_logs_use_little_memory() {
     let world = World::with(Stub::behaving("big-logs"));
     let project = world.hello(TYPED);
     let outcome = project.run([&["run", "--remote", "--detach"], &RUN[2..]].concat());

@@ -35,7 +35,7 @@ pub(crate) fn project(world: &World, main: &str, more: &str) -> Project {
 }
 
 #[test]
-fn a_worker_is_registered_under_the_name_and_with_the_types_that_it_tells() {
+fn worker_is_registered_with_its_described_interface() {
     let world = World::new();
     let project = project(&world, &worker(DESCRIPTION), "");
     let registered = task(&project.run(["register", "--format", "json"]).succeeds());
@@ -60,7 +60,7 @@ fn a_worker_is_registered_under_the_name_and_with_the_types_that_it_tells() {
 }
 
 #[test]
-fn a_fresh_checkout_learns_the_interface_from_the_image() {
+fn fresh_checkout_reads_the_interface_from_the_image() {
     let world = World::new();
     let project = project(&world, &worker(DESCRIPTION), "");
     let first = task(&project.run(["register", "--format", "json"]).succeeds());
@@ -93,7 +93,7 @@ fn a_fresh_checkout_learns_the_interface_from_the_image() {
 }
 
 #[test]
-fn an_image_that_does_not_tell_is_compiled_for_its_interface_and_not_pushed() {
+fn image_without_interface_labels_is_compiled_and_not_pushed() {
     let world = World::new();
     // Without the kind, the image is built as that of any program, and has no label.
     let project = project(
@@ -120,7 +120,7 @@ fn an_image_that_does_not_tell_is_compiled_for_its_interface_and_not_pushed() {
 }
 
 #[test]
-fn an_interface_is_part_of_no_version_but_of_the_image() {
+fn interface_change_changes_the_image() {
     let world = World::new();
     let project = project(&world, &worker(DESCRIPTION), "");
     let first = task(&project.run(["register", "--format", "json"]).succeeds());
@@ -136,7 +136,7 @@ fn an_interface_is_part_of_no_version_but_of_the_image() {
 }
 
 #[test]
-fn a_description_that_is_not_understood_stops_the_build_before_anything_is_pushed() {
+fn unsupported_description_stops_the_build_before_the_push() {
     let world = World::new();
     for (description, code, why) in [
         (
@@ -177,7 +177,7 @@ fn a_description_that_is_not_understood_stops_the_build_before_anything_is_pushe
 }
 
 #[test]
-fn a_binary_that_fails_or_hangs_is_named() {
+fn failing_or_hanging_binary_is_named() {
     let world = World::new();
     let failing = project(
         &world,
@@ -199,7 +199,7 @@ fn a_binary_that_fails_or_hangs_is_named() {
 }
 
 #[test]
-fn a_binary_is_asked_with_an_empty_environment() {
+fn describe_runs_the_binary_with_an_empty_environment() {
     let world = World::new();
     let main = worker(DESCRIPTION).replacen(
         "fn main() {",
@@ -213,7 +213,7 @@ fn a_binary_is_asked_with_an_empty_environment() {
 }
 
 #[test]
-fn a_trigger_has_to_fit_what_the_binary_tells() {
+fn triggers_must_match_the_described_interface() {
     let world = World::new();
     let more = "[package.metadata.union.tasks.hello.triggers.t]\nevery = \"1h\"\ninputs = { x = \"seven\" }\n";
     let project = project(&world, &worker(DESCRIPTION), more);
@@ -227,7 +227,7 @@ fn a_trigger_has_to_fit_what_the_binary_tells() {
 }
 
 #[test]
-fn two_workers_that_tell_one_name_collide() {
+fn workers_with_the_same_described_name_are_refused() {
     let world = World::new();
     let more = "[package.metadata.union.tasks.a]\nbin = \"hello\"\n[package.metadata.union.tasks.b]\nbin = \"hello\"\n";
     let project = project(&world, &worker(DESCRIPTION), more);
@@ -241,7 +241,7 @@ fn two_workers_that_tell_one_name_collide() {
 }
 
 #[test]
-fn a_worker_is_run_by_the_types_that_it_tells_and_found_again_by_its_name() {
+fn worker_is_run_by_its_described_types_and_name() {
     let world = World::new();
     let project = project(&world, &worker(DESCRIPTION), "");
     let words = |version: &[&str], inputs: &[&str]| {

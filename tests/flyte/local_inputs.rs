@@ -23,7 +23,7 @@ const SHOW: &str = "import sys\nfrom flyteidl2.core.literals_pb2 import LiteralM
     \x20   print(name, ' '.join(str(literal).split()))\n";
 
 #[test]
-fn a_local_run_has_the_message_of_copilot_in_every_format() {
+fn local_run_writes_the_copilot_message_in_every_format() {
     let world = World::new();
     let task = |name: &str, format: &str| {
         format!(
@@ -86,7 +86,7 @@ fn a_local_run_has_the_message_of_copilot_in_every_format() {
 }
 
 #[test]
-fn a_run_on_the_backend_takes_inputs_and_their_files_from_a_file() {
+fn remote_run_reads_inputs_and_files_from_a_file() {
     let registry = Registry::open();
     let backend = Stub::building(registry.host(), "");
     let world = World { registry, backend };

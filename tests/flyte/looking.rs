@@ -68,7 +68,7 @@ fn logs_of_all_attempts_are_printed_on_stdout() {
 }
 
 #[test]
-fn logs_that_the_backend_no_longer_has_are_an_error_unless_others_are_shown() {
+fn missing_logs_are_an_error_unless_others_are_shown() {
     let (_world, project, run) = run_at("pods-gone");
     for format in ["text", "json"] {
         project
@@ -102,7 +102,7 @@ fn logs_of_a_running_program_are_printed_so_far_or_followed() {
 }
 
 #[test]
-fn logs_of_a_run_that_has_not_started_or_does_not_exist_say_so() {
+fn logs_of_a_waiting_or_unknown_run_are_an_error() {
     let (_world, project, run) = run_at("hold");
     project
         .run(["logs", "unknown"])
@@ -128,7 +128,7 @@ fn logs_of_a_run_that_has_not_started_or_does_not_exist_say_so() {
 }
 
 #[test]
-fn one_run_is_shown_with_attempts_values_image_and_actions() {
+fn run_is_shown_with_attempts_values_image_and_actions() {
     let (_world, project, run) = run_at("retried,steps");
     let json = project
         .run(["get", "run", &run, "--format", "json"])

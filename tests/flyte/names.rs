@@ -7,7 +7,7 @@ const RENAMED: &str = "[package.metadata.union.tasks.flyte-task]\nname = \"descr
     triggers.often.every = \"1h\"\ntriggers.often.inputs.x = 1\n";
 
 #[test]
-fn both_names_of_a_task_do_everywhere() {
+fn both_names_of_a_task_are_accepted_everywhere() {
     let world = World::new();
     let project = world.hello(RENAMED);
     for name in ["flyte-task", "describe"] {
@@ -49,7 +49,7 @@ fn both_names_of_a_task_do_everywhere() {
 }
 
 #[test]
-fn the_name_that_a_binary_says_does_as_well_once_it_was_built() {
+fn described_name_is_accepted_after_the_build() {
     let world = World::new();
     let project = rust_project(&world, &worker(DESCRIPTION), "");
     project
@@ -72,7 +72,7 @@ fn the_name_that_a_binary_says_does_as_well_once_it_was_built() {
 }
 
 #[test]
-fn a_name_of_several_tasks_is_an_error_that_lists_them() {
+fn ambiguous_task_name_lists_the_tasks() {
     let world = World::new();
     let more = "[package.metadata.union.tasks.one]\nname = \"two\"\n[package.metadata.union.tasks.two]\nname = \"one\"\n";
     let project = world.hello(more);

@@ -7,7 +7,7 @@ use crate::world::{TYPED, World, task, tasks};
 const REGISTER: [&str; 3] = ["register", "--format", "json"];
 
 #[test]
-fn the_official_command_line_shows_what_was_registered() {
+fn official_cli_shows_the_registered_task() {
     let world = World::new();
     let project = world.hello(TYPED);
     let registered = task(&project.run(REGISTER).succeeds().compiles(["hello"]));
@@ -50,7 +50,7 @@ fn the_official_command_line_shows_what_was_registered() {
 }
 
 #[test]
-fn a_second_run_does_nothing_at_all() {
+fn second_registration_does_nothing() {
     let world = World::new();
     let project = world.hello(TYPED);
     let first = project
@@ -78,7 +78,7 @@ fn a_second_run_does_nothing_at_all() {
 }
 
 #[test]
-fn a_changed_setting_is_a_new_version_of_the_same_image_and_a_revert_is_the_latest_again() {
+fn changed_setting_is_a_new_version_and_revert_is_the_latest() {
     let world = World::new();
     let project = world.hello(TYPED);
     let first = task(&project.run(REGISTER).succeeds());
@@ -108,7 +108,7 @@ fn a_changed_setting_is_a_new_version_of_the_same_image_and_a_revert_is_the_late
 }
 
 #[test]
-fn many_tasks_share_one_compile_one_image_and_one_version() {
+fn tasks_of_a_package_share_compile_image_and_version() {
     let world = World::new();
     let more: String = (0..12)
         .map(|n| {
@@ -151,7 +151,7 @@ fn triggers_and_values_are_valid_for_the_official_messages() {
 }
 
 #[test]
-fn a_package_of_a_workspace_goes_where_the_workspace_says() {
+fn workspace_sets_project_and_domain_of_a_package() {
     let world = World::new();
     let project = world.at_home(
         Project::workspace()
@@ -178,7 +178,7 @@ fn a_package_of_a_workspace_goes_where_the_workspace_says() {
 }
 
 #[test]
-fn a_promoted_task_keeps_its_version() {
+fn promoted_task_keeps_its_version() {
     let world = World::new();
     let project = world.hello(TYPED);
     let development = task(&project.run(REGISTER).succeeds());
@@ -195,7 +195,7 @@ fn a_promoted_task_keeps_its_version() {
 }
 
 #[test]
-fn a_version_of_ones_own_is_kept_and_only_replaced_when_asked_to() {
+fn chosen_version_is_replaced_only_on_request() {
     let world = World::new();
     let project = world.hello(TYPED);
     let register =

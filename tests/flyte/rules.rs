@@ -74,7 +74,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn all_commands_refuse_what_a_run_would_refuse() {
+fn all_commands_apply_the_rules_of_a_run() {
     let world = World::with(Stub::start());
     let long_name = format!("outputs = {{ {} = \"string\" }}", "n".repeat(256));
     let long_path = format!("output-path = \"/{}\"", "n".repeat(3_900));
@@ -102,7 +102,7 @@ fn all_commands_refuse_what_a_run_would_refuse() {
 }
 
 #[test]
-fn inputs_of_a_run_are_refused_here_and_there_alike() {
+fn local_and_remote_runs_refuse_the_same_inputs() {
     let world = World::with(Stub::start());
     let project = world.hello(
         "[package.metadata.union.tasks.hello]\ninputs = { m = \"map[integer]\", s = \"struct\" }\n",

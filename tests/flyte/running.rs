@@ -29,7 +29,7 @@ fn name(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn a_task_is_registered_and_run_in_that_version() {
+fn run_registers_a_task_and_uses_that_version() {
     let world = World::new();
     let project = world.hello(TYPED);
     let outcome = project
@@ -94,7 +94,7 @@ fn a_task_is_registered_and_run_in_that_version() {
 }
 
 #[test]
-fn a_named_version_is_run_and_nothing_is_built() {
+fn named_version_runs_without_a_build() {
     let world = World::new();
     let project = world.hello(TYPED);
     project.run(["register", "--version", "v1"]).succeeds();
@@ -142,7 +142,7 @@ fn a_named_version_is_run_and_nothing_is_built() {
 }
 
 #[test]
-fn bad_inputs_are_all_said_before_anything_is_compiled() {
+fn all_invalid_inputs_are_reported_before_the_compile() {
     let world = World::new();
     let project = world.hello(MANY);
     let words = [
@@ -180,7 +180,7 @@ fn bad_inputs_are_all_said_before_anything_is_compiled() {
 }
 
 #[test]
-fn files_of_this_machine_go_to_the_backend_s_store_once() {
+fn local_files_are_uploaded_once() {
     const FILES: &str = "[package.metadata.union.tasks.files]\ninputs = { data = \"list[file]\", conf = \"optional[directory]\" }\n\
         outputs = { data = \"file\" }\n";
     let registry = Registry::open();
@@ -228,7 +228,7 @@ fn files_of_this_machine_go_to_the_backend_s_store_once() {
 }
 
 #[test]
-fn values_of_all_types_come_back_as_a_local_run_would_show_them() {
+fn outputs_of_all_types_are_shown_as_in_a_local_run() {
     let world = World::new();
     let project = world.hello(MANY).file(
         "in.toml",
@@ -256,7 +256,7 @@ fn values_of_all_types_come_back_as_a_local_run_would_show_them() {
 }
 
 #[test]
-fn a_run_may_be_left_and_followed_later_by_anybody() {
+fn detached_run_can_be_followed_by_another_machine() {
     let world = World::with(Stub::behaving("hold"));
     let project = world.hello(TYPED);
     let left = project
@@ -298,7 +298,7 @@ fn a_run_may_be_left_and_followed_later_by_anybody() {
 }
 
 #[test]
-fn a_backend_that_takes_no_uploads_gets_the_inputs_with_the_run() {
+fn inputs_are_sent_inline_without_an_upload_service() {
     let world = World::with(Stub::behaving("no-uploads,no-logs"));
     let outcome = world
         .hello(TYPED)
@@ -312,7 +312,7 @@ fn a_backend_that_takes_no_uploads_gets_the_inputs_with_the_run() {
 }
 
 #[test]
-fn each_attempt_and_logs_without_an_end_are_told_once() {
+fn attempts_and_missing_log_ends_are_reported_once() {
     let world = World::with(Stub::behaving("retried,endless-logs,late-logs,cut-logs"));
     let outcome = world
         .hello(TYPED)
@@ -338,7 +338,7 @@ fn each_attempt_and_logs_without_an_end_are_told_once() {
 }
 
 #[test]
-fn tasks_and_runs_are_listed() {
+fn task_and_run_lists() {
     let world = World::new();
     let project = world.hello(&format!("{TYPED}{MANY}"));
     project

@@ -149,7 +149,7 @@ fn files(directory: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
-fn files_and_folders_are_fetched_whole_and_nothing_is_replaced() {
+fn files_and_directories_are_downloaded_without_overwriting() {
     let world = World::new();
     let store = Store::with(&OBJECTS);
     let project = store.project(&world);
@@ -230,7 +230,7 @@ fn files_and_folders_are_fetched_whole_and_nothing_is_replaced() {
 }
 
 #[test]
-fn a_fetch_that_is_cut_begins_again() {
+fn interrupted_download_is_restarted() {
     let world = World::new();
     let mut cuts = 2;
     let store = Store::ruled(
@@ -257,7 +257,7 @@ fn a_fetch_that_is_cut_begins_again() {
 }
 
 #[test]
-fn what_cannot_be_fetched_is_said_and_leaves_nothing() {
+fn failed_download_is_reported_and_leaves_no_files() {
     let wrong = |key: &str| {
         Some(match key {
             "run/wrong" => Reply::status(200)
@@ -306,7 +306,7 @@ fn what_cannot_be_fetched_is_said_and_leaves_nothing() {
 }
 
 #[test]
-fn an_object_whose_name_leaves_the_directory_is_refused() {
+fn object_name_that_escapes_the_directory_is_refused() {
     for key in ["run/table/../../../evil", "run/table//etc/evil"] {
         let world = World::new();
         let store = Store::with(&[("run/model.bin", "m"), (key, "x")]);

@@ -32,7 +32,7 @@ fn discreet(outcome: Outcome) -> Outcome {
 }
 
 #[test]
-fn a_secret_is_stored_listed_replaced_and_deleted() {
+fn secret_is_stored_listed_replaced_and_deleted() {
     let backend = Stub::start();
     let project = user(&backend);
     let stored = create(
@@ -96,7 +96,7 @@ fn a_secret_is_stored_listed_replaced_and_deleted() {
 }
 
 #[test]
-fn sizes_and_line_ends_are_as_documented() {
+fn secret_sizes_and_line_ends_are_as_documented() {
     let backend = Stub::start();
     let project = user(&backend).file("lines", format!("{VALUE}\n"));
     let value = |name: &str| backend.secret("flytesnacks-development", name).unwrap();
@@ -144,14 +144,14 @@ fn sizes_and_line_ends_are_as_documented() {
 }
 
 #[test]
-fn a_value_is_no_argument() {
+fn secret_value_in_an_argument_is_refused() {
     let backend = Stub::start();
     let refused = user(&backend).run(["secret", "create", "a", "--value", "hunter2"]);
     refused.exits(2).stderr_has("--value");
 }
 
 #[test]
-fn a_value_that_is_typed_is_not_shown() {
+fn typed_secret_is_not_echoed() {
     // Plays a terminal: types a line at the prompt, and prints everything that the terminal has shown.
     const TERMINAL: &str = "import os, pty, sys\n\
         pid, terminal = pty.fork()\n\
@@ -181,7 +181,7 @@ fn a_value_that_is_typed_is_not_shown() {
 }
 
 #[test]
-fn the_cluster_gets_the_login_of_docker() {
+fn image_pull_secret_has_the_docker_credentials() {
     let backend = Stub::start();
     let project = user(&backend);
     let auth = "dXNlcjpodW50ZXIy";
@@ -220,7 +220,7 @@ fn the_cluster_gets_the_login_of_docker() {
 }
 
 #[test]
-fn secrets_of_a_package_are_those_of_its_project_and_all_pages_are_read() {
+fn secret_list_has_the_project_scope_and_all_pages() {
     let world = World::with(Stub::behaving("small-pages"));
     let project = world.hello("");
     for name in ["a", "b", "c", "d", "e"] {
@@ -238,7 +238,7 @@ fn secrets_of_a_package_are_those_of_its_project_and_all_pages_are_read() {
 }
 
 #[test]
-fn a_secret_whose_response_was_lost_is_not_sent_again() {
+fn lost_secret_response_is_not_retried() {
     let backend = Stub::behaving("cut-secret");
     let lost = create(&user(&backend), "echo hunter2", "a").exits(1);
     discreet(lost.fails_with("U0755"));

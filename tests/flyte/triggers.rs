@@ -21,7 +21,7 @@ fn states(project: &Project) -> Vec<String> {
 }
 
 #[test]
-fn triggers_are_listed_and_switched() {
+fn triggers_are_listed_activated_and_deactivated() {
     let world = World::new();
     let other = "[package.metadata.union.tasks.other.triggers.nightly]\ncron = \"0 4 * * *\"\n[package.metadata.union.tasks.hello]\n";
     let project = world.hello(&format!("{other}{TRIGGERS}"));
@@ -82,7 +82,7 @@ fn triggers_are_listed_and_switched() {
 }
 
 #[test]
-fn a_registration_deactivates_triggers_that_are_not_declared_any_more() {
+fn registration_deactivates_undeclared_triggers() {
     let world = World::new();
     let project = world.hello(TRIGGERS);
     project.run(["register"]).succeeds();
@@ -128,7 +128,7 @@ fn a_registration_deactivates_triggers_that_are_not_declared_any_more() {
 }
 
 #[test]
-fn a_backend_that_does_not_list_triggers_is_warned_of() {
+fn backend_without_a_trigger_list_is_a_warning() {
     let world = World::with(Stub::behaving("no-triggers"));
     let project = world.hello(TRIGGERS);
     project.run(["register"]).succeeds();

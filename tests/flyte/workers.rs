@@ -55,7 +55,7 @@ fn run(project: &Project, format: &str, label: &str) -> Outcome {
 }
 
 #[test]
-fn a_worker_runs_here_and_its_steps_are_told() {
+fn worker_runs_locally_and_its_traces_are_reported() {
     let project = worker();
     let outcome = run(&project, "text", "demo")
         .succeeds()
@@ -91,14 +91,14 @@ o1 = {"deep":[{"none":null},-7],"label":"demo","mean":10.5}
 }
 
 #[test]
-fn what_the_user_logs_is_the_user_s() {
+fn user_log_settings_are_kept() {
     run(&worker().env("RUST_LOG", "debug"), "text", "demo")
         .succeeds()
         .stderr_has("log debug own");
 }
 
 #[test]
-fn a_task_that_fails_says_what_its_worker_says() {
+fn failed_task_shows_the_error_of_its_worker() {
     let outcome = run(&worker(), "text", "fail")
         .exits(1)
         .fails_with("U0804")
@@ -107,7 +107,7 @@ fn a_task_that_fails_says_what_its_worker_says() {
 }
 
 #[test]
-fn a_worker_that_leaves_nothing_or_not_everything_is_told_so() {
+fn missing_worker_outputs_are_reported() {
     let project = worker();
     run(&project, "text", "forget")
         .exits(1)
@@ -120,7 +120,7 @@ fn a_worker_that_leaves_nothing_or_not_everything_is_told_so() {
 }
 
 #[test]
-fn wrong_inputs_come_all_at_once_with_the_types_that_the_binary_tells() {
+fn all_wrong_inputs_are_reported_with_described_types() {
     let project = worker();
     let outcome = project
         .run([

@@ -3,7 +3,7 @@
 use crate::world::{TYPED, World};
 
 #[test]
-fn busy_and_starting_backends_are_asked_again_after_the_pause_that_they_name() {
+fn busy_backend_is_retried_after_its_retry_after() {
     for behaviour in ["busy", "down"] {
         let world = World::behaving(behaviour);
         let started = std::time::Instant::now();

@@ -20,7 +20,7 @@ fn runs_of(project: &Project) -> union_tests::Outcome {
 }
 
 #[test]
-fn backend_is_asked_once() {
+fn generation_is_requested_once() {
     let world = World::new();
     let project = world.at_home(Project::empty());
     runs_of(&project).succeeds();
@@ -35,7 +35,7 @@ fn backend_is_asked_once() {
 }
 
 #[test]
-fn named_generation_is_not_asked_for() {
+fn named_generation_sends_no_request() {
     let world = World::new();
     let project = world
         .at_home(Project::empty())
@@ -74,7 +74,7 @@ fn named_generation_is_not_asked_for() {
 }
 
 #[test]
-fn remembered_generation_is_asked_for_again_when_an_answer_contradicts() {
+fn cached_generation_is_refreshed_after_a_contradiction() {
     let second = Stub::start();
     let front = ControlPlane::start();
     // The note of one endpoint is moved to another, as if its backend had been replaced.
@@ -112,7 +112,7 @@ fn remembered_generation_is_asked_for_again_when_an_answer_contradicts() {
 }
 
 #[test]
-fn server_that_is_neither_is_told() {
+fn server_of_neither_generation_is_reported() {
     let world = World::behaving("page");
     let project = world.at_home(Project::empty());
     runs_of(&project)

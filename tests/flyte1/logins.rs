@@ -23,7 +23,7 @@ fn with_secret(world: &World, project: Project) -> Project {
 }
 
 #[test]
-fn client_secret_of_an_ini_file_logs_in_and_again_when_a_token_expires_while_a_run_is_followed() {
+fn ini_client_secret_renews_an_expired_token_of_a_followed_run() {
     let world = World::secure("auth,expires=9");
     let project = with_secret(&world, world.hello(TYPED));
     project
@@ -56,7 +56,7 @@ fn client_secret_of_an_ini_file_logs_in_and_again_when_a_token_expires_while_a_r
 }
 
 #[test]
-fn wrong_secret_is_told_and_not_shown() {
+fn wrong_secret_is_reported_and_not_shown() {
     let world = World::secure("auth");
     let project =
         with_secret(&world, world.at_home(Project::empty())).env("ROBOT_SECRET", "hunter2");
@@ -69,7 +69,7 @@ fn wrong_secret_is_told_and_not_shown() {
 }
 
 #[test]
-fn control_plane_without_authentication_says_so() {
+fn control_plane_without_authentication_is_reported() {
     let world = World::secure("");
     let project = with_secret(&world, world.at_home(Project::empty()));
     project

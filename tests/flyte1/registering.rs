@@ -25,7 +25,7 @@ fn task_is_registered_once() {
 }
 
 #[test]
-fn changed_task_is_a_new_version_and_a_revert_the_latest_again() {
+fn changed_task_is_a_new_version_and_revert_is_the_latest() {
     let world = World::new();
     let project = world.hello(TYPED);
     let first = task(&project.run(REGISTER).succeeds());
@@ -53,7 +53,7 @@ fn changed_task_is_a_new_version_and_a_revert_the_latest_again() {
 }
 
 #[test]
-fn other_content_under_a_version_is_refused_and_nothing_replaces_it() {
+fn existing_version_is_never_replaced() {
     let world = World::new();
     let project = world.hello(TYPED);
     project.run(["register", "--version", "v1"]).succeeds();
@@ -111,7 +111,7 @@ fn dry_run_writes_the_requests_and_sends_none() {
 }
 
 #[test]
-fn without_a_backend_the_requests_are_those_of_the_generation_that_was_named() {
+fn dry_run_without_a_backend_uses_the_named_generation() {
     let project = union_tests::Project::package("hello")
         .union("[package.metadata.union]\nregistry = \"127.0.0.1:1/team\"\nproject = \"p\"\ndomain = \"d\"\nbackend = \"flyte1\"\n\
                 [package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
@@ -123,7 +123,7 @@ fn without_a_backend_the_requests_are_those_of_the_generation_that_was_named() {
 }
 
 #[test]
-fn keys_without_a_place_are_refused_before_anything_is_built() {
+fn unsupported_keys_are_refused_before_the_build() {
     let world = World::new();
     let project = world.hello(&format!(
         "{TYPED}queue = \"q\"\ntimeout = {{ runtime = \"1h\", deadline = \"2h\" }}\ndescription = \"d\"\n"
@@ -156,7 +156,7 @@ fn keys_without_a_place_are_refused_before_anything_is_built() {
 }
 
 #[test]
-fn unknown_project_and_platform_limit_are_told() {
+fn unknown_project_and_platform_limit_are_reported() {
     let world = World::behaving("limit");
     let project = world.hello(TYPED);
     project

@@ -27,7 +27,7 @@ fn task_is_registered_and_run() {
 }
 
 #[test]
-fn links_to_logs_are_said_once() {
+fn log_links_are_shown_once() {
     let world = World::behaving("fail");
     let outcome = world.hello(TYPED).run(RUN).exits(1);
     assert_eq!(
@@ -96,7 +96,7 @@ fn detached_run_is_followed_later() {
 }
 
 #[test]
-fn lost_answer_creates_no_second_run() {
+fn lost_response_creates_no_second_run() {
     let world = World::behaving("cut-create");
     world
         .hello(TYPED)
@@ -138,7 +138,7 @@ fn following_survives_a_restart_of_the_backend() {
 }
 
 #[test]
-fn asking_backs_off_while_nothing_changes() {
+fn polling_backs_off_while_nothing_changes() {
     let world = World::behaving("hold");
     let project = world.hello(TYPED);
     let mut running = project.start(RUN);
@@ -171,7 +171,7 @@ fn asking_backs_off_while_nothing_changes() {
 }
 
 #[test]
-fn local_file_is_sent_to_the_store() {
+fn local_file_is_uploaded_to_the_store() {
     let files = "[package.metadata.union.tasks.files]\ninputs = { data = \"file\" }\noutputs = { data = \"file\" }\n";
     let world = World::new();
     let project = world.hello(files).file("data/a.csv", "1,2\n");
@@ -188,7 +188,7 @@ fn local_file_is_sent_to_the_store() {
 }
 
 #[test]
-fn local_folder_is_sent_file_by_file() {
+fn local_directory_is_uploaded_file_by_file() {
     let files = "[package.metadata.union.tasks.files]\ninputs = { data = \"directory\" }\noutputs = { data = \"directory\" }\n";
     let world = World::new();
     let project = world
@@ -206,7 +206,7 @@ fn local_folder_is_sent_file_by_file() {
 }
 
 #[test]
-fn verbs_that_flyte_1_has_no_place_for_are_refused() {
+fn commands_without_flyte_1_support_are_refused() {
     let world = World::new();
     let project = world.hello(TYPED);
     for words in [
@@ -227,7 +227,7 @@ fn verbs_that_flyte_1_has_no_place_for_are_refused() {
 }
 
 #[test]
-fn aborted_run_says_its_reason() {
+fn aborted_run_shows_its_reason() {
     let world = World::behaving("hold");
     let project = world.hello(TYPED);
     let mut running = project.start(RUN);

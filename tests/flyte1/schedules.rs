@@ -89,7 +89,7 @@ fn triggers_are_listed_deactivated_and_activated_again() {
 }
 
 #[test]
-fn trigger_that_is_declared_inactive_starts_nothing() {
+fn inactive_trigger_starts_no_run() {
     let world = World::new();
     let project = world.hello(&with_triggers(&trigger(
         "nightly",
@@ -116,7 +116,7 @@ fn interrupted_activation_is_repeated() {
 }
 
 #[test]
-fn schedule_of_a_task_that_is_refused_is_not_activated() {
+fn schedule_of_a_refused_task_is_not_activated() {
     let world = World::behaving("refuse=hello");
     let project = world.hello(&with_triggers(&trigger("often", "every = \"5m\"")));
     project

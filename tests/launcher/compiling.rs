@@ -32,7 +32,7 @@ fn segments(program: &[u8]) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn program_is_small_and_static_and_no_segment_is_writable_and_executable() {
+fn launcher_is_small_static_and_has_no_writable_code() {
     const LOAD: usize = 1;
     const DYNAMIC: usize = 2;
     const INTERPRETER: usize = 3;
@@ -69,7 +69,7 @@ fn program_is_small_and_static_and_no_segment_is_writable_and_executable() {
 }
 
 #[test]
-fn program_is_the_same_in_another_directory_and_names_no_path_of_the_machine() {
+fn launcher_is_reproducible_and_contains_no_machine_path() {
     for target in targets() {
         let programs = ["a", "another/directory/of some depth"].map(|name| {
             let directory = tempfile::tempdir().unwrap();

@@ -136,7 +136,7 @@ fn each_wrong_output_has_a_line() {
 }
 
 #[test]
-fn misspelled_output_is_found_by_the_rules_of_local_runs() {
+fn misspelled_output_is_found_as_in_local_runs() {
     for (name, written) in [
         ("model", "Model.bin modle modell x"),
         ("a_b", "a-c A-B"),
@@ -256,7 +256,7 @@ fn output_that_may_not_be_read_is_refused() {
 }
 
 #[test]
-fn deep_and_long_paths_below_an_output_come_to_an_end() {
+fn deep_and_long_output_paths_are_bounded() {
     let directory = tempfile::tempdir().unwrap();
     let name = "d".repeat(200);
     let script =

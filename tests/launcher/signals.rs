@@ -154,7 +154,7 @@ fn ended_between(running: Running, earliest: Duration, latest: Duration) -> Ende
 }
 
 #[test]
-fn program_that_runs_for_too_long_is_ended() {
+fn program_is_ended_after_its_timeout() {
     for (options, script, latest, messages) in [
         (
             &["--timeout", "1"][..],
@@ -194,7 +194,7 @@ fn program_that_runs_for_too_long_is_ended() {
 }
 
 #[test]
-fn full_stderr_that_nobody_reads_does_not_keep_the_program_alive() {
+fn unread_full_stderr_does_not_delay_the_end() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let stderr = writer.try_clone().unwrap();
     let filler = std::thread::spawn(move || writer.write_all(&[0; 1 << 20]));

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::world::{Running, command, executable, launch, launcher, shell};
 
 #[test]
-fn exit_code_of_the_program_is_passed_on_without_a_word() {
+fn exit_code_is_passed_on_silently() {
     for code in [0, 1, 2, 65, 77, 124, 125, 126, 127, 128, 143, 255] {
         shell(&[], &format!("exit {code}")).is(code, &[]);
     }
@@ -127,7 +127,7 @@ fn invalid_arguments_of_the_launcher_are_refused() {
 }
 
 #[test]
-fn message_has_an_end_however_long_its_parts_are() {
+fn message_length_is_bounded() {
     let long = "é\u{1b}".repeat(30_000);
     let ended = launch(&[&long], &["true"]);
     assert_eq!((ended.code, ended.stderr.lines().count()), (Some(125), 1));
@@ -216,7 +216,7 @@ fn program_is_looked_up_as_by_execvp() {
 }
 
 #[test]
-fn program_that_cannot_be_started_says_why() {
+fn unstartable_program_has_a_reason() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let elf = std::fs::read("/bin/true").unwrap();
@@ -373,7 +373,7 @@ fn program_is_in_a_group_of_its_own_and_the_launcher_stays_in_its_own() {
 }
 
 #[test]
-fn messages_do_not_fail_when_nobody_reads_them() {
+fn messages_do_not_fail_on_a_closed_stderr() {
     let script =
         "\"$0\" -- no-such-program 2>&-; echo $?; \"$0\" -- no-such-program 2>/dev/full; echo $?";
     let mut closed = Command::new("sh");

@@ -88,7 +88,7 @@ fn owners(content: &BlobSource) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_image_from_scratch_has_what_a_tls_client_needs_and_little_more() {
+async fn scratch_image_has_ca_certificates_and_user_files() {
     let scene = Scene::new();
     let binary = scene.write("hello", vec![7; 300_000], 0o775);
     let image = scene
@@ -126,7 +126,7 @@ async fn an_image_from_scratch_has_what_a_tls_client_needs_and_little_more() {
 }
 
 #[tokio::test]
-async fn a_code_edit_fetches_nothing_of_the_base_but_its_config() {
+async fn code_edit_fetches_only_the_base_config() {
     let (_folder, scene) = upon_small_base(&json!({ "Entrypoint": ["/swallow"], "Cmd": ["x"] }));
     let binary = scene.write("hello", "one", 0o755);
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", &binary)]);
@@ -147,7 +147,7 @@ async fn a_code_edit_fetches_nothing_of_the_base_but_its_config() {
 }
 
 #[tokio::test]
-async fn a_copy_to_bin_follows_the_link_of_the_base() {
+async fn copy_to_bin_follows_the_link_of_the_base() {
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("tool", "tool", 0o755);
     let image = spec::ImageSpec {
@@ -162,7 +162,7 @@ async fn a_copy_to_bin_follows_the_link_of_the_base() {
 }
 
 #[tokio::test]
-async fn relative_copies_start_at_the_working_directory_of_the_base() {
+async fn relative_copies_start_at_the_base_workdir() {
     for (config, placed) in [
         (
             json!({ "WorkingDir": "/srv/app/" }),
@@ -192,7 +192,7 @@ async fn relative_copies_start_at_the_working_directory_of_the_base() {
 }
 
 #[tokio::test]
-async fn values_of_variables_refer_to_those_of_the_base() {
+async fn env_values_refer_to_variables_of_the_base() {
     let built = async |config: serde_json::Value, pairs: &[(&str, &str)]| {
         let (_folder, scene) = upon_small_base(&config);
         let image = spec::ImageSpec {
@@ -228,7 +228,7 @@ async fn values_of_variables_refer_to_those_of_the_base() {
 }
 
 #[tokio::test]
-async fn users_become_numbers_through_the_files_of_the_base() {
+async fn user_names_are_resolved_by_the_passwd_file_of_the_base() {
     for (base, own, written) in [
         (json!({ "User": "worker" }), None, Some("7:8")),
         (json!({ "User": "1000" }), None, Some("1000")),
@@ -268,7 +268,7 @@ async fn users_become_numbers_through_the_files_of_the_base() {
 }
 
 #[tokio::test]
-async fn a_copy_may_have_an_owner_by_the_files_of_the_base() {
+async fn copy_owner_is_resolved_by_the_files_of_the_base() {
     for (owner, written) in [
         ("worker", "7 8"),
         ("worker:staff", "7 50"),
@@ -328,7 +328,7 @@ async fn a_copy_may_have_an_owner_by_the_files_of_the_base() {
 }
 
 #[tokio::test]
-async fn on_scratch_a_copy_may_be_nonroot_s() {
+async fn copy_owner_on_scratch_may_be_nonroot() {
     let scene = Scene::new();
     scene.write("data", "x", 0o644);
     let copy = spec::Copy {
@@ -347,7 +347,7 @@ async fn on_scratch_a_copy_may_be_nonroot_s() {
 }
 
 #[tokio::test]
-async fn an_extended_spec_gives_its_environment_and_its_settings_but_not_its_code() {
+async fn extended_spec_gives_environment_and_config_without_code() {
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("weights", "w", 0o644);
     scene.write("more", "m", 0o644);
@@ -390,7 +390,7 @@ async fn an_extended_spec_gives_its_environment_and_its_settings_but_not_its_cod
 }
 
 #[tokio::test]
-async fn several_binaries_make_no_command() {
+async fn image_of_several_binaries_has_no_command() {
     let scene = Scene::new();
     let (one, two) = (
         scene.write("one", "1", 0o755),
@@ -407,7 +407,7 @@ async fn several_binaries_make_no_command() {
 }
 
 #[tokio::test]
-async fn several_platforms_make_an_index_that_names_them_and_the_key() {
+async fn index_has_all_platforms_and_the_key() {
     let scene = Scene::new();
     let binary = scene.write("hello", "x", 0o755);
     let own = spec::ImageSpec {
@@ -442,7 +442,7 @@ async fn several_platforms_make_an_index_that_names_them_and_the_key() {
 }
 
 #[tokio::test]
-async fn another_folder_another_umask_and_another_cache_make_the_same_manifest() {
+async fn manifest_does_not_depend_on_directory_umask_and_cache() {
     let mut digests = Vec::new();
     for (file, program) in [(0o600, 0o700), (0o664, 0o775)] {
         let scene = Scene::new();
@@ -463,7 +463,7 @@ async fn another_folder_another_umask_and_another_cache_make_the_same_manifest()
 }
 
 #[tokio::test]
-async fn a_bundle_of_ones_own_replaces_the_compiled_in_one() {
+async fn custom_ca_bundle_replaces_the_built_in_one() {
     let scene = Scene::new();
     let bundle = scene.write("ca.pem", "-----BEGIN CERTIFICATE-----\n", 0o600);
     let image = spec::ImageSpec {
@@ -504,7 +504,7 @@ async fn a_bundle_of_ones_own_replaces_the_compiled_in_one() {
 }
 
 #[tokio::test]
-async fn zstd_is_used_when_it_is_asked_for_and_the_content_stays_the_same() {
+async fn zstd_is_used_on_request_with_the_same_content() {
     let scene = Scene::new();
     let binary = scene.write("hello", vec![1; 100_000], 0o755);
     let mut diff_ids = Vec::new();
@@ -534,7 +534,7 @@ async fn zstd_is_used_when_it_is_asked_for_and_the_content_stays_the_same() {
 }
 
 #[tokio::test]
-async fn what_has_to_run_is_refused_and_the_builder_that_can_is_named() {
+async fn native_builder_refuses_commands_and_names_docker() {
     let scene = Scene::new();
     let image = spec::ImageSpec {
         apt_packages: texts(&["libpq5"]),
@@ -554,7 +554,7 @@ async fn what_has_to_run_is_refused_and_the_builder_that_can_is_named() {
 }
 
 #[tokio::test]
-async fn a_locked_base_whose_config_names_another_architecture_is_taken_with_a_warning() {
+async fn locked_base_with_another_architecture_is_a_warning() {
     let (_folder, scene) = upon_small_base(&json!({}));
     let mut recipe = scene.recipe(vec![spec("default", reference())], &[]);
     recipe.platforms[0].platform = platform("linux/arm64");
@@ -574,7 +574,7 @@ async fn a_locked_base_whose_config_names_another_architecture_is_taken_with_a_w
 }
 
 #[tokio::test]
-async fn copied_files_are_those_that_the_key_was_made_of() {
+async fn copied_files_equal_the_measured_files() {
     let (_folder, scene) = upon_small_base(&json!({}));
     scene.write("conf/model", "one", 0o644);
     let image = spec::ImageSpec {

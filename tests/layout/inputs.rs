@@ -68,7 +68,7 @@ fn edited(edits: Vec<Edit>) -> Vec<spec::ImageSpec> {
 }
 
 #[test]
-fn every_part_of_an_environment_is_part_of_its_key() {
+fn environment_key_covers_every_part() {
     let scene = Scene::new();
     let (file, other) = (scene.write("a", "1", 0o644), scene.write("b", "2", 0o644));
     scene.write("program", "1", 0o755);
@@ -148,7 +148,7 @@ fn every_part_of_an_environment_is_part_of_its_key() {
 }
 
 #[test]
-fn without_commands_variables_and_the_working_directory_are_no_part_of_an_environment() {
+fn environment_key_without_commands_excludes_env_and_workdir() {
     let scene = Scene::new();
     let plain = spec::ImageSpec {
         apt_packages: texts(&["a"]),
@@ -166,7 +166,7 @@ fn without_commands_variables_and_the_working_directory_are_no_part_of_an_enviro
 }
 
 #[test]
-fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
+fn key_covers_base_platform_and_generation() {
     let scene = Scene::new();
     let chain = image_chain(&[spec("default", scratch())]);
     let (amd, arm) = (platform("linux/amd64"), platform("linux/arm64"));
@@ -198,7 +198,7 @@ fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
 }
 
 #[test]
-fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
+fn key_covers_tool_images_and_renewed_extended_specs() {
     let scene = Scene::new();
     let chain = image_chain(&[spec("below", scratch()), spec("default", scratch())]);
     let bases = [(platform("linux/amd64"), None)].into_iter().collect();
@@ -233,7 +233,7 @@ fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
 }
 
 #[test]
-fn every_part_of_a_config_is_part_of_its_key() {
+fn config_key_covers_every_part() {
     let scene = Scene::new();
     let bundle = scene.write("ca.pem", "x", 0o644);
     let edits: Vec<Edit> = vec![
@@ -281,7 +281,7 @@ fn every_part_of_a_config_is_part_of_its_key() {
 }
 
 #[test]
-fn inputs_are_named_as_a_user_would_and_values_of_variables_are_hidden() {
+fn inputs_have_manifest_names_and_hidden_env_values() {
     let scene = Scene::new();
     scene.write("models/weights.bin", "w", 0o644);
     let gpu = spec::ImageSpec {
@@ -318,7 +318,7 @@ fn inputs_are_named_as_a_user_would_and_values_of_variables_are_hidden() {
 }
 
 #[test]
-fn one_copy_twice_with_another_mode_is_two_inputs() {
+fn same_copy_with_another_mode_is_a_second_input() {
     let scene = Scene::new();
     scene.write("a", "1", 0o644);
     let other = spec::Copy {
@@ -333,7 +333,7 @@ fn one_copy_twice_with_another_mode_is_two_inputs() {
 }
 
 #[test]
-fn another_folder_umask_registry_or_image_name_leave_the_key_alone() {
+fn key_does_not_depend_on_directory_umask_registry_or_name() {
     let keys: Vec<_> = [0o600, 0o664]
         .into_iter()
         .map(|mode| {
@@ -361,7 +361,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn two_lists_of_packages_and_commands_that_differ_in_anything_differ_in_key(
+    fn different_packages_or_commands_have_different_keys(
         one in proptest::collection::vec("[ab ]{0,3}", 0..4), other in proptest::collection::vec("[ab ]{0,3}", 0..4), split in 0..4_usize,
     ) {
         let scene = Scene::new();
@@ -374,7 +374,7 @@ proptest! {
     }
 
     #[test]
-    fn two_sets_of_variables_that_differ_in_anything_differ_in_key(
+    fn different_variables_have_different_keys(
         one in proptest::collection::btree_map("[A-C]{1,2}", "[a=]{0,2}", 0..3), other in proptest::collection::btree_map("[A-C]{1,2}", "[a=]{0,2}", 0..3),
     ) {
         let inputs = |pairs: &std::collections::BTreeMap<String, String>| {

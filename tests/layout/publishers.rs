@@ -48,7 +48,7 @@ fn blobs(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn skopeo_reads_a_layout_and_copies_it() {
+async fn skopeo_copies_a_layout() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
@@ -111,7 +111,7 @@ async fn skopeo_copies_an_index_with_all_its_platforms() {
 }
 
 #[tokio::test]
-async fn umoci_unpacks_what_was_packed() {
+async fn umoci_unpacks_a_layout() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
@@ -143,7 +143,7 @@ async fn umoci_unpacks_what_was_packed() {
 }
 
 #[tokio::test]
-async fn an_image_upon_debian_is_whole_for_other_tools() {
+async fn image_on_debian_is_valid_for_other_tools() {
     let scene = Scene::upon(&debian_layout());
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
@@ -244,7 +244,7 @@ async fn skopeo_reads_an_archive_in_both_of_its_formats() {
 }
 
 #[tokio::test]
-async fn blobs_are_the_files_of_the_cache_and_are_sent_once() {
+async fn layout_blobs_are_linked_from_the_cache_and_sent_once() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
@@ -270,7 +270,7 @@ async fn blobs_are_the_files_of_the_cache_and_are_sent_once() {
 }
 
 #[tokio::test]
-async fn the_default_layout_holds_the_current_image_and_nothing_else() {
+async fn default_layout_has_only_the_current_image() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let folder = scene.path("layout");
@@ -295,7 +295,7 @@ async fn the_default_layout_holds_the_current_image_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_layout_of_the_users_own_keeps_its_other_images() {
+async fn user_layout_keeps_its_other_images() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
@@ -318,7 +318,7 @@ async fn a_layout_of_the_users_own_keeps_its_other_images() {
 }
 
 #[tokio::test]
-async fn a_tag_with_another_key_is_taken_until_it_is_replaced() {
+async fn layout_tag_with_another_key_is_taken_until_replaced() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
@@ -347,7 +347,7 @@ async fn a_tag_with_another_key_is_taken_until_it_is_replaced() {
 }
 
 #[tokio::test]
-async fn an_image_of_the_same_key_that_was_there_first_is_adopted() {
+async fn earlier_image_of_the_same_key_is_adopted() {
     let scene = Scene::new();
     let ((first, first_image), (_, second_image)) = (hello(&scene).await, other(&scene).await);
     let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
@@ -367,7 +367,7 @@ async fn an_image_of_the_same_key_that_was_there_first_is_adopted() {
 }
 
 #[tokio::test]
-async fn a_layout_that_lost_a_blob_does_not_have_the_image_until_it_is_published_again() {
+async fn layout_with_a_missing_blob_lacks_the_image() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
@@ -390,7 +390,7 @@ async fn a_layout_that_lost_a_blob_does_not_have_the_image_until_it_is_published
 }
 
 #[tokio::test]
-async fn a_folder_with_other_things_in_it_is_left_alone() {
+async fn directory_with_other_files_is_not_changed() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("thesis");
@@ -418,7 +418,7 @@ async fn a_folder_with_other_things_in_it_is_left_alone() {
 }
 
 #[tokio::test]
-async fn two_at_once_leave_a_layout_with_both_images() {
+async fn concurrent_publishes_keep_both_images() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let folder = scene.path("layout");

@@ -28,7 +28,7 @@ fn checked(scene: &Scene, base: spec::Base, program: &Path) -> BuildRequest {
 }
 
 #[tokio::test]
-async fn a_base_is_looked_into_once_in_its_life_and_for_a_static_program_never() {
+async fn base_is_indexed_once_and_never_for_static_programs() {
     let (workshop, scene) = (Workshop::default(), Scene::upon(&debian_layout()));
     scene
         .build(&checked(&scene, reference(), program()))
@@ -57,7 +57,7 @@ async fn a_base_is_looked_into_once_in_its_life_and_for_a_static_program_never()
 }
 
 #[tokio::test]
-async fn what_a_later_layer_removes_or_hides_is_not_there() {
+async fn removed_and_hidden_files_are_missing() {
     let workshop = Workshop::default();
     let folder = workshop.folder();
     let upper = |name: &str, path: &str| {
@@ -108,7 +108,7 @@ async fn what_a_later_layer_removes_or_hides_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_program_for_another_machine_is_refused_though_it_is_static() {
+async fn static_program_for_another_machine_is_refused() {
     let scene = Scene::new();
     let mut bytes = std::fs::read(program()).unwrap();
     // AArch64.
@@ -126,7 +126,7 @@ async fn a_program_for_another_machine_is_refused_though_it_is_static() {
 }
 
 #[tokio::test]
-async fn nothing_is_packed_of_an_image_that_is_refused() {
+async fn refused_image_packs_no_layer() {
     let scene = Scene::new();
     let script = scene.write("script", "#!/bin/sh\n", 0o755);
     assert_eq!(
@@ -141,7 +141,7 @@ async fn nothing_is_packed_of_an_image_that_is_refused() {
 }
 
 #[tokio::test]
-async fn an_image_says_that_it_was_not_checked_and_only_then() {
+async fn unchecked_label_is_set_only_without_the_check() {
     let scene = Scene::new();
     for (check, value) in [(true, None), (false, Some("skipped"))] {
         let recipe = BuildRequest {

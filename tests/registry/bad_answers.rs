@@ -15,7 +15,7 @@ fn is_tag(request: &Request, method: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_login_does_not_follow_an_upload_to_another_host() {
+async fn credentials_are_not_sent_to_an_upload_url_of_another_host() {
     for redirect in [false, true] {
         let other = Hostile::start(|request, _| {
             request
@@ -75,7 +75,7 @@ async fn a_login_does_not_follow_an_upload_to_another_host() {
 }
 
 #[tokio::test]
-async fn a_refused_mount_is_an_upload_to_where_the_refusal_says() {
+async fn refused_mount_continues_at_its_upload_url() {
     for refusal in [None, Some(Reply::error(400, "UNSUPPORTED", "no mounts"))] {
         let refusing = refusal.clone();
         let registry = Hostile::start(move |request, memory| {
@@ -121,7 +121,7 @@ async fn a_refused_mount_is_an_upload_to_where_the_refusal_says() {
 }
 
 #[tokio::test]
-async fn a_refusal_after_a_valid_token_is_met_with_a_new_one_once() {
+async fn refused_token_is_renewed_once() {
     let token = |request: &Request| request.path == "/token";
     for (refusals, code) in [(1, None), (usize::MAX, Some(Code::RegistryDenied))] {
         let registry = Hostile::start(move |request, memory| {
@@ -178,7 +178,7 @@ async fn a_refusal_after_a_valid_token_is_met_with_a_new_one_once() {
 }
 
 #[tokio::test]
-async fn a_tag_whose_digest_lies_is_a_mismatch() {
+async fn wrong_digest_header_of_a_tag_is_a_mismatch() {
     let lie = Digest::of("a lie").to_string();
     let (lying, key) = (lie.clone(), images::key("a"));
     let registry = Hostile::start(move |request, memory| {
@@ -205,7 +205,7 @@ async fn a_tag_whose_digest_lies_is_a_mismatch() {
 }
 
 #[tokio::test]
-async fn a_registry_that_changes_a_manifest_is_caught() {
+async fn manifest_changed_by_the_registry_is_an_error() {
     let key = images::key("a");
     let registry = Hostile::start(|request, memory| {
         is_tag(request, "PUT").then(|| {
@@ -230,7 +230,7 @@ async fn a_registry_that_changes_a_manifest_is_caught() {
 }
 
 #[tokio::test]
-async fn a_found_image_whose_bytes_are_not_its_digest_is_not_believed() {
+async fn found_image_with_wrong_bytes_is_refused() {
     let key = images::key("a");
     let lie = Digest::of("a lie").to_string();
     let registry = Hostile::start(move |request, _| {
@@ -255,7 +255,7 @@ async fn a_found_image_whose_bytes_are_not_its_digest_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_longer_than_announced_is_not_kept() {
+async fn oversized_blob_is_not_cached() {
     let descriptor = Descriptor {
         media_type: media_type::OCI_LAYER.to_owned(),
         digest: Digest::of("short"),
@@ -311,7 +311,7 @@ fn immutable(hidden: usize) -> Hostile {
 }
 
 #[tokio::test]
-async fn an_immutable_tag_with_our_key_satisfies_us() {
+async fn immutable_tag_with_the_same_key_is_adopted() {
     let (registry, key) = (immutable(2), images::key("a"));
     let target = target(&registry.host(), "acme/app", &key);
     let first = World::new()
@@ -333,7 +333,7 @@ async fn an_immutable_tag_with_our_key_satisfies_us() {
 }
 
 #[tokio::test]
-async fn an_immutable_tag_does_not_move_for_a_rebuild_nor_for_another_key() {
+async fn immutable_tag_is_not_replaced() {
     let (registry, key) = (immutable(usize::MAX), images::key("a"));
     let owned = target(&registry.host(), "acme/app", &key);
     World::new()
@@ -376,7 +376,7 @@ async fn an_immutable_tag_does_not_move_for_a_rebuild_nor_for_another_key() {
 }
 
 #[tokio::test]
-async fn a_web_page_is_not_a_registry() {
+async fn web_page_is_not_a_registry() {
     let page = |status| {
         move |request: &Request| {
             (request.path != "/v2/").then(|| {
@@ -413,7 +413,7 @@ async fn a_web_page_is_not_a_registry() {
 }
 
 #[tokio::test]
-async fn words_of_a_registry_are_repeated_without_tricks() {
+async fn registry_message_is_bounded_without_control_characters() {
     let long = format!("no\u{1b}[31m\r\n{}", "x".repeat(10_000));
     let registry = Hostile::start(move |request, _| {
         request
@@ -434,7 +434,7 @@ async fn words_of_a_registry_are_repeated_without_tricks() {
 }
 
 #[tokio::test]
-async fn a_repository_that_has_to_be_created_first_says_so() {
+async fn missing_repository_has_advice_to_create_it() {
     let registry = Hostile::start(|request, _| {
         request.path.contains("/uploads/").then(|| {
             Reply::error(
@@ -458,7 +458,7 @@ async fn a_repository_that_has_to_be_created_first_says_so() {
 }
 
 #[tokio::test]
-async fn denied_means_missing_to_those_who_may_write() {
+async fn denied_manifest_is_missing_with_write_access() {
     for writable in [true, false] {
         let registry = Hostile::start(move |request, _| {
             if request.header("authorization").is_none() {
@@ -512,7 +512,7 @@ async fn denied_means_missing_to_those_who_may_write() {
 }
 
 #[tokio::test]
-async fn a_blob_that_the_registry_only_claims_to_have_is_sent_once_more() {
+async fn falsely_reported_blob_is_uploaded_again() {
     let registry = Hostile::start(|request, memory| {
         let claim = request.method == "HEAD"
             && request.path.contains("/blobs/")
@@ -533,7 +533,7 @@ async fn a_blob_that_the_registry_only_claims_to_have_is_sent_once_more() {
 }
 
 #[tokio::test]
-async fn what_the_results_know_is_found_with_one_question() {
+async fn known_digest_is_checked_with_one_request() {
     let (registry, world, key) = (Hostile::obedient(), World::new(), images::key("a"));
     let target = target(&registry.host(), "acme/app", &key);
     let digest = world
@@ -559,7 +559,7 @@ async fn what_the_results_know_is_found_with_one_question() {
 }
 
 #[tokio::test]
-async fn a_digest_that_a_head_does_not_tell_is_that_of_the_bytes() {
+async fn missing_head_digest_is_computed_from_the_manifest() {
     let key = images::key("a");
     let image = images::of_text(&key, "x");
     let registry = Hostile::start(|request, memory| {
@@ -595,7 +595,7 @@ async fn a_digest_that_a_head_does_not_tell_is_that_of_the_bytes() {
 }
 
 #[tokio::test]
-async fn an_error_of_which_parts_are_absent_or_null_is_understood() {
+async fn incomplete_error_document_is_parsed() {
     for body in [
         r#"{"errors":[{"code":"NAME_UNKNOWN","message":null,"detail":7}]}"#,
         r#"{"errors":[null,{"message":"first"},{"code":"NAME_UNKNOWN"}]}"#,

@@ -54,7 +54,7 @@ async fn push_cut(keep: bool) -> (usize, usize, usize) {
 }
 
 #[tokio::test]
-async fn an_upload_that_was_cut_goes_on_from_where_it_was() {
+async fn interrupted_upload_is_resumed() {
     let (patches, posts, received) = push_cut(true).await;
     assert_eq!(
         (patches, posts),
@@ -68,7 +68,7 @@ async fn an_upload_that_was_cut_goes_on_from_where_it_was() {
 }
 
 #[tokio::test]
-async fn an_upload_that_the_registry_has_lost_starts_again() {
+async fn lost_upload_is_restarted() {
     let (patches, posts, received) = push_cut(false).await;
     assert_eq!((patches, posts), (0, 3));
     assert!(
@@ -78,7 +78,7 @@ async fn an_upload_that_the_registry_has_lost_starts_again() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_always_cut_is_an_error_that_names_everything() {
+async fn repeatedly_interrupted_upload_is_an_error() {
     let registry = Hostile::start(|request, _| {
         (request.method == "PUT" && request.path.contains("/uploads/")).then_some(Act::CutUpload {
             after: 10,
@@ -147,14 +147,14 @@ async fn pull_cut(ranges: bool) -> Vec<Option<String>> {
 }
 
 #[tokio::test]
-async fn a_download_that_was_cut_goes_on_or_starts_again() {
+async fn interrupted_download_is_resumed_or_restarted() {
     let continued = vec![None, Some(format!("bytes={CUT}-"))];
     assert_eq!(pull_cut(true).await, continued);
     assert_eq!(pull_cut(false).await, continued);
 }
 
 #[tokio::test]
-async fn a_download_that_is_always_cut_keeps_nothing() {
+async fn repeatedly_interrupted_download_leaves_no_files() {
     let (bytes, descriptor) = large();
     let registry = Hostile::start(move |request, _| {
         request.path.contains("/blobs/").then(|| {
@@ -183,7 +183,7 @@ async fn a_download_that_is_always_cut_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn too_many_requests_are_repeated_after_the_time_that_was_asked_for_but_not_after_an_hour() {
+async fn retry_after_is_honoured_but_not_an_hour() {
     let registry = Hostile::start(|request, memory| {
         let crowded =
             request.path.contains("/manifests/") && memory.times("HEAD", "/manifests/") == 0;
@@ -208,7 +208,7 @@ async fn too_many_requests_are_repeated_after_the_time_that_was_asked_for_but_no
 }
 
 #[tokio::test]
-async fn a_server_that_fails_for_a_missing_repository_is_neither_found_nor_missing() {
+async fn server_error_is_neither_found_nor_missing() {
     let registry = Hostile::start(|request, _| {
         request
             .path

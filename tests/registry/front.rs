@@ -13,7 +13,7 @@ use crate::world::{World, assert_error, repository, target};
 const MIB: usize = 1 << 20;
 
 #[tokio::test]
-async fn every_upload_request_has_a_content_length() {
+async fn upload_requests_have_a_content_length() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), usize::MAX);
     let (world, key) = (World::new(), images::key("a"));
@@ -37,7 +37,7 @@ async fn every_upload_request_has_a_content_length() {
 }
 
 #[tokio::test]
-async fn a_mount_a_resumed_and_a_cancelled_upload_have_a_content_length() {
+async fn mount_resume_and_cancel_have_a_content_length() {
     let cut = Hostile::start(|request, memory| {
         let large = request.content_length() == Some(3 * MIB);
         let first = large && request.method == "PUT" && memory.times("PATCH", "/uploads/") == 0;
@@ -76,7 +76,7 @@ async fn a_mount_a_resumed_and_a_cancelled_upload_have_a_content_length() {
 }
 
 #[tokio::test]
-async fn a_blob_above_the_limit_of_a_proxy_is_uploaded_in_chunks() {
+async fn blob_above_the_proxy_limit_is_uploaded_in_chunks() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), 2 * MIB);
     let (world, key) = (World::new(), images::key("a"));
@@ -123,7 +123,7 @@ async fn a_blob_above_the_limit_of_a_proxy_is_uploaded_in_chunks() {
 }
 
 #[tokio::test]
-async fn the_limit_of_a_host_is_remembered_for_its_other_blobs() {
+async fn body_limit_of_a_host_is_remembered() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), 2 * MIB);
     let (world, client) = (World::new(), World::new().client());
@@ -143,7 +143,7 @@ async fn the_limit_of_a_host_is_remembered_for_its_other_blobs() {
 }
 
 #[tokio::test]
-async fn a_limit_below_every_chunk_size_is_one_error_with_the_refused_size() {
+async fn limit_below_every_chunk_size_is_an_error() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), MIB / 2);
     let (world, key) = (World::new(), images::key("a"));
@@ -179,7 +179,7 @@ async fn a_limit_below_every_chunk_size_is_one_error_with_the_refused_size() {
 }
 
 #[tokio::test]
-async fn a_manifest_above_the_limit_is_one_error_with_its_size() {
+async fn manifest_above_the_limit_is_an_error_with_its_size() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), 300);
     let (world, key) = (World::new(), images::key("a"));
@@ -199,7 +199,7 @@ async fn a_manifest_above_the_limit_is_one_error_with_its_size() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_closes_the_connection_on_a_long_body_gets_chunks() {
+async fn connection_closed_on_a_long_body_switches_to_chunks() {
     let registry = Registry::open();
     let front = Front::with(registry.host(), 18 * MIB, Refusal::Close);
     let (world, key) = (World::new(), images::key("a"));
@@ -222,7 +222,7 @@ async fn a_proxy_that_closes_the_connection_on_a_long_body_gets_chunks() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_is_refused_as_too_large_with_416_is_sent_in_smaller_ones() {
+async fn chunk_refused_with_416_is_sent_in_smaller_ones() {
     // GitHub's registry takes a blob in one PUT, and no PATCH of more than 4 MiB.
     let registry = Hostile::start(|request, memory| {
         let length = request.content_length().unwrap_or(0);
@@ -253,7 +253,7 @@ async fn a_chunk_that_is_refused_as_too_large_with_416_is_sent_in_smaller_ones()
 }
 
 #[tokio::test]
-async fn no_chunk_is_smaller_than_the_registry_takes() {
+async fn chunks_respect_the_minimum_of_the_registry() {
     let least = 2 * MIB;
     let registry = Hostile::start(|request, _| {
         let whole = request.content_length() == Some(3 * MIB);
@@ -277,7 +277,7 @@ async fn no_chunk_is_smaller_than_the_registry_takes() {
 }
 
 #[tokio::test]
-async fn a_registry_that_takes_no_chunks_gets_the_whole_again_after_a_cut() {
+async fn registry_without_chunks_gets_the_whole_blob_again() {
     let registry = Hostile::start(|request, memory| {
         let length = request.content_length().unwrap_or(0);
         match request.method.as_str() {

@@ -13,7 +13,7 @@ use crate::world::{World, assert_error, repository, target};
 const PASSWORD: &str = "correct-horse-battery";
 
 #[tokio::test]
-async fn the_right_password_is_taken_from_dockers_file_and_the_file_is_told() {
+async fn password_of_the_docker_config_is_used_and_reported() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let (world, key) = (
         World::new().login(registry.host(), "me", PASSWORD),
@@ -37,7 +37,7 @@ async fn the_right_password_is_taken_from_dockers_file_and_the_file_is_told() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_none_are_denied_with_the_cure() {
+async fn wrong_and_missing_passwords_are_denied_with_advice() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
     let help = format!("docker login {}", registry.host());
@@ -61,7 +61,7 @@ async fn a_wrong_password_and_none_are_denied_with_the_cure() {
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for_with_the_password() {
+async fn token_is_requested_with_the_password() {
     let registry = Registry::token("me", PASSWORD);
     let (world, key) = (
         World::new().login(registry.host(), "me", PASSWORD),
@@ -88,7 +88,7 @@ async fn a_token_is_asked_for_with_the_password() {
 }
 
 #[tokio::test]
-async fn an_identity_token_is_exchanged() {
+async fn identity_token_is_exchanged() {
     let registry = Registry::token("me", PASSWORD);
     let config = serde_json::json!({ "auths": { registry.host(): { "identitytoken": IDENTITY } } });
     let (world, key) = (World::new().config(&config.to_string()), images::key("a"));
@@ -101,7 +101,7 @@ async fn an_identity_token_is_exchanged() {
 }
 
 #[tokio::test]
-async fn without_a_login_a_token_allows_nothing_and_a_wrong_one_is_refused() {
+async fn anonymous_token_and_wrong_password_are_refused() {
     let registry = Registry::token("me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
     assert_error(
@@ -122,7 +122,7 @@ async fn without_a_login_a_token_allows_nothing_and_a_wrong_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_mount_asks_for_both_repositories_and_nothing_else_does() {
+async fn only_a_mount_requests_two_repository_scopes() {
     let registry = Registry::token("me", PASSWORD);
     let (world, key) = (
         World::new().login(registry.host(), "me", PASSWORD),
@@ -161,7 +161,7 @@ async fn a_mount_asks_for_both_repositories_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn a_helper_serves_its_host() {
+async fn helper_is_used_for_its_host() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let config = serde_json::json!({ "credHelpers": { registry.host(): "test" } });
     let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
@@ -255,7 +255,7 @@ async fn world_with(config: &str) -> World {
 }
 
 #[tokio::test]
-async fn what_everybody_may_read_needs_no_helper_and_no_valid_config() {
+async fn public_repository_needs_no_helper_and_no_valid_config() {
     let registry = public();
     for (config, warning) in without_login(&registry.host()) {
         let world = world_with(&config).await;
@@ -284,7 +284,7 @@ async fn what_everybody_may_read_needs_no_helper_and_no_valid_config() {
 }
 
 #[tokio::test]
-async fn where_a_login_is_needed_the_error_says_why_there_is_none() {
+async fn required_login_error_has_the_reason() {
     let (registry, tokens) = (
         Registry::htpasswd("me", PASSWORD),
         Registry::token("me", PASSWORD),
@@ -312,7 +312,7 @@ async fn where_a_login_is_needed_the_error_says_why_there_is_none() {
 }
 
 #[tokio::test]
-async fn a_missing_helper_is_told_of_once_for_all_registries() {
+async fn missing_helper_is_reported_once() {
     let registries = [public(), public(), public()];
     let world = World::new().config(r#"{"credsStore": "desktop.exe"}"#);
     let client = world.client();
@@ -324,7 +324,7 @@ async fn a_missing_helper_is_told_of_once_for_all_registries() {
 }
 
 #[tokio::test]
-async fn a_login_beside_a_broken_helper_is_used() {
+async fn login_besides_a_broken_helper_is_used() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let world = World::new().login(registry.host(), "me", PASSWORD);
     let home = world.folder.path().join("config");
@@ -347,7 +347,7 @@ async fn a_login_beside_a_broken_helper_is_used() {
 }
 
 #[tokio::test]
-async fn a_helper_is_asked_once_however_many_repositories_there_are() {
+async fn helper_is_run_once_per_host() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let world = World::new().config(r#"{"credsStore": "test"}"#);
     let asked = world.folder.path().join("asked");
@@ -367,7 +367,7 @@ async fn a_helper_is_asked_once_however_many_repositories_there_are() {
 }
 
 #[tokio::test]
-async fn a_variable_holds_logins_as_a_config_would() {
+async fn docker_auth_config_variable_is_read() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
     let other = World::new().login(registry.host(), "me", PASSWORD);
@@ -405,7 +405,7 @@ async fn a_variable_holds_logins_as_a_config_would() {
 }
 
 #[tokio::test]
-async fn a_named_file_of_podman_has_to_be_valid_once_it_is_there() {
+async fn named_podman_auth_file_must_be_valid_if_it_exists() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
     let mut world = World::new().login(registry.host(), "me", PASSWORD);
@@ -439,7 +439,7 @@ async fn a_named_file_of_podman_has_to_be_valid_once_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_token_for_the_registry_is_sent_to_it_as_it_is() {
+async fn registry_token_is_sent_unchanged() {
     let registry = Hostile::start(|request, _| {
         match (request.path.as_str(), request.header("authorization")) {
             ("/v2/", _) | (_, Some("Bearer from-the-file")) => None,
@@ -464,7 +464,7 @@ async fn a_token_for_the_registry_is_sent_to_it_as_it_is() {
 }
 
 #[tokio::test]
-async fn another_config_comes_before_the_usual_ones_and_has_to_be_there() {
+async fn named_config_precedes_the_default_ones_and_must_exist() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let mut world = World::new().login(registry.host(), "me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
@@ -488,7 +488,7 @@ async fn another_config_comes_before_the_usual_ones_and_has_to_be_there() {
 }
 
 #[tokio::test]
-async fn a_login_is_not_sent_without_encryption_to_another_machine() {
+async fn credentials_are_not_sent_unencrypted_to_another_host() {
     let registry = Hostile::start(|request, _| {
         let challenge = r#"Bearer realm="http://token.example.com/token",service="x""#;
         request.path.contains("/manifests/").then(|| {
@@ -513,7 +513,7 @@ async fn a_login_is_not_sent_without_encryption_to_another_machine() {
 }
 
 #[tokio::test]
-async fn no_secret_is_in_any_error_any_report_or_any_debug_print() {
+async fn errors_reports_and_debug_output_contain_no_password() {
     let encoded = {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.encode(format!("me:{PASSWORD}"))
@@ -579,7 +579,7 @@ fn with_token_answer(status: u16, body: &'static str) -> Hostile {
 }
 
 #[tokio::test]
-async fn a_token_is_taken_from_every_form_of_answer_that_docker_takes() {
+async fn token_is_read_from_every_response_form_of_docker() {
     for body in [
         r#"{"token":"","access_token":"T"}"#,
         r#"{"token":null,"access_token":"T","expires_in":null,"issued_at":null}"#,
@@ -599,7 +599,7 @@ async fn a_token_is_taken_from_every_form_of_answer_that_docker_takes() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_usable_token_is_an_error_that_shows_nothing_of_it() {
+async fn token_response_without_a_token_is_an_error_without_its_text() {
     for (status, body, code) in [
         (
             200,

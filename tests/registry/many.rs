@@ -10,7 +10,7 @@ use crate::images;
 use crate::world::{World, repository, target};
 
 #[tokio::test]
-async fn two_machines_that_publish_one_key_both_end_with_an_image_that_is_there() {
+async fn concurrent_publishes_of_one_key_both_have_an_image() {
     let (registry, key) = (Registry::open(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
     let (one, other) = (World::new(), World::new());
@@ -41,7 +41,7 @@ async fn two_machines_that_publish_one_key_both_end_with_an_image_that_is_there(
 }
 
 #[tokio::test]
-async fn an_image_that_appears_while_another_is_uploaded_is_adopted() {
+async fn image_published_during_the_upload_is_adopted() {
     let key = images::key("a");
     let theirs = images::of_text(&key, "theirs");
     let digest = theirs.top().descriptor.digest;
@@ -61,7 +61,7 @@ async fn an_image_that_appears_while_another_is_uploaded_is_adopted() {
 }
 
 #[tokio::test]
-async fn a_tag_that_another_machine_overwrites_at_the_last_moment_is_adopted() {
+async fn tag_overwritten_by_another_machine_is_adopted() {
     let key = images::key("a");
     let theirs = images::of_text(&key, "theirs");
     let source = Hostile::obedient();
@@ -99,7 +99,7 @@ async fn a_tag_that_another_machine_overwrites_at_the_last_moment_is_adopted() {
 }
 
 #[tokio::test]
-async fn images_that_share_a_layer_send_it_once_and_mount_it_elsewhere() {
+async fn shared_layer_is_uploaded_once_and_mounted() {
     let (registry, world) = (Registry::open(), World::new());
     let client = world.client();
     let shared = images::file_layer(world.folder.path(), 1_000_000);
@@ -130,7 +130,7 @@ async fn images_that_share_a_layer_send_it_once_and_mount_it_elsewhere() {
 }
 
 #[tokio::test]
-async fn one_request_at_a_time_is_enough_for_everything() {
+async fn push_works_with_one_request_at_a_time() {
     let (registry, mut world, key) = (Registry::open(), World::new(), images::key("a"));
     world.settings.max_parallel = 1;
     let layers: Vec<Layer> = (0..8)
@@ -145,7 +145,7 @@ async fn one_request_at_a_time_is_enough_for_everything() {
 }
 
 #[tokio::test]
-async fn an_interrupted_push_leaves_no_tag_and_the_next_one_goes_on() {
+async fn interrupted_push_leaves_no_tag_and_is_resumed() {
     let key = images::key("a");
     let registry = Hostile::start(|request, memory| {
         let first_tag = request.method == "PUT"

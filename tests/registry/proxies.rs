@@ -39,7 +39,7 @@ fn world(host: &str, variables: &[(&str, &str)]) -> World {
 }
 
 #[tokio::test]
-async fn a_registry_is_pushed_to_through_proxies_of_http_and_of_socks() {
+async fn push_works_through_http_and_socks_proxies() {
     let (proxy, key) = (Proxy::open(), images::key("a"));
     let (plain, secure) = (Registry::open(), Registry::tls());
     for (variables, word) in [
@@ -87,7 +87,7 @@ async fn a_registry_is_pushed_to_through_proxies_of_http_and_of_socks() {
 }
 
 #[tokio::test]
-async fn exceptions_are_reached_without_a_proxy() {
+async fn no_proxy_hosts_are_reached_directly() {
     let (registry, proxy) = (Registry::open(), Proxy::open());
     let (host, url) = (disguised(&registry), format!("http://{}", proxy.host()));
     let port = host.rsplit(':').next().unwrap();
@@ -127,7 +127,7 @@ async fn exceptions_are_reached_without_a_proxy() {
 }
 
 #[tokio::test]
-async fn a_dead_proxy_is_named_and_the_registry_behind_it_is_not_to_blame() {
+async fn unreachable_proxy_is_named_instead_of_the_registry() {
     let (registry, reserved) = (Registry::open(), ReservedPort::new());
     let dead = reserved.host();
     let (http, socks) = (format!("http://{dead}"), format!("socks5h://{dead}"));
@@ -171,7 +171,7 @@ async fn a_dead_proxy_is_named_and_the_registry_behind_it_is_not_to_blame() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_wants_a_login_is_named_at_once_and_gets_the_one_of_its_address() {
+async fn proxy_login_is_taken_from_its_url() {
     let (registry, proxy) = (Registry::open(), Proxy::with_login("me", "hunter2"));
     let host = disguised(&registry);
     let target = target(&host, "acme/app", &images::key("a"));
@@ -201,7 +201,7 @@ async fn a_proxy_that_wants_a_login_is_named_at_once_and_gets_the_one_of_its_add
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_to_connect_is_named() {
+async fn proxy_that_refuses_connect_is_named() {
     let proxy = Proxy::refusing();
     let target = target("registry.corp.test", "acme/app", &images::key("a"));
     for scheme in ["http", "socks5h"] {
@@ -218,7 +218,7 @@ async fn a_proxy_that_refuses_to_connect_is_named() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_may_have_answered_for_the_registry_is_named() {
+async fn proxy_that_may_have_responded_is_named() {
     let registry = Registry::open();
     let host = disguised(&registry);
     let target = target(&host, "acme/app", &images::key("a"));
@@ -250,7 +250,7 @@ async fn a_proxy_that_may_have_answered_for_the_registry_is_named() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_has_not_answered_is_not_to_blame() {
+async fn proxy_is_not_named_for_registry_errors() {
     // The registry answers with its own words, or through a tunnel that the proxy cannot look into.
     let registry = Hostile::start(|request, _| {
         let own = Reply::status(503).with("Docker-Distribution-Api-Version", "registry/2.0");
@@ -274,7 +274,7 @@ async fn a_proxy_that_has_not_answered_is_not_to_blame() {
 }
 
 #[tokio::test]
-async fn an_encrypted_proxy_that_is_not_encrypted_is_named() {
+async fn https_proxy_without_tls_is_named() {
     let proxy = Proxy::open();
     let mut world = World::new();
     world.settings.options.proxies =
@@ -291,7 +291,7 @@ async fn an_encrypted_proxy_that_is_not_encrypted_is_named() {
 }
 
 #[tokio::test]
-async fn a_registry_that_does_not_speak_tls_is_named_with_the_proxy_before_it() {
+async fn registry_without_tls_is_named_with_its_proxy() {
     let (registry, proxy) = (Registry::open(), Proxy::open());
     let mut world = World::new();
     world.settings.options.proxies =
@@ -313,7 +313,7 @@ async fn a_registry_that_does_not_speak_tls_is_named_with_the_proxy_before_it() 
 }
 
 #[tokio::test]
-async fn a_variable_that_names_no_proxy_is_named() {
+async fn invalid_proxy_variable_is_named() {
     let mut world = World::new();
     world.settings.options.proxies = proxies(&[("ALL_PROXY", "gopher://me:hunter2@proxy")]);
     let failed = world

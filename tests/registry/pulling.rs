@@ -28,7 +28,7 @@ async fn push_base(host: &str, path: &str, text: &str) -> Digest {
 }
 
 #[tokio::test]
-async fn a_mirror_serves_docker_hub() {
+async fn docker_hub_mirror_is_used() {
     let registry = Registry::open();
     let digest = push_base(registry.host(), "hub/library/debian", "debian").await;
     let world = World::new().mirror("docker.io", &format!("{}/hub", registry.host()));
@@ -42,7 +42,7 @@ async fn a_mirror_serves_docker_hub() {
 }
 
 #[tokio::test]
-async fn the_registry_itself_is_asked_when_its_mirror_has_nothing_or_is_away() {
+async fn registry_is_the_fallback_of_its_mirror() {
     let (registry, empty) = (Registry::open(), Registry::open());
     let digest = push_base(registry.host(), "debian", "debian").await;
     let reserved = ReservedPort::new();
@@ -59,7 +59,7 @@ async fn the_registry_itself_is_asked_when_its_mirror_has_nothing_or_is_away() {
 }
 
 #[tokio::test]
-async fn a_mirror_that_denies_or_lies_is_not_covered_up() {
+async fn mirror_denial_and_wrong_digest_are_errors() {
     let registry = Registry::open();
     push_base(registry.host(), "debian", "debian").await;
     let denying = Hostile::start(|request, _| {
@@ -97,7 +97,7 @@ async fn a_mirror_that_denies_or_lies_is_not_covered_up() {
 }
 
 #[tokio::test]
-async fn a_missing_base_names_mirror_and_registry() {
+async fn missing_base_names_mirror_and_registry() {
     let (registry, mirror) = (Registry::open(), Registry::open());
     let world = World::new().mirror(registry.host(), mirror.host());
     let missing = world
@@ -112,7 +112,7 @@ async fn a_missing_base_names_mirror_and_registry() {
 }
 
 #[tokio::test]
-async fn a_manifest_with_a_digest_is_asked_for_once() {
+async fn manifest_by_digest_is_requested_once() {
     let registry = Hostile::obedient();
     let digest = push_base(&registry.host(), "debian", "debian")
         .await
@@ -137,7 +137,7 @@ async fn a_manifest_with_a_digest_is_asked_for_once() {
 }
 
 #[tokio::test]
-async fn the_wrong_bytes_under_a_digest_are_refused() {
+async fn wrong_bytes_under_a_digest_are_refused() {
     let registry = Hostile::obedient();
     let digest = Digest::of("what was asked for");
     let path = ("debian".to_owned(), digest.to_string());
@@ -161,7 +161,7 @@ async fn the_wrong_bytes_under_a_digest_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_image_is_unsupported() {
+async fn unknown_manifest_type_is_unsupported() {
     let registry = Hostile::start(|request, _| {
         let reply = || {
             Reply::status(200)
@@ -185,7 +185,7 @@ async fn what_is_no_image_is_unsupported() {
 }
 
 #[tokio::test]
-async fn a_pinned_manifest_or_blob_that_is_gone_names_the_command_that_pins_anew() {
+async fn missing_pinned_manifest_or_blob_names_the_update_command() {
     let registry = Hostile::obedient();
     let digest = push_base(&registry.host(), "debian", "debian").await;
     registry.memory().manifests.clear();
@@ -220,7 +220,7 @@ async fn a_pinned_manifest_or_blob_that_is_gone_names_the_command_that_pins_anew
 }
 
 #[tokio::test]
-async fn a_damaged_blob_or_manifest_of_the_cache_is_fetched_again() {
+async fn damaged_cached_blob_or_manifest_is_fetched_again() {
     let registry = Hostile::obedient();
     let digest = push_base(&registry.host(), "debian", "debian").await;
     registry.memory().put_blob("debian", b"a layer");
@@ -267,7 +267,7 @@ async fn a_damaged_blob_or_manifest_of_the_cache_is_fetched_again() {
 }
 
 #[tokio::test]
-async fn the_pages_of_a_list_of_tags_are_followed_by_their_links() {
+async fn tag_list_pages_are_followed_by_link_headers() {
     let registry = Hostile::start(|request, _| {
         let page = |tags: &str| {
             Reply::status(200)

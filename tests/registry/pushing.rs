@@ -13,7 +13,7 @@ use crate::images;
 use crate::world::{World, assert_error, repository, target};
 
 #[tokio::test]
-async fn what_was_missing_is_found_after_it_was_pushed() {
+async fn pushed_image_is_found() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let (client, target, image) = (
         world.client(),
@@ -44,7 +44,7 @@ async fn what_was_missing_is_found_after_it_was_pushed() {
 }
 
 #[tokio::test]
-async fn skopeo_accepts_an_index_that_was_pushed() {
+async fn skopeo_reads_a_pushed_index() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let platforms = ["linux/amd64", "linux/arm64"];
     let parts = platforms.map(|platform| {
@@ -102,7 +102,7 @@ async fn skopeo_accepts_an_index_that_was_pushed() {
 }
 
 #[tokio::test]
-async fn a_second_push_sends_nothing_but_what_is_new() {
+async fn second_push_uploads_only_new_blobs() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
     world
@@ -119,7 +119,7 @@ async fn a_second_push_sends_nothing_but_what_is_new() {
 }
 
 #[tokio::test]
-async fn a_large_layer_streams_from_its_file() {
+async fn large_layer_is_streamed_from_its_file() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let layer = images::file_layer(world.folder.path(), 5_000_001);
     let image = images::single(&key, "linux/amd64", vec![layer.clone()]);
@@ -174,7 +174,7 @@ async fn on_a_base(
 }
 
 #[tokio::test]
-async fn a_base_on_the_same_registry_is_mounted_and_not_sent() {
+async fn base_on_the_same_registry_is_mounted() {
     let (registry, world) = (Registry::open(), World::new());
     let (base, published) = on_a_base(
         &registry,
@@ -197,7 +197,7 @@ async fn a_base_on_the_same_registry_is_mounted_and_not_sent() {
 }
 
 #[tokio::test]
-async fn a_base_behind_a_mirror_on_the_same_registry_is_mounted_as_well() {
+async fn base_of_a_mirror_on_the_same_registry_is_mounted() {
     let registry = Registry::open();
     let world = World::new().mirror("docker.io", &format!("{}/bases", registry.host()));
     let (base, _) = on_a_base(&registry, "docker.io/debian", &world).await;
@@ -211,7 +211,7 @@ async fn a_base_behind_a_mirror_on_the_same_registry_is_mounted_as_well() {
 }
 
 #[tokio::test]
-async fn a_base_on_another_registry_is_copied() {
+async fn base_on_another_registry_is_copied() {
     let (registry, other, world) = (Registry::open(), Registry::open(), World::new());
     let key = images::key("a");
     let base = images::file_layer(world.folder.path(), 300_000);
@@ -237,7 +237,7 @@ async fn a_base_on_another_registry_is_copied() {
 }
 
 #[tokio::test]
-async fn a_tag_with_another_key_or_without_a_platform_is_taken() {
+async fn tag_with_another_key_or_without_a_platform_is_taken() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
     world
@@ -279,7 +279,7 @@ async fn a_tag_with_another_key_or_without_a_platform_is_taken() {
 }
 
 #[tokio::test]
-async fn a_rebuild_moves_the_tag_and_keeps_the_old_image_alive() {
+async fn rebuild_moves_the_tag_and_keeps_the_old_image() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
     let old = world
@@ -310,7 +310,7 @@ async fn a_rebuild_moves_the_tag_and_keeps_the_old_image_alive() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_an_error_that_names_the_host() {
+async fn unreachable_registry_names_the_host() {
     let reserved = ReservedPort::new();
     let free = reserved.host();
     let (world, key) = (World::new(), images::key("a"));
@@ -324,7 +324,7 @@ async fn nobody_listening_is_an_error_that_names_the_host() {
 }
 
 #[tokio::test]
-async fn no_registry_is_an_error_and_not_a_guess() {
+async fn missing_registry_is_an_error() {
     let target = ImageTarget {
         reference: None,
         ..target("127.0.0.1:1", "acme/app", &images::key("a"))

@@ -92,7 +92,7 @@ fn config(platform: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_index_decides_and_not_the_config() {
+async fn platform_of_the_index_precedes_the_config() {
     let shelf = Shelf::new();
     for config in [
         config("linux/amd64"),
@@ -114,7 +114,7 @@ fn config_of_another() -> Value {
 }
 
 #[tokio::test]
-async fn an_entry_for_arm_without_a_variant_is_for_v7() {
+async fn arm_entry_without_variant_is_v7() {
     let shelf = Shelf::new();
     let (v6, v7) = (
         shelf.image(&json!({ "author": "6" })),
@@ -137,7 +137,7 @@ async fn an_entry_for_arm_without_a_variant_is_for_v7() {
 }
 
 #[tokio::test]
-async fn an_index_in_an_index_is_followed() {
+async fn nested_index_is_followed() {
     let shelf = Shelf::new();
     let (amd, arm) = (
         shelf.image(&config("linux/amd64")),
@@ -157,7 +157,7 @@ async fn an_index_in_an_index_is_followed() {
 }
 
 #[tokio::test]
-async fn a_locked_digest_of_an_index_is_followed_as_well() {
+async fn locked_index_digest_is_followed() {
     let shelf = Shelf::new();
     let image = shelf.image(&json!({}));
     let inner = shelf.index(&[of(&image, "linux/amd64")]);
@@ -180,7 +180,7 @@ async fn a_locked_digest_of_an_index_is_followed_as_well() {
 }
 
 #[tokio::test]
-async fn an_entry_without_a_platform_is_judged_by_its_config() {
+async fn entry_without_platform_uses_its_config() {
     let shelf = Shelf::new();
     let (amd, arm) = (
         shelf.image(&config("linux/amd64")),
@@ -202,7 +202,7 @@ async fn an_entry_without_a_platform_is_judged_by_its_config() {
 }
 
 #[tokio::test]
-async fn a_single_image_is_for_what_its_config_says_and_for_anything_when_it_says_nothing() {
+async fn single_image_has_the_platform_of_its_config_or_any() {
     let shelf = Shelf::new();
     let image = shelf.image(&json!({ "os": "linux" }));
     Shelf::is(shelf.resolve("linux/arm64").await, &image);
@@ -216,7 +216,7 @@ async fn a_single_image_is_for_what_its_config_says_and_for_anything_when_it_say
 }
 
 #[tokio::test]
-async fn indexes_that_lead_to_one_another_without_end_are_refused() {
+async fn cyclic_indexes_are_refused() {
     let shelf = Shelf::new();
     let mut entry = shelf.image(&config("linux/amd64"));
     for _ in 0..6 {

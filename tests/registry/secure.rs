@@ -11,7 +11,7 @@ use crate::images;
 use crate::world::{World, assert_error, target};
 
 #[tokio::test]
-async fn a_private_authority_is_trusted_when_it_is_named() {
+async fn named_private_ca_is_trusted() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     world.settings.options.ssl_cert_file = Some(registry.authority());
     let (client, target) = (world.client(), target(registry.host(), "acme/app", &key));
@@ -27,7 +27,7 @@ async fn a_private_authority_is_trusted_when_it_is_named() {
 }
 
 #[tokio::test]
-async fn a_self_signed_certificate_is_trusted_when_it_is_named() {
+async fn named_self_signed_certificate_is_trusted() {
     let (registry, mut world, key) = (Registry::self_signed_tls(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
     assert_error(
@@ -43,7 +43,7 @@ async fn a_self_signed_certificate_is_trusted_when_it_is_named() {
 }
 
 #[tokio::test]
-async fn a_private_authority_is_not_trusted_by_itself() {
+async fn unnamed_private_ca_is_not_trusted() {
     let (registry, world, key) = (Registry::tls(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
     assert_error(
@@ -63,7 +63,7 @@ async fn a_private_authority_is_not_trusted_by_itself() {
 }
 
 #[tokio::test]
-async fn advice_on_a_certificate_fits_what_is_wrong_with_it() {
+async fn certificate_advice_matches_the_defect() {
     let key = images::key("a");
     for (defect, cause, advice) in [
         (
@@ -124,7 +124,7 @@ async fn advice_on_a_certificate_fits_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn advice_on_an_unknown_authority_names_the_places_that_are_read() {
+async fn unknown_ca_advice_lists_the_directories() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     let certs = world.folder.path().join(".config/containers/certs.d");
     world.settings.options.certs = vec![certs.clone()];
@@ -147,7 +147,7 @@ async fn advice_on_an_unknown_authority_names_the_places_that_are_read() {
 }
 
 #[tokio::test]
-async fn an_authority_in_dockers_folder_serves_its_registry_only() {
+async fn ca_in_docker_certs_d_is_for_its_registry_only() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     let certs = world.folder.path().join("certs.d");
     let folder = certs.join(registry.host());
@@ -168,7 +168,7 @@ async fn an_authority_in_dockers_folder_serves_its_registry_only() {
 }
 
 #[tokio::test]
-async fn an_authority_in_a_named_folder_is_trusted() {
+async fn ca_in_a_named_directory_is_trusted() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     world.settings.options.ssl_cert_folders =
         vec![registry.authority().parent().unwrap().to_owned()];
@@ -180,7 +180,7 @@ async fn an_authority_in_a_named_folder_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_file_of_authorities_that_is_not_there_is_named() {
+async fn missing_ca_file_is_named() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     world.settings.options.ssl_cert_file = Some("/no/such/file".into());
     let target = target(registry.host(), "acme/app", &key);
@@ -210,7 +210,7 @@ fn write_pair(folder: &Path, name: &str, (certificate, key): (String, String)) {
 }
 
 #[tokio::test]
-async fn a_registry_that_wants_a_clients_certificate_gets_the_one_of_its_folder() {
+async fn client_certificate_of_the_directory_is_used() {
     let (mut world, key) = (World::new(), images::key("a"));
     let (registry, authority, folder) = mutual(&mut world);
     let target = target(registry.host(), "acme/app", &key);
@@ -233,7 +233,7 @@ async fn a_registry_that_wants_a_clients_certificate_gets_the_one_of_its_folder(
 }
 
 #[tokio::test]
-async fn of_several_certificates_the_one_that_the_registry_knows_is_shown() {
+async fn client_certificate_is_selected_by_the_registry_ca() {
     let (mut world, key) = (World::new(), images::key("a"));
     let (registry, authority, folder) = mutual(&mut world);
     write_pair(&folder, "a", Authority::named("Somebody else").client());
@@ -253,7 +253,7 @@ async fn of_several_certificates_the_one_that_the_registry_knows_is_shown() {
 }
 
 #[tokio::test]
-async fn a_clients_certificate_that_cannot_be_used_is_named() {
+async fn unusable_client_certificate_is_named() {
     let (mut world, key) = (World::new(), images::key("a"));
     let (registry, authority, folder) = mutual(&mut world);
     let target = target(registry.host(), "acme/app", &key);
@@ -314,7 +314,7 @@ fn disguised(registry: &Registry) -> String {
 }
 
 #[tokio::test]
-async fn another_machine_is_spoken_to_without_encryption_when_it_is_listed() {
+async fn insecure_registry_is_used_without_encryption() {
     let (registry, mut world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(&disguised(&registry), "acme/app", &key);
     assert_error(
@@ -335,7 +335,7 @@ async fn another_machine_is_spoken_to_without_encryption_when_it_is_listed() {
 }
 
 #[tokio::test]
-async fn a_listed_machine_that_encrypts_is_still_checked() {
+async fn insecure_registry_with_tls_is_verified() {
     let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
     world.settings.insecure.insert(disguised(&registry));
     let target = target(&disguised(&registry), "acme/app", &key);

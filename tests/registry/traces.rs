@@ -45,7 +45,7 @@ fn shows_no_secret(outcome: Outcome) -> Outcome {
 }
 
 #[test]
-fn traces_of_a_push_show_each_request_and_no_secret() {
+fn push_traces_show_requests_and_no_secret() {
     for registry in [
         Registry::htpasswd("me", PASSWORD),
         Registry::token("me", PASSWORD),
@@ -63,7 +63,7 @@ fn traces_of_a_push_show_each_request_and_no_secret() {
 }
 
 #[test]
-fn traces_of_a_token_exchange_show_where_and_no_secret() {
+fn token_exchange_traces_show_urls_and_no_secret() {
     let registry = Registry::token("me", PASSWORD);
     let planned = shows_no_secret(
         project(&registry, &login(&registry))
@@ -77,7 +77,7 @@ fn traces_of_a_token_exchange_show_where_and_no_secret() {
 }
 
 #[test]
-fn traces_of_a_login_from_a_helper_show_no_secret() {
+fn helper_login_traces_show_no_secret() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(
         &registry,
@@ -99,7 +99,7 @@ fn traces_of_a_login_from_a_helper_show_no_secret() {
 }
 
 #[test]
-fn only_double_verbose_shows_traces() {
+fn traces_require_double_verbose() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let project = project(&registry, &login(&registry));
     for words in [

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extended_environment_is_a_stage_of_its_own() {
+    fn extended_environment_is_a_separate_stage() {
         let chain = chain(
             "[package.metadata.union.images.gpu]\napt-packages = ['a']\ncopy = ['f']\nworkdir = '/w'\n\
              [package.metadata.union.images.middle]\nextends = 'gpu'\nenv = { A = 'b' }\n\
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_image_has_no_environment() {
+    fn remote_image_has_no_environment() {
         let chain = chain(
             "[package.metadata.union.images.last]\nbuilder = 'remote'\npip-packages = ['a']\ncommands = ['x']\n",
         );

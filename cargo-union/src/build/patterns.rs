@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_matching_pattern_decides() {
+    fn last_matching_pattern_decides() {
         let ignored = patterns(
             "# notes\n*.md\n!README.md\n/target/\n**/*.log\nsecret?\ndocs/*\n!docs/keep\n",
         );
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_pattern_is_reported_with_its_line() {
+    fn invalid_pattern_is_reported_with_its_line() {
         for line in ["[a", "[]", "[a-]", "a\\", "!", "[", "[^"] {
             let error = Patterns::of_file(&format!("ok\n{line}\n"), Path::new("/ws/.dockerignore"))
                 .unwrap_err();
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excluded_directory_is_entered_only_if_something_may_be_included_again() {
+    fn excluded_directory_is_entered_only_for_possible_inclusions() {
         for (pattern, entered) in [
             ("!docs/keep", true),
             ("!d*/a/b", true),
@@ -404,7 +404,7 @@ mod tests {
         }
 
         #[test]
-        fn a_pattern_without_special_characters_matches_itself_and_everything_below(path in "[a-z.é-]{1,6}(/[a-z]{1,6}){0,3}", below in "[a-z]{1,4}") {
+        fn literal_pattern_matches_itself_and_everything_below(path in "[a-z.é-]{1,6}(/[a-z]{1,6}){0,3}", below in "[a-z]{1,4}") {
             prop_assume!(!path.split('/').any(|part| part == "." || part == ".."));
             let patterns = patterns(&path);
             prop_assert!(patterns.excludes(&path));

@@ -463,7 +463,7 @@ mod tests {
     use union_build::spec::schema;
 
     #[test]
-    fn every_manifest_key_of_tasks_has_a_row() {
+    fn capability_table_covers_every_task_key() {
         let levels = schema::levels();
         let of_tasks = levels.iter().filter_map(|level| {
             let path = level.path.strip_prefix("tasks.NAME")?;

@@ -117,13 +117,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_say_is_one_bounded_line_without_control_characters() {
+    fn clean_gives_one_bounded_line_without_control_characters() {
         assert_eq!(clean("a\r\n\u{1b}[31m b\t\tc "), "a [31m b c");
         assert_eq!(clean(&"ä".repeat(1000)).chars().count(), LONGEST + 1);
     }
 
     #[test]
-    fn a_cause_that_an_io_error_wraps_is_found() {
+    fn causes_unwrap_nested_io_errors() {
         let wrapped = io::Error::other(io::Error::other("the very cause"));
         assert_eq!(causes(&io::Error::other(wrapped)), "the very cause");
     }

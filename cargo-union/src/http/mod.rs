@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_from_the_rest() {
+    fn is_loopback_accepts_only_loopback_addresses() {
         for host in [
             "localhost",
             "localhost:5000",
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_encryption_is_known_however_it_is_written() {
+    fn insecure_host_matches_in_every_notation() {
         let hosts = ["lan:80", "[2001:DB8:0::1]:5000", "Registry.lan:5000"].map(str::to_owned);
         let transport = Transport::new(
             BTreeSet::from(hosts),
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_of_a_host_whatever_its_port() {
+    fn is_of_host_ignores_the_port() {
         for (named, host) in [
             ("http://[2001:db8::1]:5001/token", "[2001:db8::1]:5000"),
             ("http://[2001:db8:0::1]/token", "[2001:DB8::1]:5000"),
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_on_to_a_host_without_encryption() {
+    fn redirect_to_an_unencrypted_host_is_refused() {
         let transport = Transport::new(
             BTreeSet::from(["lan:5000".to_owned()]),
             Authorities::default(),

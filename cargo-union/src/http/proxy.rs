@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_never_asked_for_through_a_proxy() {
+    fn loopback_is_never_proxied() {
         for host in [
             "localhost",
             "localhost:5000",
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_of_the_scheme_counts_and_the_one_for_all_comes_last() {
+    fn proxy_variable_of_the_scheme_precedes_all_proxy() {
         for (variables, http, https) in [
             (
                 &[("HTTPS_PROXY", "http://a:1")][..],
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_proxy_is_refused_without_being_repeated() {
+    fn invalid_proxy_is_refused_without_showing_it() {
         for text in [
             "ftp://me:hunter2@proxy",
             "socks://hunter2",
@@ -610,7 +610,7 @@ mod tests {
 
         /// A name is matched by itself and by each of its parents, but not by other names.
         #[test]
-        fn a_name_is_left_out_by_itself_and_its_parents(labels in prop::collection::vec("[a-w][a-z0-9]{0,5}", 1..5), other in "[a-z]{1,6}") {
+        fn no_proxy_matches_a_name_and_its_parents(labels in prop::collection::vec("[a-w][a-z0-9]{0,5}", 1..5), other in "[a-z]{1,6}") {
             let host = format!("{}.test", labels.join("."));
             for from in 0..labels.len() {
                 let parent = format!("{}.test", labels[from..].join("."));

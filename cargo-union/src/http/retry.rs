@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_ask_for_a_pause_but_not_for_a_long_one() {
+    fn retry_after_is_honoured_up_to_a_limit() {
         let retry = RetryPolicy::default();
         assert_eq!(
             retry.pause(1, Some(Duration::from_secs(7))),

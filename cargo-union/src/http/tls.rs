@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_registry_has_folders_by_host_and_port() {
+    fn certs_d_directories_are_named_by_host_and_port() {
         let root = tempfile::tempdir().unwrap();
         let (docker, podman) = (root.path().join("docker"), root.path().join("podman"));
         for folder in [

@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn the_only_binary_is_the_command_and_the_spec_sets_the_entrypoint() {
+    fn sole_binary_is_the_command_and_spec_sets_entrypoint() {
         let platform = "linux/amd64".parse().unwrap();
         let entrypoint = ["/usr/bin/tini".to_owned(), "--".to_owned()];
         let options = ConfigOptions {
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_with_a_different_number_of_layers_is_refused() {
+    fn config_with_a_different_number_of_layers_is_refused() {
         let config = json!({ "rootfs": { "diff_ids": [DiffId::of("a")] } }).to_string();
         let error = BaseConfig::read("debian", config.as_bytes(), 2).unwrap_err();
         assert_eq!(error.code(), Code::BaseCorrupt);

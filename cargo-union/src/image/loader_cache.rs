@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_in_the_old_format_is_skipped() {
+    fn old_format_table_is_skipped() {
         let old = [OLD, &[0], &1_u32.to_le_bytes(), &[0; OLD_ENTRY], &[0; 4]].concat();
         let cache = LoaderCache::read(&[old, file(true, &ENTRIES)].concat()).unwrap();
         assert!(cache.paths("liba.so").eq(["/opt/liba.so"]));

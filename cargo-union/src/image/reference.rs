@@ -261,7 +261,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_formatted_reference_is_parsed_to_itself(text in "[a-z0-9.:/@_\\[\\]-]{0,40}|\\PC{0,20}") {
+        fn reference_round_trips_through_its_text(text in "[a-z0-9.:/@_\\[\\]-]{0,40}|\\PC{0,20}") {
             if let Ok(reference) = text.parse::<BaseRef>() {
                 let written = reference.to_string();
                 let parsed = written.parse::<BaseRef>().expect("a formatted reference is valid");

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_has_codes_of_its_own() {
+    fn base_failures_have_their_own_codes() {
         for (code, base) in [
             (Code::RegistryDenied, Code::BaseDenied),
             (Code::RegistryFailed, Code::BaseUnreachable),

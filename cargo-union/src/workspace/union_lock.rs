@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn the_valid_file_of_the_property_tests_is_read() {
+    fn valid_sample_of_the_property_tests_is_read() {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("Union.lock"), VALID).unwrap();
         assert_eq!(UnionLock::load(root.path()).unwrap().bases().count(), 1);

@@ -48,7 +48,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn misspelled_word_finds_the_word_that_was_meant() {
+    fn misspelled_word_finds_the_intended_word() {
         let words = ["apt-packages", "platforms", "env", "user"];
         for (typed, meant) in [
             ("apt_packages", Some("apt-packages")),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearer_of_two_words_wins() {
+    fn nearer_of_two_words_wins() {
         assert_eq!(nearest("trains", ["trainer", "train"]), Some("train"));
     }
 }

@@ -233,7 +233,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_in_which_inputs_are_given_does_not_matter(given in pairs()) {
+    fn key_does_not_depend_on_the_order_of_inputs(given in pairs()) {
         let mut forward = Inputs::new();
         let mut backward = Inputs::new();
         given.iter().for_each(|(name, value)| forward.insert(name, value.clone()));
@@ -242,14 +242,14 @@ proptest! {
     }
 
     #[test]
-    fn any_one_change_changes_the_key(given in pairs(), name in "[ab]{1,2}", changed in value()) {
+    fn any_single_change_changes_the_key(given in pairs(), name in "[ab]{1,2}", changed in value()) {
         let mut other = given.clone();
         let before = other.insert(name, changed.clone());
         prop_assert_eq!(Inputs(given).key("image") == Inputs(other).key("image"), before == Some(changed));
     }
 
     #[test]
-    fn a_spec_hash_may_be_a_tag(given in pairs()) {
+    fn spec_hash_is_a_valid_tag(given in pairs()) {
         let hash = Inputs(given).key("image").spec_hash();
         prop_assert!(hash.len() == 26 && crate::spec::names::is_tag(&hash), "{}", hash);
     }

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn misfit_says_why_a_value_does_not_have_a_type() {
+    fn type_mismatch_has_a_reason() {
         let number = InputValue::Integer(3);
         let texts = InputValue::List(vec![InputValue::Text("a".to_owned())]);
         for (ty, given, misfit) in [

@@ -5,7 +5,7 @@ use std::fs;
 use crate::project::Project;
 
 #[test]
-fn a_fresh_clone_builds_with_cargo_alone_and_the_second_build_compiles_nothing() {
+fn fresh_clone_builds_with_cargo_alone_and_only_once() {
     // A path with a space and a letter beyond ASCII has to survive the instructions to cargo.
     let folder = tempfile::Builder::new()
         .prefix("a clöne ")
@@ -36,7 +36,7 @@ fn a_fresh_clone_builds_with_cargo_alone_and_the_second_build_compiles_nothing()
 }
 
 #[test]
-fn references_reach_the_program_and_alternating_commands_compile_nothing_again() {
+fn references_survive_alternating_commands_without_recompiling() {
     let folder = tempfile::tempdir().unwrap();
     let project = Project::printing(folder.path(), "images.gpu = {}");
     project.builds(&["build"]);
@@ -94,7 +94,7 @@ fn references_reach_the_program_and_alternating_commands_compile_nothing_again()
 }
 
 #[test]
-fn two_packages_of_one_name_share_a_target_folder_and_no_references() {
+fn packages_of_one_name_share_a_target_directory_but_no_references() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     fs::create_dir_all(root.join(".cargo")).unwrap();
@@ -120,7 +120,7 @@ fn two_packages_of_one_name_share_a_target_folder_and_no_references() {
 }
 
 #[test]
-fn a_build_that_requires_references_fails_without_them() {
+fn build_that_requires_references_fails_without_them() {
     let folder = tempfile::tempdir().unwrap();
     let project = Project::new(
         folder.path(),

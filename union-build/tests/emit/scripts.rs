@@ -131,7 +131,7 @@ impl Printed {
 }
 
 #[test]
-fn both_manifests_and_the_hand_over_file_are_watched() {
+fn manifests_and_references_file_are_watched() {
     let place = Place::new();
     let printed = place.run("member", &[]);
     let watched = printed.all("rerun-if-changed");
@@ -168,7 +168,7 @@ fn both_manifests_and_the_hand_over_file_are_watched() {
 }
 
 #[test]
-fn what_cargo_unpacked_is_watched_nowhere_and_unresolved() {
+fn vendored_package_watches_no_file_and_is_unresolved() {
     let place = Place::new();
     // A vendor folder inside of a workspace that knows nothing of it.
     place.package("vendor/app", "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.train]\nimage = \"gpu\"\n");
@@ -209,7 +209,7 @@ fn what_cargo_unpacked_is_watched_nowhere_and_unresolved() {
 }
 
 #[test]
-fn a_package_that_takes_no_part_is_told_which_table_is_missing() {
+fn package_without_table_gets_an_error_naming_the_table() {
     let place = Place::new();
     place.package("member", "");
     let printed = place.run("member", &[]);
@@ -224,7 +224,7 @@ fn a_package_that_takes_no_part_is_told_which_table_is_missing() {
 }
 
 #[test]
-fn a_target_folder_that_cannot_be_written_is_no_reason_to_fail() {
+fn unwritable_target_directory_does_not_fail_the_build() {
     let place = Place::new();
     // A file stands where the folder should be: even root cannot write below it.
     place.write("target", "");
@@ -239,7 +239,7 @@ fn a_target_folder_that_cannot_be_written_is_no_reason_to_fail() {
 }
 
 #[test]
-fn a_name_that_cannot_be_a_constant_fails_the_build_with_one_line() {
+fn invalid_constant_name_fails_the_build_with_one_line() {
     let place = Place::new();
     place.package("member", "[package.metadata.union.images.\"a.b\"]\n");
     let printed = place.run("member", &[]);
@@ -250,7 +250,7 @@ fn a_name_that_cannot_be_a_constant_fails_the_build_with_one_line() {
 }
 
 #[test]
-fn outside_of_a_build_script_the_reason_is_given() {
+fn use_outside_of_a_build_script_has_a_reason() {
     let printed = Printed::of(
         Command::new(script())
             .env_remove("CARGO_PKG_NAME")
@@ -265,7 +265,7 @@ fn outside_of_a_build_script_the_reason_is_given() {
 }
 
 #[test]
-fn the_generated_file_compiles_in_every_edition_and_under_strict_lints() {
+fn generated_file_compiles_in_every_edition_and_under_strict_lints() {
     let place = Place::new();
     place.package("member", "[package.metadata.union.images.my-gpu]\n[package.metadata.union.images.image]\n[package.metadata.union.tasks.a]\nimage = \"my-gpu\"\n");
     let target = place.path("target");

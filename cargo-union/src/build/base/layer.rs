@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_without_trailing_padding_is_read_and_a_truncated_one_is_refused() {
+    fn unpadded_layer_is_read_and_truncated_layer_is_refused() {
         let complete = layer();
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_with_another_diff_id_is_refused() {
+    fn layer_with_another_diff_id_is_refused() {
         assert!(
             read_tar(layer(), DiffId::of("another"))
                 .unwrap_err()

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_escape_directive_is_respected() {
+    fn escape_directive_is_respected() {
         assert_eq!(
             images("# escape=`\nFROM `\nreg.test/a\nCOPY c:\\ d\nFROM reg.test/b\n"),
             ["reg.test/a", "reg.test/b"]
@@ -299,7 +299,7 @@ mod tests {
         }
 
         #[test]
-        fn an_image_is_found_after_any_comments(
+        fn image_is_found_after_any_comments(
             path in "[a-z]{1,8}(/[a-z]{1,8}){0,2}",
             before in proptest::collection::vec("[a-z #$<\\{}=]{0,12}", 0..4),
             tag in "[a-z0-9]{1,5}",

@@ -472,7 +472,7 @@ mod tests {
     /// Writing to `/dev/full` fails as on a full disk.
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_full_disk_is_reported_with_its_own_code_without_blocking() {
+    fn full_disk_is_reported_with_its_own_code_without_blocking() {
         let directory = tempfile::tempdir().unwrap();
         let mut full = std::fs::File::options()
             .write(true)

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_copy_replaces_an_earlier_one() {
+    fn later_copy_replaces_an_earlier_one() {
         let mut context = CopyContext::new();
         assert_eq!(
             context.copy(&[("a", "/srv/x"), ("b", "/srv/x")]).unwrap(),

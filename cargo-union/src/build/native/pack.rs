@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changes_while_it_is_packed_is_an_error() {
+    fn file_that_changes_while_it_is_packed_is_an_error() {
         let (directory, cache) = cache();
         let path = directory.path().join("binary");
         for (content, why) in [

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ca_bundle_is_parsed_by_a_tls_library() {
+    fn ca_bundle_is_parsed_by_a_tls_library() {
         let pem = ca_bundle();
         let parsed: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
             .map(|certificate| certificate.unwrap())
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nonroot_user_of_scratch_has_the_ids_of_the_config() {
+    fn nonroot_user_of_scratch_has_the_ids_of_the_config() {
         assert_eq!(
             crate::image::user::numeric("nonroot", Some(PASSWD), Some(GROUP)).unwrap(),
             USER

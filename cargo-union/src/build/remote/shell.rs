@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leading_dash_is_not_an_option_of_the_shell() {
+    fn leading_dash_is_not_an_option_of_the_shell() {
         assert_eq!(
             run(&single_line("-x 2>/dev/null || echo a"), &[]),
             ("a\n".to_owned(), true)

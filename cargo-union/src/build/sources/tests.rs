@@ -127,7 +127,7 @@ fn copy_of_a_directory_has_modes_independent_of_the_umask() {
 }
 
 #[test]
-fn a_trailing_slash_copies_a_file_into_the_directory() {
+fn trailing_slash_copies_a_file_into_the_directory() {
     let tree = Tree::new(&["conf/run.sh"]);
     for (to, place) in [
         ("/opt/", "opt/run.sh"),
@@ -155,7 +155,7 @@ fn copy_outside_of_the_workspace_is_refused() {
 }
 
 #[test]
-fn a_package_outside_of_the_workspace_may_copy_its_own_files() {
+fn outside_package_may_copy_its_own_files() {
     let tree = Tree::new(&["Cargo.toml", "../svc/conf/a", "../other/b"]);
     tree.link("../svc/conf/shared", "../../workspace/Cargo.toml");
     let roots = SourceRoots {
@@ -240,7 +240,7 @@ fn gitignore_applies_to_the_roots_but_not_to_named_directories() {
 }
 
 #[test]
-fn the_nearest_dockerignore_applies_except_to_the_named_directory() {
+fn nearest_dockerignore_applies_except_to_the_named_directory() {
     let tree = Tree::new(&[
         "app/conf/a.log",
         "app/conf/b",
@@ -390,7 +390,7 @@ fn whiteout_names_are_refused() {
 }
 
 #[test]
-fn a_socket_is_refused_without_opening_it() {
+fn socket_is_refused_without_opening_it() {
     let tree = Tree::new(&["conf/a"]);
     let _listener = std::os::unix::net::UnixListener::bind(tree.path("conf/socket")).unwrap();
     let (code, why) = tree.refused("conf");

@@ -146,7 +146,7 @@ const OF_A_WORKER: &[Difference] = &[
 ];
 
 #[test]
-fn worker_logs_as_the_user_says_or_only_the_lines_of_the_user() {
+fn worker_log_level_defaults_to_lines_of_the_user() {
     let env = |kind: &str, lines: &str, of_image: &[&str]| {
         let task = declared(
             true,
@@ -615,7 +615,7 @@ fn spliced(bytes: &[u8], from: usize, with: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn launcher_stands_before_the_entrypoint_and_knows_outputs_and_timeout() {
+fn launcher_precedes_the_entrypoint_with_outputs_and_timeout() {
     let container = |flyte: bool, lines: &str| {
         let task = declared(flyte, lines);
         let interface = if flyte {

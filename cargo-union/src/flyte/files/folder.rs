@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folder_address_is_what_all_files_share() {
+    fn directory_address_is_the_common_prefix_of_its_files() {
         let address = |address: &str, name: &str| folder_address(address, "ab12", name);
         let folder = Some("s3://b/uploads/p/d/ab12".to_owned());
         assert_eq!(

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprint_is_of_names_and_contents_and_not_of_places() {
+    fn fingerprint_depends_on_names_and_contents_only() {
         let scan = |files: &[(&str, &str)]| {
             let folder = tempfile::tempdir().unwrap();
             for (name, content) in files {
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn links_are_followed_and_links_to_their_own_parents_are_left_out() {
+    fn links_are_followed_except_to_their_own_parents() {
         let folder = tempfile::tempdir().unwrap();
         let below = |name: &str| folder.path().join(name);
         std::fs::create_dir_all(below("v1/deep")).unwrap();
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn special_files_are_refused_without_being_opened() {
+    fn special_files_are_refused_unopened() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         let _listener = std::os::unix::net::UnixListener::bind(&pipe).unwrap();
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_of_folders_has_no_files() {
+    fn directory_of_empty_directories_has_no_files() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
         assert!(!has_files(folder.path()).unwrap());

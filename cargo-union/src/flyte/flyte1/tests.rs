@@ -187,7 +187,7 @@ fn types_equal_the_official_message() {
 }
 
 #[test]
-fn what_has_no_place_is_left_out_of_the_stored_request() {
+fn unsupported_keys_are_left_out_of_the_stored_request() {
     let full = request(
         "app",
         "description = \"d\"\nenvironment = \"e\"\nlinks = { Grafana = \"https://g.example.test\" }\n\
@@ -205,7 +205,7 @@ const SCHEDULED: &str = "command = [\"x\"]\ninputs = { x = \"integer\", at = \"d
     triggers.nightly = { cron = \"0 3 * * 1\", inputs = { x = 2, at = \"2026-01-02T00:00:00Z\" }, active = false }";
 
 #[test]
-fn triggers_are_a_workflow_of_one_node_and_launch_plans() {
+fn triggers_are_launch_plans_of_a_one_node_workflow() {
     let request = stored(&request("app", SCHEDULED));
     let workflow = to_json(&workflow(&request));
     let template = &workflow["spec"]["template"];
@@ -256,7 +256,7 @@ fn triggers_are_a_workflow_of_one_node_and_launch_plans() {
 }
 
 #[test]
-fn files_of_a_registration_are_all_requests_that_it_sends() {
+fn registration_files_contain_all_sent_requests() {
     let suffixes = |lines: &str| {
         let files = request_files(&stored(&request("app", lines)));
         assert!(files.iter().all(|file| {
@@ -314,7 +314,7 @@ fn attempt(retry: u32, phase: v1::task_execution::Phase) -> TaskExecution {
 }
 
 #[test]
-fn run_phase_is_that_of_the_last_attempt_until_the_run_has_ended() {
+fn run_phase_follows_the_last_attempt_until_the_run_ends() {
     use crate::flyte::idl::common::ActionPhase;
     use v1::task_execution::Phase as Task;
     use v1::workflow_execution::Phase as Run;
@@ -393,7 +393,7 @@ fn run_phase_is_that_of_the_last_attempt_until_the_run_has_ended() {
 }
 
 #[test]
-fn run_details_have_the_task_the_error_and_the_reason_of_an_abort() {
+fn run_details_have_task_error_and_abort_reason() {
     use crate::flyte::idl::workflow::action_details::Result as ActionResult;
     use crate::flyte::idl::workflow::action_metadata::Spec;
     let mut failed = execution(v1::workflow_execution::Phase::Failed);

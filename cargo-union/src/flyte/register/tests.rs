@@ -303,7 +303,7 @@ async fn interrupted_deactivation_is_completed_by_the_next_registration() {
 }
 
 #[tokio::test]
-async fn trigger_of_somebody_else_stays_active() {
+async fn trigger_created_by_hand_stays_active() {
     let scene = Scene::new();
     let (_, version) = scene.register("triggers.a.every = \"1h\"").await;
     let by_hand = TriggerSummary {

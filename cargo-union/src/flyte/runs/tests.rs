@@ -691,7 +691,7 @@ async fn steps_are_reported_when_they_end_and_those_that_were_missed_at_the_end(
 }
 
 #[tokio::test]
-async fn steps_of_a_container_task_are_not_asked_for() {
+async fn actions_of_a_container_task_are_not_requested() {
     let template = core::TaskTemplate {
         r#type: "raw-container".to_owned(),
         ..core::TaskTemplate::default()

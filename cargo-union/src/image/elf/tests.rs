@@ -25,7 +25,7 @@ fn read(path: &Path) -> Elf {
 }
 
 #[test]
-fn a_program_has_interpreter_needed_libraries_and_versions() {
+fn program_has_interpreter_needed_libraries_and_versions() {
     let workshop = workshop();
     let source = "void one(void); void two(void);\nint main(void) { one(); two(); return 0; }\n";
     let program = workshop.cc(
@@ -61,7 +61,7 @@ fn a_program_has_interpreter_needed_libraries_and_versions() {
 }
 
 #[test]
-fn a_library_has_soname_and_versions() {
+fn library_has_soname_and_versions() {
     let workshop = workshop();
     let elf = read(&workshop.folder().join("libdeep.so"));
     assert_eq!(
@@ -102,7 +102,7 @@ fn static_and_static_pie_programs_are_static() {
 }
 
 #[test]
-fn only_small_parts_of_a_large_file_are_read() {
+fn large_file_is_read_in_small_parts() {
     struct Counting(std::fs::File, std::rc::Rc<std::cell::Cell<usize>>);
     impl std::io::Read for Counting {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -361,7 +361,7 @@ proptest! {
     }
 
     #[test]
-    fn a_modified_file_is_parsed_or_refused(
+    fn modified_elf_file_is_parsed_or_refused(
         is_64: bool, is_little: bool,
         changes in proptest::collection::vec((0..700_usize, prop_oneof![any::<u8>(), Just(0xff), Just(0)]), 1..12),
         length in 0..900_usize,

@@ -23,7 +23,7 @@ fn link(target: &str) -> FsEntry {
 }
 
 #[test]
-fn a_file_below_a_linked_directory_is_placed_in_the_target() {
+fn file_below_a_linked_directory_is_placed_in_the_target() {
     let index = index(&[&[("usr/bin/sh", file()), ("bin", link("usr/bin"))]]);
     assert_eq!(index.place_file("bin/x").unwrap(), "usr/bin/x");
 }
@@ -49,7 +49,7 @@ fn absolute_relative_and_chained_links_are_followed() {
 }
 
 #[test]
-fn a_link_to_a_missing_target_is_followed() {
+fn link_to_a_missing_target_is_followed() {
     assert_eq!(
         index(&[&[("var/run", link("/run"))]])
             .place_directory("var/run/app")
@@ -59,7 +59,7 @@ fn a_link_to_a_missing_target_is_followed() {
 }
 
 #[test]
-fn a_loop_of_links_is_an_error() {
+fn loop_of_links_is_an_error() {
     let index = index(&[&[("a", link("b")), ("b", link("/a"))]]);
     assert_eq!(index.place_file("a/x"), Err(Conflict::Loop("a".to_owned())));
 }
@@ -122,7 +122,7 @@ fn whiteouts_only_remove_entries_of_lower_layers() {
 }
 
 #[test]
-fn a_removed_link_is_not_followed() {
+fn removed_link_is_not_followed() {
     let index = index(&[&[("bin", link("usr/bin"))], &[(".wh.bin", file())]]);
     assert_eq!(index.place_file("bin/x").unwrap(), "bin/x");
 }

@@ -309,7 +309,7 @@ fn musl_searches_its_default_directories_or_those_of_its_path_file() {
 }
 
 #[test]
-fn a_needed_name_with_a_slash_is_a_path() {
+fn needed_name_with_a_slash_is_a_path() {
     let files = debian(&[("opt/libx.so", library(elf(None)))]);
     let program = elf(Some(GLIBC));
     let object = Object {
@@ -331,7 +331,7 @@ fn a_needed_name_with_a_slash_is_a_path() {
 }
 
 #[test]
-fn a_missing_loader_or_one_for_another_machine_is_none() {
+fn missing_or_foreign_loader_is_none() {
     let other = Elf {
         machine: MachineType::of(&"linux/arm64".parse().unwrap()).unwrap(),
         ..elf(Some(GLIBC))

@@ -157,7 +157,7 @@ fn loaded_libraries_are_not_searched_again() {
 }
 
 #[test]
-fn the_loader_satisfies_dependencies_and_cyclic_dependencies_are_loaded() {
+fn loader_satisfies_dependencies_and_cycles_are_loaded() {
     let mut files = base(&[(
         "usr/lib/liba.so",
         library(needing(&["libb.so", "ld-linux-x86-64.so.2"], None)),
@@ -209,7 +209,7 @@ fn missing_symbol_versions_are_failures() {
 }
 
 #[test]
-fn a_library_without_symbol_versions_is_too_old() {
+fn library_without_symbol_versions_is_too_old() {
     let program = versions(program(&["libold.so.1"]), "libold.so.1", &["OLD_2"]);
     let found = failures(
         &program,
@@ -549,7 +549,7 @@ fn report_suggests_the_search_path_for_a_library_elsewhere() {
 }
 
 #[test]
-fn the_most_fundamental_failure_decides_the_code() {
+fn most_fundamental_failure_decides_the_code() {
     let script = StartFailure {
         program: "a".to_owned(),
         kind: StartFailureKind::NotExecutable("it is not an ELF file".to_owned()),

@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn the_login_with_the_longest_path_is_used() {
+    fn login_with_the_longest_path_is_used() {
         let text = r#"{"auths": {
             "quay.io": {"auth": "aG9zdDox"},
             "quay.io/acme": {"auth": "YWNtZTox"},
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_of_another_path_applies_to_the_host_in_dockers_file_only() {
+    fn login_of_another_path_applies_to_the_host_in_docker_config_only() {
         let text = r#"{"auths": {"quay.io/acme": {"auth": "YWNtZTox"}}, "credsStore": "desktop"}"#;
         assert_eq!(
             entries(text, "quay.io", "other"),
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_may_contain_a_colon_and_base64_may_have_line_breaks() {
+    fn password_may_contain_a_colon_and_base64_line_breaks() {
         assert_eq!(
             first(
                 r#"{"auths": {"a.io": {"auth": "dTpw\nOnE=\n"}}}"#,
@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn a_legacy_dockercfg_is_read() {
+    fn legacy_dockercfg_is_read() {
         let (_directory, CredentialFile::Docker(path)) =
             file(r#"{"https://a.io/v1/": {"auth": "dTpw", "email": ""}}"#)
         else {
@@ -571,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_none_and_an_unreadable_one_is_an_error() {
+    fn missing_file_is_none_and_unreadable_file_is_an_error() {
         let (directory, CredentialFile::Docker(path)) = file("{}") else {
             unreachable!()
         };
@@ -635,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_entry_affects_only_its_own_host() {
+    fn invalid_entry_affects_only_its_own_host() {
         for entry in [
             r#""hunter2""#,
             r#"{"auth": "hunter2!"}"#,

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_reads_the_server_from_stdin() {
+    async fn helper_reads_the_server_from_stdin() {
         let login = ask_script(
             r#"test "$1" = get && printf '{"Username":"%s","Secret":"s3cret"}' "$(cat)""#,
         )
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_without_credentials_is_none() {
+    async fn helper_without_credentials_is_none() {
         assert!(
             ask_script("echo credentials not found in native keychain; exit 1")
                 .await
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_helper_is_reported_with_its_message() {
+    async fn failed_helper_is_reported_with_its_message() {
         let why = ask_script("echo the keychain is locked; exit 3")
             .await
             .unwrap_err();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_may_close_its_stdin() {
+    async fn helper_may_close_its_stdin() {
         let login = ask_script(r#"exec <&-; echo '{"Username":"me","Secret":"abc"}'"#)
             .await
             .unwrap();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_is_stopped_after_its_timeout_or_size_limit() {
+    async fn helper_is_stopped_after_its_timeout_or_size_limit() {
         let why = ask_script_for("sleep 600", Duration::from_millis(50))
             .await
             .unwrap_err();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_does_not_wait_for_background_processes_of_a_helper() {
+    async fn helper_output_does_not_wait_for_background_processes() {
         // The background process has the helper's stdout open, and ends when the pipe is closed.
         let script =
             r#"echo '{"Username":"me","Secret":"abc"}'; (while echo; do sleep 0.1; done) & exit 0"#;
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_helper_and_an_invalid_name_are_errors() {
+    async fn missing_helper_and_invalid_name_are_errors() {
         let helpers = CredentialHelpers::default();
         assert_eq!(
             helpers.ask("no-such-helper", "ghcr.io").await.unwrap_err(),

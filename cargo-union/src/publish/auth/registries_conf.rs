@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_list_is_used_and_the_users_file_replaces_the_machines() {
+    fn last_list_is_used_and_user_file_replaces_system_file() {
         let machine = ("machine/registries.conf", A);
         let drop_in = ("machine/registries.conf.d/50.conf", B);
         let users = ("user/registries.conf.d/10.conf", C);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_replaces_both_and_is_required() {
+    fn named_file_replaces_both_and_is_required() {
         let (root, conf) = conf(&[
             ("machine/registries.conf", A),
             ("user/registries.conf", B),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_file_is_reported_and_the_others_are_used() {
+    fn invalid_file_is_reported_and_others_are_used() {
         for (text, word) in [
             ("[[", "registries.conf"),
             ("credential-helpers = \"a\"", "list of names"),

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mirror_may_have_a_path_of_its_own() {
+    fn mirror_may_have_a_path() {
         let debian = Repository {
             registry: "docker.io".to_owned(),
             path: "library/debian".to_owned(),

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_without_a_kind_is_known_by_what_is_in_it() {
+    fn manifest_media_type_falls_back_to_its_content() {
         for (text, content_type, kind) in [
             (r#"{"mediaType":"x"}"#, media_type::OCI_MANIFEST, "x"),
             (

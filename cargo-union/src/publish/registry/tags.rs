@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_page_is_where_the_link_says() {
+    fn next_page_is_read_from_the_link_header() {
         for (link, target) in [
             (
                 r#"</v2/a/tags/list?n=2&last=b>; rel="next""#,

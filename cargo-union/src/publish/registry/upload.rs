@@ -380,7 +380,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repository_of_ecr_is_created_with_a_command() {
+    fn missing_ecr_repository_has_advice_with_the_create_command() {
         let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com".to_owned();
         let place = RepositoryEndpoint {
             host: host.clone(),

@@ -129,7 +129,7 @@ async fn token_store_falls_back_to_the_file_when_the_keyring_fails() {
 }
 
 #[tokio::test]
-async fn token_store_of_nothing_stores_nothing() {
+async fn disabled_token_store_stores_nothing() {
     let store = TokenStore::nothing("host:1");
     assert_eq!(store.write(&tokens("a")).await.unwrap(), StoredIn::Nowhere);
     assert_eq!(

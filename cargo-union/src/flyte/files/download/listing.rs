@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_none() {
+    fn invalid_listing_page_is_none() {
         for text in [
             "",
             "<html></html>",

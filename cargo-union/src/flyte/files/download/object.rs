@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn object_is_compared_with_all_that_the_store_says() {
+    fn object_is_checked_against_size_etag_and_md5() {
         let hello: [u8; 16] = Md5::digest("hello").into();
         let tag = ("etag", "\"5d41402abc4b2a76b9719d911017c592\"");
         let uploaded = ("x-amz-meta-flytecontentmd5", "XUFAKrxLKna5cZ2REBfFkg==");

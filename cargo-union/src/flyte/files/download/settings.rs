@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn login_is_that_of_flyte_before_that_of_aws_and_is_never_mixed() {
+    fn flyte_credentials_precede_aws_credentials_and_are_not_mixed() {
         let id = |variables: &[(&str, &str)]| {
             let login = settings(variables).unwrap().login?;
             Some((login.id, login.session.is_some()))
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoint_that_is_no_address_is_an_error() {
+    fn invalid_store_endpoint_is_an_error() {
         for endpoint in ["localhost:4566", "ftp://a", "http://"] {
             let error = settings(&[("AWS_ENDPOINT_URL", endpoint)]).unwrap_err();
             assert_eq!(error.code(), Code::SettingInvalid, "{endpoint}");

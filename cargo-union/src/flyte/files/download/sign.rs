@@ -155,7 +155,7 @@ mod tests {
 
     /// RFC 4231, test cases 2 and 6.
     #[test]
-    fn hmac_is_that_of_the_standard() {
+    fn hmac_matches_the_standard_vectors() {
         assert_eq!(
             hex(&hmac(b"Jefe", b"what do ya want for nothing?")),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
@@ -179,7 +179,7 @@ mod tests {
 
     /// The example of the reference.
     #[test]
-    fn signature_is_that_of_the_reference() {
+    fn signature_matches_the_reference() {
         let url = Url::parse("https://examplebucket.s3.amazonaws.com/test.txt").unwrap();
         let now = UNIX_EPOCH + Duration::from_secs(1_369_353_600);
         let signed = signed_get_for(86_400, &url, &[], "us-east-1", &login(), now);

@@ -16,7 +16,7 @@ fn refused_sdk_key_has_a_reason() {
 
 /// All codes of manifests: code, text, place, message, help.
 #[test]
-fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
+fn each_manifest_problem_has_code_location_and_help() {
     let gpu = "[package.metadata.union.images.gpu]\n";
     let app = "app/Cargo.toml";
     for (code, lines, place, message, help) in [

@@ -338,7 +338,7 @@ fn key_of_the_other_kind_is_an_error() {
 
 /// Code, lines, place, message, help.
 #[test]
-fn each_problem_of_a_task_has_its_code_place_and_cure() {
+fn each_task_problem_has_code_location_and_help() {
     let long = format!("description = \"{}\"", "a".repeat(300));
     for (code, lines, place, message, help) in [
         (
