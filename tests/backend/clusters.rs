@@ -1,4 +1,4 @@
-//! Which server an operation goes to, and that the login goes there only where it may.
+//! Selection of the server of an operation, and that credentials are sent only to permitted servers.
 
 use cargo_union::flyte::client::{Operation, Resource};
 use cargo_union::flyte::idl::auth::UserInfoRequest;
@@ -6,7 +6,7 @@ use cargo_union::flyte::idl::common::ProjectIdentifier;
 use union_build::diag::Code;
 use union_tests::backend::{Backend, CLIENT, SECRET, answer, message, refusal};
 
-use crate::world::{READ, World, assert_failure};
+use crate::setup::{READ, Setup, assert_failure};
 
 fn project(name: &str) -> Resource {
     Resource::ProjectId(ProjectIdentifier {
@@ -16,7 +16,7 @@ fn project(name: &str) -> Resource {
     })
 }
 
-/// A backend that names this server for everything.
+/// A backend that selects this server for every operation.
 fn naming(endpoint: &str) -> Backend {
     let named = message(&[(1, endpoint)]);
     Backend::secure(move |call, memory| {
@@ -29,9 +29,9 @@ fn naming(endpoint: &str) -> Backend {
     })
 }
 
-fn robot(backend: &Backend) -> World {
-    let world = World::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
-    world
+fn robot(backend: &Backend) -> Setup {
+    let setup = Setup::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
+    setup
         .env("FLYTE_ADMIN_CLIENTID", CLIENT)
         .env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET")
         .env("MY_SECRET", SECRET)

@@ -1,4 +1,4 @@
-//! `cargo union login`, `logout` and `whoami`, as a user types them.
+//! `cargo union login`, `logout` and `whoami`.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -148,7 +148,7 @@ fn invalid_device_flow_intervals_do_not_stop_the_login() {
     }
 }
 
-/// The address that a login wants visited, with its fields.
+/// The address of a login prompt, with its query fields.
 fn address(stderr: &str) -> (String, Vec<(String, String)>) {
     let url = stderr
         .split_whitespace()
@@ -165,7 +165,7 @@ fn field<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
         .map_or("", |(_, value)| value)
 }
 
-/// What a browser does when the login server sends it back.
+/// The request of a browser that is redirected by the login server.
 fn come_back(port: u16, query: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     write!(
@@ -223,7 +223,7 @@ fn browser_redirect_requires_the_matching_state() {
     project.run(["whoami"]).succeeds();
 }
 
-/// What the verifier's hash has to be.
+/// The code challenge of a verifier.
 fn challenge(verifier: &str) -> String {
     use base64::Engine as _;
     use sha2::Digest as _;

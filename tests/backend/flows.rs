@@ -1,4 +1,4 @@
-//! Logging in: when, how often, with what, and what is never sent or shown.
+//! Login flows: when a token is requested, how often, with which credentials, and that no secret is shown.
 
 use cargo_union::flyte::idl::auth::UserInfoRequest;
 use futures_util::StreamExt as _;
@@ -8,11 +8,11 @@ use union_tests::backend::{
     Backend, CLIENT, Reply, SECRET, answer, denial, frame, message, refusal, stream,
 };
 
-use crate::world::{WATCH, World, assert_failure};
+use crate::setup::{Setup, WATCH, assert_failure};
 
 /// A client with a secret in a variable.
-fn robot(backend: &Backend) -> World {
-    World::of(backend)
+fn robot(backend: &Backend) -> Setup {
+    Setup::of(backend)
         .env("FLYTE_ADMIN_CLIENTID", CLIENT)
         .env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET")
         .env("MY_SECRET", SECRET)
@@ -58,16 +58,16 @@ async fn client_secret_gives_a_token_on_demand() {
 #[tokio::test]
 async fn client_secret_file_drops_its_last_newline() {
     let backend = Backend::obedient();
-    let world = World::of(&backend)
+    let setup = Setup::of(&backend)
         .env("FLYTE_ADMIN_CLIENTID", CLIENT)
         .env("FLYTE_ADMIN_CLIENTSECRETLOCATION", "secret");
     assert_failure(
-        world.client().user().await,
+        setup.client().user().await,
         Code::FileUnreadable,
         &["secret"],
     );
-    std::fs::write(world.home.path().join("secret"), format!("{SECRET}\n")).unwrap();
-    world.client().user().await.unwrap();
+    std::fs::write(setup.home.path().join("secret"), format!("{SECRET}\n")).unwrap();
+    setup.client().user().await.unwrap();
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn concurrent_calls_share_one_login_and_one_failure() {
         result.unwrap();
     }
     assert_eq!(backend.calls("/token").len(), 1);
-    // Calls may be made on any thread.
+    // Calls are possible on any thread.
     let spawned =
         tokio::spawn(async move { client.stream(WATCH, &UserInfoRequest {}).await.map(drop) });
     spawned.await.unwrap().unwrap_err();
@@ -102,7 +102,7 @@ async fn refused_token_is_replaced_once() {
     backend.memory().revoke();
     client.user().await.unwrap();
     assert_eq!(backend.calls("/token").len(), 2);
-    // It gives out tokens and does not want them.
+    // It issues tokens and does not require them.
     let backend = Backend::secure(|call, _| {
         call.is("UserInfo")
             .then(|| refusal(401, "unauthenticated", "token expired"))
@@ -201,12 +201,12 @@ async fn token_command_needs_no_auth_metadata() {
     let backend = Backend::obedient();
     let (token, _) = backend.memory().issue();
     let command = format!("/bin/sh -c 'echo {token}'");
-    let world = World::of(&backend)
+    let setup = Setup::of(&backend)
         .env("FLYTE_AUTH_TYPE", "ExternalCommand")
         .env("FLYTE_AUTH_COMMAND", &command);
-    world.client().user().await.unwrap();
+    setup.client().user().await.unwrap();
     assert_eq!(backend.order(), ["UserInfo", "UserInfo"]);
-    let failing = world.env(
+    let failing = setup.env(
         "FLYTE_AUTH_COMMAND",
         "/bin/sh -c 'echo the vault is sealed >&2; exit 1'",
     );
@@ -223,9 +223,9 @@ async fn proxy_has_its_own_token() {
         let shown = call.request.header("proxy-authorization") == Some("Bearer proxy-token");
         (!shown).then(|| Reply::status(407))
     });
-    let world = robot(&backend).env("FLYTE_AUTH_PROXY_COMMAND", "echo proxy-token");
-    world.client().user().await.unwrap();
-    // Nothing that stands before the backend lets anybody through without it.
+    let setup = robot(&backend).env("FLYTE_AUTH_PROXY_COMMAND", "echo proxy-token");
+    setup.client().user().await.unwrap();
+    // A proxy before the backend requires it for every request.
     assert_eq!(backend.order().len(), 5, "{:?}", backend.order());
 }
 
@@ -237,13 +237,13 @@ async fn proxy_token_is_sent_to_no_other_server() {
         call.is("GetOAuth2Metadata")
             .then(|| answer(metadata.clone()))
     });
-    let world = World::at(&backend.url())
+    let setup = Setup::at(&backend.url())
         .env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true")
         .env("MY_SECRET", SECRET);
-    let world = world
+    let setup = setup
         .env("FLYTE_ADMIN_CLIENTID", CLIENT)
         .env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET");
-    world
+    setup
         .env("FLYTE_AUTH_PROXY_COMMAND", "echo proxy-token")
         .client()
         .user()
@@ -271,9 +271,9 @@ async fn login_uses_only_the_configured_token_server() {
         call.is("token")
             .then(|| Reply::status(307).with("Location", to.clone()))
     });
-    let world = robot(&backend).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
+    let setup = robot(&backend).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
     assert_failure(
-        world.client().user().await,
+        setup.client().user().await,
         Code::LoginFailed,
         &[&backend.host(), "307"],
     );
@@ -284,16 +284,16 @@ async fn login_uses_only_the_configured_token_server() {
 async fn stored_token_is_used_and_refreshed_without_the_user() {
     let backend = Backend::obedient();
     let (access, refresh) = backend.memory().issue();
-    let mut world = World::of(&backend).with_tokens(&backend, &access, &refresh);
-    world.attended = false;
-    world.client().user().await.unwrap();
+    let mut setup = Setup::of(&backend).with_tokens(&backend, &access, &refresh);
+    setup.interactive = false;
+    setup.client().user().await.unwrap();
     assert_eq!(
         backend.order(),
         ["UserInfo"],
         "the token that was kept still counts"
     );
     backend.memory().accepted.clear();
-    world.client().user().await.unwrap();
+    setup.client().user().await.unwrap();
     let form = &backend.calls("/token")[0];
     assert_eq!(
         (
@@ -302,8 +302,8 @@ async fn stored_token_is_used_and_refreshed_without_the_user() {
         ),
         (Some("refresh_token"), Some("cli"))
     );
-    // The new ones are kept in turn.
-    world.client().user().await.unwrap();
+    // The new ones are stored.
+    setup.client().user().await.unwrap();
     assert_eq!(backend.calls("/token").len(), 1);
 }
 
@@ -330,9 +330,9 @@ async fn client_secret_leaves_the_stored_login_unchanged() {
 #[tokio::test]
 async fn unrefreshable_token_is_deleted_and_a_login_required() {
     let backend = Backend::obedient();
-    let mut world = World::of(&backend).with_tokens(&backend, "old", "revoked");
-    world.attended = false;
-    let failed = world.client().user().await;
+    let mut setup = Setup::of(&backend).with_tokens(&backend, "old", "revoked");
+    setup.interactive = false;
+    let failed = setup.client().user().await;
     assert_failure(
         failed,
         Code::LoginNeeded,
@@ -343,7 +343,7 @@ async fn unrefreshable_token_is_deleted_and_a_login_required() {
         ],
     );
     assert!(
-        !world.client().log_out().await.unwrap(),
+        !setup.client().log_out().await.unwrap(),
         "there is still something"
     );
 }
@@ -352,13 +352,13 @@ async fn unrefreshable_token_is_deleted_and_a_login_required() {
 async fn token_stored_by_another_process_is_used() {
     let backend = Backend::obedient();
     backend.memory().accepted.insert("old".to_owned());
-    let mut world = World::of(&backend).with_tokens(&backend, "old", "revoked");
-    world.attended = false;
-    let client = world.client();
+    let mut setup = Setup::of(&backend).with_tokens(&backend, "old", "revoked");
+    setup.interactive = false;
+    let client = setup.client();
     client.user().await.unwrap();
     backend.memory().accepted.clear();
     let (access, refresh) = backend.memory().issue();
-    let _world = world.with_tokens(&backend, &access, &refresh);
+    let _setup = setup.with_tokens(&backend, &access, &refresh);
     client.user().await.unwrap();
     assert!(
         backend.calls("/token").is_empty(),
@@ -370,20 +370,20 @@ async fn token_stored_by_another_process_is_used() {
 async fn two_processes_refresh_a_token_once() {
     let backend = Backend::obedient();
     let (access, refresh) = backend.memory().issue();
-    let mut world = World::of(&backend).with_tokens(&backend, &access, &refresh);
-    world.attended = false;
-    let (one, other) = (world.client(), world.client());
+    let mut setup = Setup::of(&backend).with_tokens(&backend, &access, &refresh);
+    setup.interactive = false;
+    let (one, other) = (setup.client(), setup.client());
     backend.memory().accepted.clear();
     let (first, second) = tokio::join!(one.user(), other.user());
     assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
     assert_eq!(backend.calls("/token").len(), 1);
-    world.client().user().await.unwrap();
+    setup.client().user().await.unwrap();
     assert_eq!(backend.calls("/token").len(), 1, "the new login is kept");
 }
 
 #[tokio::test]
 async fn token_stored_during_a_refused_refresh_is_used_and_kept() {
-    // The Python SDK waits for nobody: it has used the refresh token a moment before us.
+    // The Python SDK takes no lock: it has used the refresh token just before.
     let other = std::sync::Arc::new(std::sync::Mutex::new(None::<std::path::PathBuf>));
     let theirs = other.clone();
     let backend = Backend::secure(move |call, memory| {
@@ -396,10 +396,10 @@ async fn token_stored_during_a_refused_refresh_is_used_and_kept() {
         .unwrap();
         Some(denial("invalid_grant"))
     });
-    let mut world = World::of(&backend).with_tokens(&backend, "old", "used");
-    world.attended = false;
-    let client = world.client();
-    let file = world
+    let mut setup = Setup::of(&backend).with_tokens(&backend, "old", "used");
+    setup.interactive = false;
+    let client = setup.client();
+    let file = setup
         .home
         .path()
         .join(".local/state/cargo-union/logins")
@@ -407,7 +407,7 @@ async fn token_stored_during_a_refused_refresh_is_used_and_kept() {
     *other.lock().unwrap() = Some(file);
     client.user().await.unwrap();
     assert!(
-        world.client().log_out().await.unwrap(),
+        setup.client().log_out().await.unwrap(),
         "the login of the other process was forgotten"
     );
 }
@@ -421,21 +421,21 @@ async fn failed_refresh_deletes_no_token_unless_it_is_final() {
         "anything",
     ] {
         let backend = Backend::secure(move |call, _| call.is("token").then(|| denial(error)));
-        let mut world = World::of(&backend).with_tokens(&backend, "old", "good");
-        world.attended = false;
-        assert_failure(world.client().user().await, Code::LoginFailed, &[error]);
+        let mut setup = Setup::of(&backend).with_tokens(&backend, "old", "good");
+        setup.interactive = false;
+        assert_failure(setup.client().user().await, Code::LoginFailed, &[error]);
         assert!(
-            world.client().log_out().await.unwrap(),
+            setup.client().log_out().await.unwrap(),
             "{error}: the login was forgotten"
         );
     }
     let backend =
         Backend::secure(|call, _| call.is("token").then(|| Reply::status(404).body("<html>")));
-    let mut world = World::of(&backend).with_tokens(&backend, "old", "good");
-    world.attended = false;
-    assert_failure(world.client().user().await, Code::LoginFailed, &["404"]);
+    let mut setup = Setup::of(&backend).with_tokens(&backend, "old", "good");
+    setup.interactive = false;
+    assert_failure(setup.client().user().await, Code::LoginFailed, &["404"]);
     assert!(
-        world.client().log_out().await.unwrap(),
+        setup.client().log_out().await.unwrap(),
         "the login was forgotten"
     );
 }
@@ -471,8 +471,8 @@ async fn missing_auth_metadata_is_reported() {
 #[tokio::test]
 async fn incomplete_auth_config_names_the_missing_key() {
     let backend = Backend::obedient();
-    let kind = |kind: &str| World::of(&backend).env("FLYTE_AUTH_TYPE", kind);
-    for (world, words) in [
+    let kind = |kind: &str| Setup::of(&backend).env("FLYTE_AUTH_TYPE", kind);
+    for (setup, words) in [
         (kind("ClientSecret"), "admin.clientId"),
         (
             kind("ClientSecret").env("FLYTE_ADMIN_CLIENTID", "x"),
@@ -487,7 +487,7 @@ async fn incomplete_auth_config_names_the_missing_key() {
         (kind("ExternalCommand"), "admin.command"),
         (kind("Passthrough"), "DeviceFlow"),
     ] {
-        assert_failure(world.client().user().await, Code::LoginIncomplete, &[words]);
+        assert_failure(setup.client().user().await, Code::LoginIncomplete, &[words]);
     }
 }
 
@@ -528,22 +528,22 @@ async fn later_call_logs_in_after_a_failed_login() {
 
 #[tokio::test]
 async fn errors_reports_and_debug_output_contain_no_secret() {
-    // It repeats what it is sent, wherever a careless client would print it.
+    // It repeats the request in every place that a client might print.
     let backend = Backend::secure(|call, _| {
-        let told = format!(
+        let reported = format!(
             "{} {}",
             call.request.header("authorization").unwrap_or_default(),
             String::from_utf8_lossy(&call.body)
         );
-        call.is("token").then(|| Reply::status(400).body(told))
+        call.is("token").then(|| Reply::status(400).body(reported))
     });
-    let world = robot(&backend);
-    let client = world.client();
+    let setup = robot(&backend);
+    let client = setup.client();
     let failure = client.user().await.unwrap_err();
     let printed = format!(
         "{failure:?} {client:?} {:?} {:?}",
-        world.told.lines(),
-        world.config()
+        setup.reports.lines(),
+        setup.config()
     );
     let sent = backend.calls("/token")[0]
         .request

@@ -1,13 +1,13 @@
-//! The backend's client against a backend in memory, good and bad, and the commands that log in to it.
+//! The client of the backend against an in-memory backend, and the commands that log in.
 
 #![allow(clippy::unwrap_used)]
 
-mod any_answers;
-mod bad_answers;
 mod clusters;
 mod commands;
-mod encryption;
 mod flows;
+mod invalid_responses;
 mod official;
+mod properties;
 mod protocol;
-mod world;
+mod setup;
+mod tls;

@@ -1,4 +1,4 @@
-"""The official server of the protocol, over TLS, for a client that logs in and watches.
+"""The official server of the protocol, over TLS, with authentication and a stream.
 
 It prints its address, then serves until its standard input ends. Certificate and key are its arguments.
 """
@@ -54,7 +54,7 @@ applications = [IdentityServiceWSGIApplication(Identity()), RunServiceWSGIApplic
 
 
 def serve(environ, start_response):
-    # The library reads a request to its end, which a line that stays open does not have.
+    # The library reads a request to its end, which an open connection does not have.
     length = int(environ.get("CONTENT_LENGTH") or 0)
     environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
     for application in applications:

@@ -1,4 +1,4 @@
-//! The official server of the protocol: a login after its refusal, and a stream with an error at its end.
+//! The official server of the protocol: a login after `unauthenticated`, and a stream that ends with an error.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,9 +9,9 @@ use futures_util::StreamExt as _;
 use union_build::diag::Code;
 use union_tests::tls::Authority;
 
-use crate::world::{World, assert_failure};
+use crate::setup::{Setup, assert_failure};
 
-/// Its messages are read as others, whose first field is a text: only the way of the frames is looked at.
+/// Its messages are decoded as other messages whose first field is a string: only the framing is tested.
 const WATCH: Streaming<UserInfoRequest, UserInfoResponse> =
     Streaming::new("flyteidl2.workflow.RunService", "WatchActionDetails");
 
@@ -49,12 +49,12 @@ impl Official {
         }
     }
 
-    fn world(&self, token: &str) -> World {
-        let world = World::at(&self.host).env(
+    fn setup(&self, token: &str) -> Setup {
+        let setup = Setup::at(&self.host).env(
             "FLYTE_ADMIN_CACERTFILEPATH",
             self.authority.certificate().to_str().unwrap(),
         );
-        world
+        setup
             .env("FLYTE_AUTH_TYPE", "ExternalCommand")
             .env("FLYTE_AUTH_COMMAND", &format!("echo {token}"))
     }
@@ -70,10 +70,10 @@ impl Drop for Official {
 #[tokio::test]
 async fn official_server_accepts_calls_and_streams_with_a_token() {
     let server = Official::start();
-    let user = server.world("the-token").client().user().await.unwrap();
+    let user = server.setup("the-token").client().user().await.unwrap();
     assert_eq!(user.to_string(), "Ada Lovelace <ada@example.test>");
     let mut messages = server
-        .world("the-token")
+        .setup("the-token")
         .client()
         .stream(WATCH, &UserInfoRequest {})
         .await
@@ -100,14 +100,14 @@ async fn official_server_accepts_calls_and_streams_with_a_token() {
 #[tokio::test]
 async fn official_server_refusal_is_parsed() {
     let server = Official::start();
-    let refused = server.world("another-token").client().user().await;
+    let refused = server.setup("another-token").client().user().await;
     assert_failure(
         refused,
         Code::LoginRefused,
         &[&server.host, "unauthenticated", "none that is known"],
     );
     let refused = server
-        .world("another-token")
+        .setup("another-token")
         .client()
         .stream(WATCH, &UserInfoRequest {})
         .await

@@ -1,4 +1,4 @@
-//! Calls and streams as they should be: what is sent, what comes back, what is called again.
+//! Unary calls and streams: headers, responses and retries.
 
 use std::io::Write as _;
 use std::sync::mpsc::channel;
@@ -10,7 +10,7 @@ use union_build::diag::Code;
 use union_tests::backend::{Backend, Reply, answer, frame, message, refusal, stream};
 use union_tests::http::ReservedPort;
 
-use crate::world::{READ, WATCH, WRITE, World, assert_failure};
+use crate::setup::{READ, Setup, WATCH, WRITE, assert_failure};
 
 fn named(name: &str) -> Vec<u8> {
     message(&[(2, name)])
@@ -25,9 +25,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn call_has_the_headers_of_the_protocol() {
     let backend = Backend::plain(|_, _| Some(answer(named("Ada"))));
-    let world = World::of(&backend);
+    let setup = Setup::of(&backend);
     assert_eq!(
-        world
+        setup
             .client()
             .unary(READ, &UserInfoRequest {})
             .await
@@ -63,7 +63,7 @@ async fn compressed_response_is_read() {
     let backend =
         Backend::plain(|_, _| Some(answer(gzip(&named("Ada"))).with("Content-Encoding", "gzip")));
     assert_eq!(
-        World::of(&backend)
+        Setup::of(&backend)
             .client()
             .unary(READ, &UserInfoRequest {})
             .await
@@ -80,9 +80,9 @@ async fn retryable_call_reuses_request_id() {
         2 => Some(Reply::cut()),
         _ => Some(answer(named("Ada"))),
     });
-    let world = World::of(&backend);
+    let setup = Setup::of(&backend);
     assert_eq!(
-        world
+        setup
             .client()
             .unary(READ, &UserInfoRequest {})
             .await
@@ -100,17 +100,17 @@ async fn retryable_call_reuses_request_id() {
         "{numbers:?}"
     );
     assert!(
-        world.told.lines()[0].contains("Service/UserInfo")
-            && world.told.lines()[0].contains("starting"),
+        setup.reports.lines()[0].contains("Service/UserInfo")
+            && setup.reports.lines()[0].contains("starting"),
         "{:?}",
-        world.told.lines()
+        setup.reports.lines()
     );
 }
 
 #[tokio::test]
 async fn retries_are_limited() {
     let backend = Backend::plain(|_, _| Some(refusal(503, "unavailable", "down for today")));
-    let failed = World::of(&backend)
+    let failed = Setup::of(&backend)
         .client()
         .unary(READ, &UserInfoRequest {})
         .await;
@@ -130,7 +130,7 @@ async fn non_idempotent_call_is_not_retried() {
         Reply::cut(),
     ] {
         let backend = Backend::plain(move |_, _| Some(reply.clone()));
-        World::of(&backend)
+        Setup::of(&backend)
             .client()
             .unary(WRITE, &UserInfoRequest {})
             .await
@@ -138,7 +138,7 @@ async fn non_idempotent_call_is_not_retried() {
         assert_eq!(backend.calls("").len(), 1);
     }
     let backend = Backend::plain(|_, _| Some(Reply::cut()));
-    World::of(&backend)
+    Setup::of(&backend)
         .client()
         .unary(WRITE.idempotent(), &UserInfoRequest {})
         .await
@@ -150,16 +150,21 @@ async fn non_idempotent_call_is_not_retried() {
 async fn unprocessed_call_is_retried_even_if_not_idempotent() {
     let reserved = ReservedPort::new();
     let free = reserved.host();
-    let world = World::at(&format!("http://{free}"));
-    let failed = world.client().unary(WRITE, &UserInfoRequest {}).await;
+    let setup = Setup::at(&format!("http://{free}"));
+    let failed = setup.client().unary(WRITE, &UserInfoRequest {}).await;
     assert_failure(failed, Code::BackendUnreachable, &[&free, "refused"]);
-    assert_eq!(world.told.lines().len(), 2, "{:?}", world.told.lines());
-    // Whoever is turned away at the door was not heard either.
+    assert_eq!(
+        setup.reports.lines().len(),
+        2,
+        "{:?}",
+        setup.reports.lines()
+    );
+    // A request that was refused with 429 was not processed either.
     let backend = Backend::plain(|_, memory| match memory.seen.len() {
         1 => Some(Reply::status(429).with("Retry-After", "0")),
         _ => Some(answer(named("Ada"))),
     });
-    World::of(&backend)
+    Setup::of(&backend)
         .client()
         .unary(WRITE, &UserInfoRequest {})
         .await
@@ -204,11 +209,11 @@ async fn refusal_is_final_and_shows_the_backend_message() {
         let backend = Backend::plain(move |_, memory| {
             (memory.seen.len() == 1).then(|| refusal(http, word, "project \"x\"\nis none"))
         });
-        let failure = World::of(&backend)
+        let failure = Setup::of(&backend)
             .client()
             .unary(WRITE, &UserInfoRequest {})
             .await;
-        // Too many requests are worth a second one; the others are not.
+        // 429 is retried; the others are not.
         let expected = if http == 429 { 2 } else { 1 };
         assert_eq!(backend.calls("").len(), expected, "{word}");
         if http != 429 {
@@ -231,7 +236,7 @@ async fn stream_messages_arrive_as_they_are_sent() {
     let pieces = std::sync::Mutex::new(Some(pieces));
     let backend =
         Backend::plain(move |_, _| Some(stream(&[]).live(pieces.lock().unwrap().take()?)));
-    let client = World::of(&backend).client();
+    let client = Setup::of(&backend).client();
     send.send(frame(0, &named("one"))).unwrap();
     let mut messages = client.stream(WATCH, &UserInfoRequest {}).await.unwrap();
     assert_eq!(messages.next().await.unwrap().unwrap().name, "one");
@@ -256,10 +261,10 @@ async fn stream_messages_arrive_as_they_are_sent() {
 #[tokio::test]
 async fn stream_error_follows_the_earlier_messages() {
     let backend = Backend::plain(|_, _| {
-        let end = br#"{"error":{"code":"aborted","message":"somebody else was faster"}}"#;
+        let end = br#"{"error":{"code":"aborted","message":"another writer was faster"}}"#;
         Some(stream(&[frame(0, &named("one")), frame(2, end)]))
     });
-    let mut messages = World::of(&backend)
+    let mut messages = Setup::of(&backend)
         .client()
         .stream(WATCH, &UserInfoRequest {})
         .await
@@ -268,7 +273,7 @@ async fn stream_error_follows_the_earlier_messages() {
     assert_failure(
         messages.next().await.unwrap(),
         Code::BackendRefused,
-        &[&backend.host(), "aborted", "somebody else was faster"],
+        &[&backend.host(), "aborted", "another writer was faster"],
     );
     assert!(messages.next().await.is_none());
 }
@@ -277,7 +282,7 @@ async fn stream_error_follows_the_earlier_messages() {
 async fn stream_that_begins_with_an_error_fails() {
     let end = br#"{"error":{"code":"not_found","message":"no such run"}}"#;
     let backend = Backend::plain(move |_, _| Some(stream(&[frame(2, end)])));
-    let failed = World::of(&backend)
+    let failed = Setup::of(&backend)
         .client()
         .stream(WATCH, &UserInfoRequest {})
         .await;
@@ -292,7 +297,7 @@ async fn stream_without_an_end_frame_is_truncated() {
         ([&one[..], &one[..7]].concat(), "in the middle of a message"),
     ] {
         let backend = Backend::plain(move |_, _| Some(stream(std::slice::from_ref(&bytes))));
-        let mut messages = World::of(&backend)
+        let mut messages = Setup::of(&backend)
             .client()
             .stream(WATCH, &UserInfoRequest {})
             .await
@@ -314,7 +319,7 @@ async fn stream_cut_before_its_first_message_is_retried() {
         1 => Some(stream(&[])),
         _ => Some(stream(&[frame(0, &named("one")), frame(2, b"{}")])),
     });
-    let messages = World::of(&backend)
+    let messages = Setup::of(&backend)
         .client()
         .stream(WATCH, &UserInfoRequest {})
         .await

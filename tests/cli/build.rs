@@ -1,4 +1,4 @@
-//! `build` with cargo alone: into a local layout, and nothing at all the second time.
+//! `build` with cargo alone: into a local layout, and without work the second time.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `check`, `config` and `init`: the manifest before anything is built.
+//! `check`, `config` and `init`.
 
 use union_tests::{Project, str};
 

@@ -1,4 +1,4 @@
-//! The user's Flyte config: what of it reaches a build, and how its problems are shown.
+//! The user's Flyte config: which settings a build uses, and how its problems are shown.
 
 use union_tests::Project;
 

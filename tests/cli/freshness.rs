@@ -6,7 +6,7 @@ use std::process::Command;
 
 use union_tests::Project;
 
-use crate::inputs::{age, hello, ship};
+use crate::inputs::{age, build_and_run, hello};
 
 #[test]
 fn macro_that_reads_files_is_expanded_again() {
@@ -18,11 +18,11 @@ fn macro_that_reads_files_is_expanded_again() {
         .file("src/main.rs", "fn main() { println!(\"{}\", migrate::count!()); }")
         .file("migrations/1.sql", "one")
         .locked();
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     project.write("migrations/2.sql", "two");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     std::fs::remove_file(project.path("migrations/1.sql")).unwrap();
-    let three = ship(&project, "");
+    let three = build_and_run(&project, "");
     assert_eq!(
         [&one.prints, &two.prints, &three.prints],
         ["one", "onetwo", "two"]
@@ -41,10 +41,10 @@ fn dependency_edit_with_an_old_mtime_is_recompiled() {
         .file("members/helper/Cargo.toml", "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
         .file("members/helper/src/lib.rs", "pub const TEXT: &str = \"one\";")
         .locked();
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     project.edit("members/helper/src/lib.rs", "one", "two");
     age(&project, "members/helper/src/lib.rs");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     assert_eq!((one.prints.as_str(), two.prints.as_str()), ("one", "two"));
     assert_ne!(one.tag, two.tag);
 }
@@ -53,7 +53,7 @@ fn dependency_edit_with_an_old_mtime_is_recompiled() {
 fn restored_target_directory_of_another_commit_is_recompiled() {
     let project = hello("fn main() { println!(\"one\"); }");
     age(&project, "src/main.rs");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     let saved = project.path("../saved");
     assert!(
         Command::new("cp")
@@ -65,11 +65,11 @@ fn restored_target_directory_of_another_commit_is_recompiled() {
             .success()
     );
     project.edit("src/main.rs", "one", "two");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     std::fs::remove_dir_all(project.path("target")).unwrap();
     std::fs::rename(&saved, project.path("target")).unwrap();
     age(&project, "src/main.rs");
-    let restored = ship(&project, "");
+    let restored = build_and_run(&project, "");
     assert_eq!((one.prints.as_str(), &two), ("one", &restored));
 }
 
@@ -78,9 +78,9 @@ fn changed_build_variable_reruns_a_script_without_watches() {
     let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=TEXT={}\", std::env::var(\"WORD\").unwrap()); }";
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }").file("build.rs", script);
     project.append("Cargo.toml", "build = { env = { WORD = \"one\" } }\n");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     project.edit("Cargo.toml", "\"one\"", "\"two\"");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     assert_eq!((one.prints.as_str(), two.prints.as_str()), ("one", "two"));
     assert_ne!(one.tag, two.tag);
 }
@@ -98,11 +98,11 @@ const IMAGE: &str = "[package.metadata.union.images.default]\nbase-image = \"scr
 /// Builds with one, two, and again one file in a directory whose files a macro reads.
 #[track_caller]
 fn adds_and_removes_a_file(project: &Project, directory: &str) {
-    let one = ship(project, "");
+    let one = build_and_run(project, "");
     project.write(&format!("{directory}/2.sql"), "two");
-    let two = ship(project, "");
+    let two = build_and_run(project, "");
     std::fs::remove_file(project.path(&format!("{directory}/1.sql"))).unwrap();
-    let three = ship(project, "");
+    let three = build_and_run(project, "");
     assert_eq!(
         [&one.prints, &two.prints, &three.prints],
         ["one", "onetwo", "two"]
@@ -221,9 +221,9 @@ fn file_named_by_flags_reaches_the_program() {
             "[build]\nrustflags = [\"-Clink-arg=@.cargo/link.args\"]\n",
         )
         .file(".cargo/link.args", "-Wl,--build-id=0x11111111\n");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     project.write(".cargo/link.args", "-Wl,--build-id=0x22222222\n");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     assert_ne!(one.tag, two.tag);
     assert_ne!(one.program, two.program);
 }
@@ -240,9 +240,9 @@ fn cargo_config_variable_reruns_a_script_without_watches() {
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", reads("WORD"))
         .file(".cargo/config.toml", "[env]\nWORD = \"one\"\n");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     project.edit(".cargo/config.toml", "one", "two");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     assert_eq!((one.prints.as_str(), two.prints.as_str()), ("one", "two"));
     assert_ne!(one.tag, two.tag);
 }
@@ -252,9 +252,9 @@ fn changed_source_date_epoch_reruns_a_script_without_watches() {
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", reads("SOURCE_DATE_EPOCH"))
         .env("SOURCE_DATE_EPOCH", "1");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     let project = project.env("SOURCE_DATE_EPOCH", "2");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     assert_eq!((one.prints.as_str(), two.prints.as_str()), ("1", "2"));
     assert_ne!(one.tag, two.tag);
 }

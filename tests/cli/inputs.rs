@@ -12,9 +12,9 @@ use union_tests::Project;
 
 const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
 
-/// What an image holds.
+/// An image with its program, which was run.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Shipped {
+pub(crate) struct BuiltProgram {
     pub(crate) tag: String,
     digest: String,
     /// A hash of its program.
@@ -30,9 +30,9 @@ pub(crate) fn hello(main: &str) -> Project {
         .locked()
 }
 
-/// Builds, builds again with nothing to do, and runs what is in the layout.
+/// Builds, builds again without work, and runs the program of the layout.
 #[track_caller]
-pub(crate) fn ship(project: &Project, folder: &str) -> Shipped {
+pub(crate) fn build_and_run(project: &Project, folder: &str) -> BuiltProgram {
     let first = project
         .run_in(folder, ["build", "--format", "json"])
         .succeeds();
@@ -54,7 +54,7 @@ pub(crate) fn ship(project: &Project, folder: &str) -> Shipped {
         text("image").replace("default", "hello")
     ));
     let (program, prints) = run_program(&layout, project);
-    Shipped {
+    BuiltProgram {
         tag: text("tag"),
         digest: text("digest"),
         program,
@@ -110,7 +110,7 @@ fn run_program(layout: &Path, project: &Project) -> (u64, String) {
     (hasher.finish(), prints.trim().to_owned())
 }
 
-/// Makes a file look as if it had not been touched for years, as restored caches do.
+/// Sets an old modification time, as restored caches do.
 pub(crate) fn age(project: &Project, path: &str) {
     let status = Command::new("touch")
         .args(["-d", "2020-01-01"])
@@ -150,7 +150,7 @@ fn embedded_files_outside_of_src_are_inputs() {
         .file("assets/index.html", "one")
         .file("CHANGELOG.md", "log")
         .file("tests/t.txt", "t");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     assert_eq!(one.prints, "one log t");
     assert!(
         project
@@ -160,9 +160,9 @@ fn embedded_files_outside_of_src_are_inputs() {
         project.read("Union.lock")
     );
     project.write("assets/index.html", "two");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     project.write("CHANGELOG.md", "more");
-    let three = ship(&project, "");
+    let three = build_and_run(&project, "");
     assert_eq!(
         (two.prints.as_str(), three.prints.as_str()),
         ("two log t", "two more t")
@@ -176,7 +176,7 @@ fn fresh_clone_with_the_lock_has_the_same_key() {
     // The tests' own wrapper stands in the temporary directory, and wrappers are inputs.
     let hello = |main| hello(main).without_env("RUSTC_WRAPPER");
     let project = hello(main).file("CHANGELOG.md", "log");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     let clone = hello(main)
         .file("CHANGELOG.md", "log")
         .file("Union.lock", project.read("Union.lock"))
@@ -189,7 +189,7 @@ fn fresh_clone_with_the_lock_has_the_same_key() {
         .clone();
     assert_eq!(planned, one.tag.as_str());
     clone.run(["build", "--locked"]).succeeds();
-    assert_eq!(ship(&clone, ""), one);
+    assert_eq!(build_and_run(&clone, ""), one);
 }
 
 #[test]
@@ -213,11 +213,11 @@ fn build_script_without_watches_depends_on_its_package() {
         .file("build.rs", script)
         .file("data/t.txt", "one")
         .file("notes.md", "");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     project.write("data/t.txt", "two");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     project.write("notes.md", "!");
-    let three = ship(&project, "");
+    let three = build_and_run(&project, "");
     assert_eq!(
         [&one.prints, &two.prints, &three.prints],
         ["one", "two", "two!"]
@@ -236,9 +236,9 @@ fn build_script_reruns_for_unwatched_inputs() {
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", script)
         .file("data/t.txt", "one");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     project.write("data/t.txt", "two");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     assert_eq!((one.prints.as_str(), two.prints.as_str()), ("one", "two"));
     assert_ne!(one.tag, two.tag);
     // An edit of a source runs no script again, and compiles the program once.
@@ -256,7 +256,7 @@ fn ignored_file_written_by_a_build_script_is_an_output() {
             .without_env("RUSTC_WRAPPER")
     };
     let one = project();
-    let first = ship(&one, "");
+    let first = build_and_run(&one, "");
     assert_eq!(first.prints, "made");
     assert!(
         one.read("Union.lock")
@@ -266,15 +266,15 @@ fn ignored_file_written_by_a_build_script_is_an_output() {
     );
     let clone = project().file("Union.lock", one.read("Union.lock"));
     clone.run(["build", "--locked"]).succeeds();
-    assert_eq!(ship(&clone, ""), first);
+    assert_eq!(build_and_run(&clone, ""), first);
     // It may be excluded as well.
     let excluded = project();
     excluded.append("Cargo.toml", "exclude = [\"src/generated.rs\"]\n");
-    assert_eq!(ship(&excluded, "").prints, "made");
-    // Without the rules it is known because it did not exist before.
+    assert_eq!(build_and_run(&excluded, "").prints, "made");
+    // Without ignore rules it is an output because it did not exist before.
     let unruled = project();
     std::fs::remove_file(unruled.path(".gitignore")).unwrap();
-    assert_eq!(ship(&unruled, "").prints, "made");
+    assert_eq!(build_and_run(&unruled, "").prints, "made");
 }
 
 #[test]
@@ -286,18 +286,18 @@ fn watched_git_head_is_an_input_by_value() {
     git(&project, "", &["init", "-q"]);
     git(&project, "", &["add", "."]);
     git(&project, "", &["commit", "-qm", "one"]);
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     git(
         &project,
         "",
         &["commit", "-q", "--allow-empty", "-m", "two"],
     );
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     assert!(one.tag != two.tag && one.prints != two.prints);
     git(&project, "", &["pack-refs", "--all"]);
-    assert_eq!(ship(&project, ""), two);
+    assert_eq!(build_and_run(&project, ""), two);
     git(&project, "", &["checkout", "-q", "--detach"]);
-    assert_eq!(ship(&project, ""), two);
+    assert_eq!(build_and_run(&project, ""), two);
     assert!(
         project.read("Union.lock").contains("revision = true")
             && !project.read("Union.lock").contains(".git")
@@ -320,13 +320,13 @@ fn repository_file_outside_of_the_workspace_is_an_input() {
         .file("shared/s.txt", "one")
         .file("shared/other.txt", "");
     git(&project, "", &["init", "-q"]);
-    let one = ship(&project, "ws/app");
+    let one = build_and_run(&project, "ws/app");
     project.write("shared/s.txt", "two");
-    let two = ship(&project, "ws/app");
+    let two = build_and_run(&project, "ws/app");
     assert_eq!((one.prints.as_str(), two.prints.as_str()), ("one", "two"));
     // A file with the same ending that is added beside it may be one that a macro reads.
     project.write("shared/new.txt", "");
-    assert_ne!(ship(&project, "ws/app").tag, two.tag);
+    assert_ne!(build_and_run(&project, "ws/app").tag, two.tag);
     project.write("shared/new.json", "");
     project
         .run_in("ws/app", ["build"])
@@ -344,9 +344,9 @@ fn root_package_and_member_of_another_workspace_are_inputs() {
         .file("lib/src/lib.rs", "pub fn text() -> &'static str { part::TEXT }")
         .file("lib/part/Cargo.toml", "[package]\nname = \"part\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
         .file("lib/part/src/lib.rs", "pub const TEXT: &str = \"one\";");
-    let one = ship(&project, "app");
+    let one = build_and_run(&project, "app");
     project.edit("lib/part/src/lib.rs", "one", "two");
-    let two = ship(&project, "app");
+    let two = build_and_run(&project, "app");
     assert_eq!((one.prints.as_str(), two.prints.as_str()), ("one", "two"));
 }
 
@@ -354,7 +354,7 @@ fn root_package_and_member_of_another_workspace_are_inputs() {
 fn variables_read_by_code_and_scripts_are_inputs() {
     let main = "fn main() { println!(\"{:?} {:?} {:?}\", option_env!(\"PROFILE\"), option_env!(\"CARGO_X\"), option_env!(\"WORD\")); }";
     let unset = hello(main);
-    let none = ship(&unset, "");
+    let none = build_and_run(&unset, "");
     assert_eq!(none.prints, "None None None");
     let lock = unset.read("Union.lock");
     assert!(
@@ -369,7 +369,7 @@ fn variables_read_by_code_and_scripts_are_inputs() {
     set.run(["build", "--locked"])
         .succeeds()
         .stderr_lacks("one");
-    let one = ship(&set, "");
+    let one = build_and_run(&set, "");
     assert_eq!(one.prints, "Some(\"mine\") Some(\"x\") Some(\"one\")");
     assert_ne!(one.tag, none.tag);
     assert!(!set.read("Union.lock").contains("mine"));
@@ -380,7 +380,7 @@ fn editor_backups_and_test_files_keep_the_tag() {
     let project = hello("fn main() { println!(\"x\"); }")
         .file("tests/a.rs", "")
         .file(".github/workflows/ci.yml", "");
-    ship(&project, "");
+    build_and_run(&project, "");
     for path in [
         "src/main.rs~",
         "src/.main.rs.swp",
@@ -412,9 +412,9 @@ fn hidden_files_are_inputs() {
     let project = hello("fn main() { println!(\"{}\", env!(\"TEXT\")); }")
         .file("build.rs", macro_like)
         .file(".sqlx/query-1.json", "one");
-    let one = ship(&project, "");
+    let one = build_and_run(&project, "");
     project.write(".sqlx/query-1.json", "two");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     assert_eq!((one.prints.as_str(), two.prints.as_str()), ("one", "two"));
     assert_ne!(one.tag, two.tag);
 }
@@ -453,14 +453,14 @@ fn unmatched_pattern_and_missing_learned_file_are_no_errors() {
     );
     std::fs::remove_file(project.path("notes.md")).unwrap();
     project.write("src/main.rs", "fn main() { println!(\"none\"); }");
-    assert_eq!(ship(&project, "").prints, "none");
+    assert_eq!(build_and_run(&project, "").prints, "none");
 }
 
 /// A package that prints `notes.md`, which Union.lock names after the first build.
 fn prints_notes() -> Project {
     let project = hello("fn main() { println!(\"{}\", include_str!(\"../notes.md\")); }")
         .file("notes.md", "one");
-    assert_eq!(ship(&project, "").prints, "one");
+    assert_eq!(build_and_run(&project, "").prints, "one");
     let lock = project.read("Union.lock");
     assert!(lock.contains("inputs = [\"notes.md\"]"), "{lock}");
     project
@@ -473,16 +473,16 @@ fn learned_file_replaced_by_a_directory_counts_its_files() {
     project.write("notes.md/inside.txt", "two");
     project.run(["build"]).fails_with("U0206");
     project.edit("src/main.rs", "notes.md", "notes.md/inside.txt");
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     project.write("notes.md/inside.txt", "three");
-    let three = ship(&project, "");
+    let three = build_and_run(&project, "");
     assert_eq!(
         (two.prints.as_str(), three.prints.as_str()),
         ("two", "three")
     );
     // All of its files count, as those of a directory that a build script watches.
     project.write("notes.md/beside.md", "");
-    let four = ship(&project, "");
+    let four = build_and_run(&project, "");
     assert!(two.tag != three.tag && three.tag != four.tag);
 }
 
@@ -492,9 +492,9 @@ fn learned_file_replaced_by_an_outside_link_counts_its_content() {
     std::fs::remove_file(project.path("notes.md")).unwrap();
     project.write("../outside.md", "two");
     std::os::unix::fs::symlink("../outside.md", project.path("notes.md")).unwrap();
-    let two = ship(&project, "");
+    let two = build_and_run(&project, "");
     project.write("../outside.md", "three");
-    let three = ship(&project, "");
+    let three = build_and_run(&project, "");
     assert_eq!(
         (two.prints.as_str(), three.prints.as_str()),
         ("two", "three")
@@ -512,12 +512,12 @@ fn unreadable_learned_file_is_named() {
         .stderr_has("notes.md")
         .stderr_has("Permission denied")
         .compiles_nothing();
-    // What is no file any more is not read at all.
+    // A path that is no longer a file is not read.
     for special in ["ln -s notes.md notes.md", "mkfifo notes.md"] {
         std::fs::remove_file(&notes).unwrap();
         project.shell(special).succeeds();
         project.write("src/main.rs", "fn main() { println!(\"none\"); }");
-        assert_eq!(ship(&project, "").prints, "none");
+        assert_eq!(build_and_run(&project, "").prints, "none");
     }
 }
 
@@ -530,7 +530,7 @@ fn learned_file_changed_during_the_compile_stops_the_build() {
         .file("build.rs", script)
         .file("notes.md", "one")
         .file("text.txt", "");
-    assert_eq!(ship(&project, "").prints, "one");
+    assert_eq!(build_and_run(&project, "").prints, "one");
     project.write("text.txt", "two");
     let layout = project.read("target/union/oci/hello/index.json");
     project
@@ -538,7 +538,7 @@ fn learned_file_changed_during_the_compile_stops_the_build() {
         .fails_with("U0209")
         .stderr_has("`notes.md` changed while the code was compiled");
     assert_eq!(project.read("target/union/oci/hello/index.json"), layout);
-    assert_eq!(ship(&project, "").prints, "two");
+    assert_eq!(build_and_run(&project, "").prints, "two");
 }
 
 #[test]
@@ -563,13 +563,13 @@ fn dev_dependency_features_are_inputs_with_resolver_1_only() {
             "[dependencies]\nhelper = { path = \"helper\" }\n",
         );
         let project = project.locked();
-        let before = ship(&project, "");
+        let before = build_and_run(&project, "");
         assert_eq!(before.prints, "false");
         project.append(
             "Cargo.toml",
             "[dev-dependencies]\nhelper = { path = \"helper\", features = [\"extra\"] }\n",
         );
-        let after = ship(&project, "");
+        let after = build_and_run(&project, "");
         assert_eq!(after.prints, counts.to_string(), "resolver {resolver}");
         assert_eq!(after.tag != before.tag, counts, "resolver {resolver}");
     }
@@ -601,7 +601,7 @@ fn file_changed_during_the_compile_stops_the_build() {
         .run(["build"])
         .fails_with("U0209")
         .stderr_has("data.txt");
-    assert_eq!(ship(&project, "").prints, "");
+    assert_eq!(build_and_run(&project, "").prints, "");
 }
 
 #[test]

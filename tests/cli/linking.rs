@@ -1,4 +1,4 @@
-//! Linkers: which one is taken, what is said when there is none, and when one fails.
+//! Linkers: which one is selected, and the errors when it is missing or fails.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,8 +14,8 @@ fn program(project: &Project, path: &str, script: &str) {
     fs::set_permissions(project.path(path), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A project for arm64, and a compiler that has the standard library for it, or says so: what it is asked to compile
-/// for it is written down, and fails.
+/// A project for arm64, and a compiler that has the standard library for it, or reports so: a compile for it is
+/// recorded, and fails.
 fn for_arm(build: &str) -> Project {
     let tables = format!(
         "{SCRATCH}platforms = [\"linux/arm64\"]\nlauncher = false\n[package.metadata.union.build]\n{build}\n"
@@ -78,7 +78,7 @@ fn cross_linker_on_the_path_is_passed_to_cargo() {
     assert_ne!(tag(&project), usual);
     project.run(["build"]).fails_with("U0206");
     assert!(project.read("../sysroot/asked").contains("linker=my-gcc"));
-    // What the user names for cargo wins.
+    // The user's cargo configuration takes precedence.
     let project = project.env(
         &format!(
             "CARGO_TARGET_{}_LINKER",
@@ -156,7 +156,7 @@ fn linker_advice_requires_a_linker_failure() {
         .fails_with("U0206")
         .stderr_has("mismatched types")
         .stderr_lacks("static form");
-    // Nor is it for what failed before, when cargo itself fails now.
+    // Nor when cargo itself fails after an earlier linker failure.
     project.write(
         "src/main.rs",
         "#[link(name = \"nowhere\")]\nunsafe extern \"C\" {\n    safe fn nothing();\n}\nfn main() {\n    nothing()\n}\n",

@@ -1,20 +1,20 @@
-//! The tool as a user sees it: words in, words and files out. Nothing here needs more than cargo.
+//! The command line with cargo alone.
 #![allow(clippy::unwrap_used)]
 
 mod build;
+mod cache_directory;
 mod check;
-mod copies;
+mod copy;
 mod dockerfile;
 mod flyte_config;
 mod freshness;
 mod inputs;
+mod joint_compile;
 mod linking;
-mod machine;
 mod output;
 mod pages;
 mod plan;
 mod reproducible;
 mod run;
 mod stat_cache;
-mod together;
 mod union_lock;

@@ -1,4 +1,4 @@
-//! `--output`: other places than the registry, and what happens when they cannot be written.
+//! `--output`: layouts and archives, and what happens when they cannot be written.
 
 use union_tests::Project;
 
@@ -121,7 +121,7 @@ fn closed_stdout_is_no_failure() {
 
 #[test]
 fn second_run_waits_for_the_first() {
-    let project = until_there_is_go();
+    let project = build_waiting_for_file();
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
     let mut second = project.start(["build"]);
@@ -131,8 +131,8 @@ fn second_run_waits_for_the_first() {
     assert_eq!(first.stdout(), second.stdout());
 }
 
-/// A project whose compile goes on until a file appears.
-fn until_there_is_go() -> Project {
+/// A project whose compile waits for a file.
+fn build_waiting_for_file() -> Project {
     let project = hello();
     let wait = "while !std::path::Path::new(\"target/go\").exists() { std::thread::sleep(std::time::Duration::from_millis(20)); }";
     project.write(
@@ -150,7 +150,7 @@ fn steps_have_the_names_of_package_and_image() {
 
 #[test]
 fn waiting_run_can_be_interrupted() {
-    let project = until_there_is_go();
+    let project = build_waiting_for_file();
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
     let mut second = project.start(["build"]);

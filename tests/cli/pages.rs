@@ -1,4 +1,4 @@
-//! Pages that are made from tables in the code: they are in the repository, and current.
+//! Generated pages in the repository are current.
 
 use union_build::diag::Code;
 use union_build::spec::pages;

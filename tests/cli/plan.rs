@@ -1,4 +1,4 @@
-//! `plan`: what would happen and why, with nothing changed.
+//! `plan`: actions and their reasons, without changes.
 
 use union_tests::Project;
 

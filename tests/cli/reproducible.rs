@@ -1,4 +1,4 @@
-//! Same sources, same image: in another folder, for another user, under another umask.
+//! The same sources give the same image in another directory, for another user and with another umask.
 
 use union_tests::Project;
 

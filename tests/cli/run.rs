@@ -1,4 +1,4 @@
-//! `run` where no engine is needed: what it refuses, and `--host`.
+//! `run` without an engine: refused tasks and inputs, and `--host`.
 
 use union_tests::run::until_ended;
 use union_tests::{Project, str};
@@ -127,7 +127,7 @@ fn host_run_refuses_an_empty_command() {
         .stderr_has("runs the entrypoint of its image");
 }
 
-/// A program that is told where its folders are, and doubles a number.
+/// A program that reads its directories from its arguments, and doubles a number.
 const DOUBLE: &str = "fn main() {\n    \
     let words: Vec<String> = std::env::args().skip(1).collect();\n    \
     let (input, output) = (&words[0], std::env::var(\"OUT\").unwrap());\n    \

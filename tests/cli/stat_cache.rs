@@ -15,7 +15,7 @@ fn project() -> Project {
         .locked()
 }
 
-/// Gives the file another hash in the cache: a plan shows whether that was believed.
+/// Changes the hash of a file in the cache: a plan shows whether the cache was used.
 fn forge(project: &Project) {
     let folder = project.cache().join("notes/files-1");
     let mut forged = 0;
@@ -42,7 +42,7 @@ fn unchanged_large_file_is_read_only_on_request() {
         .run(["plan", "--rehash"])
         .succeeds()
         .stdout_has("unchanged");
-    // What was read again is known again.
+    // The new hash is cached.
     project.run(["plan"]).succeeds().stdout_has("unchanged");
     forge(&project);
     project

@@ -1,4 +1,4 @@
-//! Union.lock where no registry is needed to see it: broken, stale, unknown.
+//! Union.lock without a registry: invalid, outdated or incomplete.
 
 use union_tests::Project;
 

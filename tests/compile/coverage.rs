@@ -1,4 +1,4 @@
-//! What the compiler reads beyond a package's own files is learned.
+//! Files that the compiler reads outside of a package's own files are learned.
 
 use union_build::diag::Code;
 

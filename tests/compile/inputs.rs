@@ -1,4 +1,4 @@
-//! Which edits move the key, under which name, and which do not.
+//! Which edits change the key, and the names of the changed inputs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -230,7 +230,7 @@ async fn outdated_lock_file_is_updated() {
     assert!(project.notes.take().is_empty());
 }
 
-/// A program that writes down how it is called, and calls the compiler.
+/// A program that records its arguments, and calls the compiler.
 fn asked_compiler(project: &Project, name: &str, release: &str) -> (PathBuf, PathBuf) {
     let (source, program, log) = (
         project.path(&format!("../{name}.rs")),

@@ -1,10 +1,10 @@
-//! The workspace room with real cargo, on tiny projects in temporary folders.
+//! The `workspace` module with a real cargo, on small projects in temporary directories.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-mod building;
+mod build;
 mod coverage;
 mod inputs;
-mod loading;
+mod load;
 mod project;
 mod reproducible;

@@ -1,5 +1,4 @@
-//! A user's project in a temporary folder, with an environment that holds nothing of the machine's
-//! but the toolchain.
+//! A user's project in a temporary directory, whose environment has only the toolchain of the machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -30,23 +29,23 @@ pub(crate) struct Project {
     pub(crate) cargo_program: Option<PathBuf>,
     pub(crate) locked: bool,
     pub(crate) settings: CodeInputOptions,
-    /// Binaries that another image of the package carries.
+    /// Binaries of another image of the package.
     pub(crate) compiled_too: BTreeSet<String>,
-    pub(crate) notes: Notes,
-    /// What compiles have shown.
+    pub(crate) notes: RecordedNotes,
+    /// The inputs that compiles have reported.
     pub(crate) learned: Mutex<LearnedPackages>,
 }
 
 #[derive(Default)]
-pub(crate) struct Notes(Mutex<Vec<String>>);
+pub(crate) struct RecordedNotes(Mutex<Vec<String>>);
 
-impl Reporter for Notes {
+impl Reporter for RecordedNotes {
     fn note(&self, text: &str) {
         self.0.lock().unwrap().push(text.to_owned());
     }
 }
 
-impl Notes {
+impl RecordedNotes {
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
@@ -58,7 +57,7 @@ impl Project {
         Self::at("ws", files)
     }
 
-    /// The same, in a folder of another name.
+    /// The same, in a directory of another name.
     pub(crate) fn at(name: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap().join(name);
@@ -100,7 +99,7 @@ impl Project {
             locked: false,
             settings,
             compiled_too: BTreeSet::new(),
-            notes: Notes::default(),
+            notes: RecordedNotes::default(),
             learned: Mutex::default(),
         };
         files
@@ -246,7 +245,7 @@ impl Project {
         }
     }
 
-    /// What compiles have shown of a package, in words.
+    /// The learned inputs of a package, as JSON.
     pub(crate) fn learned(&self, package: &str) -> String {
         let learned = self
             .learned
@@ -289,11 +288,11 @@ pub(crate) fn manifest(name: &str, more: &str) -> String {
     format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{more}")
 }
 
-/// Whether an executable asks for a dynamic linker: whether it has a program header of that kind.
+/// Whether an executable has a `PT_INTERP` program header.
 pub(crate) fn has_interpreter(executable: &[u8]) -> bool {
     const PT_INTERP: u16 = 3;
     let number = |at: usize| u16::from_le_bytes([executable[at], executable[at + 1]]);
-    // 64 bits, little end first: where the headers begin, how long each is, how many there are.
+    // 64 bits, little-endian: offset, size and number of the program headers.
     let (begin, length, count) = (number(32), number(54), number(56));
     (0..count).any(|index| number(usize::from(begin + index * length)) == PT_INTERP)
 }

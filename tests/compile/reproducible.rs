@@ -1,4 +1,4 @@
-//! One tree has one executable: in any folder, for any user.
+//! One source tree gives one executable in every directory and for every user.
 
 use cargo_union::workspace::Linkage;
 

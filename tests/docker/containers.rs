@@ -1,4 +1,4 @@
-//! Containers in real engines: what goes in, what comes out, and that nothing stays.
+//! Containers in real engines: copied files, outputs and removal.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
@@ -14,15 +14,15 @@ use futures_util::TryStreamExt as _;
 
 use super::*;
 
-/// An engine that has a small Debian, and how its containers are asked for.
-struct Stage {
+/// An engine with a small Debian image, and a function that lists its containers.
+struct ContainerSetup {
     engine: Engine,
     image: String,
     containers: Box<dyn Fn() -> String>,
-    _scene: Scene,
+    _fixture: Fixture,
 }
 
-impl Stage {
+impl ContainerSetup {
     async fn docker() -> Self {
         let names = || {
             Dockerd::shared().docker(&[
@@ -48,11 +48,11 @@ impl Stage {
     }
 
     async fn with(address: String, containers: Box<dyn Fn() -> String>) -> Self {
-        let scene = Scene::upon(&debian_layout());
-        let recipe = scene.recipe(vec![spec("default", reference())], &[]);
-        let image = scene.build(&recipe).await.unwrap();
+        let fixture = Fixture::with_base(&debian_layout());
+        let recipe = fixture.recipe(vec![spec("default", reference())], &[]);
+        let image = fixture.build(&recipe).await.unwrap();
         let engines = Arc::new(EngineLocator::at([address]));
-        let daemon = Daemon::new(engines.clone(), scene.source.clone(), Arc::new(Silent));
+        let daemon = Daemon::new(engines.clone(), fixture.source.clone(), Arc::new(Silent));
         let image = daemon
             .publish(&named(&recipe, "containers"), &image, true)
             .await
@@ -63,7 +63,7 @@ impl Stage {
             engine: engines.engine().await.unwrap().clone(),
             image,
             containers,
-            _scene: scene,
+            _fixture: fixture,
         }
     }
 
@@ -86,11 +86,11 @@ impl Stage {
     }
 }
 
-/// What a container says on stdout and on stderr, and how it ends.
-async fn heard(container: &Container) -> (String, String, i64) {
-    let said = Mutex::new((Vec::new(), Vec::new()));
+/// stdout, stderr and exit code of a container.
+async fn run_to_end(container: &Container) -> (String, String, i64) {
+    let printed = Mutex::new((Vec::new(), Vec::new()));
     let code = container.run(|stream, bytes| {
-        let (out, err) = &mut *said.lock().unwrap();
+        let (out, err) = &mut *printed.lock().unwrap();
         if stream == OutputStream::Stdout {
             out
         } else {
@@ -99,7 +99,7 @@ async fn heard(container: &Container) -> (String, String, i64) {
         .extend_from_slice(bytes);
     });
     let code = code.await.unwrap();
-    let (out, err) = said.into_inner().unwrap();
+    let (out, err) = printed.into_inner().unwrap();
     (
         String::from_utf8(out).unwrap(),
         String::from_utf8(err).unwrap(),
@@ -107,7 +107,7 @@ async fn heard(container: &Container) -> (String, String, i64) {
     )
 }
 
-/// Puts a folder for everybody and a file into a container.
+/// Puts a directory with mode 0777 and a file into a container.
 async fn fill(container: &Container) {
     let filled = container.upload("/", |archive| {
         let mut archive = tar::Builder::new(archive);
@@ -153,10 +153,10 @@ async fn emptied(container: &Container, folder: &str) -> BTreeMap<String, String
     files
 }
 
-/// The whole way of a container: filled, run as nobody, emptied, removed.
-async fn goes_the_whole_way(stage: &Stage) {
+/// The lifecycle of a container: files are copied in, it runs as `nobody`, outputs are copied out, it is removed.
+async fn goes_the_whole_way(setup: &ContainerSetup) {
     let line = "cat in; echo; id -u; echo $A$SECRET >&2; pwd >&2; echo made >out; exit 3";
-    let container = stage.shell("whole", line, |run| {
+    let container = setup.shell("whole", line, |run| {
         run.user = Some("1234:1234".to_owned());
         run.workdir = Some("/run/deep/data".to_owned());
         run.env = [("A", "a"), ("SECRET", "s")]
@@ -166,43 +166,43 @@ async fn goes_the_whole_way(stage: &Stage) {
     let container = container.await;
     fill(&container).await;
     assert_eq!(
-        heard(&container).await,
+        run_to_end(&container).await,
         (
             "hello\n1234\n".to_owned(),
             "as\n/run/deep/data\n".to_owned(),
             3
         )
     );
-    // `/var/run` is a link in Debian: files went where it leads.
+    // `/var/run` is a link in Debian: files are copied to its target.
     let expected = [("data", ""), ("data/in", "hello"), ("data/out", "made\n")];
     let expected = expected.map(|(path, text)| (path.to_owned(), text.to_owned()));
     assert_eq!(emptied(&container, "/run/deep/data").await, expected.into());
     let name = container.name().to_owned();
     assert!(
-        (stage.containers)().contains(&name),
+        (setup.containers)().contains(&name),
         "the engine is asked in the right way"
     );
     container.remove().await.unwrap();
     assert!(
-        !(stage.containers)().contains(&name),
+        !(setup.containers)().contains(&name),
         "{name} is still there"
     );
 }
 
 #[tokio::test]
 async fn container_lifecycle_in_docker() {
-    goes_the_whole_way(&Stage::docker().await).await;
+    goes_the_whole_way(&ContainerSetup::docker().await).await;
 }
 
 #[tokio::test]
 async fn container_lifecycle_in_podman() {
-    goes_the_whole_way(&Stage::podman().await).await;
+    goes_the_whole_way(&ContainerSetup::podman().await).await;
 }
 
 #[tokio::test]
 async fn output_is_streamed_while_the_program_runs() {
-    let stage = Stage::docker().await;
-    let container = stage
+    let setup = ContainerSetup::docker().await;
+    let container = setup
         .shell(
             "live",
             "echo first; while [ ! -e /go ]; do sleep 0.05; done; echo last",
@@ -214,7 +214,7 @@ async fn output_is_streamed_while_the_program_runs() {
         while !seen.lock().unwrap().contains("first") {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Were it not live, this would never be reached.
+        // Without streaming, this would never be reached.
         let put = container.upload("/", |archive| {
             let mut archive = tar::Builder::new(archive);
             let mut header = tar::Header::new_gnu();
@@ -236,9 +236,9 @@ async fn output_is_streamed_while_the_program_runs() {
     );
 }
 
-/// A container whose future is dropped in mid-run is gone when the drop returns.
-async fn vanishes_when_it_is_dropped(stage: &Stage) {
-    let container = stage
+/// A container whose future is dropped during its run is removed when the drop returns.
+async fn vanishes_when_it_is_dropped(setup: &ContainerSetup) {
+    let container = setup
         .shell("dropped", "echo running; sleep 600", |_| ())
         .await;
     let name = container.name().to_owned();
@@ -249,28 +249,28 @@ async fn vanishes_when_it_is_dropped(stage: &Stage) {
             code = code => panic!("it ended with {code:?}"),
             () = running.notified() => {}
         }
-        // The future of the run and the container go here, while the program sleeps.
+        // The run and the container are dropped here, while the program sleeps.
     };
     run.await;
     assert!(
-        !(stage.containers)().contains(&name),
+        !(setup.containers)().contains(&name),
         "{name} is still there"
     );
 }
 
 #[tokio::test]
 async fn dropped_container_is_removed_from_docker() {
-    vanishes_when_it_is_dropped(&Stage::docker().await).await;
+    vanishes_when_it_is_dropped(&ContainerSetup::docker().await).await;
 }
 
 #[tokio::test]
 async fn dropped_container_is_removed_from_podman() {
-    vanishes_when_it_is_dropped(&Stage::podman().await).await;
+    vanishes_when_it_is_dropped(&ContainerSetup::podman().await).await;
 }
 
 #[tokio::test]
 async fn bind_mount_is_writable_only_on_request() {
-    let stage = Stage::docker().await;
+    let setup = ContainerSetup::docker().await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), "from outside").unwrap();
     let line = "cat /ro/in; touch /ro/no 2>/dev/null; echo inside >/rw/out";
@@ -279,13 +279,13 @@ async fn bind_mount_is_writable_only_on_request() {
         to: to.to_owned(),
         writable,
     };
-    let container = stage
+    let container = setup
         .shell("bound", line, |run| {
             run.binds = vec![bind("/ro", false), bind("/rw", true)]
         })
         .await;
     assert_eq!(
-        heard(&container).await,
+        run_to_end(&container).await,
         ("from outside".to_owned(), String::new(), 0)
     );
     assert!(!folder.path().join("no").exists());
@@ -297,21 +297,21 @@ async fn bind_mount_is_writable_only_on_request() {
 
 #[tokio::test]
 async fn entrypoint_replaces_that_of_the_image() {
-    let stage = Stage::docker().await;
-    let container = stage.shell("entrypoint", "", |run| {
+    let setup = ContainerSetup::docker().await;
+    let container = setup.shell("entrypoint", "", |run| {
         run.entrypoint = Some(vec!["/bin/echo".to_owned(), "entry".to_owned()]);
         run.command = Some(vec!["word".to_owned()]);
     });
     assert_eq!(
-        heard(&container.await).await,
+        run_to_end(&container.await).await,
         ("entry word\n".to_owned(), String::new(), 0)
     );
 }
 
 #[tokio::test]
 async fn missing_program_shows_the_message_of_the_engine() {
-    let stage = Stage::docker().await;
-    let container = stage
+    let setup = ContainerSetup::docker().await;
+    let container = setup
         .shell("absent", "", |run| {
             run.command = Some(vec!["/no/such/program".to_owned()])
         })
@@ -326,15 +326,15 @@ async fn missing_program_shows_the_message_of_the_engine() {
     );
     drop(container);
     assert!(
-        !(stage.containers)().contains(&name),
+        !(setup.containers)().contains(&name),
         "{name} is still there"
     );
 }
 
 #[tokio::test]
 async fn unpackable_files_are_reported_and_not_the_engine() {
-    let stage = Stage::docker().await;
-    let container = stage.shell("unpacked", "true", |_| ()).await;
+    let setup = ContainerSetup::docker().await;
+    let container = setup.shell("unpacked", "true", |_| ()).await;
     let error = container
         .upload("/", |_| Err(io::Error::other("the disk is on fire")))
         .await
@@ -348,17 +348,17 @@ async fn unpackable_files_are_reported_and_not_the_engine() {
 
 #[tokio::test]
 async fn missing_image_leaves_no_container() {
-    let stage = Stage::docker().await;
+    let setup = ContainerSetup::docker().await;
     let run = ContainerOptions {
         name: "union-none".to_owned(),
         image: "no-such-image:v1".to_owned(),
         ..ContainerOptions::default()
     };
-    let error = stage.engine.container(&run).await.unwrap_err();
+    let error = setup.engine.container(&run).await.unwrap_err();
     assert!(
         error.chain().join(": ").contains("no-such-image:v1"),
         "{:?}",
         error.chain()
     );
-    assert!(!(stage.containers)().contains("union-none"));
+    assert!(!(setup.containers)().contains("union-none"));
 }

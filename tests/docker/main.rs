@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[expect(dead_code, reason = "the layout tests set a larger stage")]
-#[path = "../layout/scene.rs"]
-mod scene;
-mod starting;
+#[expect(dead_code, reason = "the layout tests use more of it")]
+#[path = "../layout/fixture.rs"]
+mod fixture;
+mod start_check;
 
-mod answers;
 mod containers;
+mod properties;
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ use cargo_union::publish::{
     Existence, ImageTarget, Publisher, Reporter, Silent, Transfer, TransferKind,
 };
 use cargo_union::sys::digest::Digest;
-use scene::{Scene, key, platform, program, reference, scratch, spec, target};
+use fixture::{Fixture, key, platform, program, reference, scratch, spec, target};
 use union_build::diag::{Code, Origin};
 use union_build::spec::{self, Compression, Sourced};
 use union_tests::base::debian_layout;
@@ -30,15 +30,15 @@ use union_tests::engine::{Engine as Dockerd, Podman};
 
 const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
 
-fn engine(scene: &Scene, reporter: Arc<dyn Reporter>) -> Daemon {
+fn engine(fixture: &Fixture, reporter: Arc<dyn Reporter>) -> Daemon {
     Daemon::new(
         Arc::new(EngineLocator::at([Dockerd::shared().address()])),
-        scene.source.clone(),
+        fixture.source.clone(),
         reporter,
     )
 }
 
-/// A target of its own name, for all tests share one engine.
+/// A target with a separate name, since all tests share one engine.
 fn named(recipe: &BuildRequest, name: &str) -> ImageTarget {
     ImageTarget {
         name: name.to_owned(),
@@ -47,9 +47,9 @@ fn named(recipe: &BuildRequest, name: &str) -> ImageTarget {
 }
 
 /// Builds and loads an image under a name.
-async fn load(scene: &Scene, recipe: &BuildRequest, name: &str) -> Image {
-    let image = scene.build(recipe).await.unwrap();
-    engine(scene, Arc::new(Silent))
+async fn load(fixture: &Fixture, recipe: &BuildRequest, name: &str) -> Image {
+    let image = fixture.build(recipe).await.unwrap();
+    engine(fixture, Arc::new(Silent))
         .publish(&named(recipe, name), &image, false)
         .await
         .unwrap();
@@ -62,14 +62,14 @@ fn run(arguments: &[&str]) -> String {
 
 #[tokio::test]
 async fn nonroot_image_from_scratch_runs_with_its_key() {
-    let scene = Scene::new();
-    let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
-    let image = load(&scene, &recipe, "from-scratch").await;
+    let fixture = Fixture::new();
+    let recipe = fixture.recipe(vec![spec("default", scratch())], &[("hello", program())]);
+    let image = load(&fixture, &recipe, "from-scratch").await;
     assert_eq!(
         run(&["from-scratch:v1"]),
         format!("hello [] from 65532 in {}", key("a"))
     );
-    let publisher = engine(&scene, Arc::new(Silent));
+    let publisher = engine(&fixture, Arc::new(Silent));
     let id = Existence::Found(image.platforms[0].config.descriptor.digest);
     assert_eq!(
         publisher
@@ -101,14 +101,14 @@ async fn nonroot_image_from_scratch_runs_with_its_key() {
 
 #[tokio::test]
 async fn copy_to_bin_keeps_the_shell_of_the_base() {
-    let scene = Scene::upon(&debian_layout());
-    scene.write("tool", "#!/bin/sh\necho tool\n", 0o755);
+    let fixture = Fixture::with_base(&debian_layout());
+    fixture.write("tool", "#!/bin/sh\necho tool\n", 0o755);
     let image = spec::ImageSpec {
-        copy: vec![scene.copy("tool", "/bin/tool")],
+        copy: vec![fixture.copy("tool", "/bin/tool")],
         ..spec("default", reference())
     };
-    let recipe = scene.recipe(vec![image], &[("hello", program())]);
-    load(&scene, &recipe, "with-tool").await;
+    let recipe = fixture.recipe(vec![image], &[("hello", program())]);
+    load(&fixture, &recipe, "with-tool").await;
     assert_eq!(
         run(&[
             "with-tool:v1",
@@ -122,11 +122,11 @@ async fn copy_to_bin_keeps_the_shell_of_the_base() {
 
 #[tokio::test]
 async fn layer_with_a_literal_bin_directory_loses_the_shell() {
-    let scene = Scene::upon(&debian_layout());
-    let naive = scene.path("naive.Dockerfile");
-    // The same entry, put where it was asked for, by a layer that was made without a look at the base.
-    let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
-    let mut image = scene.build(&recipe).await.unwrap();
+    let fixture = Fixture::with_base(&debian_layout());
+    let naive = fixture.path("naive.Dockerfile");
+    // The same entry at its literal path, in a layer that was created without reading the base.
+    let recipe = fixture.recipe(vec![spec("default", reference())], &[("hello", program())]);
+    let mut image = fixture.build(&recipe).await.unwrap();
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(0);
@@ -140,12 +140,12 @@ async fn layer_with_a_literal_bin_directory_loses_the_shell() {
     layer.blob.descriptor.digest = Digest::of(&bytes);
     layer.blob.descriptor.size = bytes.len() as u64;
     layer.blob.content = BlobSource::File(naive);
-    let mut config = scene::json(&image.platforms[0].config);
+    let mut config = fixture::json(&image.platforms[0].config);
     config["rootfs"]["diff_ids"][1] = serde_json::json!(image.platforms[0].layers[1].diff_id);
     let media_type = image.platforms[0].config.descriptor.media_type.clone();
     image.platforms[0].config =
         cargo_union::image::layer::Blob::of_bytes(&media_type, config.to_string());
-    engine(&scene, Arc::new(Silent))
+    engine(&fixture, Arc::new(Silent))
         .publish(&named(&recipe, "naive"), &image, true)
         .await
         .unwrap();
@@ -158,9 +158,9 @@ async fn layer_with_a_literal_bin_directory_loses_the_shell() {
 }
 
 #[derive(Default)]
-struct Ways(Mutex<Vec<(Digest, TransferKind)>>);
+struct RecordedTransfers(Mutex<Vec<(Digest, TransferKind)>>);
 
-impl Reporter for Ways {
+impl Reporter for RecordedTransfers {
     fn transfer(&self, transfer: &Transfer<'_>) {
         self.0
             .lock()
@@ -171,23 +171,24 @@ impl Reporter for Ways {
 
 #[tokio::test]
 async fn layers_known_to_the_engine_are_not_sent() {
-    let scene = Scene::upon(&debian_layout());
-    let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
-    load(&scene, &recipe, "first").await;
-    let binary = scene.write("other", "#!/bin/sh\necho other\n", 0o755);
+    let fixture = Fixture::with_base(&debian_layout());
+    let recipe = fixture.recipe(vec![spec("default", reference())], &[("hello", program())]);
+    load(&fixture, &recipe, "first").await;
+    let binary = fixture.write("other", "#!/bin/sh\necho other\n", 0o755);
     let edited = BuildRequest {
         key: key("b"),
-        ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)])
+        ..fixture.recipe(vec![spec("default", reference())], &[("other", &binary)])
     };
-    let image = scene.build(&edited).await.unwrap();
-    let ways = Arc::new(Ways::default());
-    let published = engine(&scene, ways.clone())
+    let image = fixture.build(&edited).await.unwrap();
+    let transfers = Arc::new(RecordedTransfers::default());
+    let published = engine(&fixture, transfers.clone())
         .publish(&named(&edited, "second"), &image, false)
         .await
         .unwrap();
     let base = image.platforms[0].layers[0].blob.descriptor.digest;
     assert!(
-        ways.0
+        transfers
+            .0
             .lock()
             .unwrap()
             .contains(&(base, TransferKind::Present))
@@ -198,19 +199,19 @@ async fn layers_known_to_the_engine_are_not_sent() {
 
 #[tokio::test]
 async fn image_with_zstd_layers_runs() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let compression = Sourced {
         value: Compression::Zstd,
         origin: Origin::Flag("--compression"),
     };
-    let recipe = scene.recipe(
+    let recipe = fixture.recipe(
         vec![spec::ImageSpec {
             compression,
             ..spec("default", scratch())
         }],
         &[("hello", program())],
     );
-    load(&scene, &recipe, "zstd").await;
+    load(&fixture, &recipe, "zstd").await;
     assert_eq!(
         run(&["zstd:v1", "/union/bin/hello", "x"]),
         format!("hello [\"x\"] from 65532 in {}", key("a"))
@@ -219,11 +220,11 @@ async fn image_with_zstd_layers_runs() {
 
 #[tokio::test]
 async fn docker_loads_an_archive() {
-    let scene = Scene::new();
-    let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
-    let image = scene.build(&recipe).await.unwrap();
-    let path = scene.path("image.tar");
-    TarFile::new(&path, scene.source.clone(), Arc::new(Silent))
+    let fixture = Fixture::new();
+    let recipe = fixture.recipe(vec![spec("default", scratch())], &[("hello", program())]);
+    let image = fixture.build(&recipe).await.unwrap();
+    let path = fixture.path("image.tar");
+    TarFile::new(&path, fixture.source.clone(), Arc::new(Silent))
         .publish(&named(&recipe, "archived"), &image, false)
         .await
         .unwrap();
@@ -236,13 +237,13 @@ async fn docker_loads_an_archive() {
 
 #[tokio::test]
 async fn podman_loads_an_image_through_its_socket() {
-    let scene = Scene::upon(&debian_layout());
-    let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
-    let image = scene.build(&recipe).await.unwrap();
+    let fixture = Fixture::with_base(&debian_layout());
+    let recipe = fixture.recipe(vec![spec("default", reference())], &[("hello", program())]);
+    let image = fixture.build(&recipe).await.unwrap();
     let podman = Podman::start();
     let publisher = Daemon::new(
         Arc::new(EngineLocator::at([podman.address()])),
-        scene.source.clone(),
+        fixture.source.clone(),
         Arc::new(Silent),
     );
     let target = named(&recipe, "app");
@@ -252,12 +253,12 @@ async fn podman_loads_an_image_through_its_socket() {
         publisher.existence(&target).await.unwrap(),
         Existence::Found(published.digest)
     );
-    let binary = scene.write("other", "other", 0o755);
+    let binary = fixture.write("other", "other", 0o755);
     let edited = BuildRequest {
         key: key("b"),
-        ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)])
+        ..fixture.recipe(vec![spec("default", reference())], &[("other", &binary)])
     };
-    let image = scene.build(&edited).await.unwrap();
+    let image = fixture.build(&edited).await.unwrap();
     let target = ImageTarget {
         tag: "v2".to_owned(),
         ..named(&edited, "app")
@@ -271,16 +272,16 @@ async fn podman_loads_an_image_through_its_socket() {
 
 #[tokio::test]
 async fn engine_refusal_shows_the_message_of_the_engine() {
-    let scene = Scene::new();
-    let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
-    let mut image = scene.build(&recipe).await.unwrap();
-    let mut config = scene::json(&image.platforms[0].config);
-    // Promises another layer than the archive has.
+    let fixture = Fixture::new();
+    let recipe = fixture.recipe(vec![spec("default", scratch())], &[("hello", program())]);
+    let mut image = fixture.build(&recipe).await.unwrap();
+    let mut config = fixture::json(&image.platforms[0].config);
+    // Its config names a layer that the archive does not have.
     config["rootfs"]["diff_ids"][1] = serde_json::json!(Digest::of("another"));
     let media_type = image.platforms[0].config.descriptor.media_type.clone();
     image.platforms[0].config =
         cargo_union::image::layer::Blob::of_bytes(&media_type, config.to_string());
-    let error = engine(&scene, Arc::new(Silent))
+    let error = engine(&fixture, Arc::new(Silent))
         .publish(&named(&recipe, "broken"), &image, false)
         .await
         .unwrap_err();
@@ -301,10 +302,10 @@ async fn engine_refusal_shows_the_message_of_the_engine() {
 
 #[tokio::test]
 async fn image_for_another_platform_is_refused_before_sending() {
-    let scene = Scene::new();
-    let mut recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
+    let fixture = Fixture::new();
+    let mut recipe = fixture.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     recipe.platforms[0].platform = platform("linux/s390x");
-    let error = engine(&scene, Arc::new(Silent))
+    let error = engine(&fixture, Arc::new(Silent))
         .prepare(&named(&recipe, "mainframe"))
         .await
         .unwrap_err();
@@ -318,15 +319,15 @@ async fn image_for_another_platform_is_refused_before_sending() {
 
 #[tokio::test]
 async fn missing_engine_lists_the_tried_addresses() {
-    let scene = Scene::new();
-    let recipe = scene.recipe(vec![spec("default", scratch())], &[]);
+    let fixture = Fixture::new();
+    let recipe = fixture.recipe(vec![spec("default", scratch())], &[]);
     let addresses = vec![
-        format!("unix://{}", scene.path("none").display()),
+        format!("unix://{}", fixture.path("none").display()),
         "ssh://somewhere".to_owned(),
     ];
     let publisher = Daemon::new(
         Arc::new(EngineLocator::at(addresses.clone())),
-        scene.source.clone(),
+        fixture.source.clone(),
         Arc::new(Silent),
     );
     let error = publisher.existence(&named(&recipe, "x")).await.unwrap_err();

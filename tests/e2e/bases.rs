@@ -1,11 +1,11 @@
-//! Base images that are missing, denied, for other platforms, or not what they claim to be.
+//! Base images that are missing, denied, for other platforms, or have a wrong digest.
 
 use union_tests::Project;
 use union_tests::engine::Engine;
 use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;
 
-use crate::site::{Site, line, push_base};
+use crate::setup::{Setup, line, push_base};
 
 fn on(base: &str) -> Project {
     Project::package("hello")
@@ -17,9 +17,9 @@ fn on(base: &str) -> Project {
 
 #[test]
 fn missing_base_is_named() {
-    let site = Site::new().with_base("base:1", "one");
+    let setup = Setup::new().with_base("base:1", "one");
     for missing in ["base:2", "nothing:1"] {
-        let base = site.reference(missing);
+        let base = setup.reference(missing);
         on(&base)
             .run(["build"])
             .fails_with("U0301")
@@ -43,8 +43,8 @@ fn denied_base_names_the_login_command() {
 
 #[test]
 fn base_without_the_platform_lists_its_platforms() {
-    let site = Site::new().with_base("base:1", "one");
-    let project = site
+    let setup = Setup::new().with_base("base:1", "one");
+    let project = setup
         .on("base:1", "platforms = [\"linux/arm64\"]\n")
         .locked();
     project
@@ -84,16 +84,16 @@ fn base_with_a_wrong_digest_is_refused() {
 
 #[test]
 fn panic_in_an_image_names_the_function() {
-    let site = Site::new().with_debian("library/debian:bookworm");
+    let setup = Setup::new().with_debian("library/debian:bookworm");
     let main = "#[inline(never)]\nfn divides_the_work(by: usize) -> usize {\n    100 / by\n}\n\
                 fn main() {\n    println!(\"{}\", divides_the_work(std::env::args().count() - 1));\n}\n";
     let debian = format!(
         "base-image = {:?}",
-        site.reference("library/debian:bookworm")
+        setup.reference("library/debian:bookworm")
     );
     for base in ["base-image = \"scratch\"", &debian] {
         let project = Project::package("hello")
-            .union(&site.settings("package"))
+            .union(&setup.settings("package"))
             .union(&format!(
                 "[package.metadata.union.images.default]\n{base}\n"
             ))

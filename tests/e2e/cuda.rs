@@ -1,11 +1,11 @@
-//! CUDA: the base must have it, and without a base fitting ones are proposed.
+//! CUDA: the base must have the requested version, and without a base matching tags are proposed.
 
 use std::process::Command;
 
 use serde_json::{Value, json};
 use union_tests::Project;
 
-use crate::site::{Site, push_base_of};
+use crate::setup::{Setup, push_base_of};
 
 const TAGS: [&str; 4] = [
     "12.6.1-runtime-ubuntu22.04",
@@ -14,18 +14,18 @@ const TAGS: [&str; 4] = [
     "12.6.3-devel-ubuntu24.04",
 ];
 
-/// A site that stands for Docker Hub, with images of NVIDIA.
-fn site() -> Site {
-    let site = Site::new();
+/// A registry that is a mirror of Docker Hub, with images of NVIDIA.
+fn setup() -> Setup {
+    let setup = Setup::new();
     for tag in TAGS {
         let config = json!({ "Env": ["CUDA_VERSION=12.6.3", "NV_CUDNN_VERSION=9.5.1.17-1"] });
-        push_base_of(&site.reference(&format!("nvidia/cuda:{tag}")), &config);
+        push_base_of(&setup.reference(&format!("nvidia/cuda:{tag}")), &config);
     }
-    site
+    setup
 }
 
-fn project(site: &Site, lines: &str) -> Project {
-    let host = site.registry.host();
+fn project(setup: &Setup, lines: &str) -> Project {
+    let host = setup.registry.host();
     let union = format!(
         "[package.metadata.union]\nmirrors = {{ \"docker.io\" = \"{host}\" }}\n[package.metadata.union.images.default]\n{lines}\n"
     );
@@ -34,8 +34,8 @@ fn project(site: &Site, lines: &str) -> Project {
 
 #[test]
 fn cuda_without_a_base_proposes_matching_tags() {
-    let site = site();
-    let outcome = project(&site, "cuda = \"12.6\"")
+    let setup = setup();
+    let outcome = project(&setup, "cuda = \"12.6\"")
         .run(["build"])
         .fails_with("U0309")
         .exits(2)
@@ -43,11 +43,11 @@ fn cuda_without_a_base_proposes_matching_tags() {
     outcome.stderr_has("Cargo.toml:9:8").stderr_has(
         "write one of `base-image = \"nvidia/cuda:12.6.3-runtime-ubuntu24.04\"` and `base-image = \"nvidia/cuda:12.6.1-runtime-ubuntu22.04\"`",
     );
-    let outcome = project(&site, "cuda = \"12.6\"\ncudnn = \"9\"")
+    let outcome = project(&setup, "cuda = \"12.6\"\ncudnn = \"9\"")
         .run(["build"])
         .fails_with("U0309");
     outcome.stderr_has("write `base-image = \"nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04\"`");
-    project(&site, "cuda = \"11.8\"")
+    project(&setup, "cuda = \"11.8\"")
         .run(["build"])
         .fails_with("U0309")
         .stderr_has("none of the 4 tags of docker.io/nvidia/cuda fits");
@@ -55,23 +55,23 @@ fn cuda_without_a_base_proposes_matching_tags() {
 
 #[test]
 fn base_must_have_the_requested_cuda_version() {
-    let site = site();
+    let setup = setup();
     let base = "base-image = \"nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04\"";
-    project(&site, &format!("{base}\ncuda = \"12.6\"\ncudnn = \"9.5\""))
+    project(&setup, &format!("{base}\ncuda = \"12.6\"\ncudnn = \"9.5\""))
         .run(["plan"])
         .succeeds();
-    let outcome = project(&site, &format!("{base}\ncuda = \"12.4\"\ncudnn = \"8\""))
+    let outcome = project(&setup, &format!("{base}\ncuda = \"12.4\"\ncudnn = \"8\""))
         .run(["plan"])
         .fails_with("U0309");
     outcome
         .stderr_has("the base image has CUDA 12.6.3, and 12.4 is asked for")
         .stderr_has("has cuDNN 9.5.1.17-1, and 8 is asked for");
-    site.push_base("other:1", "x");
+    setup.push_base("other:1", "x");
     let other = format!(
         "base-image = {:?}\ncuda = \"12.6\"",
-        site.reference("other:1")
+        setup.reference("other:1")
     );
-    project(&site, &other)
+    project(&setup, &other)
         .run(["plan"])
         .fails_with("U0309")
         .stderr_has("does not say that it has CUDA");
@@ -80,10 +80,10 @@ fn base_must_have_the_requested_cuda_version() {
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// The descriptor of a manifest in a registry.
-fn descriptor(site: &Site, tag: &str, kind: &str) -> Value {
+fn descriptor(setup: &Setup, tag: &str, kind: &str) -> Value {
     let url = format!(
         "http://{}/v2/nvidia/cuda/manifests/{tag}",
-        site.registry.host()
+        setup.registry.host()
     );
     let accepted = format!("Accept: {kind}");
     let manifest = curl(&["-H", &accepted, &url]);
@@ -92,15 +92,15 @@ fn descriptor(site: &Site, tag: &str, kind: &str) -> Value {
 }
 
 /// Puts an index of one entry into the repository. Returns its descriptor.
-fn put_index(site: &Site, tag: &str, entry: &Value) -> Value {
+fn put_index(setup: &Setup, tag: &str, entry: &Value) -> Value {
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry] });
     let url = format!(
         "http://{}/v2/nvidia/cuda/manifests/{tag}",
-        site.registry.host()
+        setup.registry.host()
     );
     let (kind, text) = (format!("Content-Type: {INDEX}"), index.to_string());
     curl(&["-X", "PUT", "-H", &kind, "--data-binary", &text, &url]);
-    descriptor(site, tag, INDEX)
+    descriptor(setup, tag, INDEX)
 }
 
 fn curl(arguments: &[&str]) -> Vec<u8> {
@@ -119,25 +119,25 @@ fn curl(arguments: &[&str]) -> Vec<u8> {
 
 #[test]
 fn locked_index_must_have_the_platform() {
-    let site = site();
+    let setup = setup();
     let image = "application/vnd.oci.image.manifest.v1+json";
-    let mut entry = descriptor(&site, TAGS[1], image);
+    let mut entry = descriptor(&setup, TAGS[1], image);
     let for_platform = |entry: &Value, architecture: &str| {
         let mut entry = entry.clone();
         entry["platform"] = json!({ "os": "linux", "architecture": architecture });
         entry
     };
-    let other = put_index(&site, "other", &for_platform(&entry, "arm64"));
-    entry = put_index(&site, "inner", &for_platform(&entry, "amd64"));
+    let other = put_index(&setup, "other", &for_platform(&entry, "arm64"));
+    entry = put_index(&setup, "inner", &for_platform(&entry, "amd64"));
     let inner = entry.clone();
-    put_index(&site, "nested", &for_platform(&entry, "amd64"));
+    put_index(&setup, "nested", &for_platform(&entry, "amd64"));
 
     let lines = |cuda: &str| {
         format!(
             "build = {{ link = \"static\" }}\nbase-image = \"nvidia/cuda:nested\"\ncuda = \"{cuda}\""
         )
     };
-    let project = project(&site, &lines("12.6"));
+    let project = project(&setup, &lines("12.6"));
     project.run(["plan"]).succeeds();
     project.run(["build"]).succeeds();
     let lock = project.read("Union.lock");

@@ -3,7 +3,7 @@
 use union_tests::Project;
 use union_tests::engine::Engine;
 
-use crate::site::{Site, config, line};
+use crate::setup::{Setup, config, line};
 
 const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
 
@@ -15,10 +15,10 @@ fn scratch(name: &str) -> Project {
 
 #[test]
 fn copy_to_bin_keeps_the_shell_and_user_is_numeric() {
-    let site = Site::new().with_debian("library/debian:bookworm");
+    let setup = Setup::new().with_debian("library/debian:bookworm");
     let more =
         "copy = [{ from = \"tool\", to = \"/bin/tool\", mode = \"0755\" }]\nuser = \"nobody\"\n";
-    let project = site
+    let project = setup
         .on("library/debian:bookworm", more)
         .file("tool", "#!/bin/sh\necho tool of $(id -u):$(id -g)\n")
         .locked();
@@ -48,14 +48,14 @@ fn copy_to_bin_keeps_the_shell_and_user_is_numeric() {
 
 #[test]
 fn unknown_user_of_the_base_is_an_error() {
-    let site = Site::new().with_base("base:1", "one");
-    let project = site.on("base:1", "user = \"postgres\"\n").locked();
+    let setup = Setup::new().with_base("base:1", "one");
+    let project = setup.on("base:1", "user = \"postgres\"\n").locked();
     project
         .run(["build"])
         .fails_with("U0307")
         .stderr_has("`postgres`")
-        .stderr_has(&site.reference("base"));
-    assert!(site.tags("team/hello").is_empty());
+        .stderr_has(&setup.reference("base"));
+    assert!(setup.tags("team/hello").is_empty());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The examples, as a user who copies them would run them.
+//! The examples, copied and run as a user would.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -12,7 +12,7 @@ use union_tests::stub::Stub;
 use union_tests::tools::{rust, rust_release, uv};
 use union_tests::{Outcome, Project};
 
-use crate::site::{DEFAULT_BASE, Site, is_below, line};
+use crate::setup::{DEFAULT_BASE, Setup, is_below, line};
 
 /// A project with an example's files, on the `union-build` of this repository.
 fn copied(example: &str) -> Project {
@@ -44,13 +44,13 @@ fn add(project: Project, top: &Path, folder: &Path, union_build: &str) -> Projec
 
 #[test]
 fn two_tasks_have_their_own_image_references() {
-    let site = Site::new().with_debian(DEFAULT_BASE);
+    let setup = Setup::new().with_debian(DEFAULT_BASE);
     let project = copied("two-tasks");
     project.append("Cargo.toml", "\n");
     project.edit(
         "Cargo.toml",
         "[workspace.metadata.union]\n",
-        &site.settings("workspace"),
+        &setup.settings("workspace"),
     );
     let built = project.run(["build", "--format", "json"]).succeeds().json();
     let images = built["images"].as_array().unwrap();
@@ -58,7 +58,7 @@ fn two_tasks_have_their_own_image_references() {
     let engine = Engine::shared();
     for (image, task) in images.iter().zip(["predict", "train"]) {
         assert_eq!(image["binaries"], serde_json::json!([task]));
-        let said = engine.docker(&[
+        let line = engine.docker(&[
             "run",
             "--rm",
             "--network",
@@ -67,11 +67,11 @@ fn two_tasks_have_their_own_image_references() {
         ]);
         let reference = format!("{task}: image {}", image["destination"].as_str().unwrap());
         assert!(
-            said.contains(&reference) && said.contains(&format!("{task}: running in it: true")),
-            "{said}\n{reference}"
+            line.contains(&reference) && line.contains(&format!("{task}: running in it: true")),
+            "{line}\n{reference}"
         );
     }
-    // One compile of one's own after each new tag, and no more.
+    // One compile after each new tag.
     project.cargo(["build", "--offline"]).succeeds();
     project
         .cargo(["build", "--offline"])
@@ -97,8 +97,8 @@ fn hello_runs_from_scratch_without_network() {
         .trim()
         .trim_start_matches("docker:")
         .to_owned();
-    let said = Engine::shared().docker(&["run", "--rm", "--network", "none", &name]);
-    assert!(said.to_lowercase().contains("hello"), "{said}");
+    let line = Engine::shared().docker(&["run", "--rm", "--network", "none", &name]);
+    assert!(line.to_lowercase().contains("hello"), "{line}");
 }
 
 #[test]
@@ -144,21 +144,21 @@ fn any_program_runs_in_a_container_and_on_the_host() {
         .stderr_has("no such word");
 }
 
-/// The release upon which most examples are that need an engine.
+/// The Debian release of most examples that need an engine.
 const RELEASE: &str = "trixie";
 
-fn upon_debian(site: &Site, example: &str) -> Project {
-    upon(RELEASE, site, copied(example))
+fn upon_debian(setup: &Setup, example: &str) -> Project {
+    upon(RELEASE, setup, copied(example))
 }
 
 /// An example that needs an engine which reaches the network, with what it asks Docker Hub and GitHub for
 /// behind mirrors.
-fn upon(release: &str, site: &Site, project: Project) -> Project {
+fn upon(release: &str, setup: &Setup, project: Project) -> Project {
     push(
         &debian_layout_of(release, &[]),
-        &site.reference(&format!("library/debian:{release}-slim")),
+        &setup.reference(&format!("library/debian:{release}-slim")),
     );
-    let host = site.registry.host();
+    let host = setup.registry.host();
     let mirrors = format!("mirrors = {{ \"docker.io\" = \"{host}\", \"ghcr.io\" = \"{host}\" }}");
     let project = project.union(&format!(
         "\n[package.metadata.union]\nregistry = \"{host}/team\"\n{mirrors}\n"
@@ -167,7 +167,7 @@ fn upon(release: &str, site: &Site, project: Project) -> Project {
     let project = project
         .env("DOCKER_HOST", Engine::with_network().address())
         .env("CARGO_NET_OFFLINE", "false");
-    // Where a company's proxy stands before an index, its authority is needed inside as well.
+    // With a TLS proxy before the index, its certificate authority is needed in the container as well.
     let trusted = std::env::var("SSL_CERT_FILE");
     let project = trusted
         .into_iter()
@@ -175,13 +175,13 @@ fn upon(release: &str, site: &Site, project: Project) -> Project {
     project.limit(Duration::from_secs(1200))
 }
 
-/// The same, with a Rust upon that release.
-fn compiled_upon_debian(site: &Site, example: &str) -> Project {
+/// The same, with a Rust image of that release.
+fn compiled_upon_debian(setup: &Setup, example: &str) -> Project {
     push(
         &rust(RELEASE),
-        &site.reference(&format!("library/rust:{}-{RELEASE}", rust_release())),
+        &setup.reference(&format!("library/rust:{}-{RELEASE}", rust_release())),
     );
-    upon_debian(site, example)
+    upon_debian(setup, example)
 }
 
 /// What the one image of a build prints.
@@ -192,14 +192,14 @@ fn printed(built: &Outcome) -> String {
 
 #[test]
 fn libpq_is_linked_in_a_container_and_loaded_in_the_image() {
-    let site = Site::new();
-    let project = compiled_upon_debian(&site, "libpq");
+    let setup = Setup::new();
+    let project = compiled_upon_debian(&setup, "libpq");
     let built = project.run(["build"]).succeeds().compiles_nothing();
-    let said = printed(&built);
-    assert!(said.starts_with("libpq 17."), "{said}");
-    project.run(["run", "libpq"]).succeeds().stderr_has(&said);
+    let line = printed(&built);
+    assert!(line.starts_with("libpq 17."), "{line}");
+    project.run(["run", "libpq"]).succeeds().stderr_has(&line);
 
-    // The other way that its README shows: what this machine has is linked, what the image has is loaded.
+    // The alternative of its README: linked with the library of the host, loaded from the image.
     project.edit(
         "Cargo.toml",
         "compile = \"container\"",
@@ -212,32 +212,32 @@ fn libpq_is_linked_in_a_container_and_loaded_in_the_image() {
         "{:?}",
         built.compiled()
     );
-    assert_eq!(printed(&built), said);
+    assert_eq!(printed(&built), line);
 }
 
 #[test]
 fn embedded_python_finds_the_package_of_the_image() {
-    let site = Site::new();
-    push(&uv(), &site.reference("astral-sh/uv:latest"));
-    let built = compiled_upon_debian(&site, "embedded-python")
+    let setup = Setup::new();
+    push(&uv(), &setup.reference("astral-sh/uv:latest"));
+    let built = compiled_upon_debian(&setup, "embedded-python")
         .run(["build"])
         .succeeds()
         .compiles_nothing();
-    let said = printed(&built);
+    let line = printed(&built);
     assert!(
-        said.starts_with("Python 3.13.") && said.ends_with("\nnumpy 2.4.6: the determinant is 5.0"),
-        "{said}"
+        line.starts_with("Python 3.13.") && line.ends_with("\nnumpy 2.4.6: the determinant is 5.0"),
+        "{line}"
     );
 }
 
 /// Compiling the crate takes minutes, so this is done once, for everything that can be done with its worker.
 #[test]
 fn flyte_worker_is_registered_and_runs_locally() {
-    let (site, backend) = (Site::new(), Stub::start());
-    // How fast it is does not matter here, and its three hundred crates are compiled in half the time.
+    let (setup, backend) = (Setup::new(), Stub::start());
+    // Without optimization its three hundred crates compile in half the time.
     let project = copied_into(Project::kept("flyte-task"), "flyte-task")
         .union("\n[workspace]\n[profile.release]\nopt-level = 0\n");
-    let project = upon("bookworm", &site, project).limit(Duration::from_secs(3600));
+    let project = upon("bookworm", &setup, project).limit(Duration::from_secs(3600));
     let project = project
         .env("FLYTE_ADMIN_ENDPOINT", backend.endpoint())
         .env("FLYTE_TASK_ORG", "acme");
@@ -274,13 +274,13 @@ fn flyte_worker_is_registered_and_runs_locally() {
     ] {
         assert!(shown.contains(expected), "no `{expected}` in {shown}");
     }
-    let pushes = site.registry.writes();
+    let pushes = setup.registry.writes();
     let again = task(&project.run(register).succeeds().compiles_nothing());
     assert_eq!(
         (&again["state"], &again["version"]),
         (&"unchanged".into(), &first["version"])
     );
-    assert_eq!((backend.writes(), site.registry.writes()), (1, pushes));
+    assert_eq!((backend.writes(), setup.registry.writes()), (1, pushes));
 
     let output = serde_json::json!({ "count": 2, "label": "demo", "mean": 21 });
     for place in [&[][..], &["--host"]] {
@@ -289,12 +289,12 @@ fn flyte_worker_is_registered_and_runs_locally() {
                 .run([&["run", "flyte-task", "--format", "json"], place, words].concat())
                 .compiles_nothing()
         };
-        let told = run(&["--", "--x", "21", "--label", "demo"])
+        let reported = run(&["--", "--x", "21", "--label", "demo"])
             .succeeds()
             .stderr_has("Traced double in ")
             .json();
-        assert_eq!(told["outputs"]["o0"], output, "{told}");
-        let steps: Vec<&str> = told["traces"]
+        assert_eq!(reported["outputs"]["o0"], output, "{reported}");
+        let steps: Vec<&str> = reported["traces"]
             .as_array()
             .unwrap()
             .iter()
@@ -333,11 +333,11 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = python.spawn().expect("`python3` is installed");
-        let mut said = String::new();
+        let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut said)
+            .read_line(&mut line)
             .unwrap();
-        let port = said.trim().rsplit(' ').next().unwrap().to_owned();
+        let port = line.trim().rsplit(' ').next().unwrap().to_owned();
         Self { child, port }
     }
 }
@@ -352,8 +352,8 @@ impl Drop for Server {
 #[test]
 fn private_download_leaves_no_token() {
     const TOKEN: &str = "models-open-to-whoever-says-this";
-    let site = Site::new();
-    let project = upon_debian(&site, "secrets");
+    let setup = Setup::new();
+    let project = upon_debian(&setup, "secrets");
     let server = Server::start(&project, TOKEN);
     project.edit(
         "Cargo.toml",
@@ -370,7 +370,7 @@ fn private_download_leaves_no_token() {
         .run(["build"])
         .fails_with("U0501")
         .stderr_has("error: 401");
-    assert_eq!(site.tags("team/secrets"), [""; 0]);
+    assert_eq!(setup.tags("team/secrets"), [""; 0]);
 
     let project = project.env("MODELS_TOKEN", TOKEN);
     let built = project
@@ -401,7 +401,7 @@ fn private_download_leaves_no_token() {
         project.path("target"),
         project.cache(),
         project.temp(),
-        site.registry.data(),
+        setup.registry.data(),
     ] {
         assert!(!is_below(&folder, TOKEN), "{}", folder.display());
     }

@@ -1,15 +1,15 @@
-//! Union.lock: a base that moves changes an image only when the user says so.
+//! Union.lock: a moved base tag changes an image only after an update.
 
-use crate::site::{Site, line};
+use crate::setup::{Setup, line};
 
 #[test]
 fn moved_base_tag_takes_effect_only_after_update() {
-    let site = Site::new().with_base("base:latest", "one");
-    let project = site.on("base:latest", "").locked();
+    let setup = Setup::new().with_base("base:latest", "one");
+    let project = setup.on("base:latest", "").locked();
     let first = line(&project.run(["build"]).succeeds());
     let locked = project.read("Union.lock");
 
-    site.push_base("base:latest", "two");
+    setup.push_base("base:latest", "two");
     let again = project
         .run(["build"])
         .succeeds()
@@ -17,7 +17,7 @@ fn moved_base_tag_takes_effect_only_after_update() {
         .stderr_has("Unchanged");
     assert_eq!(line(&again), first);
 
-    let base = site.reference("base:latest");
+    let base = setup.reference("base:latest");
     project
         .run(["update", "--dry-run"])
         .succeeds()
@@ -51,7 +51,7 @@ fn moved_base_tag_takes_effect_only_after_update() {
     assert!(reason.contains(" → "), "{reason}");
     let second = project.run(["build"]).succeeds();
     assert_ne!(line(&second), first);
-    assert_eq!(site.tags("team/hello").len(), 2);
+    assert_eq!(setup.tags("team/hello").len(), 2);
     project
         .run(["update"])
         .succeeds()
@@ -60,12 +60,12 @@ fn moved_base_tag_takes_effect_only_after_update() {
 
 #[test]
 fn locked_build_requires_only_the_lock() {
-    let site = Site::new().with_base("base:1", "one");
-    let project = site.on("base:1", "").locked();
+    let setup = Setup::new().with_base("base:1", "one");
+    let project = setup.on("base:1", "").locked();
     project
         .run(["build", "--locked"])
         .fails_with("U0211")
-        .stderr_has(&site.reference("base:1"))
+        .stderr_has(&setup.reference("base:1"))
         .compiles_nothing();
     assert!(!project.path("Union.lock").exists());
     project.run(["update"]).succeeds().stderr_has("Locking");
@@ -74,11 +74,11 @@ fn locked_build_requires_only_the_lock() {
 
 #[test]
 fn locked_base_is_used_though_its_tag_moved() {
-    let site = Site::new().with_base("base:1", "one");
-    let project = site.on("base:1", "").locked();
+    let setup = Setup::new().with_base("base:1", "one");
+    let project = setup.on("base:1", "").locked();
     project.run(["build"]).succeeds();
     let locked = project.read("Union.lock");
-    site.push_base("base:1", "two");
+    setup.push_base("base:1", "two");
     std::fs::remove_dir_all(project.cache()).unwrap();
     project.append("src/main.rs", "// an edit\n");
     let plan = project.run(["plan", "--format", "json"]).succeeds().json();

@@ -1,20 +1,20 @@
-//! The tool end to end, as a user runs it: with a real registry, with an engine, and on bad days.
+//! The tool with a real registry and engine, also when these fail.
 #![allow(clippy::unwrap_used)]
 
-mod bad_days;
 mod bases;
-mod beside;
 mod cuda;
-mod disks;
+mod default_build;
+mod disk_errors;
+mod engine_connections;
 mod engines;
 mod examples;
-mod foreign_bases;
-mod lines;
+mod failures;
+mod local_run;
 mod lock;
-mod logins;
-mod main_job;
+mod login;
+mod other_tools;
 mod proxies;
-mod runs;
-mod site;
-mod starting;
+mod setup;
+mod start_check;
+mod third_party_bases;
 mod workers;

@@ -1,4 +1,4 @@
-//! The variables that name proxies, from the environment to the registry.
+//! Proxy variables of the environment apply to registries.
 
 use union_tests::Project;
 use union_tests::http::ReservedPort;

@@ -1,11 +1,11 @@
-//! `run` of tasks of kind `rust` in real engines: what stands in for the backend is reached from there.
+//! `run` of tasks of kind `rust` in real engines, which connect to the local backend.
 
 use union_tests::Project;
 use union_tests::engine::{Engine, Podman};
 
 const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"o0","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
 
-/// A worker without the crate, on scratch, where it is nobody special: it greets the backend as gRPC does, and gives
+/// A worker without the crate, on scratch, as user 65532: it greets the backend as gRPC does, and gives
 /// back what it was given, for inputs and outputs are one message.
 const ECHO: &str = r#"
 use std::io::{Read as _, Write as _};
@@ -53,7 +53,7 @@ fn echo(task: &str, engine: &str) -> Project {
         .env("TOKEN", "two")
 }
 
-/// Outputs are printed, nothing stays, and a second run builds nothing.
+/// Outputs are printed, no files are left, and a second run builds nothing.
 fn works(project: &Project, task: &str) {
     let outcome = project
         .run(["run", task, "--", "--o0", "demo"])
@@ -63,18 +63,21 @@ fn works(project: &Project, task: &str) {
     outcome
         .stderr_has(&format!("Running {task} in docker:echo:"))
         .stderr_has("in /union/run as mine with two and one");
-    let told = project
+    let reported = project
         .run(["run", task, "--format", "json", "--", "--o0", "again"])
         .succeeds()
         .compiles_nothing()
         .json();
     assert_eq!(
-        (&told["outputs"]["o0"], &told["traces"]),
+        (&reported["outputs"]["o0"], &reported["traces"]),
         (&"again".into(), &serde_json::json!([]))
     );
     assert!(
-        told["image"].as_str().unwrap().starts_with("docker:echo:"),
-        "{told}"
+        reported["image"]
+            .as_str()
+            .unwrap()
+            .starts_with("docker:echo:"),
+        "{reported}"
     );
 }
 

@@ -1,18 +1,18 @@
-//! Commands, copies and the order in which they come.
+//! Commands, copies and their order.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use union_tests::engine::{Engine, Podman};
 
-use crate::world::{World, shell};
+use crate::setup::{Setup, shell};
 
 #[test]
 fn commands_run_as_root_after_copies_and_base_user_is_restored() {
-    let world = World::new();
-    let below = world.project_of(&format!(
+    let setup = Setup::new();
+    let below = setup.project_of(&format!(
         "[package.metadata.union.images.default]\nbase-image = {:?}\ncopy = [{{ from = \"conf\", to = \"/etc/app\" }}]\n\
          commands = [\"id -u >/etc/app/uid\", \"cat /etc/app/conf >/etc/app/seen\"]\nuser = \"1000:1000\"\nenv = {{ NAME = \"value\" }}\n",
-        world.debian()
+        setup.debian()
     ));
     let project = below.file("conf/conf", "content");
     let built = project.run(["build"]).succeeds();
@@ -20,14 +20,14 @@ fn commands_run_as_root_after_copies_and_base_user_is_restored() {
         shell(&built, "cat /etc/app/uid /etc/app/seen; id -u; echo $NAME"),
         "0\ncontent1000\nvalue"
     );
-    // What is made upon it gets the user of its base, and still runs as root.
+    // An image on it has the user of its base, and its commands still run as root.
     let base = built.stdout().trim().split('@').next().unwrap().to_owned();
-    let tag = world
+    let tag = setup
         .tags("team/hello")
         .into_iter()
         .find(|tag| !tag.starts_with("env-"))
         .unwrap();
-    let upon = world.project_of(&format!(
+    let upon = setup.project_of(&format!(
         "[package.metadata.union.images.default]\nname = \"upon\"\nbase-image = \"{base}:{tag}\"\ncommands = [\"id -u >/uid\"]\n"
     ));
     let built = upon.run(["build"]).succeeds();
@@ -36,7 +36,7 @@ fn commands_run_as_root_after_copies_and_base_user_is_restored() {
 
 #[test]
 fn special_characters_of_the_manifest_are_literal() {
-    let world = World::new();
+    let setup = Setup::new();
     let name = r#"a b'"$HOME\n`x"#;
     let commands = [
         "printf '%s' \"$(ls /etc/na*/)\" >/seen",
@@ -48,7 +48,7 @@ fn special_characters_of_the_manifest_are_literal() {
         "copy = [{{ from = \"file\", to = {} }}]",
         toml(&format!("/etc/na sty/{name}"))
     );
-    let project = world
+    let project = setup
         .project(&format!("commands = [{}]\n{copy}", commands.join(", ")))
         .file("file", "content");
     project
@@ -74,9 +74,9 @@ fn toml(text: &str) -> String {
 
 #[test]
 fn failed_command_shows_exit_code_and_last_lines() {
-    let world = World::new();
+    let setup = Setup::new();
     let project =
-        world.project("commands = [\"for i in $(seq 30); do echo line $i; done; exit 7\"]");
+        setup.project("commands = [\"for i in $(seq 30); do echo line $i; done; exit 7\"]");
     let outcome = project
         .run(["build"])
         .fails_with("U0501")
@@ -85,12 +85,12 @@ fn failed_command_shows_exit_code_and_last_lines() {
         .stderr_has("\n  line 30\n")
         .stderr_has("\n  line 11\n")
         .stderr_lacks("line 10\n");
-    assert_eq!(world.tags("team/hello"), [""; 0]);
+    assert_eq!(setup.tags("team/hello"), [""; 0]);
 }
 
 #[test]
 fn failed_step_is_shown_unchanged_with_either_engine() {
-    let world = World::new();
+    let setup = Setup::new();
     let podman = Podman::start();
     let long = format!(
         "echo {} >/dev/null; echo \\\"last words\\\"; exit 7",
@@ -104,7 +104,7 @@ fn failed_step_is_shown_unchanged_with_either_engine() {
             "copy = [{{ from = \"file\", to = \"/srv/\" }}]\nenv = {{ A = \"b\" }}\nworkdir = \"/srv\"\n\
              secrets = [{{ id = \"token\", env = \"TOKEN\" }}]\ncommands = [\"true\", \"{long}\"]"
         );
-        let project = world
+        let project = setup
             .project(&lines)
             .file("file", "x")
             .env("DOCKER_HOST", address)
@@ -140,8 +140,8 @@ fn failed_step_is_shown_unchanged_with_either_engine() {
 
 #[test]
 fn failed_multiline_command_is_shown_whole() {
-    let world = World::new();
-    let project = world.project(
+    let setup = Setup::new();
+    let project = setup.project(
         "commands = [\"\"\"\nset -e\nfor word in one two; do\n  echo $word\ndone\nfalse\n\"\"\"]",
     );
     let failed = project
@@ -155,8 +155,8 @@ fn failed_multiline_command_is_shown_whole() {
 
 #[test]
 fn copy_to_bin_follows_the_link_and_keeps_the_mode() {
-    let world = World::new();
-    let project = world
+    let setup = Setup::new();
+    let project = setup
         .project("copy = [{ from = \"tools\", to = \"/bin\" }, { from = \"secret\", to = \"/etc/secret\", mode = \"0600\" }]\ncommands = [\"tool >/seen\"]")
         .file("tools/tool", "#!/bin/sh\necho tool\n")
         .file("secret", "x");
@@ -177,8 +177,8 @@ fn copy_to_bin_follows_the_link_and_keeps_the_mode() {
 
 #[test]
 fn changed_copy_without_later_commands_reinstalls_nothing() {
-    let world = World::new();
-    let project = world
+    let setup = Setup::new();
+    let project = setup
         .project("apt-packages = [\"tree\"]\ncopy = [{ from = \"model\", to = \"/model\" }]")
         .file("model", "one");
     project.run(["build"]).succeeds();
@@ -189,7 +189,7 @@ fn changed_copy_without_later_commands_reinstalls_nothing() {
 
 #[test]
 fn steps_have_the_declared_network() {
-    let world = World::new();
+    let setup = Setup::new();
     let podman = Podman::start();
     let docker = Engine::with_network();
     for (address, own) in [
@@ -197,14 +197,14 @@ fn steps_have_the_declared_network() {
         (podman.address(), podman.network_namespace()),
     ] {
         let made = |name: &str, network: &str| {
-            // The engine of these tests remembers what other tests made: no command is like another.
+            // The engine caches the steps of other tests: every command is unique.
             let command = format!(
                 "readlink /proc/self/ns/net >/net; grep -c : /proc/net/dev >>/net # {name}"
             );
             let lines = format!(
                 "name = \"{name}\"\ncommands = [{command:?}]\nbuilder-options = {{ network = {network:?} }}"
             );
-            let built = world
+            let built = setup
                 .project(&lines)
                 .env("DOCKER_HOST", address.clone())
                 .run(["build"])
@@ -227,7 +227,7 @@ fn steps_have_the_declared_network() {
 
 #[test]
 fn copy_owner_applies_with_every_builder() {
-    let world = World::new();
+    let setup = Setup::new();
     let copies = "copy = [{ from = \"data\", to = \"/srv/app/named\", owner = \"nobody\" },\n\
         { from = \"data\", to = \"/srv/app/pair\", owner = \"nobody:daemon\" },\n\
         { from = \"data/file\", to = \"/srv/file\", owner = \"1234\" }]\nuser = \"nobody\"\n";
@@ -235,7 +235,7 @@ fn copy_owner_applies_with_every_builder() {
         app/pair/file file";
     let mut seen = Vec::new();
     for more in ["", "commands = [\"true\"]"] {
-        let project = world
+        let project = setup
             .project(&format!("{copies}{more}"))
             .file("data/file", "x")
             .file("data/deep/a", "x");

@@ -1,4 +1,4 @@
-//! Build contexts: what a user's own Dockerfile sees of the project's files, beside what `docker build` shows it.
+//! Build contexts: which files of the project a user's Dockerfile has, compared with `docker build`.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
@@ -7,21 +7,21 @@ use std::process::Command;
 use union_tests::engine::{Engine, Podman};
 use union_tests::{Outcome, Project};
 
-use crate::world::{World, shell};
+use crate::setup::{Setup, shell};
 
 /// A package with a Dockerfile beside its Cargo.toml that copies the whole context to `/context`.
-fn beside_the_manifest(world: &World, images: &str) -> Project {
+fn beside_the_manifest(setup: &Setup, images: &str) -> Project {
     let images =
         format!("[package.metadata.union.images.default]\ndockerfile = \"Dockerfile\"\n{images}");
-    world.project_of(&images).file(
+    setup.project_of(&images).file(
         "Dockerfile",
-        format!("FROM {}\nCOPY . /context\n", world.debian()),
+        format!("FROM {}\nCOPY . /context\n", setup.debian()),
     )
 }
 
 const LIST: &str = "cd /context && find . | sort";
 
-/// What `docker build` itself makes of the project, without what the tool never takes.
+/// The context of `docker build` for the project, without the files that the tool excludes.
 fn by_docker(project: &Project) -> Vec<String> {
     let engine = Engine::with_network();
     let mut docker = Command::new("docker");
@@ -73,11 +73,11 @@ fn in_podman(podman: &Podman, built: &Outcome, line: &str) -> String {
 
 #[test]
 fn dockerfile_outside_of_its_context_has_its_dockerignore() {
-    let (world, podman) = (World::new(), Podman::start());
+    let (setup, podman) = (Setup::new(), Podman::start());
     let tables = "[package.metadata.union.images.default]\ndockerfile = \"docker/prod.Dockerfile\"\nbuilder-options = { context = \"app\" }\n";
-    let project = world.project_of(tables).file(
+    let project = setup.project_of(tables).file(
         "docker/prod.Dockerfile",
-        format!("FROM {}\nCOPY . /context\n", world.debian()),
+        format!("FROM {}\nCOPY . /context\n", setup.debian()),
     );
     let project = project
         .file("docker/prod.Dockerfile.dockerignore", "y\n")
@@ -106,9 +106,9 @@ fn dockerfile_outside_of_its_context_has_its_dockerignore() {
 
 #[test]
 fn dockerfile_outside_of_the_workspace_is_refused() {
-    let world = World::new();
+    let setup = Setup::new();
     let tables = "[package.metadata.union.images.default]\ndockerfile = \"../Dockerfile\"\nbuilder-options = { context = \".\" }\n";
-    let project = world.project_of(tables);
+    let project = setup.project_of(tables);
     std::fs::write(project.path("../Dockerfile"), "FROM scratch\n").unwrap();
     project
         .run(["build"])
@@ -120,9 +120,9 @@ fn dockerfile_outside_of_the_workspace_is_refused() {
 
 #[test]
 fn default_context_excludes_outputs_of_cargo_and_the_tool() {
-    let world = World::new();
+    let setup = Setup::new();
     let project =
-        beside_the_manifest(&world, "").file(".dockerignore", "**/*.log\n!keep.log\nsrc\n");
+        beside_the_manifest(&setup, "").file(".dockerignore", "**/*.log\n!keep.log\nsrc\n");
     project.write(".git/HEAD", "ref: refs/heads/main\n");
     for file in ["a.log", "keep.log", "deep/b.log", "deep/c"] {
         project.write(file, "x");
@@ -154,8 +154,8 @@ fn default_context_excludes_outputs_of_cargo_and_the_tool() {
 
 #[test]
 fn context_links_and_special_files_equal_those_of_docker() {
-    let world = World::new();
-    let project = beside_the_manifest(&world, "")
+    let setup = Setup::new();
+    let project = beside_the_manifest(&setup, "")
         .without_read_override()
         .file(".dockerignore", "private\nsrc\n")
         .file("sub/a", "1");
@@ -210,21 +210,21 @@ fn context_links_and_special_files_equal_those_of_docker() {
 
 #[test]
 fn dockerfile_may_be_a_link() {
-    let world = World::new();
+    let setup = Setup::new();
     for target in ["docker/Real", "../root.Dockerfile"] {
         let tables = "[package.metadata.union.images.default]\ndockerfile = \"app/Dockerfile\"\n";
         let text = format!(
             "FROM {}\nCOPY . /context\nRUN echo {target} >/which\n",
-            world.debian()
+            setup.debian()
         );
-        let project = world.project_of(tables).file("app/x", "x");
+        let project = setup.project_of(tables).file("app/x", "x");
         std::fs::create_dir_all(project.path("app/docker")).unwrap();
         std::fs::write(project.path("app").join(target), text).unwrap();
         symlink(target, project.path("app/Dockerfile")).unwrap();
         let built = project.run(["build"]).succeeds();
         assert_eq!(shell(&built, "cat /which"), target);
     }
-    let project = beside_the_manifest(&world, "");
+    let project = beside_the_manifest(&setup, "");
     std::fs::remove_file(project.path("Dockerfile")).unwrap();
     symlink("/etc/hosts", project.path("Dockerfile")).unwrap();
     project
@@ -236,8 +236,8 @@ fn dockerfile_may_be_a_link() {
 
 #[test]
 fn dockerfile_specific_dockerignore_is_used() {
-    let world = World::new();
-    let project = beside_the_manifest(&world, "")
+    let setup = Setup::new();
+    let project = beside_the_manifest(&setup, "")
         .file(".dockerignore", "kept\n")
         .file("Dockerfile.dockerignore", "*\n!kept\n");
     let built = project
@@ -250,9 +250,9 @@ fn dockerfile_specific_dockerignore_is_used() {
 
 #[test]
 fn ignored_dockerfile_is_used_and_not_copied() {
-    let (world, podman) = (World::new(), Podman::start());
+    let (setup, podman) = (Setup::new(), Podman::start());
     let project =
-        beside_the_manifest(&world, "").file(".dockerignore", "Docker*\n.dockerignore\nsrc\n");
+        beside_the_manifest(&setup, "").file(".dockerignore", "Docker*\n.dockerignore\nsrc\n");
     let built = project.run(["build"]).succeeds();
     assert_eq!(
         shell(&built, LIST).lines().collect::<Vec<_>>(),
@@ -283,8 +283,8 @@ fn ignored_dockerfile_is_used_and_not_copied() {
 
 #[test]
 fn context_devices_equal_those_of_docker() {
-    let (world, podman) = (World::new(), Podman::start());
-    let project = beside_the_manifest(&world, "")
+    let (setup, podman) = (Setup::new(), Podman::start());
+    let project = beside_the_manifest(&setup, "")
         .file(".dockerignore", "src\n")
         .file("dev/file", "1");
     for (name, words) in [("null", "c 1 3"), ("loop", "b 7 300")] {
@@ -333,8 +333,8 @@ fn context_devices_equal_those_of_docker() {
 
 #[test]
 fn invalid_dockerignore_pattern_is_named_with_its_line() {
-    let world = World::new();
-    let project = beside_the_manifest(&world, "").file(".dockerignore", "a\n[b\n");
+    let setup = Setup::new();
+    let project = beside_the_manifest(&setup, "").file(".dockerignore", "a\n[b\n");
     project
         .run(["build"])
         .fails_with("U0104")
@@ -344,8 +344,8 @@ fn invalid_dockerignore_pattern_is_named_with_its_line() {
 
 #[test]
 fn unreadable_directory_is_an_error_only_if_needed() {
-    let world = World::new();
-    let project = beside_the_manifest(&world, "")
+    let setup = Setup::new();
+    let project = beside_the_manifest(&setup, "")
         .without_read_override()
         .file(".dockerignore", "private\nsrc\n!private/x\n");
     project.write("private/x", "x");
@@ -379,8 +379,8 @@ fn unreadable_directory_is_an_error_only_if_needed() {
 
 #[test]
 fn dot_copy_has_the_same_files_for_commands() {
-    let world = World::new();
-    let project = world
+    let setup = Setup::new();
+    let project = setup
         .project(
             "copy = [\".\"]\nworkdir = \"/app\"\ncommands = [\"find . -type f | sort >/seen\"]",
         )

@@ -1,15 +1,15 @@
-//! Environments that a user's own Dockerfile makes.
+//! Environments of a user's Dockerfile.
 
-use crate::world::{World, shell};
+use crate::setup::{Setup, shell};
 
-fn with_dockerfile(world: &World, more: &str) -> union_tests::Project {
-    world
+fn with_dockerfile(setup: &Setup, more: &str) -> union_tests::Project {
+    setup
         .project_of(&format!("[package.metadata.union.images.default]\ndockerfile = \"docker/Dockerfile\"\n{more}\n"))
         .file(
             "docker/Dockerfile",
             format!(
                 "FROM {}\nCOPY . /context\nRUN echo made >/made\nENV FROM_DOCKERFILE=yes\nUSER 1000\nENTRYPOINT [\"/bin/false\"]\n",
-                world.debian()
+                setup.debian()
             ),
         )
         .file("docker/conf", "one")
@@ -19,10 +19,10 @@ fn with_dockerfile(world: &World, more: &str) -> union_tests::Project {
 
 #[test]
 fn dockerfile_builds_the_environment_below_the_code() {
-    let world = World::new();
-    let project = with_dockerfile(&world, "exclude = [\"docker\"]");
+    let setup = Setup::new();
+    let project = with_dockerfile(&setup, "exclude = [\"docker\"]");
     let built = project.run(["build"]).succeeds();
-    assert_eq!(crate::world::in_container(&built, &[]), "hello");
+    assert_eq!(crate::setup::in_container(&built, &[]), "hello");
     assert_eq!(
         shell(
             &built,
@@ -55,9 +55,9 @@ fn dockerfile_builds_the_environment_below_the_code() {
 
 #[test]
 fn other_steps_follow_a_dockerfile() {
-    let world = World::new();
+    let setup = Setup::new();
     let project = with_dockerfile(
-        &world,
+        &setup,
         "commands = [\"cat /made >/again; id -u >>/again\"]\ncopy = [{ from = \"file\", to = \"/file\" }]",
     );
     let built = project.file("file", "copied").run(["build"]).succeeds();
@@ -69,8 +69,8 @@ fn other_steps_follow_a_dockerfile() {
 
 #[test]
 fn context_outside_of_the_workspace_is_refused() {
-    let world = World::new();
-    let project = with_dockerfile(&world, "builder-options = { context = \"..\" }");
+    let setup = Setup::new();
+    let project = with_dockerfile(&setup, "builder-options = { context = \"..\" }");
     project
         .run(["build"])
         .fails_with("U0113")
@@ -81,13 +81,13 @@ fn context_outside_of_the_workspace_is_refused() {
 
 #[test]
 fn dockerfile_stage_can_be_selected() {
-    let world = World::new();
-    let project = with_dockerfile(&world, "builder-options = { target = \"first\" }");
+    let setup = Setup::new();
+    let project = with_dockerfile(&setup, "builder-options = { target = \"first\" }");
     project.write(
         "docker/Dockerfile",
         format!(
             "FROM {0} AS first\nRUN echo first >/stage\nFROM {0}\nRUN echo last >/stage\n",
-            world.debian()
+            setup.debian()
         ),
     );
     assert_eq!(

@@ -1,20 +1,20 @@
-//! Environments in which something has to run, made by real engines: Docker with its BuildKit, and podman.
+//! Environments with steps that run in real engines: Docker with BuildKit, and podman.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod bad_days;
+mod changed_files;
 mod commands;
-mod compiling;
+mod container_compile;
 mod contexts;
 mod dockerfile;
-mod moved;
+mod failures;
 mod packages;
 mod podman;
-mod private;
+mod private_bases;
 mod python;
 mod secrets;
-mod shared;
-mod starting;
+mod setup;
+mod sharing;
+mod start_check;
+mod stored_layers;
 mod variables;
-mod weights;
-mod world;

@@ -2,13 +2,13 @@
 
 use union_tests::engine::Engine;
 
-use crate::world::{World, in_container, shell};
+use crate::setup::{Setup, in_container, shell};
 
 #[test]
 fn package_is_installed_once_across_ten_edits() {
-    let world = World::new();
+    let setup = Setup::new();
     // Not the packages of other tests: the engine would remember their step.
-    let project = world.project("apt-packages = [\"tree\", \"tini\"]");
+    let project = setup.project("apt-packages = [\"tree\", \"tini\"]");
     let first = project
         .run(["build"])
         .succeeds()
@@ -33,21 +33,21 @@ fn package_is_installed_once_across_ten_edits() {
             .stderr_lacks("apt-get")
             .stderr_has("Published default");
     }
-    let environments = world
+    let environments = setup
         .tags("team/hello")
         .iter()
         .filter(|tag| tag.starts_with("env-"))
         .count();
-    assert_eq!(environments, 1, "{:?}", world.tags("team/hello"));
+    assert_eq!(environments, 1, "{:?}", setup.tags("team/hello"));
 }
 
 #[test]
 fn environment_is_found_in_the_registry_by_another_machine() {
-    let world = World::new();
-    let project = world.project("apt-packages = [\"tree\"]");
+    let setup = Setup::new();
+    let project = setup.project("apt-packages = [\"tree\"]");
     project.run(["build"]).succeeds();
-    // No cache, no results, and an engine that is not there.
-    let other = world
+    // Without cache, state and engine.
+    let other = setup
         .project("apt-packages = [\"tree\"]")
         .env("DOCKER_HOST", "unix:///nowhere");
     other.append("src/main.rs", "// edited\n");
@@ -58,8 +58,8 @@ fn environment_is_found_in_the_registry_by_another_machine() {
 
 #[test]
 fn base_layers_are_kept_and_mounted() {
-    let world = World::new();
-    let project = world.project("apt-packages = [\"tree\"]");
+    let setup = Setup::new();
+    let project = setup.project("apt-packages = [\"tree\"]");
     project
         .run(["-v", "build"])
         .succeeds()
@@ -67,23 +67,23 @@ fn base_layers_are_kept_and_mounted() {
     let is_upload = |request: &&String| request.starts_with("PUT /v2/team/hello/blobs/uploads");
     // The environment's one layer and its config; the launcher, the code layer and the image's config.
     assert_eq!(
-        world.registry.writes().iter().filter(is_upload).count(),
+        setup.registry.writes().iter().filter(is_upload).count(),
         5,
         "{:?}",
-        world.registry.writes()
+        setup.registry.writes()
     );
 }
 
 #[test]
 fn environment_without_a_registry_is_in_the_layout() {
-    let world = World::new();
-    let project = world.project("apt-packages = [\"tree\"]");
+    let setup = Setup::new();
+    let project = setup.project("apt-packages = [\"tree\"]");
     project
         .run(["build", "--no-push"])
         .succeeds()
         .stdout_has("oci:");
     assert_eq!(
-        world
+        setup
             .registry
             .writes()
             .iter()
@@ -125,8 +125,8 @@ fn environment_without_a_registry_is_in_the_layout() {
 
 #[test]
 fn unknown_package_shows_the_line_of_apt() {
-    let world = World::new();
-    let project = world.project("apt-packages = [\"no-such-package\"]");
+    let setup = Setup::new();
+    let project = setup.project("apt-packages = [\"no-such-package\"]");
     let outcome = project.run(["build"]).fails_with("U0501").exits(1);
     let error = outcome
         .stderr()
@@ -148,19 +148,19 @@ fn unknown_package_shows_the_line_of_apt() {
             .read("target/union/logs/hello/default.log")
             .contains("E: Unable to locate package no-such-package")
     );
-    assert_eq!(world.tags("team/hello"), [""; 0], "nothing is left tagged");
+    assert_eq!(setup.tags("team/hello"), [""; 0], "nothing is left tagged");
 }
 
 #[test]
 fn package_is_pinned_by_pattern_and_release() {
-    let world = World::new();
-    let project = world.project("apt-packages = [\"tree=2.*\", \"tini/bookworm\"]");
+    let setup = Setup::new();
+    let project = setup.project("apt-packages = [\"tree=2.*\", \"tini/bookworm\"]");
     let built = project
         .run(["build"])
         .succeeds()
         .stderr_has("apt-get install --yes --no-install-recommends 'tree=2.*' tini/bookworm");
     assert!(shell(&built, "tree --version").starts_with("tree v2."));
-    let refused = world
+    let refused = setup
         .project("apt-packages = [\"tree=99.*\"]")
         .run(["build"])
         .fails_with("U0501");
@@ -169,8 +169,8 @@ fn package_is_pinned_by_pattern_and_release() {
 
 #[test]
 fn renewed_environment_installs_its_packages_again() {
-    let world = World::new();
-    let project = world.project("apt-packages = [\"tree\"]");
+    let setup = Setup::new();
+    let project = setup.project("apt-packages = [\"tree\"]");
     project.run(["build"]).succeeds();
     project
         .run(["update", "--packages", "default"])
@@ -186,7 +186,7 @@ fn renewed_environment_installs_its_packages_again() {
         .succeeds()
         .stderr_has("Published environment of default");
     assert_eq!(
-        world
+        setup
             .tags("team/hello")
             .iter()
             .filter(|tag| tag.starts_with("env-"))

@@ -1,16 +1,16 @@
-//! The same through podman, which has buildah in place of BuildKit.
+//! Environments with podman, which uses buildah instead of BuildKit.
 
 use union_tests::engine::Podman;
 
-use crate::world::World;
+use crate::setup::Setup;
 
 #[test]
 fn podman_builds_the_same_environment() {
-    let world = World::new();
+    let setup = Setup::new();
     let podman = Podman::start();
     let name = r#"a b'"$HOME\n`x"#;
     let to = name.replace('\\', "\\\\").replace('"', "\\\"");
-    let project = world
+    let project = setup
         .project(&format!(
             "apt-packages = [\"tree\"]\ncopy = [{{ from = \"file\", to = \"/etc/na sty/{to}\" }}, {{ from = \"tools\", to = \"/bin\" }}]\n\
              commands = [\"tree --version >/seen && cat /run/secrets/token | wc -c >>/seen && ls /etc/na*/ >>/seen\"]\n\
@@ -40,7 +40,7 @@ fn podman_builds_the_same_environment() {
         seen.starts_with("tree v") && seen.ends_with(&format!("\n12\n{name}")),
         "{seen}"
     );
-    // Buildah leaves the empty folders upon which it mounted something.
+    // Buildah leaves the empty directories of its mounts.
     assert_eq!(
         run(
             "cat /etc/na*/*; readlink /bin; ls /bin/tool; find /run/secrets /run/union -type f 2>/dev/null || true"

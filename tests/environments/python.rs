@@ -4,28 +4,28 @@ use union_tests::base::push;
 use union_tests::tools::uv;
 use union_tests::{Outcome, Project};
 
-use crate::world::{World, shell};
+use crate::setup::{Setup, shell};
 
 struct Python {
-    world: World,
+    setup: Setup,
 }
 
 impl Python {
     fn new() -> Self {
-        let world = World::new();
-        push(&uv(), &format!("{}/tools/uv:1", world.registry.host()));
-        Self { world }
+        let setup = Setup::new();
+        push(&uv(), &format!("{}/tools/uv:1", setup.registry.host()));
+        Self { setup }
     }
 
     fn project(&self, lines: &str) -> Project {
         let image = format!(
             "builder-config = {{ uv-image = \"{}/tools/uv:1\" }}\n",
-            self.world.registry.host()
+            self.setup.registry.host()
         );
         let project = self
-            .world
+            .setup
             .project(&format!("apt-packages = [\"python3\"]\n{image}{lines}"));
-        // Where a company's proxy stands before the index, its authority is needed inside as well.
+        // With a TLS proxy before the index, its certificate authority is needed in the container as well.
         match std::env::var("SSL_CERT_FILE") {
             Ok(file) => project.env("SSL_CERT_FILE", file),
             Err(_) => project,
@@ -147,5 +147,5 @@ fn unknown_python_package_shows_the_message_of_the_installer() {
         .fails_with("U0501")
         .stderr_has("six==0.0.0.1")
         .stderr_has("uv pip install");
-    assert_eq!(python.world.tags("team/hello"), [""; 0]);
+    assert_eq!(python.setup.tags("team/hello"), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! Secrets: seen by what runs, and nowhere else.
+//! Secrets are available to steps and are stored nowhere.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,11 +6,11 @@ use std::process::Command;
 use union_tests::Project;
 use union_tests::engine::Engine;
 
-use crate::world::{World, shell};
+use crate::setup::{Setup, shell};
 
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// A private thing that only a command with the secret gets.
+/// A private file that only a command with the secret can download.
 const COMMANDS: &str = "commands = [\"[ \\\"$(cat /run/secrets/token)\\\" = correct-horse-battery-staple ] && echo using $(cat /run/secrets/token) && echo done >/done\"]";
 
 /// Whether a text is in any file below a folder.
@@ -47,7 +47,7 @@ fn leaves_no_trace(project: &Project, reference: &str) {
         run("grep -rlF staple / --exclude-dir=proc --exclude-dir=sys || true"),
         ""
     );
-    // The command's own text has the value in this test: what came out of the secret is another thing.
+    // The text of the command contains the value in this test, so only the result is compared.
     let history = engine.docker(&["history", "--no-trunc", reference]);
     assert!(!history.contains("using correct"), "{history}");
     assert!(!is_below(&project.path("target/union"), "using correct"));
@@ -55,8 +55,8 @@ fn leaves_no_trace(project: &Project, reference: &str) {
 
 #[test]
 fn environment_secret_is_used_and_leaves_no_trace() {
-    let world = World::new();
-    let project = world
+    let setup = Setup::new();
+    let project = setup
         .project(&format!(
             "{COMMANDS}\nsecrets = [{{ id = \"token\", env = \"TOKEN\" }}]"
         ))
@@ -82,15 +82,15 @@ fn environment_secret_is_used_and_leaves_no_trace() {
 
 #[test]
 fn secret_value_is_not_part_of_a_key() {
-    let world = World::new();
+    let setup = Setup::new();
     let lines = "commands = [\"test -s /run/secrets/token; echo done >/done\"]\nsecrets = [{ id = \"token\", file = \"token\" }]";
-    let project = world.project(lines).file("token", SECRET);
+    let project = setup.project(lines).file("token", SECRET);
     let built = project.run(["build"]).succeeds();
     assert_eq!(shell(&built, "cat /done"), "done");
     assert!(
         !is_below(&project.path("target/union"), SECRET)
             && !is_below(&project.cache(), SECRET)
-            && !is_below(&world.registry.data(), SECRET)
+            && !is_below(&setup.registry.data(), SECRET)
     );
     project.write("token", "another");
     project
@@ -101,16 +101,16 @@ fn secret_value_is_not_part_of_a_key() {
 
 #[test]
 fn unset_secret_stops_the_build_at_once() {
-    let world = World::new();
+    let setup = Setup::new();
     let lines = "commands = [\"true\"]\nsecrets = [{ id = \"token\", env = \"NO_SUCH_TOKEN\" }]";
-    let project = world.project(lines);
+    let project = setup.project(lines);
     project
         .run(["build"])
         .fails_with("U0502")
         .stderr_has("NO_SUCH_TOKEN is not set")
         .stderr_has("required = false")
         .compiles_nothing();
-    assert_eq!(world.tags("team/hello"), [""; 0]);
+    assert_eq!(setup.tags("team/hello"), [""; 0]);
     // A plan needs no secret, and one that may be absent stops nothing.
     project.run(["plan"]).succeeds();
     project.edit(
@@ -123,8 +123,8 @@ fn unset_secret_stops_the_build_at_once() {
 
 #[test]
 fn oversized_secret_is_refused() {
-    let world = World::new();
-    let project = world
+    let setup = Setup::new();
+    let project = setup
         .project("commands = [\"true\"]\nsecrets = [{ id = \"token\", file = \"token\" }]")
         .file("token", vec![b'x'; 600_000]);
     project
@@ -136,9 +136,9 @@ fn oversized_secret_is_refused() {
 
 #[test]
 fn ca_certificate_is_trusted_during_steps_and_not_in_the_image() {
-    let world = World::new();
+    let setup = Setup::new();
     let commands = "commands = [\"grep -q AUTHORITY $SSL_CERT_FILE && [ $SSL_CERT_FILE = $CURL_CA_BUNDLE ] && echo $SSL_CERT_FILE >/where\"]";
-    let declared = world
+    let declared = setup
         .project(&format!("{commands}\nbuild-ca = \"ca.pem\""))
         .file("ca.pem", "AUTHORITY of the company");
     let built = declared.run(["build"]).succeeds();
@@ -149,11 +149,11 @@ fn ca_certificate_is_trusted_during_steps_and_not_in_the_image() {
         ),
         "/run/union/ca.crt\nunset"
     );
-    let own = world
+    let own = setup
         .project(commands)
         .file("ca.pem", "AUTHORITY of this machine");
     let path = own.path("ca.pem");
-    // The registry is spoken to without encryption, so that the file need not be a real one.
+    // The registry is insecure, so the file need not be a certificate.
     let own = own.env("SSL_CERT_FILE", path.to_str().unwrap());
     let built = own.run(["build"]).succeeds();
     assert_eq!(

@@ -1,15 +1,15 @@
-//! Variables and the working directory: what the base and extended images set is known to values, copies and commands.
+//! Variables and the working directory of the base and of extended images apply to values, copies and commands.
 
 use union_tests::engine::{Engine, Podman};
 
-use crate::world::{World, shell};
+use crate::setup::{Setup, shell};
 
-/// An image of ours that sets variables and a working directory, for others to start from.
-fn base(world: &World) -> String {
+/// A base image that sets variables and a working directory.
+fn base(setup: &Setup) -> String {
     let lines = "name = \"set-up\"\nworkdir = \"/srv/app\"\nenv = { PATH = \"/usr/bin:/bin\", FROM_BASE = \"base\" }\n";
-    let built = world.project(lines).run(["build"]).succeeds();
+    let built = setup.project(lines).run(["build"]).succeeds();
     let (repository, _) = built.stdout().trim().split_once('@').unwrap();
-    let tag = world
+    let tag = setup
         .tags("team/set-up")
         .into_iter()
         .find(|tag| !tag.starts_with("env-"))
@@ -34,9 +34,9 @@ fn with_tool(project: union_tests::Project) -> union_tests::Project {
 
 #[test]
 fn commands_have_env_copies_and_workdir_with_either_engine() {
-    let world = World::new();
+    let setup = Setup::new();
     let podman = Podman::start();
-    let base = base(&world);
+    let base = base(&setup);
     for address in [Engine::with_network().address(), podman.address()] {
         let kind = if address.contains("podman") {
             "podman"
@@ -49,7 +49,7 @@ fn commands_have_env_copies_and_workdir_with_either_engine() {
              env = {{ PATH = \"/opt/tool/bin:$PATH\", GREETING = \"it's ${{FROM_BASE}} for 5$$\" }}\n\
              commands = [\"say >seen; echo \\\"$GREETING $(pwd) $(cat conf/app.toml)\\\" >>seen # {kind}\"]\n"
         );
-        let project = with_tool(world.project_of(&tables)).env("DOCKER_HOST", address);
+        let project = with_tool(setup.project_of(&tables)).env("DOCKER_HOST", address);
         let built = project.run(["build"]).succeeds();
         let expected = "a tool\nit's base for 5$ /srv/app a file\n/srv/app\n/opt/tool/bin:/usr/bin:/bin it's base for 5$";
         assert_eq!(
@@ -62,16 +62,16 @@ fn commands_have_env_copies_and_workdir_with_either_engine() {
 
 #[test]
 fn extended_image_variables_reach_commands() {
-    let world = World::new();
+    let setup = Setup::new();
     let tables = format!(
         "[package.metadata.union.images.below]\nbase-image = {:?}\napt-packages = [\"tree\"]\nworkdir = \"/data/work\"\n\
          env = {{ A = \"one\" }}\ncopy = [\"conf/app.toml\"]\n\
          [package.metadata.union.images.default]\nextends = \"below\"\nenv = {{ B = \"$A and two\" }}\n\
          copy = [{{ from = \"conf/app.toml\", to = \"again/\" }}]\ncommands = [\"echo \\\"$B $(pwd) $(cat conf/app.toml again/app.toml)\\\" >/seen\"]\n\
          [package.metadata.union.tasks.hello]\nimage = \"default\"\n",
-        world.debian()
+        setup.debian()
     );
-    let project = with_tool(world.project_of(&tables));
+    let project = with_tool(setup.project_of(&tables));
     let built = project.run(["build", "--task", "hello"]).succeeds();
     assert_eq!(
         shell(&built, "cat /seen; echo $A, $B"),
@@ -92,9 +92,9 @@ fn extended_image_variables_reach_commands() {
 
 #[test]
 fn variables_without_commands_are_in_the_config_only() {
-    let world = World::new();
+    let setup = Setup::new();
     let project =
-        world.project("apt-packages = [\"tree\"]\nenv = { A = \"one\" }\nworkdir = \"/one\"");
+        setup.project("apt-packages = [\"tree\"]\nenv = { A = \"one\" }\nworkdir = \"/one\"");
     project.run(["build"]).succeeds();
     project.edit("Cargo.toml", "A = \"one\"", "A = \"two\"");
     project.edit("Cargo.toml", "/one", "/two");
@@ -109,13 +109,13 @@ fn variables_without_commands_are_in_the_config_only() {
 
 #[test]
 fn dockerfile_sets_workdir_and_variables_of_later_steps() {
-    let world = World::new();
-    let project = world
+    let setup = Setup::new();
+    let project = setup
         .project_of(
             "[package.metadata.union.images.default]\ndockerfile = \"docker/Dockerfile\"\ncopy = [\"conf/app.toml\"]\n\
              env = { PATH = \"/opt/bin:$PATH\", B = \"$A\" }\ncommands = [\"echo $B $(cat conf/app.toml) >/seen\"]\n",
         )
-        .file("docker/Dockerfile", format!("FROM {}\nENV A=of-the-dockerfile PATH=/usr/bin:/bin\nWORKDIR /made\n", world.debian()));
+        .file("docker/Dockerfile", format!("FROM {}\nENV A=of-the-dockerfile PATH=/usr/bin:/bin\nWORKDIR /made\n", setup.debian()));
     let built = with_tool(project).run(["build"]).succeeds();
     let expected =
         "of-the-dockerfile a file\na file\n/opt/bin:/usr/bin:/bin of-the-dockerfile /made";
@@ -130,8 +130,8 @@ fn dockerfile_sets_workdir_and_variables_of_later_steps() {
 
 #[test]
 fn unset_base_variable_is_refused_at_its_location() {
-    let world = World::new();
-    let project = world.project("env = { A = \"1\", B = \"$A\" }\ncommands = [\"true\"]");
+    let setup = Setup::new();
+    let project = setup.project("env = { A = \"1\", B = \"$A\" }\ncommands = [\"true\"]");
     let refused = project
         .run(["build"])
         .exits(2)
@@ -141,5 +141,5 @@ fn unset_base_variable_is_refused_at_its_location() {
         .stderr_has("the base of image `default` does not set the variable `A`")
         .stderr_has("Cargo.toml:10:")
         .stderr_has("`$$` for a dollar");
-    assert_eq!(world.tags("team/hello"), [""; 0]);
+    assert_eq!(setup.tags("team/hello"), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! `create config`: a Flyte config as the Flyte CLI writes it, which both read.
+//! `create config`: the file is that of the Flyte CLI, and both tools read it.
 
 use union_tests::Project;
 use union_tests::stub::official_python;

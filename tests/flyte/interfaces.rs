@@ -1,12 +1,12 @@
-//! Tasks of kind `rust`: their binaries say what they are, and the image keeps it.
+//! Tasks of kind `rust`: binaries describe their interface, and the image stores it.
 
 use std::fs;
 
 use union_tests::Project;
 
-use crate::world::{World, task};
+use crate::setup::{Setup, task};
 
-/// A worker as the `flyte` crate makes them, seen from outside: asked, it prints a description.
+/// A worker with the command line of the `flyte` crate, which prints a description.
 pub(crate) fn worker(description: &str) -> String {
     format!(
         "fn main() {{\n    if std::env::args().nth(1).as_deref() == Some(\"describe-interface\") {{\n        println!(\"{{}}\", {description:?});\n    }}\n}}\n"
@@ -16,12 +16,12 @@ pub(crate) fn worker(description: &str) -> String {
 pub(crate) const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
 
 /// A package `hello` that depends on a crate of the right name.
-pub(crate) fn project(world: &World, main: &str, more: &str) -> Project {
+pub(crate) fn project(setup: &Setup, main: &str, more: &str) -> Project {
     let manifest = format!(
         "[dependencies]\nflyte = {{ path = \"flyte\" }}\n{}{more}",
-        world.settings("package")
+        setup.settings("package")
     );
-    world.at_home(
+    setup.with_backend(
         Project::package("hello")
             .union(&manifest)
             .file("src/main.rs", main)
@@ -36,15 +36,15 @@ pub(crate) fn project(world: &World, main: &str, more: &str) -> Project {
 
 #[test]
 fn worker_is_registered_with_its_described_interface() {
-    let world = World::new();
-    let project = project(&world, &worker(DESCRIPTION), "");
+    let setup = Setup::new();
+    let project = project(&setup, &worker(DESCRIPTION), "");
     let registered = task(&project.run(["register", "--format", "json"]).succeeds());
     assert_eq!(
         (&registered["name"], &registered["environment"]),
         (&"my_task".into(), &"hello_env".into())
     );
     let version = registered["version"].as_str().unwrap();
-    let shown = world
+    let shown = setup
         .backend
         .official_in_project(["get", "task"], &["my_task", version]);
     for expected in [
@@ -61,13 +61,13 @@ fn worker_is_registered_with_its_described_interface() {
 
 #[test]
 fn fresh_checkout_reads_the_interface_from_the_image() {
-    let world = World::new();
-    let project = project(&world, &worker(DESCRIPTION), "");
+    let setup = Setup::new();
+    let project = project(&setup, &worker(DESCRIPTION), "");
     let first = task(&project.run(["register", "--format", "json"]).succeeds());
     for folder in [project.path("target"), project.cache()] {
         fs::remove_dir_all(folder).unwrap();
     }
-    let pushes = world.registry.writes();
+    let pushes = setup.registry.writes();
     let again = task(
         &project
             .run(["register", "--format", "json"])
@@ -79,13 +79,13 @@ fn fresh_checkout_reads_the_interface_from_the_image() {
         (&"unchanged".into(), &first["version"], &"my_task".into())
     );
     assert_eq!(
-        (world.backend.writes(), world.registry.writes()),
+        (setup.backend.writes(), setup.registry.writes()),
         (1, pushes)
     );
-    // What was learned is remembered: the image is not looked at again.
-    let requests = world.registry.requests().len();
+    // The interface is cached: the image is not read again.
+    let requests = setup.registry.requests().len();
     project.run(["register"]).succeeds().compiles_nothing();
-    let asked = world.registry.requests().split_off(requests);
+    let asked = setup.registry.requests().split_off(requests);
     assert!(
         !asked.iter().any(|request| request.contains("/blobs/")),
         "{asked:?}"
@@ -94,15 +94,15 @@ fn fresh_checkout_reads_the_interface_from_the_image() {
 
 #[test]
 fn image_without_interface_labels_is_compiled_and_not_pushed() {
-    let world = World::new();
+    let setup = Setup::new();
     // Without the kind, the image is built as that of any program, and has no label.
     let project = project(
-        &world,
+        &setup,
         &worker(DESCRIPTION),
         "[package.metadata.union.tasks.hello]\nkind = \"container\"\n",
     );
     let image = project.run(["build"]).succeeds();
-    let pushes = world.registry.writes();
+    let pushes = setup.registry.writes();
     project.edit("Cargo.toml", "kind = \"container\"", "kind = \"rust\"");
     fs::remove_dir_all(project.path("target")).unwrap();
     let registered = task(
@@ -115,14 +115,14 @@ fn image_without_interface_labels_is_compiled_and_not_pushed() {
         (&registered["name"], registered["image"].as_str().unwrap()),
         (&"my_task".into(), image.stdout().trim())
     );
-    assert_eq!(world.registry.writes(), pushes);
+    assert_eq!(setup.registry.writes(), pushes);
     project.run(["register"]).succeeds().compiles_nothing();
 }
 
 #[test]
 fn interface_change_changes_the_image() {
-    let world = World::new();
-    let project = project(&world, &worker(DESCRIPTION), "");
+    let setup = Setup::new();
+    let project = project(&setup, &worker(DESCRIPTION), "");
     let first = task(&project.run(["register", "--format", "json"]).succeeds());
     project.write(
         "src/main.rs",
@@ -137,7 +137,7 @@ fn interface_change_changes_the_image() {
 
 #[test]
 fn unsupported_description_stops_the_build_before_the_push() {
-    let world = World::new();
+    let setup = Setup::new();
     for (description, code, why) in [
         (
             r#"{"flyte_interface_version":7,"task":"t","inputs":[],"outputs":[]}"#,
@@ -155,7 +155,7 @@ fn unsupported_description_stops_the_build_before_the_push() {
             "`b` has a type that is not supported outside of Rust: Blob",
         ),
     ] {
-        let project = project(&world, &worker(description), "");
+        let project = project(&setup, &worker(description), "");
         project
             .run(["register"])
             .exits(1)
@@ -163,13 +163,13 @@ fn unsupported_description_stops_the_build_before_the_push() {
             .stderr_has(why);
         assert_eq!(
             (
-                world
+                setup
                     .registry
                     .writes()
                     .iter()
                     .filter(|request| request.contains("manifests"))
                     .count(),
-                world.backend.writes()
+                setup.backend.writes()
             ),
             (0, 0)
         );
@@ -178,9 +178,9 @@ fn unsupported_description_stops_the_build_before_the_push() {
 
 #[test]
 fn failing_or_hanging_binary_is_named() {
-    let world = World::new();
+    let setup = Setup::new();
     let failing = project(
-        &world,
+        &setup,
         "fn main() { eprintln!(\"no controller\"); std::process::exit(3) }",
         "",
     );
@@ -190,7 +190,7 @@ fn failing_or_hanging_binary_is_named() {
         .fails_with("U0704")
         .stderr_has("exit code 3")
         .stderr_has("no controller");
-    let hanging = project(&world, "fn main() { loop { std::thread::park() } }", "");
+    let hanging = project(&setup, "fn main() { loop { std::thread::park() } }", "");
     hanging
         .run(["build"])
         .exits(1)
@@ -200,13 +200,13 @@ fn failing_or_hanging_binary_is_named() {
 
 #[test]
 fn describe_runs_the_binary_with_an_empty_environment() {
-    let world = World::new();
+    let setup = Setup::new();
     let main = worker(DESCRIPTION).replacen(
         "fn main() {",
         "fn main() {\n    assert_eq!(std::env::vars_os().count(), 0);",
         1,
     );
-    project(&world, &main, "")
+    project(&setup, &main, "")
         .env("SOME", "thing")
         .run(["build"])
         .succeeds();
@@ -214,36 +214,36 @@ fn describe_runs_the_binary_with_an_empty_environment() {
 
 #[test]
 fn triggers_must_match_the_described_interface() {
-    let world = World::new();
+    let setup = Setup::new();
     let more = "[package.metadata.union.tasks.hello.triggers.t]\nevery = \"1h\"\ninputs = { x = \"seven\" }\n";
-    let project = project(&world, &worker(DESCRIPTION), more);
+    let project = project(&setup, &worker(DESCRIPTION), more);
     project
         .run(["register"])
         .exits(1)
         .fails_with("U0713")
         .stderr_has("trigger `t`, input `x`: `\"seven\"` is not a whole number")
         .stderr_has("does not give `label`");
-    assert_eq!(world.backend.writes(), 0);
+    assert_eq!(setup.backend.writes(), 0);
 }
 
 #[test]
 fn workers_with_the_same_described_name_are_refused() {
-    let world = World::new();
+    let setup = Setup::new();
     let more = "[package.metadata.union.tasks.a]\nbin = \"hello\"\n[package.metadata.union.tasks.b]\nbin = \"hello\"\n";
-    let project = project(&world, &worker(DESCRIPTION), more);
+    let project = project(&setup, &worker(DESCRIPTION), more);
     project
         .run(["register"])
         .exits(1)
         .fails_with("U0710")
         .stderr_has("two tasks would be `my_task`")
         .stderr_has("task `b` of package `hello`");
-    assert_eq!(world.backend.writes(), 0);
+    assert_eq!(setup.backend.writes(), 0);
 }
 
 #[test]
 fn worker_is_run_by_its_described_types_and_name() {
-    let world = World::new();
-    let project = project(&world, &worker(DESCRIPTION), "");
+    let setup = Setup::new();
+    let project = project(&setup, &worker(DESCRIPTION), "");
     let words = |version: &[&str], inputs: &[&str]| {
         let words = [
             &["run", "--remote", "--format", "json"],
@@ -270,7 +270,7 @@ fn worker_is_run_by_its_described_types_and_name() {
     words(&["--version", version], &["--x", "21", "--label", "Ada"])
         .succeeds()
         .compiles_nothing();
-    // Only the binary knows the name, and in a fresh checkout nobody has asked it.
+    // Only the binary knows the name, and in a fresh checkout it was not run yet.
     fs::remove_dir_all(project.path("target")).unwrap();
     let unknown = words(&["--version", version], &["--x", "21"])
         .exits(1)

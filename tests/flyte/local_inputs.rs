@@ -1,9 +1,9 @@
-//! Inputs of runs on this machine, read with the official messages, and inputs of runs on the backend from a file.
+//! Inputs of local runs, read with the official messages, and inputs of remote runs from a file.
 
 use union_tests::registry::Registry;
 use union_tests::stub::{Stub, official_python};
 
-use crate::world::World;
+use crate::setup::Setup;
 
 const READER: &str = r#"fn main() {
     let (from, to) = (std::env::var("IN").unwrap(), std::env::var("OUT").unwrap());
@@ -24,7 +24,7 @@ const SHOW: &str = "import sys\nfrom flyteidl2.core.literals_pb2 import LiteralM
 
 #[test]
 fn local_run_writes_the_copilot_message_in_every_format() {
-    let world = World::new();
+    let setup = Setup::new();
     let task = |name: &str, format: &str| {
         format!(
             "[package.metadata.union.tasks.{name}]\ndata-format = \"{format}\"\nenv = {{ IN = \"/var/inputs\", OUT = \"/var/outputs\" }}\n\
@@ -32,7 +32,7 @@ fn local_run_writes_the_copilot_message_in_every_format() {
              outputs = {{ message = \"file\", names = \"string\" }}\n"
         )
     };
-    let project = world
+    let project = setup
         .hello(&(task("proto", "proto") + &task("json", "json")))
         .file("src/main.rs", READER)
         .file("data/a.csv", "1\n");
@@ -89,9 +89,9 @@ fn local_run_writes_the_copilot_message_in_every_format() {
 fn remote_run_reads_inputs_and_files_from_a_file() {
     let registry = Registry::open();
     let backend = Stub::building(registry.host(), "");
-    let world = World { registry, backend };
+    let setup = Setup { registry, backend };
     let table = "{ data = \"file\", table = \"directory\", more = \"optional[list[file]]\", x = \"integer\" }";
-    let project = world
+    let project = setup
         .hello(&format!(
             "[package.metadata.union.tasks.hello]\ninputs = {table}\noutputs = {{ data = \"file\", table = \"directory\", x = \"integer\" }}\n"
         ))
@@ -109,7 +109,7 @@ fn remote_run_reads_inputs_and_files_from_a_file() {
             .stdout_has("table = \"s3://bucket/uploads/flytesnacks/development/")
             .stderr_has("/given/table (1 file, 2 B) to s3://");
     }
-    let stored = world.backend.store();
+    let stored = setup.backend.store();
     let contents = |name: &str| -> Vec<&str> {
         let named = stored.iter().filter(|(path, _)| path.ends_with(name));
         named.map(|(_, content)| content.as_str()).collect()
@@ -126,6 +126,6 @@ fn remote_run_reads_inputs_and_files_from_a_file() {
         .stderr_has("`data` of `given/wrong.json`: `")
         .stderr_has("/given/none.csv` cannot be read")
         .stderr_has("`tabel` of `given/wrong.json` is no input; did you mean `table`?");
-    assert_eq!(world.backend.runs().len(), 2);
-    world.backend.assert_all_valid();
+    assert_eq!(setup.backend.runs().len(), 2);
+    setup.backend.assert_all_valid();
 }

@@ -1,24 +1,24 @@
-//! Tasks registered with a backend that others have made, and read back with its own command line.
+//! Tasks registered with a backend that uses the official messages, and read with the official command line.
 #![allow(clippy::unwrap_used)]
 
-mod bad_days;
-mod bad_input;
-mod building;
 mod config;
-mod daily;
-mod dry;
-mod figures;
-mod folders;
-mod following;
+mod directories;
+mod dry_run;
+mod failures;
+mod follow;
 mod interfaces;
+mod invalid_input;
 mod local_inputs;
-mod looking;
+mod logs_and_runs;
 mod names;
-mod registering;
+mod register;
+mod remote_build;
+mod request_counts;
+mod rerun_and_lists;
 mod rules;
-mod running;
-mod saving;
+mod run;
+mod save_outputs;
 mod secrets;
+mod setup;
 mod triggers;
 mod workers;
-mod world;

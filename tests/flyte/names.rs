@@ -1,15 +1,15 @@
-//! Tasks are named by the keys of their tables and by their names at the backend.
+//! Tasks are selected by the keys of their tables and by their names on the backend.
 
 use crate::interfaces::{DESCRIPTION, project as rust_project, worker};
-use crate::world::{World, task};
+use crate::setup::{Setup, task};
 
 const RENAMED: &str = "[package.metadata.union.tasks.flyte-task]\nname = \"describe\"\ninputs = { x = \"integer\" }\noutputs = { x = \"integer\" }\n\
     triggers.often.every = \"1h\"\ntriggers.often.inputs.x = 1\n";
 
 #[test]
 fn both_names_of_a_task_are_accepted_everywhere() {
-    let world = World::new();
-    let project = world.hello(RENAMED);
+    let setup = Setup::new();
+    let project = setup.hello(RENAMED);
     for name in ["flyte-task", "describe"] {
         let registered = project.run(["register", "--task", name, "--format", "json"]);
         let registered = task(&registered.succeeds());
@@ -39,7 +39,7 @@ fn both_names_of_a_task_are_accepted_everywhere() {
         project.run(["build", "--task", name]).succeeds();
         project.run(["plan", "--task", name]).succeeds();
     }
-    let run = world.backend.runs()[0].clone();
+    let run = setup.backend.runs()[0].clone();
     let rerun = project.run(["rerun", &run, "--format", "json"]).succeeds();
     assert_eq!(rerun.json()["task"], "flyte-task");
     project
@@ -50,8 +50,8 @@ fn both_names_of_a_task_are_accepted_everywhere() {
 
 #[test]
 fn described_name_is_accepted_after_the_build() {
-    let world = World::new();
-    let project = rust_project(&world, &worker(DESCRIPTION), "");
+    let setup = Setup::new();
+    let project = rust_project(&setup, &worker(DESCRIPTION), "");
     project
         .run(["register", "--task", "my_task"])
         .exits(2)
@@ -73,9 +73,9 @@ fn described_name_is_accepted_after_the_build() {
 
 #[test]
 fn ambiguous_task_name_lists_the_tasks() {
-    let world = World::new();
+    let setup = Setup::new();
     let more = "[package.metadata.union.tasks.one]\nname = \"two\"\n[package.metadata.union.tasks.two]\nname = \"one\"\n";
-    let project = world.hello(more);
+    let project = setup.hello(more);
     for words in [
         &["register", "--task", "one"][..],
         &["run", "--remote", "one"],

@@ -1,8 +1,8 @@
-//! What a run on this machine or the launcher would refuse, all commands refuse in the same way, before the compile.
+//! What a local run or the launcher would refuse is refused by all commands before the compile.
 
 use union_tests::stub::Stub;
 
-use crate::world::World;
+use crate::setup::Setup;
 
 /// Lines of a task's table, with the code and a part of the message.
 const REFUSED: &[(&str, &str, &str)] = &[
@@ -75,7 +75,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
 
 #[test]
 fn all_commands_apply_the_rules_of_a_run() {
-    let world = World::with(Stub::start());
+    let setup = Setup::with(Stub::start());
     let long_name = format!("outputs = {{ {} = \"string\" }}", "n".repeat(256));
     let long_path = format!("output-path = \"/{}\"", "n".repeat(3_900));
     let cases = REFUSED.iter().copied().chain([
@@ -83,7 +83,7 @@ fn all_commands_apply_the_rules_of_a_run() {
         (&*long_path, "U0104", "is longer than"),
     ]);
     for (lines, code, text) in cases {
-        let project = world.hello(&format!("[package.metadata.union.tasks.hello]\n{lines}\n"));
+        let project = setup.hello(&format!("[package.metadata.union.tasks.hello]\n{lines}\n"));
         for command in [
             &["check"][..],
             &["plan"],
@@ -98,13 +98,13 @@ fn all_commands_apply_the_rules_of_a_run() {
             refused.stderr_has(text).compiles_nothing();
         }
     }
-    assert!(world.backend.calls().is_empty());
+    assert!(setup.backend.calls().is_empty());
 }
 
 #[test]
 fn local_and_remote_runs_refuse_the_same_inputs() {
-    let world = World::with(Stub::start());
-    let project = world.hello(
+    let setup = Setup::with(Stub::start());
+    let project = setup.hello(
         "[package.metadata.union.tasks.hello]\ninputs = { m = \"map[integer]\", s = \"struct\" }\n",
     );
     let inputs = [
@@ -123,5 +123,5 @@ fn local_and_remote_runs_refuse_the_same_inputs() {
             .stderr_has("`9007199254740993` is too large for a number in a struct")
             .compiles_nothing();
     }
-    assert_eq!(world.backend.runs(), [""; 0]);
+    assert_eq!(setup.backend.runs(), [""; 0]);
 }

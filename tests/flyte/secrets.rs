@@ -1,9 +1,9 @@
-//! `secret`: values from stdin, files and a terminal, never shown and never on the command line.
+//! `secret`: values from stdin, files and a terminal, which are never shown.
 
 use union_tests::stub::{Stub, python};
 use union_tests::{Outcome, Project};
 
-use crate::world::World;
+use crate::setup::Setup;
 
 const VALUE: &str = "hunter2-and-more";
 
@@ -60,7 +60,7 @@ fn secret_is_stored_listed_replaced_and_deleted() {
     );
     let value = |scope: &str| backend.secret(scope, "my-key");
     assert_eq!(value("flytesnacks-development").unwrap(), VALUE.as_bytes());
-    // As the official command line sees it.
+    // Read with the official command line.
     let shown = backend.official_in_project(["get", "secret"], &[]);
     assert!(shown.contains("my-key"), "{shown}");
 
@@ -152,7 +152,7 @@ fn secret_value_in_an_argument_is_refused() {
 
 #[test]
 fn typed_secret_is_not_echoed() {
-    // Plays a terminal: types a line at the prompt, and prints everything that the terminal has shown.
+    // Simulates a terminal: types a line at the prompt, and prints all output of the terminal.
     const TERMINAL: &str = "import os, pty, sys\n\
         pid, terminal = pty.fork()\n\
         if pid == 0: os.execv(sys.argv[1], sys.argv[1:])\n\
@@ -221,8 +221,8 @@ fn image_pull_secret_has_the_docker_credentials() {
 
 #[test]
 fn secret_list_has_the_project_scope_and_all_pages() {
-    let world = World::with(Stub::behaving("small-pages"));
-    let project = world.hello("");
+    let setup = Setup::with(Stub::behaving("small-pages"));
+    let project = setup.hello("");
     for name in ["a", "b", "c", "d", "e"] {
         create(&project, "echo hunter2", name).succeeds();
     }

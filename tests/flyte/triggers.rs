@@ -1,9 +1,9 @@
-//! Triggers: their list, their switch, and what a registration does with those that are no longer declared.
+//! Triggers: list, activation, and deactivation of undeclared ones by a registration.
 
 use union_tests::Project;
 use union_tests::stub::Stub;
 
-use crate::world::{World, task};
+use crate::setup::{Setup, task};
 
 const TRIGGERS: &str = "[package.metadata.union.tasks.hello.triggers.nightly]\ncron = \"0 3 * * *\"\ntimezone = \"Europe/Berlin\"\n\
     [package.metadata.union.tasks.hello.triggers.often]\nevery = \"2h\"\nactive = false\n";
@@ -22,9 +22,9 @@ fn states(project: &Project) -> Vec<String> {
 
 #[test]
 fn triggers_are_listed_activated_and_deactivated() {
-    let world = World::new();
+    let setup = Setup::new();
     let other = "[package.metadata.union.tasks.other.triggers.nightly]\ncron = \"0 4 * * *\"\n[package.metadata.union.tasks.hello]\n";
-    let project = world.hello(&format!("{other}{TRIGGERS}"));
+    let project = setup.hello(&format!("{other}{TRIGGERS}"));
     project.run(["register"]).succeeds();
     let table = project.run(["get", "triggers"]).succeeds();
     table
@@ -78,17 +78,17 @@ fn triggers_are_listed_activated_and_deactivated() {
     );
     let unknown = project.run(["trigger", "activate", "weekly"]).exits(1);
     unknown.fails_with("U0761").stderr_has("`hello/often`");
-    world.backend.assert_all_valid();
+    setup.backend.assert_all_valid();
 }
 
 #[test]
 fn registration_deactivates_undeclared_triggers() {
-    let world = World::new();
-    let project = world.hello(TRIGGERS);
+    let setup = Setup::new();
+    let project = setup.hello(TRIGGERS);
     project.run(["register"]).succeeds();
     project.run(["trigger", "activate", "often"]).succeeds();
-    // Somebody makes one by hand, for the version that the tool has registered.
-    world
+    // One is created by hand, for the version that the tool has registered.
+    setup
         .backend
         .official_in_project(["create", "trigger"], &["hello", "by-hand"]);
     project.edit(
@@ -115,7 +115,7 @@ fn registration_deactivates_undeclared_triggers() {
             "hello/often: false"
         ]
     );
-    // What a user has switched on again is switched off again, and the rest stays as it is.
+    // A trigger that a user has activated again is deactivated again; others do not change.
     project.run(["trigger", "activate", "often"]).succeeds();
     let unchanged = project.run(["register"]).succeeds();
     unchanged
@@ -124,13 +124,13 @@ fn registration_deactivates_undeclared_triggers() {
         .stderr_lacks("by-hand");
     let unchanged = project.run(["register"]).succeeds();
     unchanged.stderr_lacks("Deactivated");
-    world.backend.assert_all_valid();
+    setup.backend.assert_all_valid();
 }
 
 #[test]
 fn backend_without_a_trigger_list_is_a_warning() {
-    let world = World::with(Stub::behaving("no-triggers"));
-    let project = world.hello(TRIGGERS);
+    let setup = Setup::with(Stub::behaving("no-triggers"));
+    let project = setup.hello(TRIGGERS);
     project.run(["register"]).succeeds();
     let manifest = project.read("Cargo.toml");
     let without = manifest.replace(TRIGGERS, "[package.metadata.union.tasks.hello]\n");

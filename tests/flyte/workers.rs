@@ -1,4 +1,4 @@
-//! `run` of tasks of kind `rust`: a worker with the official messages, and our stand-in for its backend.
+//! `run` of tasks of kind `rust`: a worker with the official messages, and the local backend.
 
 use serde_json::json;
 use union_tests::project::repository;
@@ -7,7 +7,7 @@ use union_tests::{Outcome, Project, str};
 
 const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true},{"name":"rate","type":"float","required":true},{"name":"ok","type":"boolean","required":true},{"name":"fields","type":"struct","required":true}],"outputs":[{"name":"o0","type":"integer"},{"name":"o1","type":"struct"}]}"#;
 
-/// A binary that describes itself as the `flyte` crate would, and leaves the work to Python.
+/// A binary that describes itself as with the `flyte` crate, and runs the task in Python.
 fn worker() -> Project {
     let (python, script) = (
         python("python"),
@@ -70,19 +70,22 @@ o1 = {"deep":[{"none":null},-7],"label":"demo","mean":10.5}
         .stderr_has("Traced double in 1.50 s")
         .stderr_has("demo 21 0.5 True {'a': [1, None]}")
         .stderr_has("key None None log info,flyte_controller_base=error own mine");
-    let told = run(&project, "json", "demo")
+    let reported = run(&project, "json", "demo")
         .succeeds()
         .compiles_nothing()
         .json();
     assert_eq!(
-        told["outputs"],
+        reported["outputs"],
         json!({ "o0": 42, "o1": { "deep": [{ "none": null }, -7], "label": "demo", "mean": 10.5 } })
     );
     let traces = json!([
         { "name": "double", "action": "double-1", "seconds": 1.5 },
         { "name": "describe", "action": "describe-1", "seconds": 1.5 },
     ]);
-    assert_eq!((&told["traces"], told["image"].is_null()), (&traces, true));
+    assert_eq!(
+        (&reported["traces"], reported["image"].is_null()),
+        (&traces, true)
+    );
     assert_eq!(
         project.files_below("target/union/run"),
         [""; 0],

@@ -1,4 +1,4 @@
-//! The examples at the stand-ins of both generations, with no change but the endpoint.
+//! The examples on backends of both generations; only the endpoint differs.
 
 use std::path::Path;
 

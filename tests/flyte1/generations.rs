@@ -1,10 +1,10 @@
-//! Which generation a backend is: asked once, remembered by endpoint, asked again when an answer contradicts.
+//! The generation of a backend: requested once, cached by endpoint, and refreshed after a contradiction.
 
 use union_tests::Project;
 use union_tests::flyte1::ControlPlane;
 use union_tests::stub::Stub;
 
-use crate::world::{TYPED, World};
+use crate::setup::{Setup, TYPED};
 
 const PROBE: &str = "flyteidl2.task.TaskService/GetTaskDetails";
 
@@ -21,27 +21,27 @@ fn runs_of(project: &Project) -> union_tests::Outcome {
 
 #[test]
 fn generation_is_requested_once() {
-    let world = World::new();
-    let project = world.at_home(Project::empty());
+    let setup = Setup::new();
+    let project = setup.with_backend(Project::empty());
     runs_of(&project).succeeds();
-    assert_eq!(world.backend.count("POST", PROBE), 1);
-    assert_eq!(world.backend.calls().len(), 2);
+    assert_eq!(setup.backend.count("POST", PROBE), 1);
+    assert_eq!(setup.backend.calls().len(), 2);
     runs_of(&project).succeeds();
     project
         .run(["whoami"])
         .succeeds()
         .stdout_is("Ada <ada@example.test>\n");
-    assert_eq!(world.backend.count("POST", PROBE), 1);
+    assert_eq!(setup.backend.count("POST", PROBE), 1);
 }
 
 #[test]
 fn named_generation_sends_no_request() {
-    let world = World::new();
-    let project = world
-        .at_home(Project::empty())
+    let setup = Setup::new();
+    let project = setup
+        .with_backend(Project::empty())
         .env("UNION_BACKEND", "flyte1");
     runs_of(&project).succeeds();
-    let project = world.at_home(Project::empty());
+    let project = setup.with_backend(Project::empty());
     let words = [
         "get",
         "runs",
@@ -53,15 +53,15 @@ fn named_generation_sends_no_request() {
         "flyte1",
     ];
     project.run(words).succeeds();
-    assert_eq!(world.backend.count("POST", PROBE), 0);
-    let project = world.hello(TYPED);
+    assert_eq!(setup.backend.count("POST", PROBE), 0);
+    let project = setup.hello(TYPED);
     project.edit(
         "Cargo.toml",
         "project = \"flytesnacks\"",
         "backend = \"flyte1\"\nproject = \"flytesnacks\"",
     );
     project.run(["get", "tasks"]).succeeds();
-    assert_eq!(world.backend.count("POST", PROBE), 0);
+    assert_eq!(setup.backend.count("POST", PROBE), 0);
     project
         .run(["get", "tasks", "--backend", "flyte3"])
         .exits(2)
@@ -77,7 +77,7 @@ fn named_generation_sends_no_request() {
 fn cached_generation_is_refreshed_after_a_contradiction() {
     let second = Stub::start();
     let front = ControlPlane::start();
-    // The note of one endpoint is moved to another, as if its backend had been replaced.
+    // The cached generation of one endpoint is moved to another, as if its backend had been replaced.
     let home = Project::empty().env("FLYTE_TASK_ORG", "acme");
     let note_of = |endpoint: &str| {
         let words = [
@@ -113,15 +113,15 @@ fn cached_generation_is_refreshed_after_a_contradiction() {
 
 #[test]
 fn server_of_neither_generation_is_reported() {
-    let world = World::behaving("page");
-    let project = world.at_home(Project::empty());
+    let setup = Setup::behaving("page");
+    let project = setup.with_backend(Project::empty());
     runs_of(&project)
         .exits(1)
         .fails_with("U0757")
         .stderr_has("speaks the protocol of neither Flyte 1 nor Flyte 2")
         .stderr_has("a web page");
-    let project = world
-        .at_home(Project::empty())
+    let project = setup
+        .with_backend(Project::empty())
         .env("UNION_BACKEND", "flyte1");
     runs_of(&project)
         .exits(1)

@@ -4,8 +4,8 @@
 mod examples;
 mod failures;
 mod generations;
-mod logins;
-mod registering;
-mod running;
+mod login;
+mod register;
+mod run;
 mod schedules;
-mod world;
+mod setup;

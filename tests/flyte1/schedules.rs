@@ -1,6 +1,6 @@
 //! Triggers at Flyte 1: a workflow of one node and launch plans, of which only the declared ones are active.
 
-use crate::world::{TYPED, World, task};
+use crate::setup::{Setup, TYPED, task};
 
 fn with_triggers(triggers: &str) -> String {
     format!("{TYPED}{triggers}")
@@ -12,9 +12,9 @@ fn trigger(name: &str, schedule: &str) -> String {
 
 #[test]
 fn declared_triggers_are_activated_and_others_deactivated() {
-    let world = World::new();
+    let setup = Setup::new();
     let two = trigger("nightly", "cron = \"0 3 * * *\"") + &trigger("often", "every = \"5m\"");
-    let project = world.hello(&with_triggers(&two));
+    let project = setup.hello(&with_triggers(&two));
     let version =
         |outcome: &union_tests::Outcome| task(outcome)["version"].as_str().unwrap().to_owned();
     let register = ["register", "--format", "json"];
@@ -23,14 +23,14 @@ fn declared_triggers_are_activated_and_others_deactivated() {
         format!("flytesnacks/development/hello.triggers.{name}/{version}")
     };
     assert_eq!(
-        world.backend.active_plans(),
+        setup.backend.active_plans(),
         [plan("nightly", &first), plan("often", &first)]
     );
     // A second run only reads.
-    let writes = world.backend.writes().len();
+    let writes = setup.backend.writes().len();
     project.run(register).succeeds();
-    assert_eq!(world.backend.writes().len(), writes);
-    // One is gone, and the other has another schedule.
+    assert_eq!(setup.backend.writes().len(), writes);
+    // One is missing, and the other has another schedule.
     project.edit("Cargo.toml", "0 3 * * *", "0 4 * * *");
     project.edit("Cargo.toml", &trigger("often", "every = \"5m\""), "");
     let outcome = project
@@ -38,21 +38,21 @@ fn declared_triggers_are_activated_and_others_deactivated() {
         .succeeds()
         .stderr_has("Deactivated hello/often, which is not declared");
     let second = version(&outcome);
-    assert_eq!(world.backend.active_plans(), [plan("nightly", &second)]);
+    assert_eq!(setup.backend.active_plans(), [plan("nightly", &second)]);
     project.edit(
         "Cargo.toml",
         &trigger("nightly", "cron = \"0 4 * * *\""),
         "",
     );
     project.run(register).succeeds();
-    assert_eq!(world.backend.active_plans(), [""; 0]);
+    assert_eq!(setup.backend.active_plans(), [""; 0]);
 }
 
 #[test]
 fn triggers_are_listed_deactivated_and_activated_again() {
-    let world = World::new();
+    let setup = Setup::new();
     let two = trigger("nightly", "cron = \"0 3 * * *\"") + &trigger("often", "every = \"5m\"");
-    let project = world.hello(&with_triggers(&two));
+    let project = setup.hello(&with_triggers(&two));
     project.run(["register"]).succeeds();
     let listed = |project: &union_tests::Project| {
         let outcome = project
@@ -90,14 +90,14 @@ fn triggers_are_listed_deactivated_and_activated_again() {
 
 #[test]
 fn inactive_trigger_starts_no_run() {
-    let world = World::new();
-    let project = world.hello(&with_triggers(&trigger(
+    let setup = Setup::new();
+    let project = setup.hello(&with_triggers(&trigger(
         "nightly",
         "cron = \"0 3 * * *\", active = false",
     )));
     project.run(["register"]).succeeds();
-    assert_eq!(world.backend.count("POST", "api/v1/launch_plans"), 1);
-    assert_eq!(world.backend.count("PUT", "api/v1/launch_plans"), 0);
+    assert_eq!(setup.backend.count("POST", "api/v1/launch_plans"), 1);
+    assert_eq!(setup.backend.count("PUT", "api/v1/launch_plans"), 0);
 }
 
 #[test]
@@ -117,25 +117,25 @@ fn interrupted_activation_is_repeated() {
 
 #[test]
 fn schedule_of_a_refused_task_is_not_activated() {
-    let world = World::behaving("refuse=hello");
-    let project = world.hello(&with_triggers(&trigger("often", "every = \"5m\"")));
+    let setup = Setup::behaving("refuse=hello");
+    let project = setup.hello(&with_triggers(&trigger("often", "every = \"5m\"")));
     project
         .run(["register"])
         .exits(1)
         .fails_with("U0760")
         .stderr_has("this task is not wanted");
-    assert_eq!(world.backend.count("POST", "api/v1/workflows"), 0);
-    assert_eq!(world.backend.count("PUT", "api/v1"), 0);
+    assert_eq!(setup.backend.count("POST", "api/v1/workflows"), 0);
+    assert_eq!(setup.backend.count("PUT", "api/v1"), 0);
 }
 
 #[test]
 fn other_time_zone_is_refused() {
-    let world = World::new();
+    let setup = Setup::new();
     let zone = trigger(
         "nightly",
         "cron = \"0 3 * * *\", timezone = \"Europe/Berlin\"",
     );
-    world
+    setup
         .hello(&with_triggers(&zone))
         .run(["register"])
         .exits(2)

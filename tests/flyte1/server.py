@@ -1,4 +1,4 @@
-"""A control plane of Flyte 1 on loopback with the official messages, which does what a real one was seen to do.
+"""A control plane of Flyte 1 on loopback with the official messages, which behaves as a real one was observed to.
 
 It prints its address, then serves until its standard input ends. Its state is in a file, so that it is all there when it is
 started again. `BEHAVIOUR` is a list of words, each explained where it is asked for.
@@ -58,7 +58,7 @@ class Refused(Exception):
 
 
 class Store:
-    """What it keeps: serialized messages by kind and key, with the time of their creation."""
+    """The stored messages by kind and key, serialized, with their time of creation."""
 
     def __init__(self):
         self.lock = threading.RLock()
@@ -100,7 +100,7 @@ class Store:
             return self.kept.get(kind, {}).get(key, [0, None])[1]
 
     def once(self, word):
-        """Whether the server should behave so, and has not done it yet."""
+        """Whether this behaviour is on and was not used yet."""
         with self.lock:
             if word not in BEHAVIOUR or self.marked("done", word):
                 return False
@@ -127,7 +127,7 @@ def required(message, path):
 
 
 def create(kind, what, request):
-    """Keeps something once: the same again exists, and something else under its version is refused with the difference."""
+    """Stores a message once: an equal one exists, another one under its version is refused with the difference."""
     if request.id.project not in PROJECTS:
         raise Refused(NOT_FOUND, f"failed to validate that project [{request.id.project}] and domain [{request.id.domain}] are registered")
     old = STORE.get(kind, key(request.id), type(request))
@@ -274,7 +274,7 @@ def create_execution(request):
     if STORE.get("executions", name, execution_pb2.ExecutionCreateRequest):
         raise Refused(EXISTS, "execution already exists")
     STORE.put("executions", name, request)
-    # `cut-create`: it is done, and nobody hears of it.
+    # `cut-create`: the request is processed, and the response is lost.
     if STORE.once("cut-create"):
         raise ConnectionAbortedError
     return execution_pb2.ExecutionCreateResponse(id=execution_id(request))
@@ -285,7 +285,7 @@ def execution_id(request):
 
 
 class Run:
-    """One execution, as it is at this moment."""
+    """The current state of an execution."""
 
     def __init__(self, *name):
         self.name = "/".join(name)
@@ -309,7 +309,7 @@ class Run:
         attempts = 3 if {"fail", "missing"} & BEHAVIOUR else 1
         rest = ["QUEUED", "INITIALIZING", "RUNNING", "RUNNING"]
         number, inside = divmod(step - 1, len(rest))
-        # `hold`: it runs until the test lets it go.
+        # `hold`: it runs until the test releases it.
         if "hold" in BEHAVIOUR and not (STATE.parent / "go").exists() and step >= 3:
             number, inside = 0, 2
         if number < attempts:
@@ -367,7 +367,7 @@ class Run:
             attempt.closure.phase = core_execution.TaskExecution.Phase.Value(phase)
             reason = attempt.closure.reasons.add(message=f"task of attempt {number + 1} is {phase}")
             reason.occurred_at.FromNanoseconds(self.created + number)
-            # `no-links`: logs are not set up.
+            # `no-links`: logs are not configured.
             if phase not in ("QUEUED", "INITIALIZING") and "no-links" not in BEHAVIOUR:
                 attempt.closure.logs.add(name="Kubernetes Logs", uri=f"http://logs.example.test/{self.request.name}-{number}")
         return answer
@@ -488,13 +488,13 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = handle_one
 
     def answer(self, path, query, body):
-        # `page`: a proxy shows its login page in the place of every answer.
+        # `page`: a proxy sends its login page in place of every response.
         if "page" in BEHAVIOUR:
             return 200, "text/html; charset=utf-8", b"<html>Please log in</html>"
         if path.startswith("store/"):
             return self.store(path, body)
         if path.startswith("api/v1/"):
-            # `busy`, `down`: once too many requests, once unavailable, each with a pause that is asked for.
+            # `busy`, `down`: one 429, one 503, each with a Retry-After.
             if STORE.once("busy"):
                 raise Refused(EXHAUSTED, "too many requests", 1)
             if STORE.once("down"):
@@ -514,7 +514,7 @@ class Handler(BaseHTTPRequestHandler):
         raise Refused(NOT_FOUND, "Not Found")
 
     def check_login(self):
-        # `auth`: calls need a token; it expires after as many calls as `expires=N` says.
+        # `auth`: calls need a token; it expires after N calls with `expires=N`.
         if "auth" not in BEHAVIOUR:
             return
         sent = [self.headers.get(name) for name in ("Authorization", "flyte-authorization")]

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod compiling;
+mod compile;
 mod outputs;
+mod setup;
 mod signals;
-mod starting;
-mod world;
+mod start;

@@ -8,15 +8,15 @@ use proptest::prelude::*;
 use union_build::spec::types::Type;
 use union_tests::permissions::WITHOUT_READ_OVERRIDE;
 
-use crate::world::{Ended, Running, command, launch, shell};
+use crate::setup::{ProcessResult, RunningProcess, command, launch, shell};
 
 /// Runs a command of a shell in an output directory, with one option `--output` for each declaration.
-fn run_in(directory: &Path, declared: &[&str], script: &str) -> Ended {
+fn run_in(directory: &Path, declared: &[&str], script: &str) -> ProcessResult {
     let mut options = vec!["--output-directory", directory.to_str().unwrap()];
     options.extend(declared.iter().flat_map(|output| ["--output", *output]));
     let mut command = command(&options, &["sh", "-c", script]);
     command.current_dir(directory);
-    Running::start(command).wait()
+    RunningProcess::start(command).wait()
 }
 
 /// The problems that a local run finds.
@@ -243,7 +243,7 @@ fn output_that_may_not_be_read_is_refused() {
     let mut command = std::process::Command::new(program);
     command
         .args(options)
-        .arg(crate::world::launcher())
+        .arg(crate::setup::launcher())
         .args(["--output-directory", path])
         .args(["--output", "n=file"])
         .args(["--output", "n=integer"])
@@ -251,7 +251,7 @@ fn output_that_may_not_be_read_is_refused() {
     let messages = ["n", "n", "d"].map(|name| {
         format!("error: `{path}/{name}` cannot be read: Permission denied (os error 13)")
     });
-    let ended = Running::start(command).wait();
+    let ended = RunningProcess::start(command).wait();
     ended.is(65, &messages.each_ref().map(String::as_str));
 }
 

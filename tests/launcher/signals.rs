@@ -6,32 +6,32 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use crate::world::{Ended, Running, command, launcher, shell};
+use crate::setup::{ProcessResult, RunningProcess, command, launcher, shell};
 
 /// A program that writes `ready`, and then runs until a trap ends it. The shell's remarks about its children are not shown.
 fn waiting(traps: &str) -> String {
     format!("exec 2>/dev/null; {traps}; echo ready; while :; do sleep 0.05; done")
 }
 
-fn start(options: &[&str], script: &str) -> Running {
-    let mut running = Running::start(command(options, &["sh", "-c", script]));
+fn start(options: &[&str], script: &str) -> RunningProcess {
+    let mut running = RunningProcess::start(command(options, &["sh", "-c", script]));
     running.wait_for("ready");
     running
 }
 
 /// Runs a command of a shell by the launcher as process 1 of a namespace of its own.
-fn start_as_process_1(options: &[&str], script: &str) -> Running {
+fn start_as_process_1(options: &[&str], script: &str) -> RunningProcess {
     let mut command = Command::new("unshare");
     command
         .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
         .arg(launcher())
         .args(options)
         .args(["--", "sh", "-c", script]);
-    Running::start(command)
+    RunningProcess::start(command)
 }
 
 /// Sends a signal to process 1 of the namespace.
-fn send_to_process_1(unshare: &Running, signal: Signal) {
+fn send_to_process_1(unshare: &RunningProcess, signal: Signal) {
     let process_1 = Pid::from_raw(unshare.children()[0]).unwrap();
     rustix::process::kill_process(process_1, signal).unwrap();
 }
@@ -76,7 +76,7 @@ fn signal_reaches_the_whole_group_and_the_program_that_has_left_its_group() {
     // A job of an interactive shell gets a group of its own, into which the program moves.
     let perl = "use POSIX; my $child = fork // die; if (!$child) { POSIX::setpgid(0, 0); sleep 9 } select undef, undef, undef, 0.1;
         POSIX::setpgid(0, $child) or die; $SIG{USR1} = sub { kill 9, $child; exit 6 }; $| = 1; print \"ready\\n\"; sleep 9";
-    let mut running = Running::start(command(&[], &["perl", "-e", perl]));
+    let mut running = RunningProcess::start(command(&[], &["perl", "-e", perl]));
     running.wait_for("ready");
     running.send(Signal::USR1);
     running.wait().is(6, &[]);
@@ -142,7 +142,7 @@ fn stopped_program_is_killed_after_the_grace_period() {
     );
 }
 
-fn ended_between(running: Running, earliest: Duration, latest: Duration) -> Ended {
+fn ended_between(running: RunningProcess, earliest: Duration, latest: Duration) -> ProcessResult {
     let started = Instant::now() - running.elapsed();
     let ended = running.wait();
     let took = started.elapsed();
@@ -187,7 +187,7 @@ fn program_is_ended_after_its_timeout() {
             ],
         ),
     ] {
-        let running = Running::start(command(options, &["sh", "-c", script]));
+        let running = RunningProcess::start(command(options, &["sh", "-c", script]));
         ended_between(running, Duration::from_secs(1), Duration::from_secs(latest))
             .is(124, messages);
     }
@@ -275,14 +275,14 @@ fn process_1_keeps_its_deadlines() {
 }
 
 /// A command of a shell with a terminal of its own at all three descriptors.
-fn in_terminal(script: &str) -> Running {
+fn in_terminal(script: &str) -> RunningProcess {
     let mut command = Command::new("script");
     command
         .args(["--quiet", "--return", "--command"])
         .arg(script.replace('@', launcher().to_str().unwrap()))
         .arg("/dev/null");
     command.env("SHELL", "/bin/sh");
-    Running::start(command)
+    RunningProcess::start(command)
 }
 
 #[test]

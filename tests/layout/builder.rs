@@ -1,4 +1,4 @@
-//! What the native builder makes.
+//! Images of the native builder.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use union_build::diag::Code;
 use union_build::spec::{self, Compression, Sourced};
 use union_tests::base::layout_of;
 
-use crate::scene::{Scene, json, key, map, placed, platform, reference, scratch, spec, texts};
+use crate::fixture::{Fixture, json, key, map, placed, platform, reference, scratch, spec, texts};
 
 /// A base with merged /usr and one named user, small enough to be made for every test.
 fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
@@ -31,7 +31,7 @@ fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
     }
     symlink("usr/bin", rootfs.join("bin")).unwrap();
     let tar = folder.join("rootfs.tar");
-    crate::scene::run(
+    crate::fixture::run(
         std::process::Command::new("tar")
             .arg("-cf")
             .arg(&tar)
@@ -44,13 +44,13 @@ fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
     layout
 }
 
-fn upon_small_base(config: &serde_json::Value) -> (tempfile::TempDir, Scene) {
+fn upon_small_base(config: &serde_json::Value) -> (tempfile::TempDir, Fixture) {
     let folder = tempfile::tempdir().unwrap();
-    let scene = Scene::upon(&small_base(folder.path(), config));
-    (folder, scene)
+    let fixture = Fixture::with_base(&small_base(folder.path(), config));
+    (folder, fixture)
 }
 
-/// The entries of a layer of ours: path, mode, owner.
+/// The entries of a layer: path, mode, owner.
 fn entries(content: &BlobSource) -> Vec<String> {
     let BlobSource::File(path) = content else {
         panic!("{content:?} is not ours")
@@ -89,10 +89,10 @@ fn owners(content: &BlobSource) -> Vec<String> {
 
 #[tokio::test]
 async fn scratch_image_has_ca_certificates_and_user_files() {
-    let scene = Scene::new();
-    let binary = scene.write("hello", vec![7; 300_000], 0o775);
-    let image = scene
-        .build(&scene.recipe(vec![spec("default", scratch())], &[("hello", &binary)]))
+    let fixture = Fixture::new();
+    let binary = fixture.write("hello", vec![7; 300_000], 0o775);
+    let image = fixture
+        .build(&fixture.recipe(vec![spec("default", scratch())], &[("hello", &binary)]))
         .await
         .unwrap();
     let image = &image.platforms[0];
@@ -127,14 +127,14 @@ async fn scratch_image_has_ca_certificates_and_user_files() {
 
 #[tokio::test]
 async fn code_edit_fetches_only_the_base_config() {
-    let (_folder, scene) = upon_small_base(&json!({ "Entrypoint": ["/swallow"], "Cmd": ["x"] }));
-    let binary = scene.write("hello", "one", 0o755);
-    let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", &binary)]);
-    let image = scene.build(&recipe).await.unwrap();
-    assert_eq!(scene.source.fetched(), 1, "the config");
-    scene.write("hello", "two", 0o755);
-    let edited = scene.build(&recipe).await.unwrap();
-    assert_eq!(scene.source.fetched(), 1, "nothing");
+    let (_folder, fixture) = upon_small_base(&json!({ "Entrypoint": ["/swallow"], "Cmd": ["x"] }));
+    let binary = fixture.write("hello", "one", 0o755);
+    let recipe = fixture.recipe(vec![spec("default", reference())], &[("hello", &binary)]);
+    let image = fixture.build(&recipe).await.unwrap();
+    assert_eq!(fixture.source.fetched(), 1, "the config");
+    fixture.write("hello", "two", 0o755);
+    let edited = fixture.build(&recipe).await.unwrap();
+    assert_eq!(fixture.source.fetched(), 1, "nothing");
     let layers = &image.platforms[0].layers;
     assert!(matches!(layers[0].blob.content, BlobSource::Remote(_)));
     assert_eq!(layers[0].diff_id, edited.platforms[0].layers[0].diff_id);
@@ -148,13 +148,16 @@ async fn code_edit_fetches_only_the_base_config() {
 
 #[tokio::test]
 async fn copy_to_bin_follows_the_link_of_the_base() {
-    let (_folder, scene) = upon_small_base(&json!({}));
-    scene.write("tool", "tool", 0o755);
+    let (_folder, fixture) = upon_small_base(&json!({}));
+    fixture.write("tool", "tool", 0o755);
     let image = spec::ImageSpec {
-        copy: vec![scene.copy("tool", "/bin/tool")],
+        copy: vec![fixture.copy("tool", "/bin/tool")],
         ..spec("default", reference())
     };
-    let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+    let image = fixture
+        .build(&fixture.recipe(vec![image], &[]))
+        .await
+        .unwrap();
     assert_eq!(
         entries(&image.platforms[0].layers[1].blob.content),
         ["usr/bin/tool 755 0"]
@@ -176,13 +179,16 @@ async fn relative_copies_start_at_the_base_workdir() {
         ),
         (json!({}), ["conf/ 755 0", "conf/a 644 0"].as_slice()),
     ] {
-        let (_folder, scene) = upon_small_base(&config);
-        scene.write("conf/a", "a", 0o644);
+        let (_folder, fixture) = upon_small_base(&config);
+        fixture.write("conf/a", "a", 0o644);
         let image = spec::ImageSpec {
-            copy: vec![scene.copy("conf/a", "conf/a")],
+            copy: vec![fixture.copy("conf/a", "conf/a")],
             ..spec("default", reference())
         };
-        let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+        let image = fixture
+            .build(&fixture.recipe(vec![image], &[]))
+            .await
+            .unwrap();
         assert_eq!(
             entries(&image.platforms[0].layers[1].blob.content),
             placed,
@@ -194,12 +200,12 @@ async fn relative_copies_start_at_the_base_workdir() {
 #[tokio::test]
 async fn env_values_refer_to_variables_of_the_base() {
     let built = async |config: serde_json::Value, pairs: &[(&str, &str)]| {
-        let (_folder, scene) = upon_small_base(&config);
+        let (_folder, fixture) = upon_small_base(&config);
         let image = spec::ImageSpec {
             env: map(pairs),
             ..spec("default", reference())
         };
-        let built = scene.build(&scene.recipe(vec![image], &[])).await;
+        let built = fixture.build(&fixture.recipe(vec![image], &[])).await;
         built.map(|image| json(&image.platforms[0].config)["config"]["Env"].clone())
     };
     let id = format!("UNION_IMAGE_ID={}", key("a"));
@@ -239,25 +245,28 @@ async fn user_names_are_resolved_by_the_passwd_file_of_the_base() {
         ),
         (json!({}), None, None),
     ] {
-        let (_folder, scene) = upon_small_base(&base);
+        let (_folder, fixture) = upon_small_base(&base);
         let image = spec::ImageSpec {
             user: own.map(|user: &str| placed(user.to_owned())),
             ..spec("default", reference())
         };
-        let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+        let image = fixture
+            .build(&fixture.recipe(vec![image], &[]))
+            .await
+            .unwrap();
         assert_eq!(
             json(&image.platforms[0].config)["config"].get("User"),
             written.map(|user| json!(user)).as_ref(),
             "{base} {own:?}"
         );
     }
-    let (_folder, scene) = upon_small_base(&json!({}));
+    let (_folder, fixture) = upon_small_base(&json!({}));
     let image = spec::ImageSpec {
         user: Some(placed("nobody".to_owned())),
         ..spec("default", reference())
     };
-    let error = scene
-        .build(&scene.recipe(vec![image], &[]))
+    let error = fixture
+        .build(&fixture.recipe(vec![image], &[]))
         .await
         .unwrap_err();
     assert_eq!(error.code(), Code::UnknownUser);
@@ -276,18 +285,21 @@ async fn copy_owner_is_resolved_by_the_files_of_the_base() {
         ("1000:0", "1000 0"),
         ("root", "0 0"),
     ] {
-        let (_folder, scene) = upon_small_base(&json!({}));
-        scene.write("data/deep/file", "x", 0o644);
-        symlink("file", scene.path("workspace/data/deep/link")).unwrap();
+        let (_folder, fixture) = upon_small_base(&json!({}));
+        fixture.write("data/deep/file", "x", 0o644);
+        symlink("file", fixture.path("workspace/data/deep/link")).unwrap();
         let copy = spec::Copy {
             owner: Some(placed(owner.to_owned())),
-            ..scene.copy("data", "/srv/app/data")
+            ..fixture.copy("data", "/srv/app/data")
         };
         let image = spec::ImageSpec {
-            copy: vec![copy, scene.copy("data/deep", "/etc")],
+            copy: vec![copy, fixture.copy("data/deep", "/etc")],
             ..spec("default", reference())
         };
-        let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+        let image = fixture
+            .build(&fixture.recipe(vec![image], &[]))
+            .await
+            .unwrap();
         let expected = [
             "etc/file 644 0 0".to_owned(),
             "etc/link 777 0 0".to_owned(),
@@ -304,18 +316,18 @@ async fn copy_owner_is_resolved_by_the_files_of_the_base() {
             "{owner}"
         );
     }
-    let (_folder, scene) = upon_small_base(&json!({}));
-    scene.write("data", "x", 0o644);
+    let (_folder, fixture) = upon_small_base(&json!({}));
+    fixture.write("data", "x", 0o644);
     let copy = spec::Copy {
         owner: Some(placed("nobody".to_owned())),
-        ..scene.copy("data", "/data")
+        ..fixture.copy("data", "/data")
     };
     let image = spec::ImageSpec {
         copy: vec![copy],
         ..spec("default", reference())
     };
-    let error = scene
-        .build(&scene.recipe(vec![image], &[]))
+    let error = fixture
+        .build(&fixture.recipe(vec![image], &[]))
         .await
         .unwrap_err();
     assert_eq!(error.code(), Code::UnknownUser);
@@ -329,17 +341,20 @@ async fn copy_owner_is_resolved_by_the_files_of_the_base() {
 
 #[tokio::test]
 async fn copy_owner_on_scratch_may_be_nonroot() {
-    let scene = Scene::new();
-    scene.write("data", "x", 0o644);
+    let fixture = Fixture::new();
+    fixture.write("data", "x", 0o644);
     let copy = spec::Copy {
         owner: Some(placed("nonroot".to_owned())),
-        ..scene.copy("data", "/data")
+        ..fixture.copy("data", "/data")
     };
     let image = spec::ImageSpec {
         copy: vec![copy],
         ..spec("default", scratch())
     };
-    let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+    let image = fixture
+        .build(&fixture.recipe(vec![image], &[]))
+        .await
+        .unwrap();
     assert_eq!(
         owners(&image.platforms[0].layers[1].blob.content),
         ["data 644 65532 65532"]
@@ -348,27 +363,27 @@ async fn copy_owner_on_scratch_may_be_nonroot() {
 
 #[tokio::test]
 async fn extended_spec_gives_environment_and_config_without_code() {
-    let (_folder, scene) = upon_small_base(&json!({}));
-    scene.write("weights", "w", 0o644);
-    scene.write("more", "m", 0o644);
+    let (_folder, fixture) = upon_small_base(&json!({}));
+    fixture.write("weights", "w", 0o644);
+    fixture.write("more", "m", 0o644);
     let gpu = spec::ImageSpec {
-        copy: vec![scene.copy("weights", "/models/")],
+        copy: vec![fixture.copy("weights", "/models/")],
         env: map(&[("RUST_LOG", "info"), ("A", "1")]),
         workdir: Some(placed("/srv".to_owned())),
         ..spec("gpu", reference())
     };
     let report = spec::ImageSpec {
-        copy: vec![scene.copy("more", "/models/")],
+        copy: vec![fixture.copy("more", "/models/")],
         env: map(&[("RUST_LOG", "debug")]),
         ..spec("report", spec::Base::Extends(placed("gpu".to_owned())))
     };
-    let binary = scene.write("train", "t", 0o755);
-    let extended = scene
-        .build(&scene.recipe(vec![gpu.clone()], &[("train", &binary)]))
+    let binary = fixture.write("train", "t", 0o755);
+    let extended = fixture
+        .build(&fixture.recipe(vec![gpu.clone()], &[("train", &binary)]))
         .await
         .unwrap();
-    let image = scene
-        .build(&scene.recipe(vec![gpu, report], &[]))
+    let image = fixture
+        .build(&fixture.recipe(vec![gpu, report], &[]))
         .await
         .unwrap();
     let (extended, image) = (&extended.platforms[0], &image.platforms[0]);
@@ -391,13 +406,13 @@ async fn extended_spec_gives_environment_and_config_without_code() {
 
 #[tokio::test]
 async fn image_of_several_binaries_has_no_command() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let (one, two) = (
-        scene.write("one", "1", 0o755),
-        scene.write("two", "2", 0o755),
+        fixture.write("one", "1", 0o755),
+        fixture.write("two", "2", 0o755),
     );
-    let image = scene
-        .build(&scene.recipe(
+    let image = fixture
+        .build(&fixture.recipe(
             vec![spec("default", scratch())],
             &[("one", &one), ("two", &two)],
         ))
@@ -408,17 +423,17 @@ async fn image_of_several_binaries_has_no_command() {
 
 #[tokio::test]
 async fn index_has_all_platforms_and_the_key() {
-    let scene = Scene::new();
-    let binary = scene.write("hello", "x", 0o755);
+    let fixture = Fixture::new();
+    let binary = fixture.write("hello", "x", 0o755);
     let own = spec::ImageSpec {
         annotations: map(&[("org.opencontainers.image.title", "hello")]),
         ..spec("default", scratch())
     };
-    let mut recipe = scene.recipe(vec![own], &[("hello", &binary)]);
+    let mut recipe = fixture.recipe(vec![own], &[("hello", &binary)]);
     let mut arm = recipe.platforms[0].clone();
     arm.platform = platform("linux/arm64");
     recipe.platforms.push(arm);
-    let image = scene.build(&recipe).await.unwrap();
+    let image = fixture.build(&recipe).await.unwrap();
     let index = json(image.index.as_ref().unwrap());
     let annotations = json!({ "org.opencontainers.image.title": "hello", "union.key": key("a").to_string(), "union.start-check": "skipped" });
     assert_eq!(index["annotations"], annotations);
@@ -445,16 +460,16 @@ async fn index_has_all_platforms_and_the_key() {
 async fn manifest_does_not_depend_on_directory_umask_and_cache() {
     let mut digests = Vec::new();
     for (file, program) in [(0o600, 0o700), (0o664, 0o775)] {
-        let scene = Scene::new();
-        scene.write("conf/app.toml", "x = 1", file);
-        scene.write("conf/run", "#!/bin/sh", program);
-        let binary = scene.write("hello", "binary", program);
+        let fixture = Fixture::new();
+        fixture.write("conf/app.toml", "x = 1", file);
+        fixture.write("conf/run", "#!/bin/sh", program);
+        let binary = fixture.write("hello", "binary", program);
         let image = spec::ImageSpec {
-            copy: vec![scene.copy("conf", "/etc/app/")],
+            copy: vec![fixture.copy("conf", "/etc/app/")],
             ..spec("default", scratch())
         };
-        let image = scene
-            .build(&scene.recipe(vec![image], &[("hello", &binary)]))
+        let image = fixture
+            .build(&fixture.recipe(vec![image], &[("hello", &binary)]))
             .await
             .unwrap();
         digests.push(image.top().descriptor.digest);
@@ -464,13 +479,16 @@ async fn manifest_does_not_depend_on_directory_umask_and_cache() {
 
 #[tokio::test]
 async fn custom_ca_bundle_replaces_the_built_in_one() {
-    let scene = Scene::new();
-    let bundle = scene.write("ca.pem", "-----BEGIN CERTIFICATE-----\n", 0o600);
+    let fixture = Fixture::new();
+    let bundle = fixture.write("ca.pem", "-----BEGIN CERTIFICATE-----\n", 0o600);
     let image = spec::ImageSpec {
         ca_certificates: Some(placed(bundle.clone())),
         ..spec("default", scratch())
     };
-    let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+    let image = fixture
+        .build(&fixture.recipe(vec![image], &[]))
+        .await
+        .unwrap();
     let BlobSource::File(path) = &image.platforms[0].layers[0].blob.content else {
         panic!()
     };
@@ -505,8 +523,8 @@ async fn custom_ca_bundle_replaces_the_built_in_one() {
 
 #[tokio::test]
 async fn zstd_is_used_on_request_with_the_same_content() {
-    let scene = Scene::new();
-    let binary = scene.write("hello", vec![1; 100_000], 0o755);
+    let fixture = Fixture::new();
+    let binary = fixture.write("hello", vec![1; 100_000], 0o755);
     let mut diff_ids = Vec::new();
     for (compression, media_type) in [
         (Compression::Gzip, media_type::OCI_LAYER_GZIP),
@@ -520,8 +538,8 @@ async fn zstd_is_used_on_request_with_the_same_content() {
             },
             ..spec("default", scratch())
         };
-        let image = scene
-            .build(&scene.recipe(vec![image], &[("hello", &binary)]))
+        let image = fixture
+            .build(&fixture.recipe(vec![image], &[("hello", &binary)]))
             .await
             .unwrap();
         assert_eq!(
@@ -535,13 +553,13 @@ async fn zstd_is_used_on_request_with_the_same_content() {
 
 #[tokio::test]
 async fn native_builder_refuses_commands_and_names_docker() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let image = spec::ImageSpec {
         apt_packages: texts(&["libpq5"]),
         ..spec("gpu", reference())
     };
-    let error = scene
-        .build(&scene.recipe(vec![image, spec("report", reference())], &[]))
+    let error = fixture
+        .build(&fixture.recipe(vec![image, spec("report", reference())], &[]))
         .await
         .unwrap_err();
     assert_eq!(error.code(), Code::UnsupportedByBuilder);
@@ -555,10 +573,10 @@ async fn native_builder_refuses_commands_and_names_docker() {
 
 #[tokio::test]
 async fn locked_base_with_another_architecture_is_a_warning() {
-    let (_folder, scene) = upon_small_base(&json!({}));
-    let mut recipe = scene.recipe(vec![spec("default", reference())], &[]);
+    let (_folder, fixture) = upon_small_base(&json!({}));
+    let mut recipe = fixture.recipe(vec![spec("default", reference())], &[]);
     recipe.platforms[0].platform = platform("linux/arm64");
-    let image = scene.build(&recipe).await.unwrap();
+    let image = fixture.build(&recipe).await.unwrap();
     let BlobSource::Bytes(config) = &image.platforms[0].config.content else {
         panic!()
     };
@@ -566,7 +584,7 @@ async fn locked_base_with_another_architecture_is_a_warning() {
         serde_json::from_slice::<serde_json::Value>(config).unwrap()["architecture"],
         "arm64"
     );
-    let warned = scene.source.warned();
+    let warned = fixture.source.warned();
     assert!(
         matches!(&warned[..], [one] if one.contains("says that it is for `linux/amd64`") && one.contains("`linux/arm64`")),
         "{warned:?}"
@@ -575,17 +593,17 @@ async fn locked_base_with_another_architecture_is_a_warning() {
 
 #[tokio::test]
 async fn copied_files_equal_the_measured_files() {
-    let (_folder, scene) = upon_small_base(&json!({}));
-    scene.write("conf/model", "one", 0o644);
+    let (_folder, fixture) = upon_small_base(&json!({}));
+    fixture.write("conf/model", "one", 0o644);
     let image = spec::ImageSpec {
-        copy: vec![scene.copy("conf", "/conf")],
+        copy: vec![fixture.copy("conf", "/conf")],
         ..spec("default", reference())
     };
-    let recipe = scene.recipe(vec![image], &[]);
+    let recipe = fixture.recipe(vec![image], &[]);
     let key = |files: &MeasuredFiles| {
         let (chain, roots, bases) = (
             &recipe.chain,
-            scene.roots(),
+            fixture.roots(),
             [(platform("linux/amd64"), None)].into_iter().collect(),
         );
         let environment = EnvironmentSettings {
@@ -599,28 +617,28 @@ async fn copied_files_equal_the_measured_files() {
         environment_inputs(&environment).unwrap().key("environment")
     };
     let before = key(&recipe.files);
-    // What comes later is of another key.
-    scene.write("conf/late", "late", 0o644);
-    let built = scene.build(&recipe).await.unwrap();
+    // Later changes have another key.
+    fixture.write("conf/late", "late", 0o644);
+    let built = fixture.build(&recipe).await.unwrap();
     assert_eq!(
         entries(&built.platforms[0].layers[1].blob.content),
         ["conf/ 755 0", "conf/model 644 0"]
     );
     assert_eq!(key(&recipe.files), before);
-    assert_ne!(key(&scene.files()), before);
+    assert_ne!(key(&fixture.files()), before);
     for then in ["two", "longer", ""] {
-        scene.write("conf/model", then, 0o644);
+        fixture.write("conf/model", then, 0o644);
         let moved = BuildRequest {
             source_date_epoch: 1,
             ..recipe.clone()
         };
-        let error = scene.build(&moved).await.unwrap_err();
+        let error = fixture.build(&moved).await.unwrap_err();
         assert_eq!(error.code(), Code::InputsMoved, "{then}");
         assert!(error.to_string().contains("conf/model"), "{error}");
     }
-    std::fs::remove_file(scene.path("workspace/conf/model")).unwrap();
+    std::fs::remove_file(fixture.path("workspace/conf/model")).unwrap();
     assert_eq!(
-        scene
+        fixture
             .build(&BuildRequest {
                 source_date_epoch: 1,
                 ..recipe

@@ -1,4 +1,4 @@
-//! The inputs of environment and config: what differs must differ in key, and nothing else.
+//! The inputs of environment and config: every difference changes the key, and nothing else does.
 
 use cargo_union::build::inputs::{EnvironmentSettings, config_inputs, environment_inputs};
 use cargo_union::image::per_platform::PerPlatform;
@@ -7,19 +7,19 @@ use proptest::prelude::*;
 use union_build::key::Inputs;
 use union_build::spec::{self, Compression, SecretSource};
 
-use crate::scene::{Scene, image_chain, map, placed, platform, scratch, spec, texts};
+use crate::fixture::{Fixture, image_chain, map, placed, platform, scratch, spec, texts};
 
-fn environment(scene: &Scene, chain: &[spec::ImageSpec]) -> Inputs {
+fn environment(fixture: &Fixture, chain: &[spec::ImageSpec]) -> Inputs {
     let bases = [(platform("linux/amd64"), None)].into_iter().collect();
     let generations = vec![0; chain.len()];
-    let roots = scene.roots();
+    let roots = fixture.roots();
     environment_inputs(&EnvironmentSettings {
         chain: &image_chain(chain),
         bases: &bases,
         tools: &PerPlatform::default(),
         generations: &generations,
         roots: &roots,
-        files: &scene.files(),
+        files: &fixture.files(),
     })
     .unwrap()
 }
@@ -29,7 +29,7 @@ fn config(chain: &[spec::ImageSpec]) -> Inputs {
         &image_chain(chain),
         &[platform("linux/amd64")],
         &["hello"],
-        &Scene::new().files(),
+        &Fixture::new().files(),
     )
     .unwrap()
 }
@@ -69,10 +69,13 @@ fn edited(edits: Vec<Edit>) -> Vec<spec::ImageSpec> {
 
 #[test]
 fn environment_key_covers_every_part() {
-    let scene = Scene::new();
-    let (file, other) = (scene.write("a", "1", 0o644), scene.write("b", "2", 0o644));
-    scene.write("program", "1", 0o755);
-    let copy = |from: &str, to: &str| scene.copy(from, to);
+    let fixture = Fixture::new();
+    let (file, other) = (
+        fixture.write("a", "1", 0o644),
+        fixture.write("b", "2", 0o644),
+    );
+    fixture.write("program", "1", 0o755);
+    let copy = |from: &str, to: &str| fixture.copy(from, to);
     let with_mode = spec::Copy {
         mode: Some(placed(0o600)),
         ..copy("a", "/a")
@@ -104,7 +107,7 @@ fn environment_key_covers_every_part() {
         .collect();
     let with_command = |spec: &mut spec::ImageSpec| spec.commands = texts(&["c"]);
     edits.extend::<[Edit; 21]>([
-        // Seen by commands, and so of one environment with them.
+        // Commands depend on them, so they belong to the environment.
         Box::new(move |spec| {
             with_command(spec);
             spec.env = map(&[("A", "1")]);
@@ -117,7 +120,7 @@ fn environment_key_covers_every_part() {
             with_command(spec);
             spec.workdir = Some(placed("/1".to_owned()));
         }),
-        // What one peer takes for the same.
+        // Equal for one of the two.
         Box::new(|spec| spec.apt_packages = texts(&["a", "bc"])),
         Box::new(|spec| spec.apt_packages = texts(&["ab", "c"])),
         Box::new(|spec| spec.commands = texts(&["abc"])),
@@ -142,14 +145,14 @@ fn environment_key_covers_every_part() {
     ]);
     let inputs: Vec<_> = edited(edits)
         .into_iter()
-        .map(|spec| environment(&scene, &[spec]))
+        .map(|spec| environment(&fixture, &[spec]))
         .collect();
     all_differ(&inputs);
 }
 
 #[test]
 fn environment_key_without_commands_excludes_env_and_workdir() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let plain = spec::ImageSpec {
         apt_packages: texts(&["a"]),
         ..spec("default", scratch())
@@ -160,14 +163,14 @@ fn environment_key_without_commands_excludes_env_and_workdir() {
         ..plain.clone()
     };
     assert_eq!(
-        environment(&scene, &[plain]).key("environment"),
-        environment(&scene, &[set]).key("environment")
+        environment(&fixture, &[plain]).key("environment"),
+        environment(&fixture, &[set]).key("environment")
     );
 }
 
 #[test]
 fn key_covers_base_platform_and_generation() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let chain = image_chain(&[spec("default", scratch())]);
     let (amd, arm) = (platform("linux/amd64"), platform("linux/arm64"));
     let (one, two) = (Some(Digest::of("1")), Some(Digest::of("2")));
@@ -187,8 +190,8 @@ fn key_covers_base_platform_and_generation() {
                     bases: &bases,
                     tools: &PerPlatform::default(),
                     generations,
-                    roots: &scene.roots(),
-                    files: &scene.files(),
+                    roots: &fixture.roots(),
+                    files: &fixture.files(),
                 })
                 .unwrap(),
             );
@@ -199,7 +202,7 @@ fn key_covers_base_platform_and_generation() {
 
 #[test]
 fn key_covers_tool_images_and_renewed_extended_specs() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let chain = image_chain(&[spec("below", scratch()), spec("default", scratch())]);
     let bases = [(platform("linux/amd64"), None)].into_iter().collect();
     let tool = |text: &str| {
@@ -218,8 +221,8 @@ fn key_covers_tool_images_and_renewed_extended_specs() {
             bases: &bases,
             tools,
             generations,
-            roots: &scene.roots(),
-            files: &scene.files(),
+            roots: &fixture.roots(),
+            files: &fixture.files(),
         })
         .unwrap()
     };
@@ -234,8 +237,8 @@ fn key_covers_tool_images_and_renewed_extended_specs() {
 
 #[test]
 fn config_key_covers_every_part() {
-    let scene = Scene::new();
-    let bundle = scene.write("ca.pem", "x", 0o644);
+    let fixture = Fixture::new();
+    let bundle = fixture.write("ca.pem", "x", 0o644);
     let edits: Vec<Edit> = vec![
         Box::new(|spec| spec.env = map(&[("A", "1")])),
         Box::new(|spec| spec.env = map(&[("A", "2")])),
@@ -264,7 +267,7 @@ fn config_key_covers_every_part() {
             &image_chain(&chain),
             &[platform("linux/arm64")],
             &["hello"],
-            &Scene::new().files(),
+            &Fixture::new().files(),
         )
         .unwrap(),
     );
@@ -273,7 +276,7 @@ fn config_key_covers_every_part() {
             &image_chain(&chain),
             &[platform("linux/amd64")],
             &["hello", "world"],
-            &Scene::new().files(),
+            &Fixture::new().files(),
         )
         .unwrap(),
     );
@@ -282,10 +285,10 @@ fn config_key_covers_every_part() {
 
 #[test]
 fn inputs_have_manifest_names_and_hidden_env_values() {
-    let scene = Scene::new();
-    scene.write("models/weights.bin", "w", 0o644);
+    let fixture = Fixture::new();
+    fixture.write("models/weights.bin", "w", 0o644);
     let gpu = spec::ImageSpec {
-        copy: vec![scene.copy("models/weights.bin", "/models/weights.bin")],
+        copy: vec![fixture.copy("models/weights.bin", "/models/weights.bin")],
         ..spec("gpu", scratch())
     };
     let report = spec::ImageSpec {
@@ -293,7 +296,7 @@ fn inputs_have_manifest_names_and_hidden_env_values() {
         ..spec("report", scratch())
     };
     assert_eq!(
-        names(&environment(&scene, std::slice::from_ref(&gpu))),
+        names(&environment(&fixture, std::slice::from_ref(&gpu))),
         [
             "base-image linux/amd64",
             "copy models/weights.bin → /models/weights.bin",
@@ -301,7 +304,7 @@ fn inputs_have_manifest_names_and_hidden_env_values() {
         ]
     );
     let chain = [gpu, report];
-    let names_ = environment(&scene, &chain);
+    let names_ = environment(&fixture, &chain);
     assert!(names(&names_).contains(&"gpu: copy models/weights.bin → /models/weights.bin"));
     let config = config(&chain);
     assert_eq!(
@@ -319,17 +322,17 @@ fn inputs_have_manifest_names_and_hidden_env_values() {
 
 #[test]
 fn same_copy_with_another_mode_is_a_second_input() {
-    let scene = Scene::new();
-    scene.write("a", "1", 0o644);
+    let fixture = Fixture::new();
+    fixture.write("a", "1", 0o644);
     let other = spec::Copy {
         mode: Some(placed(0o600)),
-        ..scene.copy("a", "/a")
+        ..fixture.copy("a", "/a")
     };
     let image = spec::ImageSpec {
-        copy: vec![scene.copy("a", "/a"), other],
+        copy: vec![fixture.copy("a", "/a"), other],
         ..spec("default", scratch())
     };
-    assert!(names(&environment(&scene, &[image])).contains(&"copy a → /a (2)"));
+    assert!(names(&environment(&fixture, &[image])).contains(&"copy a → /a (2)"));
 }
 
 #[test]
@@ -337,19 +340,19 @@ fn key_does_not_depend_on_directory_umask_registry_or_name() {
     let keys: Vec<_> = [0o600, 0o664]
         .into_iter()
         .map(|mode| {
-            let scene = Scene::new();
-            scene.write("conf/a", "1", mode);
+            let fixture = Fixture::new();
+            fixture.write("conf/a", "1", mode);
             let registry = Some(placed(format!("registry-{mode}.test")));
             let name = placed(format!("name-{mode}"));
             let image = spec::ImageSpec {
-                copy: vec![scene.copy("conf", "/conf")],
+                copy: vec![fixture.copy("conf", "/conf")],
                 registry,
                 name,
                 ..spec("default", scratch())
             };
             let chain = [image];
             (
-                environment(&scene, &chain).key("environment"),
+                environment(&fixture, &chain).key("environment"),
                 config(&chain).key("image"),
             )
         })
@@ -364,11 +367,11 @@ proptest! {
     fn different_packages_or_commands_have_different_keys(
         one in proptest::collection::vec("[ab ]{0,3}", 0..4), other in proptest::collection::vec("[ab ]{0,3}", 0..4), split in 0..4_usize,
     ) {
-        let scene = Scene::new();
+        let fixture = Fixture::new();
         let inputs = |list: &[String]| {
             let split = split.min(list.len());
             let list: Vec<&str> = list.iter().map(String::as_str).collect();
-            environment(&scene, &[spec::ImageSpec { apt_packages: texts(&list[..split]), commands: texts(&list[split..]), ..spec("default", scratch()) }])
+            environment(&fixture, &[spec::ImageSpec { apt_packages: texts(&list[..split]), commands: texts(&list[split..]), ..spec("default", scratch()) }])
         };
         prop_assert_eq!(one == other, inputs(&one).key("environment") == inputs(&other).key("environment"));
     }

@@ -1,9 +1,9 @@
-//! The native builder and the publishers that need no server, looked at with tools of other people.
+//! The native builder and the publishers that need no server, read with other tools.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod builder;
+mod fixture;
 mod inputs;
 mod publishers;
-mod scene;
-mod starting;
+mod start_check;

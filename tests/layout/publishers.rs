@@ -1,4 +1,4 @@
-//! Layouts and archives: read by skopeo, umoci and podman, and by ourselves the next time.
+//! Layouts and archives, read by skopeo, umoci, podman and the tool itself.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -14,31 +14,31 @@ use serde_json::{Value, json};
 use union_build::diag::Code;
 use union_tests::base::{TAG, debian_layout};
 
-use crate::scene::{Scene, key, platform, program, reference, run, scratch, spec, target};
+use crate::fixture::{Fixture, key, platform, program, reference, run, scratch, spec, target};
 
-async fn hello(scene: &Scene) -> (BuildRequest, Image) {
-    let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
-    let image = scene.build(&recipe).await.unwrap();
+async fn hello(fixture: &Fixture) -> (BuildRequest, Image) {
+    let recipe = fixture.recipe(vec![spec("default", scratch())], &[("hello", program())]);
+    let image = fixture.build(&recipe).await.unwrap();
     (recipe, image)
 }
 
 /// Another image: another key, another binary.
-async fn other(scene: &Scene) -> (BuildRequest, Image) {
-    let binary = scene.write("other", "other", 0o755);
+async fn other(fixture: &Fixture) -> (BuildRequest, Image) {
+    let binary = fixture.write("other", "other", 0o755);
     let recipe = BuildRequest {
         key: key("b"),
-        ..scene.recipe(vec![spec("default", scratch())], &[("other", &binary)])
+        ..fixture.recipe(vec![spec("default", scratch())], &[("other", &binary)])
     };
-    let image = scene.build(&recipe).await.unwrap();
+    let image = fixture.build(&recipe).await.unwrap();
     (recipe, image)
 }
 
-fn layout(scene: &Scene, folder: &Path, tags: TagPolicy) -> Layout {
-    Layout::new(folder, tags, scene.source.clone(), Arc::new(Silent))
+fn layout(fixture: &Fixture, folder: &Path, tags: TagPolicy) -> Layout {
+    Layout::new(folder, tags, fixture.source.clone(), Arc::new(Silent))
 }
 
-fn tar_file(scene: &Scene, path: &Path) -> TarFile {
-    TarFile::new(path, scene.source.clone(), Arc::new(Silent))
+fn tar_file(fixture: &Fixture, path: &Path) -> TarFile {
+    TarFile::new(path, fixture.source.clone(), Arc::new(Silent))
 }
 
 fn blobs(folder: &Path) -> usize {
@@ -49,10 +49,10 @@ fn blobs(folder: &Path) -> usize {
 
 #[tokio::test]
 async fn skopeo_copies_a_layout() {
-    let scene = Scene::new();
-    let (recipe, image) = hello(&scene).await;
-    let folder = scene.path("layout");
-    let published = layout(&scene, &folder, TagPolicy::One)
+    let fixture = Fixture::new();
+    let (recipe, image) = hello(&fixture).await;
+    let folder = fixture.path("layout");
+    let published = layout(&fixture, &folder, TagPolicy::One)
         .publish(&target(&recipe, "v1"), &image, false)
         .await
         .unwrap();
@@ -62,7 +62,7 @@ async fn skopeo_copies_a_layout() {
         serde_json::from_str(&run(Command::new("skopeo").args(["inspect", &at]))).unwrap();
     assert_eq!(seen["Digest"], published.digest.to_string());
     assert_eq!(seen["Labels"]["union.key"], recipe.key.to_string());
-    let copy = format!("dir:{}", scene.path("copy").display());
+    let copy = format!("dir:{}", fixture.path("copy").display());
     run(Command::new("skopeo").args([
         "copy",
         "--quiet",
@@ -75,14 +75,14 @@ async fn skopeo_copies_a_layout() {
 
 #[tokio::test]
 async fn skopeo_copies_an_index_with_all_its_platforms() {
-    let scene = Scene::new();
-    let mut recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
+    let fixture = Fixture::new();
+    let mut recipe = fixture.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     let mut arm = recipe.platforms[0].clone();
     arm.platform = platform("linux/arm64");
     recipe.platforms.push(arm);
-    let image = scene.build(&recipe).await.unwrap();
-    let (folder, copy) = (scene.path("layout"), scene.path("copy"));
-    let place = layout(&scene, &folder, TagPolicy::One);
+    let image = fixture.build(&recipe).await.unwrap();
+    let (folder, copy) = (fixture.path("layout"), fixture.path("copy"));
+    let place = layout(&fixture, &folder, TagPolicy::One);
     place
         .publish(&target(&recipe, "v1"), &image, false)
         .await
@@ -112,14 +112,14 @@ async fn skopeo_copies_an_index_with_all_its_platforms() {
 
 #[tokio::test]
 async fn umoci_unpacks_a_layout() {
-    let scene = Scene::new();
-    let (recipe, image) = hello(&scene).await;
-    let folder = scene.path("layout");
-    layout(&scene, &folder, TagPolicy::One)
+    let fixture = Fixture::new();
+    let (recipe, image) = hello(&fixture).await;
+    let folder = fixture.path("layout");
+    layout(&fixture, &folder, TagPolicy::One)
         .publish(&target(&recipe, "v1"), &image, false)
         .await
         .unwrap();
-    let bundle = scene.path("bundle");
+    let bundle = fixture.path("bundle");
     run(Command::new("umoci")
         .args(["unpack", "--rootless", "--image"])
         .arg(format!("{}:v1", folder.display()))
@@ -144,15 +144,15 @@ async fn umoci_unpacks_a_layout() {
 
 #[tokio::test]
 async fn image_on_debian_is_valid_for_other_tools() {
-    let scene = Scene::upon(&debian_layout());
-    let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
-    let image = scene.build(&recipe).await.unwrap();
-    let folder = scene.path("layout");
-    layout(&scene, &folder, TagPolicy::One)
+    let fixture = Fixture::with_base(&debian_layout());
+    let recipe = fixture.recipe(vec![spec("default", reference())], &[("hello", program())]);
+    let image = fixture.build(&recipe).await.unwrap();
+    let folder = fixture.path("layout");
+    layout(&fixture, &folder, TagPolicy::One)
         .publish(&target(&recipe, "v1"), &image, false)
         .await
         .unwrap();
-    let copy = format!("dir:{}", scene.path("copy").display());
+    let copy = format!("dir:{}", fixture.path("copy").display());
     run(Command::new("skopeo").args([
         "copy",
         "--quiet",
@@ -173,10 +173,10 @@ async fn image_on_debian_is_valid_for_other_tools() {
 
 #[tokio::test]
 async fn podman_loads_an_archive_and_knows_its_name() {
-    let scene = Scene::new();
-    let (recipe, image) = hello(&scene).await;
-    let path = scene.path("image.tar");
-    tar_file(&scene, &path)
+    let fixture = Fixture::new();
+    let (recipe, image) = hello(&fixture).await;
+    let path = fixture.path("image.tar");
+    tar_file(&fixture, &path)
         .publish(&target(&recipe, "v1"), &image, false)
         .await
         .unwrap();
@@ -184,9 +184,9 @@ async fn podman_loads_an_archive_and_knows_its_name() {
         let mut podman = Command::new("podman");
         podman
             .arg("--root")
-            .arg(scene.path("podman"))
+            .arg(fixture.path("podman"))
             .arg("--runroot")
-            .arg(scene.path("podman-run"))
+            .arg(fixture.path("podman-run"))
             .args(["--storage-driver", "vfs"]);
         podman
     };
@@ -205,10 +205,10 @@ async fn podman_loads_an_archive_and_knows_its_name() {
 
 #[tokio::test]
 async fn skopeo_reads_an_archive_in_both_of_its_formats() {
-    let scene = Scene::new();
-    let (recipe, image) = hello(&scene).await;
-    let path = scene.path("image.tar");
-    let place = tar_file(&scene, &path);
+    let fixture = Fixture::new();
+    let (recipe, image) = hello(&fixture).await;
+    let path = fixture.path("image.tar");
+    let place = tar_file(&fixture, &path);
     assert_eq!(
         place.existence(&target(&recipe, "v1")).await.unwrap(),
         Existence::Missing
@@ -245,10 +245,10 @@ async fn skopeo_reads_an_archive_in_both_of_its_formats() {
 
 #[tokio::test]
 async fn layout_blobs_are_linked_from_the_cache_and_sent_once() {
-    let scene = Scene::new();
-    let (recipe, image) = hello(&scene).await;
-    let folder = scene.path("layout");
-    let place = layout(&scene, &folder, TagPolicy::One);
+    let fixture = Fixture::new();
+    let (recipe, image) = hello(&fixture).await;
+    let folder = fixture.path("layout");
+    let place = layout(&fixture, &folder, TagPolicy::One);
     let first = place
         .publish(&target(&recipe, "v1"), &image, false)
         .await
@@ -257,7 +257,7 @@ async fn layout_blobs_are_linked_from_the_cache_and_sent_once() {
     let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
     assert_eq!(
         inode(&folder.join("blobs/sha256").join(digest.hex())),
-        inode(&scene.cache.blob_path(&digest))
+        inode(&fixture.cache.blob_path(&digest))
     );
     let second = place
         .publish(&target(&recipe, "v1"), &image, false)
@@ -271,10 +271,11 @@ async fn layout_blobs_are_linked_from_the_cache_and_sent_once() {
 
 #[tokio::test]
 async fn default_layout_has_only_the_current_image() {
-    let scene = Scene::new();
-    let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
-    let folder = scene.path("layout");
-    let place = layout(&scene, &folder, TagPolicy::One);
+    let fixture = Fixture::new();
+    let ((first, first_image), (second, second_image)) =
+        (hello(&fixture).await, other(&fixture).await);
+    let folder = fixture.path("layout");
+    let place = layout(&fixture, &folder, TagPolicy::One);
     place
         .publish(&target(&first, "v1"), &first_image, false)
         .await
@@ -296,9 +297,10 @@ async fn default_layout_has_only_the_current_image() {
 
 #[tokio::test]
 async fn user_layout_keeps_its_other_images() {
-    let scene = Scene::new();
-    let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
-    let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
+    let fixture = Fixture::new();
+    let ((first, first_image), (second, second_image)) =
+        (hello(&fixture).await, other(&fixture).await);
+    let place = layout(&fixture, &fixture.path("layout"), TagPolicy::Many);
     place
         .publish(&target(&first, "v1"), &first_image, false)
         .await
@@ -319,9 +321,10 @@ async fn user_layout_keeps_its_other_images() {
 
 #[tokio::test]
 async fn layout_tag_with_another_key_is_taken_until_replaced() {
-    let scene = Scene::new();
-    let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
-    let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
+    let fixture = Fixture::new();
+    let ((first, first_image), (second, second_image)) =
+        (hello(&fixture).await, other(&fixture).await);
+    let place = layout(&fixture, &fixture.path("layout"), TagPolicy::Many);
     place
         .publish(&target(&first, "v1"), &first_image, false)
         .await
@@ -348,14 +351,14 @@ async fn layout_tag_with_another_key_is_taken_until_replaced() {
 
 #[tokio::test]
 async fn earlier_image_of_the_same_key_is_adopted() {
-    let scene = Scene::new();
-    let ((first, first_image), (_, second_image)) = (hello(&scene).await, other(&scene).await);
-    let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
+    let fixture = Fixture::new();
+    let ((first, first_image), (_, second_image)) = (hello(&fixture).await, other(&fixture).await);
+    let place = layout(&fixture, &fixture.path("layout"), TagPolicy::Many);
     let published = place
         .publish(&target(&first, "v1"), &first_image, false)
         .await
         .unwrap();
-    // As if another machine had made other bytes from the same inputs.
+    // As if another machine had built other bytes from the same inputs.
     let mut twin = second_image.clone();
     twin.platforms[0].manifest = first_image.platforms[0].config.clone();
     let adopted = place
@@ -368,10 +371,10 @@ async fn earlier_image_of_the_same_key_is_adopted() {
 
 #[tokio::test]
 async fn layout_with_a_missing_blob_lacks_the_image() {
-    let scene = Scene::new();
-    let (recipe, image) = hello(&scene).await;
-    let folder = scene.path("layout");
-    let place = layout(&scene, &folder, TagPolicy::One);
+    let fixture = Fixture::new();
+    let (recipe, image) = hello(&fixture).await;
+    let folder = fixture.path("layout");
+    let place = layout(&fixture, &folder, TagPolicy::One);
     let target = target(&recipe, "v1");
     let found = Existence::Found(image.top().descriptor.digest);
     place.publish(&target, &image, false).await.unwrap();
@@ -391,12 +394,12 @@ async fn layout_with_a_missing_blob_lacks_the_image() {
 
 #[tokio::test]
 async fn directory_with_other_files_is_not_changed() {
-    let scene = Scene::new();
-    let (recipe, image) = hello(&scene).await;
-    let folder = scene.path("thesis");
+    let fixture = Fixture::new();
+    let (recipe, image) = hello(&fixture).await;
+    let folder = fixture.path("thesis");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("thesis.tex"), "").unwrap();
-    let place = layout(&scene, &folder, TagPolicy::One);
+    let place = layout(&fixture, &folder, TagPolicy::One);
     let target = target(&recipe, "v1");
     assert_eq!(
         place.prepare(&target).await.unwrap_err().code(),
@@ -419,12 +422,13 @@ async fn directory_with_other_files_is_not_changed() {
 
 #[tokio::test]
 async fn concurrent_publishes_keep_both_images() {
-    let scene = Scene::new();
-    let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
-    let folder = scene.path("layout");
+    let fixture = Fixture::new();
+    let ((first, first_image), (second, second_image)) =
+        (hello(&fixture).await, other(&fixture).await);
+    let folder = fixture.path("layout");
     let (one, two) = (
-        layout(&scene, &folder, TagPolicy::Many),
-        layout(&scene, &folder, TagPolicy::Many),
+        layout(&fixture, &folder, TagPolicy::Many),
+        layout(&fixture, &folder, TagPolicy::Many),
     );
     for round in 0..20 {
         let (first, second) = (

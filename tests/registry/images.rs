@@ -1,4 +1,4 @@
-//! Small images, made by hand.
+//! Small images.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub(crate) fn layer(text: &str) -> Layer {
     }
 }
 
-/// A layer of so many bytes in a file. It unpacks to nothing, which registries do not mind.
+/// A layer of this size in a file. It is no archive, which registries do not check.
 pub(crate) fn file_layer(folder: &Path, size: usize) -> Layer {
     let bytes: Vec<u8> = (0..size as u64)
         .map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u8)

@@ -1,17 +1,17 @@
-//! The registry client against Debian's `docker-registry`, and against one that is up to no good.
+//! The registry client against Debian's `docker-registry` and against a scripted registry.
 
 #![allow(clippy::unwrap_used)]
 
-mod bad_answers;
-mod bad_lines;
-mod front;
+mod body_limits;
+mod concurrency;
 mod images;
-mod logins;
-mod many;
+mod interruptions;
+mod invalid_responses;
+mod login;
 mod proxies;
-mod pulling;
-mod pushing;
-mod resolving;
-mod secure;
+mod pull;
+mod push;
+mod resolve;
+mod setup;
+mod tls;
 mod traces;
-mod world;

@@ -1,4 +1,4 @@
-//! Proxies: which one is asked for whom, and who is at fault when that fails.
+//! Proxies: which one is used for which host, and which one is named in errors.
 
 use cargo_union::http::Proxies;
 use cargo_union::publish::{Existence, Publisher as _};
@@ -9,14 +9,14 @@ use union_tests::proxy::Proxy;
 use union_tests::registry::Registry;
 
 use crate::images;
-use crate::world::{World, assert_error, target};
+use crate::setup::{Setup, assert_error, target};
 
 /// A registry's host under a name that only proxies know.
 fn named(registry: &Registry) -> String {
     registry.host().replace("127.0.0.1", "registry.corp.test")
 }
 
-/// A registry's host under an address that is this machine, and not seen to be.
+/// A registry's host under an address of this machine that is not recognized as loopback.
 fn disguised(registry: &Registry) -> String {
     registry.host().replace("127.0.0.1", "0.0.0.0")
 }
@@ -31,11 +31,11 @@ fn proxies(variables: &[(&str, &str)]) -> Proxies {
 }
 
 /// A client that takes a registry for insecure, with some variables.
-fn world(host: &str, variables: &[(&str, &str)]) -> World {
-    let mut world = World::new();
-    world.settings.insecure.insert(host.to_owned());
-    world.settings.options.proxies = proxies(variables);
-    world
+fn setup(host: &str, variables: &[(&str, &str)]) -> Setup {
+    let mut setup = Setup::new();
+    setup.settings.insecure.insert(host.to_owned());
+    setup.settings.options.proxies = proxies(variables);
+    setup
 }
 
 #[tokio::test]
@@ -61,12 +61,12 @@ async fn push_works_through_http_and_socks_proxies() {
             .collect();
         for registry in [&plain, &secure] {
             let host = named(registry);
-            let mut world = world(&host, &variables);
+            let mut setup = setup(&host, &variables);
             if host == named(&secure) {
-                world.settings.insecure.clear();
-                world.settings.options.ssl_cert_file = Some(registry.authority());
+                setup.settings.insecure.clear();
+                setup.settings.options.ssl_cert_file = Some(registry.authority());
             }
-            let (client, target) = (world.client(), target(&host, "acme/app", &key));
+            let (client, target) = (setup.client(), target(&host, "acme/app", &key));
             let published = client
                 .publish(&target, &images::of_text(&key, "hello"), false)
                 .await
@@ -107,7 +107,7 @@ async fn no_proxy_hosts_are_reached_directly() {
             };
             let target = target(&host, "acme/app", &images::key("a"));
             assert_eq!(
-                world(&host, &variables)
+                setup(&host, &variables)
                     .client()
                     .existence(&target)
                     .await
@@ -118,7 +118,7 @@ async fn no_proxy_hosts_are_reached_directly() {
         }
     }
     let target = target(&host, "acme/app", &images::key("a"));
-    world(&host, &[("HTTP_PROXY", &url), ("NO_PROXY", "0.0.0.1")])
+    setup(&host, &[("HTTP_PROXY", &url), ("NO_PROXY", "0.0.0.1")])
         .client()
         .existence(&target)
         .await
@@ -137,17 +137,17 @@ async fn unreachable_proxy_is_named_instead_of_the_registry() {
         ("ALL_PROXY", &http),
         ("ALL_PROXY", &socks),
     ] {
-        // What is listed may go without encryption, which it does; the other one is asked with it only.
+        // The listed host is used without encryption; the other one only with TLS.
         for (host, variables) in [
             (disguised(&registry), vec![(name, &**url)]),
             (named(&registry), vec![(name, &**url)]),
         ] {
-            let mut world = world(&host, &variables);
+            let mut setup = setup(&host, &variables);
             if host == named(&registry) {
-                world.settings.insecure.clear();
-                world.settings.options.proxies = proxies(&[("HTTPS_PROXY", url)]);
+                setup.settings.insecure.clear();
+                setup.settings.options.proxies = proxies(&[("HTTPS_PROXY", url)]);
             }
-            let failed = world
+            let failed = setup
                 .client()
                 .existence(&target(&host, "acme/app", &images::key("a")))
                 .await;
@@ -181,21 +181,25 @@ async fn proxy_login_is_taken_from_its_url() {
             &[("HTTP_PROXY", &*url)][..],
             &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)],
         ] {
-            let world = world(&host, variables);
-            let refused = world.client().existence(&target).await;
+            let setup = setup(&host, variables);
+            let refused = setup.client().existence(&target).await;
             assert!(!format!("{refused:?}").contains("hunter3"), "{refused:?}");
             assert_error(
                 refused,
                 Code::RegistryUnreachable,
                 &[&host, &proxy.host(), "407", "_PROXY"],
             );
-            assert_eq!(world.told.lines(), [""; 0], "it does not help to try again");
+            assert_eq!(
+                setup.reports.lines(),
+                [""; 0],
+                "it does not help to try again"
+            );
         }
     }
     let url = format!("http://me:hunter2@{}", proxy.host());
-    let world = world(&host, &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)]);
+    let setup = setup(&host, &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)]);
     assert_eq!(
-        world.client().existence(&target).await.unwrap(),
+        setup.client().existence(&target).await.unwrap(),
         Existence::Missing
     );
 }
@@ -205,10 +209,10 @@ async fn proxy_that_refuses_connect_is_named() {
     let proxy = Proxy::refusing();
     let target = target("registry.corp.test", "acme/app", &images::key("a"));
     for scheme in ["http", "socks5h"] {
-        let mut world = World::new();
-        world.settings.options.proxies =
+        let mut setup = Setup::new();
+        setup.settings.options.proxies =
             proxies(&[("https_proxy", &format!("{scheme}://{}", proxy.host()))]);
-        let refused = world.client().existence(&target).await;
+        let refused = setup.client().existence(&target).await;
         assert_error(
             refused,
             Code::RegistryUnreachable,
@@ -229,7 +233,7 @@ async fn proxy_that_may_have_responded_is_named() {
         ("403 Forbidden", Code::RegistryDenied),
     ] {
         let proxy = Proxy::answering(status);
-        let failed = world(
+        let failed = setup(
             &host,
             &[("HTTP_PROXY", &format!("http://{}", proxy.host()))],
         )
@@ -251,7 +255,7 @@ async fn proxy_that_may_have_responded_is_named() {
 
 #[tokio::test]
 async fn proxy_is_not_named_for_registry_errors() {
-    // The registry answers with its own words, or through a tunnel that the proxy cannot look into.
+    // The registry itself responds, or through a tunnel that the proxy cannot read.
     let registry = Hostile::start(|request, _| {
         let own = Reply::status(503).with("Docker-Distribution-Api-Version", "registry/2.0");
         (request.path != "/v2/").then(|| own.into())
@@ -263,7 +267,7 @@ async fn proxy_is_not_named_for_registry_errors() {
     );
     let host = registry.host().replace("127.0.0.1", "0.0.0.0");
     for variable in [("HTTP_PROXY", &*http), ("ALL_PROXY", &socks)] {
-        let failed = world(&host, &[variable])
+        let failed = setup(&host, &[variable])
             .client()
             .existence(&target(&host, "acme/app", &images::key("a")))
             .await;
@@ -276,10 +280,10 @@ async fn proxy_is_not_named_for_registry_errors() {
 #[tokio::test]
 async fn https_proxy_without_tls_is_named() {
     let proxy = Proxy::open();
-    let mut world = World::new();
-    world.settings.options.proxies =
+    let mut setup = Setup::new();
+    setup.settings.options.proxies =
         proxies(&[("HTTPS_PROXY", &format!("https://{}", proxy.host()))]);
-    let failed = world
+    let failed = setup
         .client()
         .existence(&target("registry.corp.test", "acme/app", &images::key("a")))
         .await;
@@ -293,10 +297,10 @@ async fn https_proxy_without_tls_is_named() {
 #[tokio::test]
 async fn registry_without_tls_is_named_with_its_proxy() {
     let (registry, proxy) = (Registry::open(), Proxy::open());
-    let mut world = World::new();
-    world.settings.options.proxies =
+    let mut setup = Setup::new();
+    setup.settings.options.proxies =
         proxies(&[("HTTPS_PROXY", &format!("http://{}", proxy.host()))]);
-    let failed = world
+    let failed = setup
         .client()
         .existence(&target(&named(&registry), "acme/app", &images::key("a")))
         .await;
@@ -314,9 +318,9 @@ async fn registry_without_tls_is_named_with_its_proxy() {
 
 #[tokio::test]
 async fn invalid_proxy_variable_is_named() {
-    let mut world = World::new();
-    world.settings.options.proxies = proxies(&[("ALL_PROXY", "gopher://me:hunter2@proxy")]);
-    let failed = world
+    let mut setup = Setup::new();
+    setup.settings.options.proxies = proxies(&[("ALL_PROXY", "gopher://me:hunter2@proxy")]);
+    let failed = setup
         .client()
         .existence(&target("registry.corp.test", "acme/app", &images::key("a")))
         .await;

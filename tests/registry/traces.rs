@@ -1,4 +1,4 @@
-//! What `-vv` shows of requests: every one, and no secret of any.
+//! `-vv` shows every request, without secrets.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -26,7 +26,7 @@ fn login(registry: &Registry) -> serde_json::Value {
     serde_json::json!({ "auths": { registry.host(): { "auth": ENCODED } } })
 }
 
-/// Requires that nothing shows that a login, a token or a signed address is made of: a password, a header, a token of
+/// Requires that no part of a login, a token or a signed address is shown: a password, a header, a token of
 /// the test server (they start like every JWT), the registry's own signature of an upload.
 #[track_caller]
 fn shows_no_secret(outcome: Outcome) -> Outcome {

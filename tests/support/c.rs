@@ -6,15 +6,15 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A directory for compiling C. It is removed when this is dropped.
-pub struct Workshop(TempDir);
+pub struct CCompiler(TempDir);
 
-impl Default for Workshop {
+impl Default for CCompiler {
     fn default() -> Self {
         Self(tempfile::tempdir().expect("a temporary directory"))
     }
 }
 
-impl Workshop {
+impl CCompiler {
     /// The path of the directory.
     pub fn folder(&self) -> &Path {
         self.0.path()

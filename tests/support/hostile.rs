@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::http::{Incoming, Server};
 pub use crate::http::{Reply, Request};
 
-/// What a rule tells the registry to do.
+/// What the registry does because of a rule.
 pub enum Act {
     /// Read the whole request and send this response.
     Answer(Reply),

@@ -11,8 +11,8 @@ use std::thread::JoinHandle;
 
 use crate::tls::{Authority, Line};
 
-/// A port of 127.0.0.1 at which nobody listens. The system gives it to no other program while this lives; a program that
-/// is told of it can listen there.
+/// A port of 127.0.0.1 at which no program listens. The system gives it to no other program while this lives; a program that
+/// knows it can listen there.
 #[derive(Debug)]
 pub struct ReservedPort {
     address: SocketAddr,

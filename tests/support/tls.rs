@@ -96,7 +96,7 @@ impl Authority {
         )
     }
 
-    /// Certificate and key, as PEM, of a server that nobody vouches for but itself.
+    /// Self-signed certificate and key, as PEM, of a server.
     pub fn self_signed() -> (String, String) {
         let key = KeyPair::generate().expect("a key");
         (

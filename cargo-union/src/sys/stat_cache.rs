@@ -268,17 +268,17 @@ mod tests {
 
     use super::*;
 
-    struct Scene {
+    struct Fixture {
         directory: tempfile::TempDir,
     }
 
-    impl Scene {
+    impl Fixture {
         fn new() -> Self {
-            let scene = Self {
+            let fixture = Self {
                 directory: tempfile::tempdir().unwrap(),
             };
-            scene.write(b'a');
-            scene
+            fixture.write(b'a');
+            fixture
         }
 
         fn path(&self) -> PathBuf {
@@ -321,20 +321,20 @@ mod tests {
     }
 
     /// Measures with a new cache, as each run does.
-    fn measured(scene: &Scene) -> FileDigest {
-        let cache = scene.cache();
-        let measured = cache.measure(&scene.path()).unwrap();
+    fn measured(fixture: &Fixture) -> FileDigest {
+        let cache = fixture.cache();
+        let measured = cache.measure(&fixture.path()).unwrap();
         cache.save();
         measured
     }
 
     #[test]
     fn unchanged_file_is_not_read_again() {
-        let scene = Scene::new();
-        assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
-        scene.forge();
+        let fixture = Fixture::new();
+        assert_eq!(measured(&fixture), fs::measure(&fixture.path()).unwrap());
+        fixture.forge();
         assert_eq!(
-            measured(&scene),
+            measured(&fixture),
             FileDigest {
                 size: 1 << 16,
                 hash: FORGED
@@ -344,27 +344,33 @@ mod tests {
 
     #[test]
     fn reset_modification_time_does_not_hide_a_change() {
-        let scene = Scene::new();
-        let modified = std::fs::metadata(scene.path()).unwrap().modified().unwrap();
-        measured(&scene);
-        scene.forge();
-        scene.write(b'b');
+        let fixture = Fixture::new();
+        let modified = std::fs::metadata(fixture.path())
+            .unwrap()
+            .modified()
+            .unwrap();
+        measured(&fixture);
+        fixture.forge();
+        fixture.write(b'b');
         File::options()
             .write(true)
-            .open(scene.path())
+            .open(fixture.path())
             .unwrap()
             .set_modified(modified)
             .unwrap();
-        assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
+        assert_eq!(measured(&fixture), fs::measure(&fixture.path()).unwrap());
     }
 
     #[test]
     fn replaced_file_with_equal_size_and_time_is_read() {
-        let scene = Scene::new();
-        let modified = std::fs::metadata(scene.path()).unwrap().modified().unwrap();
-        measured(&scene);
-        scene.forge();
-        let other = scene.directory.path().join("other");
+        let fixture = Fixture::new();
+        let modified = std::fs::metadata(fixture.path())
+            .unwrap()
+            .modified()
+            .unwrap();
+        measured(&fixture);
+        fixture.forge();
+        let other = fixture.directory.path().join("other");
         std::fs::write(&other, vec![b'c'; 1 << 16]).unwrap();
         File::options()
             .write(true)
@@ -372,14 +378,14 @@ mod tests {
             .unwrap()
             .set_modified(modified)
             .unwrap();
-        std::fs::rename(other, scene.path()).unwrap();
-        assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
+        std::fs::rename(other, fixture.path()).unwrap();
+        assert_eq!(measured(&fixture), fs::measure(&fixture.path()).unwrap());
     }
 
     #[test]
     fn recently_changed_file_is_not_cached() {
-        let scene = Scene::new();
-        let stat = FileStat::of(&std::fs::metadata(scene.path()).unwrap()).unwrap();
+        let fixture = Fixture::new();
+        let stat = FileStat::of(&std::fs::metadata(fixture.path()).unwrap()).unwrap();
         let at = |stat: &FileStat, millis: u64| {
             let changed = Duration::new(
                 stat.changed.0.try_into().unwrap(),
@@ -412,63 +418,63 @@ mod tests {
         assert!(!at(&in_the_future, 5000));
         let cache = StatCache {
             now: || UNIX_EPOCH,
-            ..scene.cache()
+            ..fixture.cache()
         };
-        cache.measure(&scene.path()).unwrap();
+        cache.measure(&fixture.path()).unwrap();
         cache.save();
-        assert!(!cache.file(scene.directory.path()).exists());
+        assert!(!cache.file(fixture.directory.path()).exists());
     }
 
     #[test]
     fn damaged_cache_file_is_ignored_and_replaced() {
-        let scene = Scene::new();
-        measured(&scene);
-        let file = scene.cache().file(scene.directory.path());
+        let fixture = Fixture::new();
+        measured(&fixture);
+        let file = fixture.cache().file(fixture.directory.path());
         for damage in ["", "{", "[1, 2]", "{\"weights\": {\"stat\": 1}}"] {
             std::fs::write(&file, damage).unwrap();
             assert_eq!(
-                measured(&scene),
-                fs::measure(&scene.path()).unwrap(),
+                measured(&fixture),
+                fs::measure(&fixture.path()).unwrap(),
                 "{damage}"
             );
         }
-        scene.forge();
-        assert_eq!(measured(&scene).hash, FORGED);
+        fixture.forge();
+        assert_eq!(measured(&fixture).hash, FORGED);
     }
 
     #[test]
     fn ignoring_stored_entries_reads_and_replaces_them() {
-        let scene = Scene::new();
-        measured(&scene);
-        scene.forge();
-        let cache = scene.cache().without_stored_entries();
+        let fixture = Fixture::new();
+        measured(&fixture);
+        fixture.forge();
+        let cache = fixture.cache().without_stored_entries();
         assert_eq!(
-            cache.measure(&scene.path()).unwrap(),
-            fs::measure(&scene.path()).unwrap()
+            cache.measure(&fixture.path()).unwrap(),
+            fs::measure(&fixture.path()).unwrap()
         );
         cache.save();
-        assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
+        assert_eq!(measured(&fixture), fs::measure(&fixture.path()).unwrap());
     }
 
     #[test]
     fn entries_of_two_processes_are_merged() {
-        let scene = Scene::new();
-        let other = scene.directory.path().join("other");
+        let fixture = Fixture::new();
+        let other = fixture.directory.path().join("other");
         std::fs::write(&other, vec![b'o'; 1 << 16]).unwrap();
-        let first = scene.cache();
-        let second = scene.cache();
-        first.measure(&scene.path()).unwrap();
+        let first = fixture.cache();
+        let second = fixture.cache();
+        first.measure(&fixture.path()).unwrap();
         second.measure(&other).unwrap();
         first.save();
         second.save();
-        assert_eq!(scene.cache().load(scene.directory.path()).len(), 2);
+        assert_eq!(fixture.cache().load(fixture.directory.path()).len(), 2);
     }
 
     #[test]
     fn small_files_are_not_cached() {
-        let scene = Scene::new();
-        std::fs::write(scene.path(), "small").unwrap();
-        measured(&scene);
-        assert!(!scene.directory.path().join("cache").exists());
+        let fixture = Fixture::new();
+        std::fs::write(fixture.path(), "small").unwrap();
+        measured(&fixture);
+        assert!(!fixture.directory.path().join("cache").exists());
     }
 }

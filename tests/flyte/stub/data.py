@@ -1,4 +1,4 @@
-"""What goes into runs and comes out of them: inputs, outputs and logs. One cluster serves it all."""
+"""Inputs, outputs and logs of runs. There is one cluster."""
 
 import base64
 import hashlib
@@ -20,14 +20,14 @@ from runs import LAST, One
 
 
 class Clusters(ClusterServiceSync):
-    """The one that is asked is the one."""
+    """Selects this server for every operation."""
 
     def select_cluster(self, request, ctx):
         return SelectClusterResponse()
 
 
 class Data(DataProxyServiceSync):
-    """Inputs by their hash, and outputs that are made from them."""
+    """Inputs by their hash, and outputs computed from them."""
 
     def __init__(self, tasks):
         self.tasks = tasks
@@ -80,7 +80,7 @@ class Data(DataProxyServiceSync):
         return output
 
     def tail_logs(self, request, ctx):
-        # `no-logs`: as a backend without them; `late-logs`: they are not there at once.
+        # `no-logs`: as a backend without them; `late-logs`: they appear later.
         if "no-logs" in state.BEHAVIOUR:
             raise ConnectError(Code.UNIMPLEMENTED, "no such service")
         if state.once("late-logs"):
@@ -92,7 +92,7 @@ class Data(DataProxyServiceSync):
         # `pods-gone`: as the open-source backend, which has the logs of pods only: none of old attempts and ended runs.
         if "pods-gone" in state.BEHAVIOUR and (request.attempt < attempts or one.phase() in LAST):
             raise ConnectError(Code.NOT_FOUND, f"no log context found for attempt {request.attempt}")
-        # `pods-lost`: the same, as it is said of a pod that is being removed.
+        # `pods-lost`: the same, with the message for a pod that is being removed.
         if "pods-lost" in state.BEHAVIOUR and (request.attempt < attempts or one.phase() in LAST):
             raise ConnectError(Code.INTERNAL, 'failed to stream pod logs: pods "a" not found')
         if state.BEHAVIOUR & {"wild-logs", "big-logs", "no-store"}:

@@ -1,4 +1,4 @@
-"""The image builder of a hosted backend: its store, its task, and images that it really makes and pushes.
+"""The image builder of a hosted backend: its store, its task, and images that it builds and pushes.
 
 Commands and packages are not run here: what is copied is laid out as a layer, variables and working folder
 become the config, and `skopeo` brings the image into the registry of the test.
@@ -34,12 +34,12 @@ NAME = "build-image"
 # Numbers of requests to the store are given one at a time.
 PUTS = threading.Lock()
 INPUTS = ("context", "spec", "target_image")
-# `registry=HOST`: where images go when the target names no registry.
+# `registry=HOST`: the registry of images whose target names none.
 REGISTRY = next((word.partition("=")[2] for word in state.BEHAVIOUR if word.startswith("registry=")), "")
 
 
 def task():
-    """The task as the backend has registered it, with a field that no client of ours knows."""
+    """The registered task, with a field that the client does not know."""
     request = DeployTaskRequest()
     request.task_id.CopyFrom(type(request.task_id)(org="acme", project="system", domain="production", name=NAME, version="7"))
     template = request.spec.task_template
@@ -63,19 +63,19 @@ class Images(ImageServiceSync):
 
 
 class BuildData(Data):
-    """Addresses that it signs, and what builds give."""
+    """Signed upload addresses, and outputs of builds."""
 
     def create_upload_location(self, request, ctx):
         root = request.filename_root or base64.b32encode(request.content_md5).decode()
-        # As the open-source backend does it: the name is taken for a part of an address.
+        # As in the open-source backend: the name is a part of an address.
         name = unquote(urlsplit("/" + request.filename).path[1:])
         path = f"uploads/{request.project}/{request.domain}/{root}/{name}"
         known = state.read("store", name_of(path))
         if request.filename_root and known is not None and hashlib.md5(known).digest() != request.content_md5:
             raise ConnectError(Code.ALREADY_EXISTS, f"file already exists at [{path}] with different content (hash mismatch)")
-        # `expired-once`: the first address is no good any more; `expired`: none of them ever is.
+        # `expired-once`: the first address has expired; `expired`: all addresses have.
         late = "expired" in state.BEHAVIOUR or state.once("expired-once")
-        # `gone`: nobody answers there.
+        # `gone`: no server listens there.
         host = "127.0.0.1:1" if "gone" in state.BEHAVIOUR else ctx.request_headers()["host"]
         md5 = base64.b64encode(request.content_md5).decode()
         return CreateUploadLocationResponse(
@@ -119,7 +119,7 @@ class Builds(Runs):
         full = target if "/" in target else f"{REGISTRY}/backend/{target}"
         made = {"spec": text(spec), "context": listing(context), "secrets": secrets, "run_spec": text(request.run_spec)}
         state.folder("made").joinpath(run).write_text(json.dumps(made))
-        # `unpushed`: the registry does not show it to everybody.
+        # `unpushed`: the registry does not show it.
         if "unpushed" not in state.BEHAVIOUR:
             push(spec, context, full)
         state.write("built", run, full.encode())
@@ -133,7 +133,7 @@ def text(message):
 
 
 def listing(context):
-    """Path, mode, owner and time of everything in an archive."""
+    """Path, mode, owner and time of every entry of an archive."""
     if context is None:
         return None
     with tarfile.open(fileobj=context) as archive:
@@ -143,7 +143,7 @@ def listing(context):
 
 
 def push(spec, context, reference):
-    """Makes an image of one layer, and brings it where it belongs."""
+    """Builds an image of one layer, and pushes it to its target."""
     layer, config = io.BytesIO(), {"Env": [], "WorkingDir": ""}
     source = tarfile.open(fileobj=context) if context else None
     with tarfile.open(fileobj=layer, mode="w") as target:
@@ -162,7 +162,7 @@ def push(spec, context, reference):
 
 
 def copy(source, target, from_, to):
-    """As COPY does it: a file to its place, or what is in a folder."""
+    """As COPY: a file, or the content of a directory."""
     found = [entry for entry in source if entry.name == from_ or entry.name.startswith(f"{from_}/")]
     if not found:
         raise ConnectError(Code.INVALID_ARGUMENT, f"there is no {from_} in the context")
@@ -206,14 +206,14 @@ def name_of(path):
 
 
 def put(environ, start_response):
-    """The store: takes what the address was signed for, as S3 does."""
+    """The store: accepts what the address was signed for, as S3 does."""
     # The server has decoded the path already, to bytes in the form of a text.
     url = urlsplit(quote(environ["PATH_INFO"].encode("latin-1")) + "?" + environ.get("QUERY_STRING", ""))
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
     with PUTS:
         state.folder("puts").joinpath(f"{len(state.names('puts')):04}").write_text(unquote(url.path))
-    # `grows=FILE`: something writes to a file on the user's machine while it is sent.
+    # `grows=FILE`: appends to a file on the user's machine while it is sent.
     for word in state.BEHAVIOUR:
         if word.startswith("grows=") and state.once(word, "grows"):
             with open(word.partition("=")[2], "ab") as grown:
@@ -225,10 +225,10 @@ def put(environ, start_response):
 
     if parse_qs(url.query)["late"] == ["1"]:
         return refuse("403 Forbidden", "AccessDenied", "Request has expired")
-    # `busy`: twice it has no time.
+    # `busy`: the first two requests get 503.
     if "busy" in state.BEHAVIOUR and (state.write("done", "busy-1", b"") or state.write("done", "busy-2", b"")):
         return refuse("503 Service Unavailable", "SlowDown", "Please reduce your request rate.")
-    # `torn`: what arrives is not what was sent.
+    # `torn`: the received content differs from the sent one.
     if "torn" in state.BEHAVIOUR or environ.get("HTTP_CONTENT_MD5") != md5:
         return refuse("400 Bad Request", "BadDigest", "The Content-MD5 you specified did not match what we received.")
     signed = environ.get("HTTP_X_AMZ_META_FLYTECONTENTMD5") == md5 and md5 == parse_qs(url.query)["md5"][0]
@@ -240,7 +240,7 @@ def put(environ, start_response):
 
 
 def install(applications, tasks, recorded):
-    """Adds what a backend with a builder has. `disabled`: it knows images, but the task is not registered."""
+    """Adds the services of a backend with a builder. `disabled`: without the task of the builder."""
     if "disabled" not in state.BEHAVIOUR:
         tasks.keep(task(), 1)
     applications["ImageService"] = ImageServiceWSGIApplication(Images(), interceptors=recorded)

@@ -1,4 +1,4 @@
-"""Runs that go from phase to phase by the clock, and end as they are told to, or as the real backend would end them."""
+"""Runs that change phases by the clock, and end as configured, or as the real backend would end them."""
 
 import datetime
 import re
@@ -48,7 +48,7 @@ STEP = 0.05
 BEFORE = ["QUEUED", "WAITING_FOR_RESOURCES", "INITIALIZING"]
 LAST = {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}
 
-# Words for runs that stay in a phase until the test lets them go, with what the cluster says of them.
+# Names of runs that stay in a phase until the test releases them, with their cluster events.
 IMAGE = "registry.test/team/hello@sha256:00"
 WAITS = {
     "unpullable": (
@@ -70,7 +70,7 @@ UNREAD = 'plugin "pod" failed with system error 4 times: failed to read data fro
 
 
 class One:
-    """One run, as it is at this moment."""
+    """The current state of a run."""
 
     def __init__(self, name):
         content = state.read("runs", name)
@@ -89,7 +89,7 @@ class One:
         # `missing-secret`: the webhook refuses the pod at once.
         if "missing-secret" in state.BEHAVIOUR:
             return "FAILED" if step else "QUEUED"
-        # `old`: a container that fails is started again for ever, as before backends took that for a user error.
+        # `old`: a failed container is restarted without end, as in backends before that became a user error.
         if "old" in state.BEHAVIOUR and step >= len(BEFORE):
             return ["QUEUED", "INITIALIZING"][step % 2]
         waiting = self.waiting()
@@ -97,7 +97,7 @@ class One:
             return waiting[0]
         if step < len(BEFORE):
             return BEFORE[step]
-        # `hold`: it runs until the test lets it go.
+        # `hold`: it runs until the test releases it.
         held = "hold" in state.BEHAVIOUR and not (state.FOLDER / "go").exists()
         if held or step < len(BEFORE) + 3:
             return "RUNNING"
@@ -112,7 +112,7 @@ class One:
         return None if word is None or (state.FOLDER / "go").exists() else WAITS[word]
 
     def error(self):
-        """How its program or the backend fails."""
+        """The error of its program or the backend."""
         if "missing-secret" in state.BEHAVIOUR:
             return ErrorInfo(message=SECRET, kind=ErrorInfo.KIND_USER, code="BadTaskSpecification")
         if state.BEHAVIOUR & {"fail", "late"}:
@@ -158,7 +158,7 @@ class One:
     def details(self, phase):
         status = self.status(phase)
         details = ActionDetails(id=self.action(), metadata=self.metadata(), status=status, task=self.spec)
-        # Only workers have steps.
+        # Only workers have traces.
         if state.BEHAVIOUR & {"steps", "crowd"}:
             details.task.task_template.type = "rust-task"
         for attempt in range(1, status.attempts + 1):
@@ -220,7 +220,7 @@ TASKS = []
 
 
 class Runs(RunServiceSync):
-    """Runs as the open-source backend keeps them: a name that is taken is that run."""
+    """Runs as in the open-source backend: a request with an existing name returns that run."""
 
     def __init__(self, tasks):
         self.tasks = tasks
@@ -233,10 +233,10 @@ class Runs(RunServiceSync):
         if self.tasks.find(request.task_id) is None:
             raise ConnectError(Code.UNKNOWN, "task not found")
         new = state.write("runs", name, request.SerializeToString())
-        # `cut-create`: it is done, and nobody hears of it.
+        # `cut-create`: the request is processed, and the response is lost.
         if state.once("cut-create"):
             state.cut()
-        # `taken`: as hosted backends say that there is such a run.
+        # `taken`: the error of hosted backends for an existing run.
         if not new and "taken" in state.BEHAVIOUR:
             raise ConnectError(Code.ALREADY_EXISTS, f"run {name} exists")
         return CreateRunResponse(run=self.listed(name))
@@ -265,7 +265,7 @@ class Runs(RunServiceSync):
                 attempt.ClearField("cluster_events")
             yield WatchActionDetailsResponse(details=details)
             told += 1
-            # `cut-watch`: the connection ends in the middle of it all, once; `short-watch`: streams last one message.
+            # `cut-watch`: the connection ends once during the run; `short-watch`: streams last one message.
             if told == 2 and state.once("cut-watch"):
                 state.cut()
             if "short-watch" in state.BEHAVIOUR:
@@ -284,7 +284,7 @@ class Runs(RunServiceSync):
 
     @staticmethod
     def matches(run, filter):
-        # `no-filters`: as a backend that knows none of the fields.
+        # `no-filters`: as a backend that supports none of the fields.
         if "no-filters" in state.BEHAVIOUR:
             raise ConnectError(Code.INVALID_ARGUMENT, f"invalid filter field: {filter.field}")
         action, (value,) = run.action, filter.values

@@ -1,4 +1,4 @@
-"""Secrets as the open-source backend keeps them: by project and domain, or for all; no value is given back."""
+"""Secrets as in the open-source backend: by project and domain, or for all; values are not returned."""
 
 import threading
 
@@ -21,13 +21,13 @@ LIMIT = 1 << 20
 
 
 class Secrets(SecretServiceSync):
-    """Secrets in files: each is the request that made it."""
+    """Secrets in files: each is its create request."""
 
     def __init__(self):
         self.lock = threading.Lock()
 
     def create_secret(self, request, ctx):
-        # `cut-secret`: it is done, and nobody hears of it.
+        # `cut-secret`: the request is processed, and the response is lost.
         new = self.write(request.id, request.secret_spec, overwrite=False)
         if state.once("cut-secret"):
             state.cut()
@@ -52,7 +52,7 @@ class Secrets(SecretServiceSync):
         prefix = self.scope(request.project, request.domain)
         names = [name for name in state.names("secrets") if name.rpartition(".")[0] == prefix]
         first = int(request.token or 0)
-        # `small-pages`: two entries on a page, whatever is asked for.
+        # `small-pages`: two entries on a page, for any requested size.
         size = 2 if "small-pages" in state.BEHAVIOUR else request.limit or 50
         made = [CreateSecretRequest.FromString(state.read("secrets", name)) for name in names[first : first + size]]
         token = str(first + size) if first + size < len(names) else ""

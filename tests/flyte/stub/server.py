@@ -1,4 +1,4 @@
-"""A backend on loopback whose messages others have generated, with the rules of the hosted service on.
+"""A backend on loopback with the official messages, and with the validation rules of the hosted service.
 
 It prints its address, then serves until its standard input ends. Unless the environment asks for something
 else, it behaves as the open-source backend does.
@@ -31,12 +31,12 @@ from flyteidl2.workflow.run_service_connect import RunServiceWSGIApplication
 from secret_service import Secrets
 from tasks import PROJECTS, Tasks
 
-# Where every call is written down, one JSON object on a line.
+# The log of calls, one JSON object per line.
 LOG = os.environ["LOG"]
 
 
 class Recorded:
-    """Writes calls down, and holds requests against the rules of their messages."""
+    """Records calls, and validates requests by the rules of their messages."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -66,7 +66,7 @@ class Recorded:
 
 
 class Known(ProjectServiceSync):
-    """Projects that nobody can change."""
+    """Read-only projects."""
 
     def get_project(self, request, ctx):
         for project in PROJECTS:
@@ -79,14 +79,14 @@ class Known(ProjectServiceSync):
 
 
 class Users(IdentityServiceSync):
-    """Nobody is known here, as at the open-source backend without logins."""
+    """No identity, as in the open-source backend without authentication."""
 
     def user_info(self, request, ctx):
         raise ConnectError(Code.UNAUTHENTICATED, "no identity")
 
 
 class Handler(WSGIRequestHandler):
-    """Says nothing."""
+    """Writes no log."""
 
     def log_message(self, *_):
         pass
@@ -99,7 +99,7 @@ class Server(ThreadingMixIn, WSGIServer):
     """A thread for each request."""
 
     daemon_threads = True
-    # Few may wait otherwise, and those that may not try again a second later.
+    # The default backlog is small, and refused connections are retried after a second.
     request_queue_size = 128
 
 
@@ -119,7 +119,7 @@ def main():
     if "no-triggers" in state.BEHAVIOUR:
         del applications["TriggerService"]
 
-    # `builder`: it makes images, as hosted backends do.
+    # `builder`: it builds images, as hosted backends do.
     if "builder" in state.BEHAVIOUR:
         images.install(applications, tasks, recorded)
 

@@ -1,4 +1,4 @@
-"""What the backend keeps in files, so that it is all there when it is started again.
+"""The state of the backend in files, which a restart keeps.
 
 How it misbehaves stands in the environment: `BEHAVIOUR` is a list of words, each explained where it is asked for.
 """
@@ -24,7 +24,7 @@ def folder(name):
 
 
 def write(kind, name, content):
-    """Keeps bytes under a name, whole or not at all. Gives whether they are new."""
+    """Stores bytes under a name, atomically. Returns whether they are new."""
     path = folder(kind) / name
     if path.exists():
         return False
@@ -40,7 +40,7 @@ def read(kind, name):
 
 
 def created(kind, name):
-    """When something was kept, in seconds since 1970."""
+    """The time at which it was stored, in seconds since 1970."""
     return (folder(kind) / name).stat().st_mtime_ns / 1e9
 
 
@@ -50,11 +50,11 @@ def names(kind):
 
 
 def once(word, name=None):
-    """Whether the backend should behave so, and has not done it yet."""
+    """Whether this behaviour is on and was not used yet."""
     return word in BEHAVIOUR and write("done", name or word, b"")
 
 
 def cut():
-    """Ends the connection at once: nobody hears how the call went."""
+    """Closes the connection without a response."""
     CONNECTION.socket.shutdown(socket.SHUT_RDWR)
     raise ConnectError(Code.ABORTED, "the connection is cut")

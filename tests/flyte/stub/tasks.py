@@ -1,4 +1,4 @@
-"""Tasks as the open-source backend keeps them: what is deployed twice is overwritten."""
+"""Tasks as in the open-source backend: a second deployment overwrites the first."""
 
 import os
 import threading
@@ -31,7 +31,7 @@ PROJECTS = [
 
 
 class Tasks(TaskServiceSync):
-    """Tasks as the open-source backend keeps them: what is deployed twice is overwritten."""
+    """Tasks as in the open-source backend: a second deployment overwrites the first."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -114,13 +114,13 @@ class Tasks(TaskServiceSync):
 
 
 def sorted_and_cut(oldest, request):
-    """A page of a list as a request wants it, made from one with the oldest first, and the token of the next page."""
+    """A page of a list that a request selects, from one with the oldest first, and the token of the next page."""
     if request.sort_by.key != "created_at":
         raise ConnectError(Code.INVALID_ARGUMENT, f"cannot sort by {request.sort_by.key}")
     limit = request.limit or 50
     if limit > 200:
         raise ConnectError(Code.INVALID_ARGUMENT, "the limit is above 200")
-    # `small-pages`: two entries on a page, whatever is asked for.
+    # `small-pages`: two entries on a page, for any requested size.
     if "small-pages" in state.BEHAVIOUR:
         limit = 2
     listed = oldest if request.sort_by.direction == Sort.ASCENDING else oldest[::-1]

@@ -1,4 +1,4 @@
-"""Triggers as the open-source backend keeps them: those of earlier versions of a task stay."""
+"""Triggers as in the open-source backend: those of earlier versions of a task stay."""
 
 import threading
 
@@ -23,7 +23,7 @@ class Triggers(TriggerServiceSync):
         self.details = {}
 
     def register(self, task_id, triggers):
-        """What a registration of a task does: it overwrites the triggers that it has, and no others."""
+        """The effect of a registration of a task: it overwrites its triggers, and no others."""
         for trigger in triggers:
             name = TriggerName(
                 project=task_id.project, domain=task_id.domain, task_name=task_id.name, name=trigger.name

@@ -1,4 +1,4 @@
-"""Holds calls until no other comes, and answers them together: what one wave holds was asked for at once.
+"""Holds calls until no other arrives, and responds to all: the calls of one wave were concurrent.
 
 `waves`: the number of waves is how often a client that asks for all it can ask for has to wait for an answer. How long an
 answer takes has no part in it.
@@ -9,12 +9,12 @@ import time
 
 import state
 
-# How long no call may come before those that are held are answered, in seconds.
+# The time without a new call after which the held ones get their responses, in seconds.
 QUIET = 1.0
 
 
 class Waves:
-    """The calls that are held, and what is known of earlier ones."""
+    """The held calls, and the sizes of earlier waves."""
 
     def __init__(self):
         self.condition = threading.Condition()

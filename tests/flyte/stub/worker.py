@@ -1,8 +1,7 @@
-"""A worker with messages and a client that others have generated, in the place of one in Rust.
+"""A worker with the official messages and client, in place of one in Rust.
 
-It keeps to what the `flyte` crate does: its names come from the environment, inputs and outputs lie in
-files, and each step is told to the service that the environment names. Whatever is not as it should be
-ends it with an exit code of 1.
+It follows the `flyte` crate: its names come from the environment, inputs and outputs are files, and each
+trace is reported to the service that the environment names. It exits with 1 after an unexpected input.
 """
 
 import os
@@ -61,7 +60,7 @@ def trace(name, output):
 
 
 def steps():
-    """Tells two steps and a question, and hears of them as the backend would tell it."""
+    """Sends two traces and a watch request, and checks the updates that the backend would send."""
     updates = watch()
     first = next(updates)
     assert first.control_message.sentinel, first
@@ -83,7 +82,7 @@ def steps():
     assert update.phase == ACTION_PHASE_FAILED, update
     assert "`approve` waits for an answer of a user" in update.error.message, update
 
-    # Who comes later is told what is there, and then that this was all.
+    # A later watcher gets the existing actions, and then the end of the list.
     again = watch()
     there = [next(again) for _ in range(4)]
     assert [message.action_update.action_id.name for message in there] == ["double-1", "describe-1", "ask-1", ""], there

@@ -1,4 +1,4 @@
-//! `union_build::emit()` as its users meet it: in real packages, built by the real cargo.
+//! `union_build::emit()` in real packages, built by a real cargo.
 #![allow(clippy::unwrap_used)]
 
 mod packages;

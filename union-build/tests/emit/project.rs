@@ -153,7 +153,7 @@ impl Run {
     }
 }
 
-/// The cargo that runs the tests, without what it told them.
+/// The cargo that runs the tests, without the variables that it sets.
 pub(crate) fn clean_cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap());
     let told = |name: &str| {

@@ -1,5 +1,4 @@
-//! What the build script prints and writes, run by itself: one program that calls `emit`, in the
-//! environment that cargo would give it.
+//! Output and files of the build script: a program that calls `emit` in the environment of a build script.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,19 +44,19 @@ fn script() -> PathBuf {
 }
 
 /// A package where the script runs.
-struct Place {
+struct Setup {
     root: tempfile::TempDir,
 }
 
-impl Place {
+impl Setup {
     /// A workspace with one member, `member`.
     fn new() -> Self {
-        let place = Self {
+        let setup = Self {
             root: tempfile::tempdir().unwrap(),
         };
-        place.write("Cargo.toml", "[workspace]\nmembers = [\"member\"]\nresolver = \"2\"\n[workspace.metadata.union]\nimages.base = {}\n");
-        place.package("member", "[package.metadata.union.images.gpu]\n");
-        place
+        setup.write("Cargo.toml", "[workspace]\nmembers = [\"member\"]\nresolver = \"2\"\n[workspace.metadata.union]\nimages.base = {}\n");
+        setup.package("member", "[package.metadata.union.images.gpu]\n");
+        setup
     }
 
     fn package(&self, folder: &str, union: &str) {
@@ -78,10 +77,10 @@ impl Place {
         fs::write(path, text).unwrap();
     }
 
-    fn run(&self, folder: &str, arguments: &[&str]) -> Printed {
+    fn run(&self, folder: &str, arguments: &[&str]) -> ScriptOutput {
         let mut command = Command::new(script());
         let cargo = clean_cargo();
-        // What cargo tells a build script, and nothing of what it told this test.
+        // The variables of a build script, without those of this test.
         for (name, _) in cargo.get_envs() {
             command.env_remove(name);
         }
@@ -93,7 +92,7 @@ impl Place {
             .env("CARGO_MANIFEST_DIR", self.path(folder))
             .current_dir(self.path(folder))
             .args(arguments);
-        Printed::of(command.output().unwrap())
+        ScriptOutput::of(command.output().unwrap())
     }
 
     fn generated(&self, folder: &str) -> String {
@@ -101,11 +100,11 @@ impl Place {
     }
 }
 
-struct Printed {
+struct ScriptOutput {
     lines: Vec<String>,
 }
 
-impl Printed {
+impl ScriptOutput {
     fn of(output: Output) -> Self {
         assert!(
             output.status.success(),
@@ -132,13 +131,13 @@ impl Printed {
 
 #[test]
 fn manifests_and_references_file_are_watched() {
-    let place = Place::new();
-    let printed = place.run("member", &[]);
+    let setup = Setup::new();
+    let printed = setup.run("member", &[]);
     let watched = printed.all("rerun-if-changed");
-    let handover = union_build::handover::path(&place.path("target"), "app", &place.path("member"));
+    let handover = union_build::handover::path(&setup.path("target"), "app", &setup.path("member"));
     let paths = [
-        place.path("member/Cargo.toml"),
-        place.path("Cargo.toml"),
+        setup.path("member/Cargo.toml"),
+        setup.path("Cargo.toml"),
         handover.clone(),
     ];
     assert_eq!(
@@ -160,7 +159,7 @@ fn manifests_and_references_file_are_watched() {
         std::time::SystemTime::UNIX_EPOCH,
         "older than any build"
     );
-    let generated = place.generated("member");
+    let generated = setup.generated("member");
     assert!(
         generated.contains("pub const GPU: Image") && generated.contains("pub const BASE: Image"),
         "{generated}"
@@ -169,55 +168,55 @@ fn manifests_and_references_file_are_watched() {
 
 #[test]
 fn vendored_package_watches_no_file_and_is_unresolved() {
-    let place = Place::new();
+    let setup = Setup::new();
     // A vendor folder inside of a workspace that knows nothing of it.
-    place.package("vendor/app", "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.train]\nimage = \"gpu\"\n");
-    place.write("vendor/app/.cargo-checksum.json", "{\"files\":{}}");
+    setup.package("vendor/app", "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.train]\nimage = \"gpu\"\n");
+    setup.write("vendor/app/.cargo-checksum.json", "{\"files\":{}}");
     // A package in a folder of its own, as in cargo's home; and one below a git checkout's root.
-    place.package(
+    setup.package(
         "registry/app",
         "[workspace]\n[package.metadata.union.images.gpu]\n",
     );
-    place.write("registry/app/.cargo-ok", "");
-    place.package(
+    setup.write("registry/app/.cargo-ok", "");
+    setup.package(
         "checkout/crates/app",
         "[workspace]\n[package.metadata.union.images.gpu]\n",
     );
-    place.write("checkout/.cargo-ok", "");
+    setup.write("checkout/.cargo-ok", "");
     for folder in ["vendor/app", "registry/app", "checkout/crates/app"] {
-        let printed = place.run(folder, &[]);
+        let printed = setup.run(folder, &[]);
         assert_eq!(printed.lines, [""; 0], "{folder}");
         assert!(
-            place.generated(folder).contains("pub const GPU: Image = Image { name: \"app-gpu\", repository: ::core::option::Option::None")
+            setup.generated(folder).contains("pub const GPU: Image = Image { name: \"app-gpu\", repository: ::core::option::Option::None")
         );
-        assert!(!place.path(folder).join("target").exists(), "{folder}");
+        assert!(!setup.path(folder).join("target").exists(), "{folder}");
         assert!(
-            place.run(folder, &["require"]).all("error")[0]
+            setup.run(folder, &["require"]).all("error")[0]
                 .contains("cargo has unpacked this package"),
             "{folder}"
         );
     }
     assert!(
-        place
+        setup
             .generated("vendor/app")
             .contains("\"train\" => ::core::option::Option::Some(&GPU)")
     );
     assert!(
-        !place.path("target").exists(),
+        !setup.path("target").exists(),
         "nothing was left in the surrounding workspace"
     );
 }
 
 #[test]
 fn package_without_table_gets_an_error_naming_the_table() {
-    let place = Place::new();
-    place.package("member", "");
-    let printed = place.run("member", &[]);
+    let setup = Setup::new();
+    setup.package("member", "");
+    let printed = setup.run("member", &[]);
     let warning = printed.all("warning")[0];
     assert!(
         warning.ends_with(&format!(
             "add `[package.metadata.union]` to {}",
-            place.path("member/Cargo.toml").display()
+            setup.path("member/Cargo.toml").display()
         )),
         "{warning}"
     );
@@ -225,24 +224,24 @@ fn package_without_table_gets_an_error_naming_the_table() {
 
 #[test]
 fn unwritable_target_directory_does_not_fail_the_build() {
-    let place = Place::new();
+    let setup = Setup::new();
     // A file stands where the folder should be: even root cannot write below it.
-    place.write("target", "");
-    let printed = place.run("member", &[]);
+    setup.write("target", "");
+    let printed = setup.run("member", &[]);
     assert_eq!(printed.all("error"), [""; 0]);
     assert_eq!(
         printed.all("rerun-if-changed").len(),
         2,
         "a file that is not there must not be watched"
     );
-    assert!(place.generated("member").contains("pub const GPU: Image"));
+    assert!(setup.generated("member").contains("pub const GPU: Image"));
 }
 
 #[test]
 fn invalid_constant_name_fails_the_build_with_one_line() {
-    let place = Place::new();
-    place.package("member", "[package.metadata.union.images.\"a.b\"]\n");
-    let printed = place.run("member", &[]);
+    let setup = Setup::new();
+    setup.package("member", "[package.metadata.union.images.\"a.b\"]\n");
+    let printed = setup.run("member", &[]);
     assert_eq!(
         printed.all("error"),
         ["`a.b` is not a name of an image: use a letter first, then letters, digits, `-` or `_`"]
@@ -251,7 +250,7 @@ fn invalid_constant_name_fails_the_build_with_one_line() {
 
 #[test]
 fn use_outside_of_a_build_script_has_a_reason() {
-    let printed = Printed::of(
+    let printed = ScriptOutput::of(
         Command::new(script())
             .env_remove("CARGO_PKG_NAME")
             .output()
@@ -266,10 +265,10 @@ fn use_outside_of_a_build_script_has_a_reason() {
 
 #[test]
 fn generated_file_compiles_in_every_edition_and_under_strict_lints() {
-    let place = Place::new();
-    place.package("member", "[package.metadata.union.images.my-gpu]\n[package.metadata.union.images.image]\n[package.metadata.union.tasks.a]\nimage = \"my-gpu\"\n");
-    let target = place.path("target");
-    let handover = union_build::handover::path(&target, "app", &place.path("member"));
+    let setup = Setup::new();
+    setup.package("member", "[package.metadata.union.images.my-gpu]\n[package.metadata.union.images.image]\n[package.metadata.union.tasks.a]\nimage = \"my-gpu\"\n");
+    let target = setup.path("target");
+    let handover = union_build::handover::path(&target, "app", &setup.path("member"));
     fs::create_dir_all(handover.parent().unwrap()).unwrap();
     let mut versions = Vec::new();
     for (nothing, tasks) in [(true, true), (false, true), (false, false)] {
@@ -294,13 +293,13 @@ fn generated_file_compiles_in_every_edition_and_under_strict_lints() {
         )
         .unwrap();
         if !tasks {
-            place.write(
+            setup.write(
                 "member/Cargo.toml",
                 "[package]\nname = \"app\"\nversion = \"0.1.0\"\nautobins = false\n[lib]\npath = \"src/main.rs\"\n[package.metadata.union]\n",
             );
         }
-        place.run("member", &[]);
-        versions.push(place.generated("member"));
+        setup.run("member", &[]);
+        versions.push(setup.generated("member"));
     }
     assert!(
         versions[0] != versions[1] && versions[2].contains("match task {\n        _ =>"),
@@ -308,7 +307,7 @@ fn generated_file_compiles_in_every_edition_and_under_strict_lints() {
     );
     let strict = "#![deny(missing_docs, warnings, unsafe_code, unreachable_pub, missing_debug_implementations, missing_copy_implementations)]\n//! A crate.\n";
     for (number, version) in versions.iter().enumerate() {
-        place.write("images.rs", version);
+        setup.write("images.rs", version);
         for (name, include) in [
             ("top", "include!(\"images.rs\");"),
             ("module", "mod images { include!(\"images.rs\"); }"),
@@ -317,7 +316,7 @@ fn generated_file_compiles_in_every_edition_and_under_strict_lints() {
                 "/// Images.\npub mod images { include!(\"images.rs\"); }",
             ),
         ] {
-            place.write("crate.rs", &format!("{strict}{include}\n"));
+            setup.write("crate.rs", &format!("{strict}{include}\n"));
             for edition in ["2018", "2021", "2024"] {
                 let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
                 let mut command = Command::new(rustc);
@@ -331,8 +330,8 @@ fn generated_file_compiles_in_every_edition_and_under_strict_lints() {
                         "metadata",
                         "--out-dir",
                     ])
-                    .arg(place.path("rlib"));
-                let output = command.arg(place.path("crate.rs")).output().unwrap();
+                    .arg(setup.path("rlib"));
+                let output = command.arg(setup.path("crate.rs")).output().unwrap();
                 assert!(
                     output.status.success(),
                     "{number} {name} {edition}: {}",

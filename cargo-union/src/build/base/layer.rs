@@ -238,9 +238,9 @@ mod tests {
     #[test]
     fn large_libraries_and_hard_links_to_them_are_indexed() {
         let words = ["-shared", "-nostdlib", "-Wl,-soname,liblarge.so.1"];
-        let workshop = union_tests::c::Workshop::default();
+        let compiler = union_tests::c::CCompiler::default();
         let library =
-            std::fs::read(workshop.cc("large.so", "const char large[5000000] = { 1 };\n", &words))
+            std::fs::read(compiler.cc("large.so", "const char large[5000000] = { 1 };\n", &words))
                 .unwrap();
         assert!(library.len() > 4 << 20, "more than what is held in memory");
         let mut tar = tar::Builder::new(Vec::new());

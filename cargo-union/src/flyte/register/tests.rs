@@ -26,14 +26,14 @@ fn declared(lines: &str) -> Task {
 
 /// A registration against a backend.
 #[derive(Default)]
-struct Scene {
+struct Fixture {
     backend: FakeBackend,
     image: &'static str,
     version: Option<&'static str>,
     replace: bool,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         Self {
             image: "r/app@sha256:1",
@@ -73,20 +73,20 @@ impl Scene {
 
 #[tokio::test]
 async fn same_content_is_registered_once() {
-    let scene = Scene::new();
-    let (state, version) = scene.register("retries = 1").await;
+    let fixture = Fixture::new();
+    let (state, version) = fixture.register("retries = 1").await;
     assert_eq!(
-        (state, version.len(), scene.backend.writes()),
+        (state, version.len(), fixture.backend.writes()),
         (RegistrationAction::New, 26, 1)
     );
     assert_eq!(
-        scene.register("retries = 1").await,
+        fixture.register("retries = 1").await,
         (RegistrationAction::Unchanged, version.clone())
     );
-    assert_eq!(scene.backend.writes(), 1);
-    let (state, other) = scene.register("retries = 2").await;
+    assert_eq!(fixture.backend.writes(), 1);
+    let (state, other) = fixture.register("retries = 2").await;
     assert_eq!(
-        (state, scene.backend.writes()),
+        (state, fixture.backend.writes()),
         (RegistrationAction::Updated, 2)
     );
     assert_ne!(other, version);
@@ -94,33 +94,33 @@ async fn same_content_is_registered_once() {
 
 #[tokio::test]
 async fn reverted_content_is_registered_as_a_repetition() {
-    let scene = Scene::new();
-    let (_, first) = scene.register("retries = 1").await;
-    let (_, second) = scene.register("retries = 2").await;
+    let fixture = Fixture::new();
+    let (_, first) = fixture.register("retries = 1").await;
+    let (_, second) = fixture.register("retries = 2").await;
     assert_eq!(
-        scene.register("retries = 1").await,
+        fixture.register("retries = 1").await,
         (RegistrationAction::Again, format!("{first}-2"))
     );
     assert_eq!(
-        scene.register("retries = 1").await,
+        fixture.register("retries = 1").await,
         (RegistrationAction::Unchanged, format!("{first}-2"))
     );
     assert_eq!(
-        scene.register("retries = 2").await,
+        fixture.register("retries = 2").await,
         (RegistrationAction::Again, format!("{second}-2"))
     );
     assert_eq!(
-        scene.register("retries = 1").await,
+        fixture.register("retries = 1").await,
         (RegistrationAction::Again, format!("{first}-3"))
     );
-    assert_eq!(scene.backend.writes(), 5);
+    assert_eq!(fixture.backend.writes(), 5);
 }
 
 #[tokio::test]
 async fn search_for_a_free_repetition_is_bounded() {
-    let scene = Scene::new();
-    let (_, first) = scene.register("retries = 1").await;
-    let request = scene.backend.tasks.lock().unwrap()[0].clone();
+    let fixture = Fixture::new();
+    let (_, first) = fixture.register("retries = 1").await;
+    let request = fixture.backend.tasks.lock().unwrap()[0].clone();
     for repetition in 2..=MOST_REPETITIONS {
         let mut repeated = request.clone();
         let version = format!("{first}-{repetition}");
@@ -141,17 +141,17 @@ async fn search_for_a_free_repetition_is_bounded() {
             .as_mut()
             .unwrap()
             .version = version;
-        scene.backend.tasks.lock().unwrap().push(repeated);
+        fixture.backend.tasks.lock().unwrap().push(repeated);
     }
     assert_eq!(
-        scene.register("retries = 1").await,
+        fixture.register("retries = 1").await,
         (
             RegistrationAction::Unchanged,
             format!("{first}-{MOST_REPETITIONS}")
         )
     );
-    scene.register("retries = 2").await;
-    let error = scene.decide("retries = 1").await.unwrap_err();
+    fixture.register("retries = 2").await;
+    let error = fixture.decide("retries = 1").await.unwrap_err();
     assert_eq!(error.code(), Code::VersionTaken);
     assert!(
         error
@@ -165,15 +165,15 @@ async fn search_for_a_free_repetition_is_bounded() {
 
 #[tokio::test]
 async fn other_content_under_a_version_is_refused_unless_replaced() {
-    let mut scene = Scene {
+    let mut fixture = Fixture {
         version: Some("v1"),
-        ..Scene::new()
+        ..Fixture::new()
     };
     assert_eq!(
-        scene.register("retries = 1").await.0,
+        fixture.register("retries = 1").await.0,
         RegistrationAction::New
     );
-    let error = scene
+    let error = fixture
         .decide("retries = 2\nenv = { A = \"b\" }")
         .await
         .unwrap_err();
@@ -185,27 +185,27 @@ async fn other_content_under_a_version_is_refused_unless_replaced() {
     );
     assert!(why.contains("`container.env` is nothing there"), "{why}");
     assert_eq!(
-        scene.decide("").await.unwrap_err().code(),
+        fixture.decide("").await.unwrap_err().code(),
         Code::VersionTaken,
         "what is gone is a difference as well"
     );
-    scene.replace = true;
+    fixture.replace = true;
     assert_eq!(
-        scene.register("retries = 2").await,
+        fixture.register("retries = 2").await,
         (RegistrationAction::Replaced, "v1".to_owned())
     );
     assert_eq!(
-        scene.register("retries = 2").await.0,
+        fixture.register("retries = 2").await.0,
         RegistrationAction::Unchanged
     );
 }
 
 #[tokio::test]
 async fn other_image_under_a_derived_version_is_refused() {
-    let mut scene = Scene::new();
-    scene.register("").await;
-    scene.image = "r/app@sha256:2";
-    let error = scene.decide("").await.unwrap_err();
+    let mut fixture = Fixture::new();
+    fixture.register("").await;
+    fixture.image = "r/app@sha256:2";
+    let error = fixture.decide("").await.unwrap_err();
     assert_eq!(error.code(), Code::VersionTaken);
     assert!(
         error.chain()[1].contains("`container.image` is \"r/app@sha256:1\" there"),
@@ -216,15 +216,15 @@ async fn other_image_under_a_derived_version_is_refused() {
 
 #[tokio::test]
 async fn chosen_version_is_not_repeated_when_it_is_not_the_latest() {
-    let mut scene = Scene {
+    let mut fixture = Fixture {
         version: Some("v1"),
-        ..Scene::new()
+        ..Fixture::new()
     };
-    scene.register("").await;
-    scene.version = Some("v2");
-    scene.register("retries = 1").await;
-    scene.version = Some("v1");
-    let decision = scene.decide("").await.unwrap();
+    fixture.register("").await;
+    fixture.version = Some("v2");
+    fixture.register("retries = 1").await;
+    fixture.version = Some("v1");
+    let decision = fixture.decide("").await.unwrap();
     assert_eq!(
         (decision.state, decision.latest.as_deref()),
         (RegistrationAction::Unchanged, Some("v2"))
@@ -234,30 +234,30 @@ async fn chosen_version_is_not_repeated_when_it_is_not_the_latest() {
 #[tokio::test]
 async fn changed_trigger_is_a_difference() {
     let trigger = |minutes: u32| format!("triggers.t.every = \"{minutes}m\"");
-    let mut scene = Scene::new();
-    scene.register(&trigger(1)).await;
+    let mut fixture = Fixture::new();
+    fixture.register(&trigger(1)).await;
     assert_eq!(
-        scene.register(&trigger(1)).await.0,
+        fixture.register(&trigger(1)).await.0,
         RegistrationAction::Unchanged
     );
     assert_eq!(
-        scene.register(&trigger(2)).await.0,
+        fixture.register(&trigger(2)).await.0,
         RegistrationAction::Updated
     );
-    scene.version = Some("v1");
-    scene.register(&trigger(1)).await;
-    let error = scene.decide(&trigger(2)).await.unwrap_err();
+    fixture.version = Some("v1");
+    fixture.register(&trigger(1)).await;
+    let error = fixture.decide(&trigger(2)).await.unwrap_err();
     assert!(
         error.code() == Code::VersionTaken
             && error.chain()[1].contains("`metadata.tags.union.trigger.t`"),
         "{:?}",
         error.chain()
     );
-    let decision = scene.decide("retries = 1\n").await;
+    let decision = fixture.decide("retries = 1\n").await;
     assert_eq!(decision.unwrap_err().code(), Code::VersionTaken);
 }
 
-impl Scene {
+impl Fixture {
     /// The names of the active triggers.
     fn active(&self) -> Vec<String> {
         let triggers = self.backend.triggers.lock().unwrap();
@@ -268,44 +268,46 @@ impl Scene {
 
 #[tokio::test]
 async fn triggers_that_are_no_longer_declared_are_deactivated() {
-    let scene = Scene::new();
-    scene
+    let fixture = Fixture::new();
+    fixture
         .register("triggers.a.every = \"1h\"\ntriggers.b.every = \"1h\"")
         .await;
-    assert_eq!(scene.active(), ["a", "b"]);
-    scene.register("triggers.b.every = \"2h\"").await;
-    assert_eq!(scene.active(), ["b"]);
-    let decision = scene.decide("retries = 1").await.unwrap();
+    assert_eq!(fixture.active(), ["a", "b"]);
+    fixture.register("triggers.b.every = \"2h\"").await;
+    assert_eq!(fixture.active(), ["b"]);
+    let decision = fixture.decide("retries = 1").await.unwrap();
     let names = |triggers: &[TriggerSummary]| {
         let names = triggers.iter().map(|trigger| trigger.name.clone());
         names.collect::<Vec<String>>()
     };
     assert_eq!(names(&decision.undeclared.ours), ["b"]);
-    apply_registration(&scene.backend, &decision).await.unwrap();
-    assert_eq!(scene.active(), [""; 0]);
+    apply_registration(&fixture.backend, &decision)
+        .await
+        .unwrap();
+    assert_eq!(fixture.active(), [""; 0]);
     // Nothing is left to do, and a trigger that is declared again is active again.
-    let (state, _) = scene.register("retries = 1").await;
+    let (state, _) = fixture.register("retries = 1").await;
     assert_eq!(state, RegistrationAction::Unchanged);
-    scene.register("triggers.a.every = \"1h\"").await;
-    assert_eq!(scene.active(), ["a"]);
+    fixture.register("triggers.a.every = \"1h\"").await;
+    assert_eq!(fixture.active(), ["a"]);
 }
 
 #[tokio::test]
 async fn interrupted_deactivation_is_completed_by_the_next_registration() {
-    let scene = Scene::new();
-    scene.register("triggers.a.every = \"1h\"").await;
-    let decision = scene.decide("retries = 1").await.unwrap();
-    scene.backend.deploy(&decision.request).await.unwrap();
-    assert_eq!(scene.active(), ["a"]);
-    let (state, _) = scene.register("retries = 1").await;
+    let fixture = Fixture::new();
+    fixture.register("triggers.a.every = \"1h\"").await;
+    let decision = fixture.decide("retries = 1").await.unwrap();
+    fixture.backend.deploy(&decision.request).await.unwrap();
+    assert_eq!(fixture.active(), ["a"]);
+    let (state, _) = fixture.register("retries = 1").await;
     assert_eq!(state, RegistrationAction::Unchanged);
-    assert_eq!(scene.active(), [""; 0]);
+    assert_eq!(fixture.active(), [""; 0]);
 }
 
 #[tokio::test]
 async fn trigger_created_by_hand_stays_active() {
-    let scene = Scene::new();
-    let (_, version) = scene.register("triggers.a.every = \"1h\"").await;
+    let fixture = Fixture::new();
+    let (_, version) = fixture.register("triggers.a.every = \"1h\"").await;
     let by_hand = TriggerSummary {
         name: "by-hand".to_owned(),
         task: "app".to_owned(),
@@ -313,46 +315,48 @@ async fn trigger_created_by_hand_stays_active() {
         schedule: String::new(),
         fired: None,
     };
-    scene
+    fixture
         .backend
         .triggers
         .lock()
         .unwrap()
         .insert(by_hand.path(), (by_hand, version));
-    let decision = scene.decide("retries = 1").await.unwrap();
+    let decision = fixture.decide("retries = 1").await.unwrap();
     assert_eq!(decision.undeclared.others, ["by-hand"]);
-    apply_registration(&scene.backend, &decision).await.unwrap();
-    assert_eq!(scene.active(), ["by-hand"]);
+    apply_registration(&fixture.backend, &decision)
+        .await
+        .unwrap();
+    assert_eq!(fixture.active(), ["by-hand"]);
 }
 
 #[tokio::test]
 async fn triggers_may_stay_at_a_backend_that_does_not_list_them() {
-    let scene = Scene {
+    let fixture = Fixture {
         backend: FakeBackend {
             lists_no_triggers: true,
             ..FakeBackend::default()
         },
-        ..Scene::new()
+        ..Fixture::new()
     };
-    scene.register("triggers.t.every = \"1h\"").await;
+    fixture.register("triggers.t.every = \"1h\"").await;
     let unknown = |plan: RegistrationPlan| plan.undeclared.unknown;
-    assert!(unknown(scene.decide("retries = 1").await.unwrap()));
-    let again = scene.decide("triggers.t.every = \"2h\"").await.unwrap();
+    assert!(unknown(fixture.decide("retries = 1").await.unwrap()));
+    let again = fixture.decide("triggers.t.every = \"2h\"").await.unwrap();
     assert!(!unknown(again));
 }
 
 #[tokio::test]
 async fn task_name_of_another_environment_is_refused() {
-    let scene = Scene::new();
-    scene.register("environment = \"theirs\"").await;
-    let error = scene.decide("").await.unwrap_err();
+    let fixture = Fixture::new();
+    fixture.register("environment = \"theirs\"").await;
+    let error = fixture.decide("").await.unwrap_err();
     assert_eq!(error.code(), Code::EnvironmentTaken);
     assert!(
         error.chain()[1].contains("in the environment `theirs`, and this one is of `app_env`"),
         "{:?}",
         error.chain()
     );
-    assert_eq!(scene.backend.writes(), 1);
+    assert_eq!(fixture.backend.writes(), 1);
 }
 
 #[tokio::test]
@@ -382,15 +386,15 @@ async fn repeated_version_is_limited_in_length() {
 
 #[tokio::test]
 async fn registration_failure_names_the_task_and_the_reason() {
-    let scene = Scene {
+    let fixture = Fixture {
         backend: FakeBackend {
             refuses: Some("app"),
             ..FakeBackend::default()
         },
-        ..Scene::new()
+        ..Fixture::new()
     };
-    let decision = scene.decide("").await.unwrap();
-    let error = apply_registration(&scene.backend, &decision)
+    let decision = fixture.decide("").await.unwrap();
+    let error = apply_registration(&fixture.backend, &decision)
         .await
         .unwrap_err();
     assert_eq!(

@@ -4,20 +4,20 @@ use std::path::Path;
 
 use object::read::ReadCache;
 use proptest::prelude::*;
-use union_tests::c::Workshop;
+use union_tests::c::CCompiler;
 
 use super::*;
 
-/// A workshop with a library of two symbol versions.
-fn workshop() -> Workshop {
-    let workshop = Workshop::default();
-    workshop.library(
+/// A compiler with a library of two symbol versions.
+fn compiler() -> CCompiler {
+    let compiler = CCompiler::default();
+    compiler.library(
         "libdeep.so",
         "libdeep.so.1",
         &[("DEEP_1", "one"), ("DEEP_2", "two")],
         &[],
     );
-    workshop
+    compiler
 }
 
 fn read(path: &Path) -> Elf {
@@ -26,9 +26,9 @@ fn read(path: &Path) -> Elf {
 
 #[test]
 fn program_has_interpreter_needed_libraries_and_versions() {
-    let workshop = workshop();
+    let compiler = compiler();
     let source = "void one(void); void two(void);\nint main(void) { one(); two(); return 0; }\n";
-    let program = workshop.cc(
+    let program = compiler.cc(
         "program",
         source,
         &[
@@ -62,8 +62,8 @@ fn program_has_interpreter_needed_libraries_and_versions() {
 
 #[test]
 fn library_has_soname_and_versions() {
-    let workshop = workshop();
-    let elf = read(&workshop.folder().join("libdeep.so"));
+    let compiler = compiler();
+    let elf = read(&compiler.folder().join("libdeep.so"));
     assert_eq!(
         (elf.soname.as_deref(), elf.interpreter.as_deref()),
         (Some("libdeep.so.1"), None)
@@ -73,8 +73,8 @@ fn library_has_soname_and_versions() {
 
 #[test]
 fn rpath_is_ignored_if_there_is_a_runpath() {
-    let workshop = Workshop::default();
-    let library = workshop.cc(
+    let compiler = CCompiler::default();
+    let library = compiler.cc(
         "librun.so",
         "",
         &[
@@ -93,12 +93,12 @@ fn rpath_is_ignored_if_there_is_a_runpath() {
 
 #[test]
 fn static_and_static_pie_programs_are_static() {
-    let workshop = Workshop::default();
+    let compiler = CCompiler::default();
     for (flag, name) in [("-static", "static"), ("-static-pie", "static-pie")] {
-        let program = workshop.cc(name, "int main(void) { return 0; }\n", &[flag]);
+        let program = compiler.cc(name, "int main(void) { return 0; }\n", &[flag]);
         assert!(read(&program).is_static(), "{flag}");
     }
-    assert!(!read(&workshop.cc("dynamic", "int main(void) { return 0; }\n", &[])).is_static());
+    assert!(!read(&compiler.cc("dynamic", "int main(void) { return 0; }\n", &[])).is_static());
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn large_file_is_read_in_small_parts() {
             self.0.seek(to)
         }
     }
-    let workshop = Workshop::default();
+    let compiler = CCompiler::default();
     let source = "const char big[20000000] = { 1 };\nint main(void) { return big[0]; }\n";
-    let program = workshop.cc("program", source, &[]);
+    let program = compiler.cc("program", source, &[]);
     let count = std::rc::Rc::default();
     let cache = ReadCache::new(Counting(
         std::fs::File::open(&program).unwrap(),
@@ -130,10 +130,10 @@ fn large_file_is_read_in_small_parts() {
 
 #[test]
 fn files_that_loaders_refuse_have_distinct_errors() {
-    let workshop = Workshop::default();
-    let object = std::fs::read(workshop.cc("x.o", "int x;\n", &["-c"])).unwrap();
+    let compiler = CCompiler::default();
+    let object = std::fs::read(compiler.cc("x.o", "int x;\n", &["-c"])).unwrap();
     let program =
-        std::fs::read(workshop.cc("program", "int main(void) { return 0; }\n", &[])).unwrap();
+        std::fs::read(compiler.cc("program", "int main(void) { return 0; }\n", &[])).unwrap();
     for (bytes, why) in [
         (&b"#!/bin/sh\n"[..], ElfError::NotElf),
         (b"", ElfError::NotElf),

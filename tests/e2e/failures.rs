@@ -1,0 +1,112 @@
+//! Unreachable registries, servers that are no registries, and interrupted runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use union_tests::Project;
+use union_tests::front::Front;
+use union_tests::hostile::{Hostile, Reply};
+use union_tests::http::ReservedPort;
+use union_tests::registry::Registry;
+
+const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
+
+fn project(host: &str) -> Project {
+    Project::package("hello")
+        .union(SCRATCH)
+        .locked()
+        .env("UNION_REGISTRY", format!("{host}/team"))
+}
+
+#[test]
+fn unreachable_registry_is_reported_before_the_compile() {
+    let free = ReservedPort::new();
+    let host = free.host();
+    let project = project(&host);
+    project
+        .run(["build"])
+        .fails_with("U0403")
+        .stderr_has(&format!("{host}/team/hello"))
+        .compiles_nothing();
+    assert!(!project.path("target/union/oci").exists());
+}
+
+#[test]
+fn web_server_is_not_a_registry() {
+    let server = Hostile::start(|_, _| {
+        Some(
+            Reply::status(200)
+                .with("Content-Type", "text/html")
+                .body("<h1>Welcome</h1>")
+                .into(),
+        )
+    });
+    project(&server.host())
+        .run(["build"])
+        .fails_with("U0404")
+        .stderr_has(&server.host())
+        .compiles_nothing();
+}
+
+#[test]
+fn interrupted_upload_leaves_no_tag_and_next_run_finishes() {
+    let stuck = Arc::new(AtomicBool::new(true));
+    let held = stuck.clone();
+    let registry = Hostile::start(move |request, _| {
+        // The registry reads nothing of a blob while it is paused.
+        while request.method == "PUT"
+            && request.path.contains("/blobs/")
+            && held.load(Ordering::SeqCst)
+        {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        None
+    });
+    let project = project(&registry.host());
+    let mut run = project.start(["build", "-v"]);
+    run.until_stderr_has("Pushing");
+    run.interrupt();
+    run.wait().exits(130).stderr_has("U0007").stdout_is("");
+    stuck.store(false, Ordering::SeqCst);
+    assert!(registry.memory().manifests.is_empty(), "a tag was written");
+    assert!(
+        project.files_below("target/union/references").is_empty(),
+        "the hand-over was put back"
+    );
+    assert!(
+        project.files_below("target/union/results").is_empty(),
+        "nothing is known of an image that is not there"
+    );
+    project
+        .run(["build"])
+        .succeeds()
+        .compiles_nothing()
+        .stderr_has("Published");
+    project.run(["build"]).succeeds().stderr_has("Unchanged");
+}
+
+#[test]
+fn image_is_pushed_through_a_body_size_limit() {
+    const MIB: usize = 1 << 20;
+    let registry = Registry::open();
+    let front = Front::before(registry.host(), MIB);
+    let project = project(&front.host());
+    project.append("Cargo.toml", "copy = [\"weights\"]\n");
+    // Numbers of a simple generator, which cannot be compressed.
+    let weights: Vec<u8> = (0..3 * MIB as u64)
+        .scan(1_u64, |state, _| {
+            *state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            Some((*state >> 56) as u8)
+        })
+        .collect();
+    project.write("weights", weights);
+    project.run(["build"]).succeeds();
+    let refused = front.refused();
+    assert!(
+        refused.iter().all(|line| line.starts_with("413 ")) && refused.len() <= 1,
+        "{refused:?}"
+    );
+    project.run(["build"]).succeeds().stderr_has("Unchanged");
+}
