@@ -75,7 +75,7 @@ make_base() {
     # shellcheck source=/dev/null
     release=$(. /etc/os-release && echo "$VERSION_CODENAME")
     if [[ ! -s $work/base.tar ]]; then
-        say "making a base image of $release"
+        say "creating a base image of $release"
         mmdebstrap --quiet --variant=minbase --mode=auto "$release" "$work/base.new.tar" 2>>"$log" || fail 'mmdebstrap failed'
         mv "$work/base.new.tar" "$work/base.tar"
     fi
@@ -151,7 +151,7 @@ make_toolchain() {
     if $docker --host "$engine" image inspect rust >/dev/null 2>&1; then
         return
     fi
-    say 'making an image with the toolchain'
+    say 'creating an image with the toolchain'
     local context=$work/toolchain release
     # shellcheck source=/dev/null
     release=$(. /etc/os-release && echo "$VERSION_CODENAME")

@@ -57,14 +57,14 @@ row_edit() {
 # An environment with a Debian package, by the tool and by a Dockerfile that a team would write for it.
 row_environment() {
     start_engine
-    local folder=$work/environment plain=$work/plain
-    rm -rf "$folder" "$plain"
-    mkdir -p "$folder" "$plain"
-    cp -r "$worker"/{Cargo.toml,Cargo.lock,src,.dockerignore} "$folder"
+    local directory=$work/environment plain=$work/plain
+    rm -rf "$directory" "$plain"
+    mkdir -p "$directory" "$plain"
+    cp -r "$worker"/{Cargo.toml,Cargo.lock,src,.dockerignore} "$directory"
     cp -r "$worker"/{Cargo.toml,Cargo.lock,src} "$plain"
-    printf 'apt-packages = ["libpq5"]\n' >>"$folder/Cargo.toml"
+    printf 'apt-packages = ["libpq5"]\n' >>"$directory/Cargo.toml"
     sed -i 's/^base-image = .*/base-image = "scratch"\nbuild.link = "dynamic"/' "$plain/Cargo.toml"
-    cat >"$folder/Dockerfile" <<-'DOCKERFILE'
+    cat >"$directory/Dockerfile" <<-'DOCKERFILE'
 		FROM rust AS build
 		WORKDIR /src
 		COPY Cargo.toml Cargo.lock ./
@@ -76,9 +76,9 @@ row_environment() {
 		COPY --from=build /worker /usr/local/bin/worker
 		CMD ["/usr/local/bin/worker"]
 	DOCKERFILE
-    local union="DOCKER_HOST='$engine' '$tool' build --quiet --registry '$registry' --manifest-path '$folder/Cargo.toml'"
+    local union="DOCKER_HOST='$engine' '$tool' build --quiet --registry '$registry' --manifest-path '$directory/Cargo.toml'"
     local scratch="'$tool' build --quiet --no-check --registry '$registry' --manifest-path '$plain/Cargo.toml'"
-    local dockerfile="$docker --host '$engine' build --quiet --tag '$registry/by-hand' '$folder' && $docker --host '$engine' push --quiet '$registry/by-hand'"
+    local dockerfile="$docker --host '$engine' build --quiet --tag '$registry/by-hand' '$directory' && $docker --host '$engine' push --quiet '$registry/by-hand'"
     local figures
 
     # Both compile everything; the caches of the engine and of the tool are empty. Each round has its own path in the
@@ -89,11 +89,11 @@ row_environment() {
 		$docker --host '$engine' builder prune --all --force
 		$docker --host '$engine' image ls --format '{{.Repository}}:{{.Tag}}' | grep -e '^localhost/union-' -e by-hand |
 		    xargs --no-run-if-empty $docker --host '$engine' image rm --force
-		rm -rf '$folder/target' '$UNION_CACHE_DIR'
+		rm -rf '$directory/target' '$UNION_CACHE_DIR'
 		date +%s%N >'$work/repository'
 	SH
     medians "sh '$work/fresh'" \
-        "DOCKER_HOST='$engine' '$tool' build --quiet --registry '$registry'/\$(cat '$work/repository') --manifest-path '$folder/Cargo.toml'" \
+        "DOCKER_HOST='$engine' '$tool' build --quiet --registry '$registry'/\$(cat '$work/repository') --manifest-path '$directory/Cargo.toml'" \
         "$dockerfile"
     row 'first build with a Debian package' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 1'
     RUNS=$rounds
@@ -101,7 +101,7 @@ row_environment() {
     medians true "$union" "$dockerfile"
     row '… nothing changed' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '< 1'
 
-    local edit="for folder in '$folder' '$plain'; do sed -i \"s/^const EDIT: u64 = .*/const EDIT: u64 = \$(date +%s%N);/\" \"\$folder/src/main.rs\"; done"
+    local edit="for directory in '$directory' '$plain'; do sed -i \"s/^const EDIT: u64 = .*/const EDIT: u64 = \$(date +%s%N);/\" \"\$directory/src/main.rs\"; done"
     medians "$edit" "$union" "$scratch" "$dockerfile"
     row '… one-line edit' "$(seconds "${figures[0]}") s" "the same without an environment: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '0.8 to 1.2'
     row '… one-line edit' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[2]}") s" "$(calculate "${figures[0]} / ${figures[2]}")" '< 1'
@@ -112,8 +112,8 @@ row_environment() {
     cat >"$work/another" <<-SH
 		name=\$(head -1 '$work/names')
 		sed -i 1d '$work/names'
-		sed -i "s/\"libpq5\"/\"libpq5\", \"\$name\"/" '$folder/Cargo.toml'
-		sed -i "s/libpq5/libpq5 \$name/" '$folder/Dockerfile'
+		sed -i "s/\"libpq5\"/\"libpq5\", \"\$name\"/" '$directory/Cargo.toml'
+		sed -i "s/libpq5/libpq5 \$name/" '$directory/Dockerfile'
 	SH
     RUNS=$((RUNS > 10 ? 10 : RUNS))
     medians "sh '$work/another'" "$union" "$dockerfile"
@@ -133,20 +133,20 @@ row_unchanged() {
 
 # A package with a number of binaries, images and tasks; task N runs in image N mod images.
 make_package() {
-    local folder=$1 images=$2 tasks=$3 number
-    rm -rf "$folder"
-    mkdir -p "$folder/src/bin"
-    printf '[package]\nname = "%s"\nversion = "0.1.0"\nedition = "2024"\n\n[workspace]\n' "$(basename "$folder")" >"$folder/Cargo.toml"
+    local directory=$1 images=$2 tasks=$3 number
+    rm -rf "$directory"
+    mkdir -p "$directory/src/bin"
+    printf '[package]\nname = "%s"\nversion = "0.1.0"\nedition = "2024"\n\n[workspace]\n' "$(basename "$directory")" >"$directory/Cargo.toml"
     for ((number = 0; number < images; number++)); do
-        printf 'fn main() {\n    println!("%s");\n}\n' "$number" >"$folder/src/bin/program-$number.rs"
-        printf '\n[package.metadata.union.images.image-%s]\nbase-image = "scratch"\n' "$number" >>"$folder/Cargo.toml"
+        printf 'fn main() {\n    println!("%s");\n}\n' "$number" >"$directory/src/bin/program-$number.rs"
+        printf '\n[package.metadata.union.images.image-%s]\nbase-image = "scratch"\n' "$number" >>"$directory/Cargo.toml"
     done
     for ((number = 0; number < tasks; number++)); do
         printf '\n[package.metadata.union.tasks.task-%s]\nimage = "image-%s"\nbin = "program-%s"\n' \
-            "$number" $((number % images)) $((number % images)) >>"$folder/Cargo.toml"
+            "$number" $((number % images)) $((number % images)) >>"$directory/Cargo.toml"
     done
-    cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
-    union --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail "$folder cannot be built"
+    cargo generate-lockfile --quiet --offline --manifest-path "$directory/Cargo.toml"
+    union --manifest-path "$directory/Cargo.toml" >>"$log" 2>&1 || fail "$directory cannot be built"
 }
 
 # Nothing changed in a package with one image, and in one with fifty: in the registry, where the server's time for fifty
@@ -156,10 +156,10 @@ row_many() {
     make_package "$work/fifty" 50 50
     "$tool" images --format json --manifest-path "$work/fifty/Cargo.toml" |
         jq -r '.images[].built.location | capture("^(?<host>[^/]+)/(?<name>.+):(?<tag>[^:]+)$") | "url = http://\(.host)/v2/\(.name)/manifests/\(.tag)"' >"$work/questions"
-    local folder figures
-    for folder in one fifty; do
-        "$tool" build --no-push --manifest-path "$work/$folder/Cargo.toml" >>"$log" 2>&1
-        union --manifest-path "$work/$folder/Cargo.toml" >>"$log" 2>&1
+    local directory figures
+    for directory in one fifty; do
+        "$tool" build --no-push --manifest-path "$work/$directory/Cargo.toml" >>"$log" 2>&1
+        union --manifest-path "$work/$directory/Cargo.toml" >>"$log" 2>&1
     done
     medians true \
         "'$tool' build --quiet --registry '$registry' --manifest-path '$work/one/Cargo.toml'" \
@@ -176,24 +176,24 @@ row_many() {
 # An edit of a crate that twenty packages share: images of all of them in the registry, compared with cargo's build in a
 # separate directory; then with nothing changed.
 row_workspace() {
-    local folder=$work/workspace number figures
-    rm -rf "$folder"
-    mkdir -p "$folder/shared/src"
-    printf '[workspace]\nmembers = ["shared", "app-*"]\nresolver = "3"\n' >"$folder/Cargo.toml"
-    printf '[package]\nname = "shared"\nversion = "0.1.0"\nedition = "2024"\n' >"$folder/shared/Cargo.toml"
-    printf 'pub const EDIT: u64 = 0;\npub fn word(number: u64) -> String {\n    format!("{number} {EDIT}")\n}\n' >"$folder/shared/src/lib.rs"
+    local directory=$work/workspace number figures
+    rm -rf "$directory"
+    mkdir -p "$directory/shared/src"
+    printf '[workspace]\nmembers = ["shared", "app-*"]\nresolver = "3"\n' >"$directory/Cargo.toml"
+    printf '[package]\nname = "shared"\nversion = "0.1.0"\nedition = "2024"\n' >"$directory/shared/Cargo.toml"
+    printf 'pub const EDIT: u64 = 0;\npub fn word(number: u64) -> String {\n    format!("{number} {EDIT}")\n}\n' >"$directory/shared/src/lib.rs"
     for ((number = 0; number < 20; number++)); do
-        mkdir -p "$folder/app-$number/src"
+        mkdir -p "$directory/app-$number/src"
         printf '[package]\nname = "app-%s"\nversion = "0.1.0"\nedition = "2024"\n\n[dependencies]\nshared = { path = "../shared" }\n\n[package.metadata.union.images.default]\nbase-image = "scratch"\n' \
-            "$number" >"$folder/app-$number/Cargo.toml"
-        printf 'fn main() {\n    println!("{}", shared::word(%s));\n}\n' "$number" >"$folder/app-$number/src/main.rs"
+            "$number" >"$directory/app-$number/Cargo.toml"
+        printf 'fn main() {\n    println!("{}", shared::word(%s));\n}\n' "$number" >"$directory/app-$number/src/main.rs"
     done
-    cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
-    local union="'$tool' build --quiet --workspace --registry '$registry' --manifest-path '$folder/Cargo.toml'"
-    medians "sed -i \"s/EDIT: u64 = .*/EDIT: u64 = \$(date +%s%N);/\" '$folder/shared/src/lib.rs'" \
-        "$union" "cargo build --quiet --release --workspace --locked --offline --target-dir '$folder/plain' --manifest-path '$folder/Cargo.toml'"
+    cargo generate-lockfile --quiet --offline --manifest-path "$directory/Cargo.toml"
+    local union="'$tool' build --quiet --workspace --registry '$registry' --manifest-path '$directory/Cargo.toml'"
+    medians "sed -i \"s/EDIT: u64 = .*/EDIT: u64 = \$(date +%s%N);/\" '$directory/shared/src/lib.rs'" \
+        "$union" "cargo build --quiet --release --workspace --locked --offline --target-dir '$directory/plain' --manifest-path '$directory/Cargo.toml'"
     row '20 packages, shared crate edited, 20 images pushed' "$(seconds "${figures[0]}") s" "\`cargo build --release --workspace\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 1.25'
-    medians true "$union" "cargo metadata --offline --format-version 1 --manifest-path '$folder/Cargo.toml'"
+    medians true "$union" "cargo metadata --offline --format-version 1 --manifest-path '$directory/Cargo.toml'"
     row '… nothing changed' "$(seconds "${figures[0]}") s" "\`cargo metadata\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 2.5'
 }
 
@@ -228,18 +228,18 @@ make_app() {
 # telemetry server.
 row_register() {
     start_backend
-    local tasks folder ours theirs figures goal new="date +%s%N >'$work/version'"
+    local tasks directory ours theirs figures goal new="date +%s%N >'$work/version'"
     for tasks in 1 50; do
-        folder=$work/registered-$tasks
-        make_package "$folder" 1 "$tasks"
-        make_app "$folder/app.py" "$("$tool" images --format json --manifest-path "$folder/Cargo.toml" | jq -r '.images[0].built.pinned')" "$tasks"
-        ours="FLYTE_ADMIN_ENDPOINT='http://$backend' FLYTE_TASK_ORG=acme '$tool' register --quiet --registry '$registry' --project flytesnacks --domain development --manifest-path '$folder/Cargo.toml'"
+        directory=$work/registered-$tasks
+        make_package "$directory" 1 "$tasks"
+        make_app "$directory/app.py" "$("$tool" images --format json --manifest-path "$directory/Cargo.toml" | jq -r '.images[0].built.pinned')" "$tasks"
+        ours="FLYTE_ADMIN_ENDPOINT='http://$backend' FLYTE_TASK_ORG=acme '$tool' register --quiet --registry '$registry' --project flytesnacks --domain development --manifest-path '$directory/Cargo.toml'"
         theirs="DO_NOT_TRACK=1 .python/bin/flyte --endpoint '$backend' --insecure --org acme deploy --project flytesnacks --domain development --copy-style none"
-        medians true "$ours" "$theirs --version $tasks-tasks '$folder/app.py' env"
+        medians true "$ours" "$theirs --version $tasks-tasks '$directory/app.py' env"
         # With fifty, the backend's time for a hundred requests is the limit.
         ((tasks == 1)) && goal='≤ 0.2' || goal='< 1'
         row "register, nothing changed, tasks: $tasks" "$(seconds "${figures[0]}") s" "\`flyte deploy\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" "$goal"
-        medians "$new" "$ours --version ours-\$(cat '$work/version')" "$theirs --version theirs-\$(cat '$work/version') '$folder/app.py' env"
+        medians "$new" "$ours --version ours-\$(cat '$work/version')" "$theirs --version theirs-\$(cat '$work/version') '$directory/app.py' env"
         row "register, first time, tasks: $tasks" "$(seconds "${figures[0]}") s" "\`flyte deploy\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '< 1'
     done
 }
@@ -262,16 +262,16 @@ row_bytes() {
 
 # A static worker on `scratch`: the unpacked layers compared with the binary.
 row_size() {
-    local folder=$work/static all binary
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    cp -r "$worker"/{Cargo.toml,Cargo.lock,src} "$folder"
-    sed -i 's/^base-image = .*/base-image = "scratch"/; s/^name = "worker"/name = "static"/' "$folder/Cargo.toml"
-    cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
+    local directory=$work/static all binary
+    rm -rf "$directory"
+    mkdir -p "$directory"
+    cp -r "$worker"/{Cargo.toml,Cargo.lock,src} "$directory"
+    sed -i 's/^base-image = .*/base-image = "scratch"/; s/^name = "worker"/name = "static"/' "$directory/Cargo.toml"
+    cargo generate-lockfile --quiet --offline --manifest-path "$directory/Cargo.toml"
     say 'compiling the static worker'
-    "$tool" build --output "oci:$folder/layout" --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail 'the static worker cannot be built'
-    local unpacked=$folder/unpacked
-    umoci unpack --rootless --image "$folder/layout:$(jq -r '.manifests[0].annotations["org.opencontainers.image.ref.name"]' "$folder/layout/index.json")" "$unpacked" 2>>"$log"
+    "$tool" build --output "oci:$directory/layout" --manifest-path "$directory/Cargo.toml" >>"$log" 2>&1 || fail 'the static worker cannot be built'
+    local unpacked=$directory/unpacked
+    umoci unpack --rootless --image "$directory/layout:$(jq -r '.manifests[0].annotations["org.opencontainers.image.ref.name"]' "$directory/layout/index.json")" "$unpacked" 2>>"$log"
     all=$(find "$unpacked/rootfs" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }')
     binary=$(find "$unpacked/rootfs" -type f -name static -printf '%s\n')
     row 'image of a static worker, unpacked' "$all bytes" "its binary: $binary bytes" "+ $((all - binary)) bytes" '≤ binary + 1 MB'
@@ -280,36 +280,36 @@ row_size() {
 # 1 GB of incompressible weights, copied into the image. Each round of the first push has different weights.
 row_copied() {
     start_engine
-    local folder=$work/copied figures rounds=$RUNS peak
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    cp -r "$worker"/{Cargo.toml,Cargo.lock,src} "$folder"
-    printf 'copy = [{ from = "weights", to = "/weights" }]\n' >>"$folder/Cargo.toml"
-    head -c 1G /dev/urandom >"$folder/weights"
-    "$tool" build --output "oci:$folder/layout" --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail 'the image with weights cannot be built'
-    cp "$folder/target/release/worker" "$folder/worker" 2>/dev/null || find "$folder/target" -path '*/release/worker' -type f -exec cp {} "$folder/worker" \;
-    rm -rf "$folder/layout"
-    cat >"$folder/Dockerfile" <<-'DOCKERFILE'
+    local directory=$work/copied figures rounds=$RUNS peak
+    rm -rf "$directory"
+    mkdir -p "$directory"
+    cp -r "$worker"/{Cargo.toml,Cargo.lock,src} "$directory"
+    printf 'copy = [{ from = "weights", to = "/weights" }]\n' >>"$directory/Cargo.toml"
+    head -c 1G /dev/urandom >"$directory/weights"
+    "$tool" build --output "oci:$directory/layout" --manifest-path "$directory/Cargo.toml" >>"$log" 2>&1 || fail 'the image with weights cannot be built'
+    cp "$directory/target/release/worker" "$directory/worker" 2>/dev/null || find "$directory/target" -path '*/release/worker' -type f -exec cp {} "$directory/worker" \;
+    rm -rf "$directory/layout"
+    cat >"$directory/Dockerfile" <<-'DOCKERFILE'
 		FROM base
 		COPY weights /weights
 		COPY worker /usr/local/bin/worker
 		CMD ["/usr/local/bin/worker"]
 	DOCKERFILE
-    printf 'target\nsrc\n' >"$folder/.dockerignore"
-    local union="'$tool' build --quiet --registry '$registry' --manifest-path '$folder/Cargo.toml'"
-    local dockerfile="$docker --host '$engine' build --quiet --tag '$registry/with-weights' '$folder' && $docker --host '$engine' push --quiet '$registry/with-weights'"
+    printf 'target\nsrc\n' >"$directory/.dockerignore"
+    local union="'$tool' build --quiet --registry '$registry' --manifest-path '$directory/Cargo.toml'"
+    local dockerfile="$docker --host '$engine' build --quiet --tag '$registry/with-weights' '$directory' && $docker --host '$engine' push --quiet '$registry/with-weights'"
     RUNS=$((RUNS > 3 ? 3 : RUNS))
-    medians "date +%s%N | dd of='$folder/weights' conv=notrunc status=none" "$union" "$dockerfile"
+    medians "date +%s%N | dd of='$directory/weights' conv=notrunc status=none" "$union" "$dockerfile"
     RUNS=$rounds
     row '1 GB of incompressible data copied, first push' "$(seconds "${figures[0]}") s" "Dockerfile, build + push: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 0.25'
 
     medians true "'$tool' build --quiet --registry '$registry' --manifest-path '$worker/Cargo.toml'" "$union"
     row '1 GB copied, nothing changed' "$(seconds "${figures[1]}") s" "the same without it: $(seconds "${figures[0]}") s" "+ $(seconds "$(longer 1 0)") s" '≤ + 0.01 s'
 
-    date +%s%N | dd of="$folder/weights" conv=notrunc status=none
-    peak=$(peak "$tool" build --registry "$registry" --manifest-path "$folder/Cargo.toml")
+    date +%s%N | dd of="$directory/weights" conv=notrunc status=none
+    peak=$(peak "$tool" build --registry "$registry" --manifest-path "$directory/Cargo.toml")
     row 'peak memory, 1 GB copied' "$((peak / 1024)) MB" '' '' '≤ 64 MB'
-    rm -rf "$folder"
+    rm -rf "$directory"
 }
 
 # The peak memory of the tool's process without its children, from the kernel.
@@ -326,16 +326,16 @@ peak() {
 
 # Packing and pushing an incompressible binary of 5 MB and one of 500 MB, which are compiled before.
 row_memory() {
-    local size folder figures=()
+    local size directory figures=()
     for size in 5 500; do
-        folder=$work/padded-$size
-        rm -rf "$folder"
-        make_padded "$folder" "$size"
+        directory=$work/padded-$size
+        rm -rf "$directory"
+        make_padded "$directory" "$size"
         say "compiling a binary of $size MB"
-        "$tool" build --output "oci:$folder/layout" --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail 'the binary cannot be built'
-        rm -rf "$folder/layout" "$UNION_CACHE_DIR"
-        figures+=("$(peak "$tool" build --registry "$registry" --manifest-path "$folder/Cargo.toml")")
-        rm -rf "$folder/target"
+        "$tool" build --output "oci:$directory/layout" --manifest-path "$directory/Cargo.toml" >>"$log" 2>&1 || fail 'the binary cannot be built'
+        rm -rf "$directory/layout" "$UNION_CACHE_DIR"
+        figures+=("$(peak "$tool" build --registry "$registry" --manifest-path "$directory/Cargo.toml")")
+        rm -rf "$directory/target"
     done
     row 'peak memory, binary of 500 MB' "$((figures[1] / 1024)) MB" "binary of 5 MB: $((figures[0] / 1024)) MB" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 100 MB, flat'
 }
@@ -350,11 +350,11 @@ row_check() {
 
 # A package whose binary contains a number of MB of noise, which its build script generates.
 make_padded() {
-    local folder=$1 size=$2
-    mkdir -p "$folder/src"
-    cat >"$folder/Cargo.toml" <<-TOML
+    local directory=$1 size=$2
+    mkdir -p "$directory/src"
+    cat >"$directory/Cargo.toml" <<-TOML
 		[package]
-		name = "$(basename "$folder")"
+		name = "$(basename "$directory")"
 		version = "0.1.0"
 		edition = "2024"
 
@@ -363,7 +363,7 @@ make_padded() {
 		[package.metadata.union.images.default]
 		base-image = "$registry/base:latest"
 	TOML
-    cat >"$folder/build.rs" <<-RUST
+    cat >"$directory/build.rs" <<-RUST
 		fn main() {
 		    let mut state: u64 = 88172645463325252;
 		    let mut noise = Vec::with_capacity($size << 20);
@@ -376,7 +376,7 @@ make_padded() {
 		    std::fs::write(format!("{}/noise", std::env::var("OUT_DIR").unwrap()), noise).unwrap();
 		}
 	RUST
-    cat >"$folder/src/main.rs" <<-RUST
+    cat >"$directory/src/main.rs" <<-RUST
 		#[used]
 		static NOISE: [u8; $size << 20] = *include_bytes!(concat!(env!("OUT_DIR"), "/noise"));
 
@@ -384,7 +384,7 @@ make_padded() {
 		    println!("{}", NOISE.len());
 		}
 	RUST
-    cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
+    cargo generate-lockfile --quiet --offline --manifest-path "$directory/Cargo.toml"
 }
 
 # The start time and the size of the tool.

@@ -9,11 +9,11 @@ use prost::Message as _;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
-    let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("proto");
-    println!("cargo::rerun-if-changed={}", folder.display());
+    let directory = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("proto");
+    println!("cargo::rerun-if-changed={}", directory.display());
     let mut files = Vec::new();
     for package in ["flyteidl", "flyteidl2"] {
-        for entry in std::fs::read_dir(folder.join(package))? {
+        for entry in std::fs::read_dir(directory.join(package))? {
             files.push(entry?.path());
         }
     }
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
         .enable_type_names()
         .include_file("idl.rs");
     // The JSON form of a message is written by its descriptor.
-    let messages = protox::Compiler::new([&folder])?
+    let messages = protox::Compiler::new([&directory])?
         .include_imports(true)
         .open_files(files)?
         .file_descriptor_set();

@@ -510,7 +510,7 @@ async fn token_request_is_retried_and_invalid_tokens_are_refused() {
         assert_failure(
             failed,
             Code::BackendInvalid,
-            &["something that is not a token"],
+            &["a response without a token"],
         );
     }
 }

@@ -78,7 +78,7 @@ async fn unexpected_content_type_and_message_are_refused() {
     assert_failure(
         result,
         Code::BackendInvalid,
-        &["Service/UserInfo", "another message than expected"],
+        &["Service/UserInfo", "an unexpected message"],
     );
     let (_, result) = read(answer(b"plain".to_vec()).with("Content-Encoding", "gzip")).await;
     assert_failure(result, Code::BackendInvalid, &["not gzip"]);
@@ -130,10 +130,7 @@ async fn invalid_frames_end_a_stream() {
     let huge = vec![0, 0xff, 0xff, 0xff, 0xff];
     for (frames, words) in [
         (vec![huge], "4294967295 bytes"),
-        (
-            vec![frame(0, b"\xff\xff\xff")],
-            "another message than expected",
-        ),
+        (vec![frame(0, b"\xff\xff\xff")], "an unexpected message"),
         (
             vec![frame(2, b"not json")],
             "an invalid end-of-stream frame",

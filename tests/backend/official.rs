@@ -25,15 +25,15 @@ struct Official {
 impl Official {
     fn start() -> Self {
         let authority = Authority::new();
-        let folder = authority.certificate().parent().unwrap().to_owned();
+        let directory = authority.certificate().parent().unwrap().to_owned();
         let (certificate, key) = authority.leaf();
-        std::fs::write(folder.join("leaf.crt"), certificate).unwrap();
-        std::fs::write(folder.join("leaf.key"), key).unwrap();
+        std::fs::write(directory.join("leaf.crt"), certificate).unwrap();
+        std::fs::write(directory.join("leaf.key"), key).unwrap();
         let repository = union_tests::project::repository();
         let python = repository.join(".python/bin/python");
         let mut child = Command::new(&python)
             .arg(repository.join("tests/backend/official.py"))
-            .args([folder.join("leaf.crt"), folder.join("leaf.key")])
+            .args([directory.join("leaf.crt"), directory.join("leaf.key")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -40,14 +40,14 @@ impl Reporter for RecordedReports {
         self.0.lock().unwrap().push(format!("again: {what}: {why}"));
     }
 
-    fn visit(&self, visit: &LoginPrompt<'_>) {
+    fn login_required(&self, prompt: &LoginPrompt<'_>) {
         self.0
             .lock()
             .unwrap()
-            .push(format!("visit {} {:?}", visit.address, visit.code));
+            .push(format!("visit {} {:?}", prompt.address, prompt.code));
     }
 
-    fn kept(&self, place: &str) {
+    fn login_stored(&self, place: &str) {
         self.0.lock().unwrap().push(format!("kept in {place}"));
     }
 }
@@ -97,7 +97,7 @@ impl Setup {
     pub(crate) fn config(&self) -> FlyteConfig {
         let request = config::ConfigRequest {
             environment: &self.environment,
-            folder: self.home.path(),
+            directory: self.home.path(),
             file: None,
             endpoint: None,
             org: None,
@@ -134,12 +134,12 @@ impl Setup {
 
     /// A user who has logged in before.
     pub(crate) fn with_tokens(self, backend: &Backend, access: &str, refresh: &str) -> Self {
-        let folder = self.home.path().join(".local/state/cargo-union/logins");
-        std::fs::create_dir_all(&folder).unwrap();
+        let directory = self.home.path().join(".local/state/cargo-union/logins");
+        std::fs::create_dir_all(&directory).unwrap();
         let tokens =
             serde_json::json!({ "access_token": access, "refresh_token": refresh }).to_string();
         std::fs::write(
-            folder.join(format!("{}.json", backend.host().replace(':', "_"))),
+            directory.join(format!("{}.json", backend.host().replace(':', "_"))),
             tokens,
         )
         .unwrap();

@@ -82,7 +82,7 @@ async fn skip_verify_applies_unless_a_ca_is_named() {
 async fn named_ca_verifies_the_store_even_with_skip_verify() {
     let store = Backend::secure(|_, _| Some(Reply::status(200).body("content")));
     let backend = accepting_backend();
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let fetch = async |authority: Option<PathBuf>, name: &str| {
         let mut setup = Setup::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
         if let Some(authority) = authority {
@@ -91,7 +91,7 @@ async fn named_ca_verifies_the_store_even_with_skip_verify() {
         let settings = StoreSettings::of(&setup.environment).unwrap();
         let client = setup.client();
         let address = format!("{}/bucket/key", store.url());
-        let to = folder.path().join(name);
+        let to = directory.path().join(name);
         let fetched = StoreReader::new(&client, settings)
             .fetch_file(&address, &to)
             .await;
@@ -122,7 +122,7 @@ async fn unencrypted_backend_is_told_apart_from_tls() {
         failed,
         Code::BackendUntrusted,
         &[
-            "does not speak TLS",
+            "does not use TLS",
             &format!("http://{}", plain.host()),
             "admin.insecure",
         ],
@@ -187,7 +187,7 @@ async fn proxy_that_may_have_responded_for_the_backend_is_named() {
         .env("HTTP_PROXY", &format!("http://{}", proxy.host()));
     let failed = setup.client().unary(READ, &UserInfoRequest {}).await;
     let words = [
-        "backend.corp.test answered 502 Bad Gateway through the proxy",
+        "backend.corp.test responded with 502 Bad Gateway through the proxy",
         &proxy.host(),
         "may be the proxy's own",
         "NO_PROXY",

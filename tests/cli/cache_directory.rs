@@ -12,7 +12,7 @@ fn hello() -> Project {
         .without_env("UNION_CACHE_DIR")
 }
 
-/// Builds twice with a cache below the target folder, and checks without one.
+/// Builds twice with a cache below the target directory, and checks without one.
 fn builds_beside_the_target(project: &Project, why: &str) {
     project.run(["check"]).succeeds().stderr_lacks("cache");
     assert!(!project.path("target/union/cache").exists());

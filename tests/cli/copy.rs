@@ -152,7 +152,7 @@ fn excluded_files_are_neither_copied_nor_inputs() {
         .run(["check"])
         .exits(2)
         .fails_with("U0112")
-        .stderr_has("everything in it is left out");
+        .stderr_has("all its files are excluded");
 }
 
 #[test]
@@ -181,9 +181,9 @@ fn model_hub_links_are_copied_with_their_targets() {
 #[test]
 fn check_and_build_refuse_the_same_links_at_the_copy_line() {
     for (target, why) in [
-        ("/etc/passwd", "out of the workspace"),
+        ("/etc/passwd", "outside of the workspace"),
         ("../gone", "which does not exist"),
-        ("..", "that the link itself is in"),
+        ("..", "that contains the link"),
     ] {
         let project = hello("[{ from = \"conf\", to = \"/etc/app\" }]").file("conf/a", "1");
         symlink(target, project.path("conf/link")).unwrap();

@@ -31,7 +31,7 @@ fn dockerfile_of_an_environment_is_printed() {
     project
         .run(["images", "--dockerfile", "plain"])
         .fails_with("U0001")
-        .stderr_has("no engine makes it");
+        .stderr_has("it is built without an engine");
     project
         .run(["images", "--dockerfile", "other"])
         .fails_with("U0105")

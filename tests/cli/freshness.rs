@@ -10,7 +10,7 @@ use crate::inputs::{age, build_and_run, hello};
 
 #[test]
 fn macro_that_reads_files_is_expanded_again() {
-    let macro_crate = "use proc_macro::TokenStream;\n#[proc_macro]\npub fn count(_: TokenStream) -> TokenStream {\n    let folder = std::path::Path::new(&std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()).join(\"migrations\");\n    let mut texts: Vec<String> = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect();\n    texts.sort();\n    format!(\"{:?}\", texts.concat()).parse().unwrap()\n}\n";
+    let macro_crate = "use proc_macro::TokenStream;\n#[proc_macro]\npub fn count(_: TokenStream) -> TokenStream {\n    let directory = std::path::Path::new(&std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()).join(\"migrations\");\n    let mut texts: Vec<String> = std::fs::read_dir(directory).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect();\n    texts.sort();\n    format!(\"{:?}\", texts.concat()).parse().unwrap()\n}\n";
     let project = Project::package("hello")
         .union("\n[dependencies]\nmigrate = { path = \"migrate\" }\n\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
         .file("migrate/Cargo.toml", "[package]\nname = \"migrate\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\nproc-macro = true\n")
@@ -88,7 +88,7 @@ fn changed_build_variable_reruns_a_script_without_watches() {
 /// A macro that reads the files of a directory without declaring it, as macros for migrations do.
 fn read_directory(directory: &str) -> String {
     format!(
-        "use proc_macro::TokenStream;\n#[proc_macro]\npub fn read(_: TokenStream) -> TokenStream {{\n    let folder = std::path::Path::new(&std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()).join({directory:?});\n    let mut texts: Vec<String> = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect();\n    texts.sort();\n    format!(\"{{:?}}\", texts.concat()).parse().unwrap()\n}}\n"
+        "use proc_macro::TokenStream;\n#[proc_macro]\npub fn read(_: TokenStream) -> TokenStream {{\n    let directory = std::path::Path::new(&std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()).join({directory:?});\n    let mut texts: Vec<String> = std::fs::read_dir(directory).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect();\n    texts.sort();\n    format!(\"{{:?}}\", texts.concat()).parse().unwrap()\n}}\n"
     )
 }
 

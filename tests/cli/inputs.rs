@@ -32,12 +32,12 @@ pub(crate) fn hello(main: &str) -> Project {
 
 /// Builds, builds again without work, and runs the program of the layout.
 #[track_caller]
-pub(crate) fn build_and_run(project: &Project, folder: &str) -> BuiltProgram {
+pub(crate) fn build_and_run(project: &Project, directory: &str) -> BuiltProgram {
     let first = project
-        .run_in(folder, ["build", "--format", "json"])
+        .run_in(directory, ["build", "--format", "json"])
         .succeeds();
     let second = project
-        .run_in(folder, ["build", "--format", "json", "--locked"])
+        .run_in(directory, ["build", "--format", "json", "--locked"])
         .succeeds()
         .compiles_nothing();
     let images = |outcome: &union_tests::Outcome| outcome.json()["images"][0].clone();
@@ -49,7 +49,7 @@ pub(crate) fn build_and_run(project: &Project, folder: &str) -> BuiltProgram {
     );
     assert_eq!(images(&second)["action"], "reuse", "{}", second.stderr());
     let text = |name: &str| images(&first)[name].as_str().unwrap().to_owned();
-    let layout = project.path(folder).join(format!(
+    let layout = project.path(directory).join(format!(
         "target/union/oci/{}",
         text("image").replace("default", "hello")
     ));
@@ -120,7 +120,7 @@ pub(crate) fn age(project: &Project, path: &str) {
     assert!(status.success());
 }
 
-fn git(project: &Project, folder: &str, arguments: &[&str]) {
+fn git(project: &Project, directory: &str, arguments: &[&str]) {
     let output = Command::new("git")
         .args([
             "-c",
@@ -133,7 +133,7 @@ fn git(project: &Project, folder: &str, arguments: &[&str]) {
             "init.defaultBranch=main",
         ])
         .args(arguments)
-        .current_dir(project.path(folder))
+        .current_dir(project.path(directory))
         .output()
         .unwrap();
     assert!(

@@ -47,7 +47,7 @@ fn tar_file_is_written_atomically() {
         .run(["build", "--output", "tar:out/hello.tar"])
         .succeeds()
         .compiles_nothing();
-    project.write("blocked", "a file where a folder is needed");
+    project.write("blocked", "a file where a directory is needed");
     project
         .run(["build", "--output", "tar:blocked/hello.tar"])
         .fails_with("U0005")

@@ -19,7 +19,7 @@ fn plan_names_an_edit_in_a_path_dependency() {
     project
         .run(["plan"])
         .succeeds()
-        .stdout_has("nothing is known of an earlier image");
+        .stdout_has("no earlier build is recorded");
     project.run(["build"]).succeeds();
     project
         .run(["plan"])

@@ -32,7 +32,7 @@ fn digest(project: &Project, umask: &str) -> String {
 #[test]
 fn digest_does_not_depend_on_directory_umask_and_home() {
     let (one, two) = (project(), project());
-    assert_ne!(one.folder(), two.folder());
+    assert_ne!(one.directory(), two.directory());
     assert_eq!(digest(&one, "022"), digest(&two, "077"));
 }
 
@@ -98,8 +98,8 @@ fn binary_contains_no_path_of_the_machine() {
         .flatten()
         .find(|entry| entry.file_name().to_string_lossy().contains("-linux-"));
     let binary = std::fs::read(triple.unwrap().path().join("release/hello")).unwrap();
-    let folder = project.folder();
-    for secret in [folder.to_str().unwrap(), "/.cargo/registry", "/.rustup/"] {
+    let directory = project.directory();
+    for secret in [directory.to_str().unwrap(), "/.cargo/registry", "/.rustup/"] {
         assert!(
             !binary
                 .windows(secret.len())

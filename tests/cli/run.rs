@@ -26,7 +26,7 @@ fn all_invalid_inputs_are_reported_with_examples() {
 error[U0801]: could not run task `train` with these inputs
 
 Caused by:
-  `--lable` is no input; did you mean `--label`?
+  `--lable` is not an input; did you mean `--label`?
   `--rate`: `fast` is not a number; an example is `--rate 0.5`
   `--data`: `[PROJECT]/no.csv` cannot be read: No such file or directory (os error 2); an example is `--data data.csv`
   `label` is missing: it is text, such as `--label text`
@@ -78,7 +78,7 @@ fn check_refuses_outputs_and_commands_without_backend_support() {
             .fails_with("U0104");
         let outcome = outcome
             .stderr_has("Cargo.toml:10:18")
-            .stderr_has("output `xs` is a `list[integer]`, which a container task cannot give");
+            .stderr_has("output `xs` is a `list[integer]`, which a container task cannot return");
         let outcome = outcome
             .stderr_has("output `m` is a")
             .stderr_has("output `o` is a")
@@ -101,7 +101,7 @@ fn local_run_refuses_backend_templates() {
         .compiles_nothing()
         .stdout_is("")
         .fails_with("U0802");
-    outcome.stderr_has("`{{.outputPrefix}}` stands for something that only the backend has");
+    outcome.stderr_has("`{{.outputPrefix}}` is a value that only the backend has");
 }
 
 #[test]

@@ -17,9 +17,9 @@ fn project() -> Project {
 
 /// Changes the hash of a file in the cache: a plan shows whether the cache was used.
 fn forge(project: &Project) {
-    let folder = project.cache().join("notes/files-1");
+    let directory = project.cache().join("notes/files-1");
     let mut forged = 0;
-    for file in std::fs::read_dir(folder).unwrap() {
+    for file in std::fs::read_dir(directory).unwrap() {
         let path = file.unwrap().path();
         let mut entries: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         if let Some(entry) = entries.get_mut("weights") {

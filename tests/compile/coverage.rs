@@ -275,7 +275,7 @@ async fn variables_are_noticed_in_every_build_directory() {
         project.write(".cargo/config.toml", config);
         variable
             .into_iter()
-            .for_each(|folder| project.environment.set("CARGO_BUILD_BUILD_DIR", folder));
+            .for_each(|directory| project.environment.set("CARGO_BUILD_BUILD_DIR", directory));
         project.environment.set("IN_BINARY", "x");
         project.build().await.unwrap();
         assert_eq!(

@@ -118,7 +118,7 @@ moves! {
 #[tokio::test]
 async fn key_depends_on_the_tree_and_not_on_path_or_user() {
     let [here, mut there] =
-        ["ws", "another folder/deeper/../there"].map(|name| Project::at(name, &FILES[..14]));
+        ["ws", "another directory/deeper/../there"].map(|name| Project::at(name, &FILES[..14]));
     for project in [&here, &there] {
         project.edit("app/Cargo.toml", "shared = { path = '../../shared' }\n", "");
         project.write(
@@ -224,7 +224,7 @@ async fn outdated_lock_file_is_updated() {
     project.inputs().await.unwrap();
     assert_eq!(
         project.notes.take(),
-        ["Cargo.lock was brought up to date: `app` no longer needs `tests-only 0.1.0`"]
+        ["Cargo.lock was updated: `app` no longer needs `tests-only 0.1.0`"]
     );
     project.inputs().await.unwrap();
     assert!(project.notes.take().is_empty());
@@ -498,7 +498,7 @@ async fn target_cpu_native_adds_the_cpu_to_the_key() {
 #[tokio::test]
 async fn zig_and_cargo_zigbuild_versions_are_separate_inputs() {
     let mut project = Project::app("fn main() {}");
-    let folder = project
+    let directory = project
         .program("cargo-zigbuild", "echo cargo-zigbuild 0.1.0")
         .parent()
         .unwrap()
@@ -506,7 +506,7 @@ async fn zig_and_cargo_zigbuild_versions_are_separate_inputs() {
         .to_string();
     project.environment.set(
         "PATH",
-        format!("{folder}:{}", project.environment.get("PATH").unwrap()),
+        format!("{directory}:{}", project.environment.get("PATH").unwrap()),
     );
     project.environment.set(
         "CARGO_ZIGBUILD_PYTHON_PATH",

@@ -23,7 +23,7 @@ pub(crate) fn triple() -> String {
 }
 
 pub(crate) struct Project {
-    folder: TempDir,
+    directory: TempDir,
     root: PathBuf,
     pub(crate) environment: Environment,
     pub(crate) cargo_program: Option<PathBuf>,
@@ -59,8 +59,8 @@ impl Project {
 
     /// The same, in a directory of another name.
     pub(crate) fn at(name: &str, files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap().join(name);
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap().join(name);
         let mut environment: Environment = ["PATH", "RUSTUP_TOOLCHAIN"]
             .into_iter()
             .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
@@ -70,7 +70,7 @@ impl Project {
             .or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".rustup")))
             .unwrap();
         environment.set("RUSTUP_HOME", rustup);
-        environment.set("HOME", folder.path().join("home"));
+        environment.set("HOME", directory.path().join("home"));
         let compile = CompileSettings {
             profile: "release".to_owned(),
             features: [].into(),
@@ -92,7 +92,7 @@ impl Project {
             tools: BTreeMap::new(),
         };
         let project = Self {
-            folder,
+            directory,
             root,
             environment,
             cargo_program: None,
@@ -131,19 +131,19 @@ impl Project {
 
     pub(crate) fn program(&self, name: &str, script: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
-        let path = self.folder.path().join(name);
+        let path = self.directory.path().join(name);
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path
     }
 
-    pub(crate) fn pattern(&self, folder: &str, glob: &str) -> Pattern {
+    pub(crate) fn pattern(&self, directory: &str, glob: &str) -> Pattern {
         Pattern {
             glob: Sourced {
                 value: glob.to_owned(),
                 origin: Origin::Default,
             },
-            folder: self.path(folder),
+            directory: self.path(directory),
         }
     }
 
@@ -159,7 +159,7 @@ impl Project {
     }
 
     pub(crate) fn cache(&self) -> Cache {
-        Cache::new(self.folder.path().join("cache"))
+        Cache::new(self.directory.path().join("cache"))
     }
 
     /// The inputs of `app`.

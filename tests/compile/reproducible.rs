@@ -50,7 +50,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 #[tokio::test]
 async fn executable_does_not_depend_on_directories_home_and_umask() {
     let here = panicking("ws");
-    let mut there = panicking("another folder/deeper/ws");
+    let mut there = panicking("another directory/deeper/ws");
     there
         .environment
         .set("CARGO_HOME", there.path("cargo-home"));
@@ -64,8 +64,8 @@ async fn executable_does_not_depend_on_directories_home_and_umask() {
         "the panic in OUT_DIR names its file"
     );
     for project in [&here, &there] {
-        let folder = project.path("");
-        assert!(!holds(&a, folder.to_str().unwrap()) && !holds(&b, folder.to_str().unwrap()));
+        let directory = project.path("");
+        assert!(!holds(&a, directory.to_str().unwrap()) && !holds(&b, directory.to_str().unwrap()));
     }
     assert!(a == b, "the executables differ");
 }

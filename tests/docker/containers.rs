@@ -125,10 +125,10 @@ async fn fill(container: &Container) {
     filled.await.unwrap();
 }
 
-/// Everything below a folder of a container: path and content.
-async fn emptied(container: &Container, folder: &str) -> BTreeMap<String, String> {
+/// Everything below a directory of a container: path and content.
+async fn emptied(container: &Container, directory: &str) -> BTreeMap<String, String> {
     let bytes = container
-        .download(folder)
+        .download(directory)
         .try_fold(Vec::new(), |mut all, piece| async move {
             all.extend_from_slice(&piece);
             Ok(all)
@@ -271,11 +271,11 @@ async fn dropped_container_is_removed_from_podman() {
 #[tokio::test]
 async fn bind_mount_is_writable_only_on_request() {
     let setup = ContainerSetup::docker().await;
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("in"), "from outside").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("in"), "from outside").unwrap();
     let line = "cat /ro/in; touch /ro/no 2>/dev/null; echo inside >/rw/out";
     let bind = |to: &str, writable| BindMount {
-        from: folder.path().to_owned(),
+        from: directory.path().to_owned(),
         to: to.to_owned(),
         writable,
     };
@@ -288,9 +288,9 @@ async fn bind_mount_is_writable_only_on_request() {
         run_to_end(&container).await,
         ("from outside".to_owned(), String::new(), 0)
     );
-    assert!(!folder.path().join("no").exists());
+    assert!(!directory.path().join("no").exists());
     assert_eq!(
-        std::fs::read_to_string(folder.path().join("out")).unwrap(),
+        std::fs::read_to_string(directory.path().join("out")).unwrap(),
         "inside\n"
     );
 }

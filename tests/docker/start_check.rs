@@ -40,7 +40,7 @@ const CASES: &[Case] = &[
         ..PLAIN
     },
     Case {
-        name: "in-debian-s-folder",
+        name: "in-debian-s-directory",
         copies: &[("libmine.so.1", "/usr/lib/x86_64-linux-gnu/")],
         ..PLAIN
     },
@@ -49,7 +49,7 @@ const CASES: &[Case] = &[
         copies: &[("libmine.so.1", "/lib/")],
         ..PLAIN
     },
-    // In a folder of ld.so.conf, and ldconfig has not been run since.
+    // In a directory of ld.so.conf, and ldconfig has not been run since.
     Case {
         name: "not-in-the-cache",
         copies: &[("libmine.so.1", "/usr/local/lib/")],
@@ -118,9 +118,9 @@ const CASES: &[Case] = &[
 
 /// The variants of the library.
 fn libraries(compiler: &CCompiler) {
-    let mine = |folder: &str, functions: &[(&str, &str)], words: &[&str]| {
+    let mine = |directory: &str, functions: &[(&str, &str)], words: &[&str]| {
         compiler.library(
-            &format!("{folder}libmine.so.1"),
+            &format!("{directory}libmine.so.1"),
             "libmine.so.1",
             functions,
             words,
@@ -190,7 +190,7 @@ async fn start_check_agrees_with_the_debian_loader() {
         let copies = case.copies.iter().map(|(from, to)| {
             fixture.write(
                 from,
-                std::fs::read(compiler.folder().join(from)).unwrap(),
+                std::fs::read(compiler.directory().join(from)).unwrap(),
                 0o644,
             );
             fixture.copy(from, to)
@@ -219,8 +219,8 @@ async fn start_check_agrees_with_the_debian_loader() {
 /// A program of the host's Rust, which needs its C library and libgcc_s.
 fn rust_program(compiler: &CCompiler) -> PathBuf {
     let (source, program) = (
-        compiler.folder().join("main.rs"),
-        compiler.folder().join("rust"),
+        compiler.directory().join("main.rs"),
+        compiler.directory().join("rust"),
     );
     std::fs::write(&source, "fn main() { println!(\"started\") }").unwrap();
     crate::fixture::run(

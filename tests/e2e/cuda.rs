@@ -64,8 +64,8 @@ fn base_must_have_the_requested_cuda_version() {
         .run(["plan"])
         .fails_with("U0309");
     outcome
-        .stderr_has("the base image has CUDA 12.6.3, and 12.4 is asked for")
-        .stderr_has("has cuDNN 9.5.1.17-1, and 8 is asked for");
+        .stderr_has("the base image has CUDA 12.6.3, and 12.4 is requested")
+        .stderr_has("has cuDNN 9.5.1.17-1, and 8 is requested");
     setup.push_base("other:1", "x");
     let other = format!(
         "base-image = {:?}\ncuda = \"12.6\"",
@@ -74,7 +74,7 @@ fn base_must_have_the_requested_cuda_version() {
     project(&setup, &other)
         .run(["plan"])
         .fails_with("U0309")
-        .stderr_has("does not say that it has CUDA");
+        .stderr_has("declares no CUDA");
 }
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";

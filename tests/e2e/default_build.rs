@@ -83,10 +83,10 @@ fn fresh_checkout_of_a_published_image_compiles_nothing() {
         .stderr_has("Unchanged default");
     assert_eq!(line(&found), built["pinned"].as_str().unwrap());
     assert_eq!(setup.registry.writes(), writes);
-    for folder in ["references", "results"] {
-        let files = project.files_below(&format!("target/union/{folder}"));
-        assert_eq!(files.len(), 1, "{folder}: {files:?}");
-        let text = project.read(&format!("target/union/{folder}/{}", files[0]));
+    for directory in ["references", "results"] {
+        let files = project.files_below(&format!("target/union/{directory}"));
+        assert_eq!(files.len(), 1, "{directory}: {files:?}");
+        let text = project.read(&format!("target/union/{directory}/{}", files[0]));
         assert!(text.contains(built["tag"].as_str().unwrap()), "{text}");
     }
     // And the crate, compiled now, has the reference of the image that was found.

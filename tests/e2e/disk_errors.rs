@@ -55,11 +55,11 @@ fn unwritable_target_directory_is_named() {
 fn file_in_place_of_a_directory_is_named() {
     let setup = Setup::new();
     let project = scratch(&setup).locked();
-    project.write("target/union", "not a folder");
+    project.write("target/union", "not a directory");
     project
         .run(["build"])
         .fails_with("U0005")
         .stderr_has("target/union")
         .compiles_nothing();
-    assert_eq!(project.read("target/union"), "not a folder");
+    assert_eq!(project.read("target/union"), "not a directory");
 }

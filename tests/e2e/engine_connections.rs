@@ -13,25 +13,25 @@ use union_tests::{Outcome, Project};
 struct TlsEngine {
     engine: Engine,
     authority: Authority,
-    folder: TempDir,
+    directory: TempDir,
     host: String,
     _port: ReservedPort,
 }
 
 impl TlsEngine {
     fn start() -> Self {
-        let (authority, folder) = (
+        let (authority, directory) = (
             Authority::new(),
-            tempfile::tempdir().expect("a temporary folder"),
+            tempfile::tempdir().expect("a temporary directory"),
         );
         let free = ReservedPort::new();
         let (certificate, key) = authority.leaf();
         for (name, text) in [("server.pem", certificate), ("server-key.pem", key)] {
-            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+            std::fs::write(directory.path().join(name), text).expect("the directory is ours");
         }
-        std::fs::copy(authority.certificate(), folder.path().join("ca.pem"))
-            .expect("the folder is ours");
-        let encrypted = Some((folder.path().to_owned(), free.port()));
+        std::fs::copy(authority.certificate(), directory.path().join("ca.pem"))
+            .expect("the directory is ours");
+        let encrypted = Some((directory.path().to_owned(), free.port()));
         let engine = Engine::start_with(&Setting {
             encrypted,
             ..Setting::default()
@@ -39,7 +39,7 @@ impl TlsEngine {
         Self {
             engine,
             authority,
-            folder,
+            directory,
             host: free.host(),
             _port: free,
         }
@@ -47,15 +47,16 @@ impl TlsEngine {
 
     /// A directory with the trusted certificate authority of a client and, if it has one, its own certificate.
     fn client(&self, name: &str, trusted: &Authority, signed_by: Option<&Authority>) -> PathBuf {
-        let folder = self.folder.path().join(name);
-        std::fs::create_dir_all(&folder).expect("the folder is ours");
-        std::fs::copy(trusted.certificate(), folder.join("ca.pem")).expect("the folder is ours");
+        let directory = self.directory.path().join(name);
+        std::fs::create_dir_all(&directory).expect("the directory is ours");
+        std::fs::copy(trusted.certificate(), directory.join("ca.pem"))
+            .expect("the directory is ours");
         if let Some(authority) = signed_by {
             let (certificate, key) = authority.leaf();
-            std::fs::write(folder.join("cert.pem"), certificate).expect("the folder is ours");
-            std::fs::write(folder.join("key.pem"), key).expect("the folder is ours");
+            std::fs::write(directory.join("cert.pem"), certificate).expect("the directory is ours");
+            std::fs::write(directory.join("key.pem"), key).expect("the directory is ours");
         }
-        folder
+        directory
     }
 }
 
@@ -77,22 +78,22 @@ fn by_variables(project: Project, host: &str, certificates: &Path) -> Project {
 }
 
 /// A context as `docker context create` writes it.
-fn context(folder: &Path, name: &str, host: &str, certificates: Option<&Path>) {
+fn context(directory: &Path, name: &str, host: &str, certificates: Option<&Path>) {
     let id: String = Sha256::digest(name)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let meta = folder.join("contexts/meta").join(&id);
-    std::fs::create_dir_all(&meta).expect("the folder is ours");
+    let meta = directory.join("contexts/meta").join(&id);
+    std::fs::create_dir_all(&meta).expect("the directory is ours");
     let text = format!(
         r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#
     );
-    std::fs::write(meta.join("meta.json"), text).expect("the folder is ours");
+    std::fs::write(meta.join("meta.json"), text).expect("the directory is ours");
     if let Some(certificates) = certificates {
-        let tls = folder.join("contexts/tls").join(&id).join("docker");
-        std::fs::create_dir_all(&tls).expect("the folder is ours");
+        let tls = directory.join("contexts/tls").join(&id).join("docker");
+        std::fs::create_dir_all(&tls).expect("the directory is ours");
         for file in ["ca.pem", "cert.pem", "key.pem"] {
-            std::fs::copy(certificates.join(file), tls.join(file)).expect("the folder is ours");
+            std::fs::copy(certificates.join(file), tls.join(file)).expect("the directory is ours");
         }
     }
 }
@@ -128,7 +129,7 @@ fn engine_over_tls_by_variables_and_context() {
         .env("DOCKER_CONFIG", docker.display().to_string());
     build(&of_context.env("DOCKER_CONTEXT", "far")).succeeds();
     std::fs::write(docker.join("config.json"), r#"{"currentContext":"far"}"#)
-        .expect("the folder is ours");
+        .expect("the directory is ours");
     build(
         &hello()
             .without_env("DOCKER_HOST")
@@ -160,11 +161,11 @@ fn engine_tls_errors_tell_server_and_client_certificates_apart() {
 #[test]
 fn engine_over_ssh_shows_stderr_of_ssh() {
     let engine = Engine::shared();
-    let tools = tempfile::tempdir().expect("a temporary folder");
+    let tools = tempfile::tempdir().expect("a temporary directory");
     let ssh = |script: &str| {
         use std::os::unix::fs::PermissionsExt as _;
         let path = tools.path().join("ssh");
-        std::fs::write(&path, script).expect("the folder is ours");
+        std::fs::write(&path, script).expect("the directory is ours");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
             .expect("the file is ours");
     };
@@ -199,7 +200,7 @@ fn engine_over_ssh_shows_stderr_of_ssh() {
 fn missing_docker_context_is_named_without_fallback() {
     let project = hello().without_env("DOCKER_HOST");
     let docker = project.temp().join("docker");
-    std::fs::create_dir_all(&docker).expect("the folder is ours");
+    std::fs::create_dir_all(&docker).expect("the directory is ours");
     let outcome = build(
         &project
             .env("DOCKER_CONFIG", docker.display().to_string())

@@ -20,13 +20,18 @@ fn copied(example: &str) -> Project {
 }
 
 fn copied_into(project: Project, example: &str) -> Project {
-    let folder = repository().join("examples").join(example);
+    let directory = repository().join("examples").join(example);
     let union_build = repository().join("union-build");
-    add(project, &folder, &folder, union_build.to_str().unwrap())
+    add(
+        project,
+        &directory,
+        &directory,
+        union_build.to_str().unwrap(),
+    )
 }
 
-fn add(project: Project, top: &Path, folder: &Path, union_build: &str) -> Project {
-    let entries = std::fs::read_dir(folder)
+fn add(project: Project, top: &Path, directory: &Path, union_build: &str) -> Project {
+    let entries = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     entries
@@ -397,13 +402,13 @@ fn private_download_leaves_no_token() {
             .read("target/union/logs/secrets/default.log")
             .contains("curl --fail")
     );
-    for folder in [
+    for directory in [
         project.path("target"),
         project.cache(),
         project.temp(),
         setup.registry.data(),
     ] {
-        assert!(!is_below(&folder, TOKEN), "{}", folder.display());
+        assert!(!is_below(&directory, TOKEN), "{}", directory.display());
     }
     let history = Engine::with_network().docker(&["history", "--no-trunc", &reference]);
     assert!(

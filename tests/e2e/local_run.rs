@@ -39,15 +39,15 @@ fn main() {
         "forget" => output("cuont", "1"),
         "ramble" => {
             output("count", &"1".repeat(2000));
-            output("model", "no folder");
+            output("model", "no directory");
         }
         "confess" => output("_ERROR", "the data is bad\n"),
         other => panic!("what is {other}?"),
     }
 }
 
-fn show(folder: &Path) {
-    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+fn show(directory: &Path) {
+    let mut entries: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         match path.is_dir() {
@@ -233,14 +233,14 @@ fn all_wrong_outputs_are_reported_and_earlier_ones_kept() {
         .fails_with("U0805")
         .stdout_is("");
     let outcome = outcome
-        .stderr_has("`count` is missing: the program should leave a whole number such as `21` at `/var/outputs/count`; it wrote `cuont`");
+        .stderr_has("`count` is missing: the program must write a whole number such as `21` to `/var/outputs/count`; it wrote `cuont`");
     outcome.stderr_has(
-        "`model` is missing: the program should leave a directory at `/var/outputs/model`",
+        "`model` is missing: the program must write a directory to `/var/outputs/model`",
     );
     let outcome = act(&project, "gives", "ramble")
         .exits(1)
         .fails_with("U0805")
-        .stderr_has("`count` has 2000 bytes; copilot takes at most 1024");
+        .stderr_has("`count` has 2000 bytes; copilot accepts at most 1024");
     outcome.stderr_has("`/var/outputs/model` is a file, and `model` is declared as a directory");
     assert_eq!(project.read("target/union/run/gives/model/weights"), "good");
     assert_eq!(
@@ -306,14 +306,14 @@ fn engine_lost_during_a_run_is_reported() {
 
 /// A connection to an engine that can be interrupted.
 struct Relay {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     open: Arc<Mutex<Vec<UnixStream>>>,
 }
 
 impl Relay {
     fn to(engine: &Engine) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
         let open = Arc::new(Mutex::new(Vec::new()));
         let (behind, lines) = (engine.address().replacen("unix://", "", 1), open.clone());
         std::thread::spawn(move || {
@@ -331,15 +331,15 @@ impl Relay {
                 }
             }
         });
-        Self { folder, open }
+        Self { directory, open }
     }
 
     fn address(&self) -> String {
-        format!("unix://{}/socket", self.folder.path().display())
+        format!("unix://{}/socket", self.directory.path().display())
     }
 
     fn cut(&self) {
-        std::fs::remove_file(self.folder.path().join("socket")).unwrap();
+        std::fs::remove_file(self.directory.path().join("socket")).unwrap();
         self.open
             .lock()
             .unwrap()

@@ -26,10 +26,10 @@ fn project(registry: &Registry) -> Project {
 }
 
 fn log_in(project: &Project, registry: &Registry, encoded: &str) {
-    let folder = project.home().join(".docker");
-    std::fs::create_dir_all(&folder).unwrap();
+    let directory = project.home().join(".docker");
+    std::fs::create_dir_all(&directory).unwrap();
     let config = json!({ "auths": { registry.host(): { "auth": encoded } } });
-    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
 }
 
 #[test]
@@ -77,8 +77,12 @@ fn password_is_used_for_the_push_and_not_stored() {
             !outcome.stdout().contains(secret) && !outcome.stderr().contains(secret),
             "it was printed"
         );
-        for folder in [project.folder(), project.cache(), project.temp()] {
-            assert!(!is_below(&folder, secret), "it is in {}", folder.display());
+        for directory in [project.directory(), project.cache(), project.temp()] {
+            assert!(
+                !is_below(&directory, secret),
+                "it is in {}",
+                directory.display()
+            );
         }
     }
     assert!(

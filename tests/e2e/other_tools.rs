@@ -513,11 +513,11 @@ fn client_certificate_is_used_as_by_skopeo() {
     let authority = Authority::named("Clients");
     let registry = Registry::mutual_tls(&authority);
     let project = project(registry.host());
-    let folder = format!(".config/containers/certs.d/{}", registry.host());
+    let directory = format!(".config/containers/certs.d/{}", registry.host());
     let (certificate, key) = authority.client();
     write(
         &project,
-        &format!("{folder}/ca.crt"),
+        &format!("{directory}/ca.crt"),
         &fs::read_to_string(authority.certificate()).unwrap(),
         0o644,
     );
@@ -534,7 +534,7 @@ fn client_certificate_is_used_as_by_skopeo() {
     }
     write(
         &project,
-        &format!("{folder}/client.cert"),
+        &format!("{directory}/client.cert"),
         &certificate,
         0o644,
     );
@@ -545,7 +545,7 @@ fn client_certificate_is_used_as_by_skopeo() {
             "{line}: {printed}"
         );
     }
-    write(&project, &format!("{folder}/client.key"), &key, 0o600);
+    write(&project, &format!("{directory}/client.key"), &key, 0o600);
     project.run(["build"]).succeeds();
     for line in &lines {
         let (accepted, printed) = accepts(&project, "", line);
@@ -555,7 +555,7 @@ fn client_certificate_is_used_as_by_skopeo() {
     for machine in ["docker", "containers"] {
         let certs = project.home().join("etc").join(machine).join("certs.d");
         fs::create_dir_all(&certs).unwrap();
-        fs::rename(project.home().join(&folder), certs.join(registry.host())).unwrap();
+        fs::rename(project.home().join(&directory), certs.join(registry.host())).unwrap();
         let lines = lines.iter().map(|line| {
             let mount = "mount -t overlay overlay -o lowerdir=$HOME/etc:/etc /etc";
             (
@@ -569,6 +569,6 @@ fn client_certificate_is_used_as_by_skopeo() {
             let (accepted, printed) = accepts(&project, "", &in_its_own_etc);
             assert!(accepted, "{machine}: {line}: {printed}");
         }
-        fs::rename(certs.join(registry.host()), project.home().join(&folder)).unwrap();
+        fs::rename(certs.join(registry.host()), project.home().join(&directory)).unwrap();
     }
 }

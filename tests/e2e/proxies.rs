@@ -59,5 +59,5 @@ fn unreachable_proxy_is_named_before_the_compile() {
         .stderr_has("of HTTPS_PROXY")
         .stderr_has("NO_PROXY")
         .stderr_lacks("hunter2")
-        .stderr_lacks("does not speak TLS");
+        .stderr_lacks("does not use TLS");
 }

@@ -103,9 +103,9 @@ pub(crate) fn push_base_of(reference: &str, config: &Value) {
 }
 
 fn push_with(reference: &str, content: &str, config: &Value, login: &[&str]) {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     let write = |path: &str, text: &str| {
-        let path = folder.path().join("root").join(path);
+        let path = directory.path().join("root").join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
@@ -115,12 +115,12 @@ fn push_with(reference: &str, content: &str, config: &Value, login: &[&str]) {
     );
     write("etc/content", content);
     let (rootfs, layout) = (
-        folder.path().join("rootfs.tar"),
-        folder.path().join("layout"),
+        directory.path().join("rootfs.tar"),
+        directory.path().join("layout"),
     );
     let packed = Command::new("tar")
         .arg("-C")
-        .arg(folder.path().join("root"))
+        .arg(directory.path().join("root"))
         .arg("-cf")
         .arg(&rootfs)
         .arg(".")
@@ -177,17 +177,17 @@ pub(crate) fn line(outcome: &Outcome) -> String {
     outcome.stdout().trim().to_owned()
 }
 
-/// Whether a text is in any file below a folder.
-pub(crate) fn is_below(folder: &Path, text: &str) -> bool {
+/// Whether a text is in any file below a directory.
+pub(crate) fn is_below(directory: &Path, text: &str) -> bool {
     let found = Command::new("grep")
         .args(["-rqaF", "--", text])
-        .arg(folder)
+        .arg(directory)
         .status()
         .unwrap();
     assert!(
         matches!(found.code(), Some(0 | 1)),
         "grep {}: {found}",
-        folder.display()
+        directory.display()
     );
     found.success()
 }

@@ -13,19 +13,19 @@ use crate::setup::{config, image, manifest, push_base};
 /// A directory in which bases are created, and a registry for them.
 struct Setup {
     registry: Registry,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Setup {
     fn new() -> Self {
         Self {
             registry: Registry::open(),
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
         }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     fn reference(&self, path: &str) -> String {
@@ -346,7 +346,7 @@ fn config_without_architecture_uses_the_index_with_a_warning() {
         let says = if name == "none" {
             "names no platform"
         } else {
-            "says that it is for `linux/s390x`"
+            "declares the platform `linux/s390x`"
         };
         outcome
             .stderr_has("warning")

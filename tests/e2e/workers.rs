@@ -115,7 +115,7 @@ fn worker_that_fails_before_connecting_has_advice() {
         .stdout_is("");
     outcome
         .stderr_has("its program ended with exit code 1")
-        .stderr_has("It has asked nothing of 127.0.0.1:")
+        .stderr_has("It sent no request to 127.0.0.1:")
         .stderr_has("or `--host`");
 }
 
@@ -127,6 +127,6 @@ fn wrong_inputs_are_listed_with_the_types_of_the_image() {
         .exits(2)
         .fails_with("U0801");
     outcome
-        .stderr_has("`--o1` is no input; did you mean `--o0`?")
+        .stderr_has("`--o1` is not an input; did you mean `--o0`?")
         .stderr_has("It takes `o0: string`.");
 }

@@ -298,18 +298,18 @@ fn rust_image_is_selected_locked_and_updated() {
 }
 
 /// A layout of an image for another machine, and without files of Rust.
-fn rust_for_s390x(codename: &str, folder: &Path) -> PathBuf {
-    std::fs::create_dir_all(folder.join("root/etc")).unwrap();
+fn rust_for_s390x(codename: &str, directory: &Path) -> PathBuf {
+    std::fs::create_dir_all(directory.join("root/etc")).unwrap();
     std::fs::write(
-        folder.join("root/etc/os-release"),
+        directory.join("root/etc/os-release"),
         format!("ID=debian\nVERSION_CODENAME={codename}\n"),
     )
     .unwrap();
-    let tar = folder.join("root.tar");
+    let tar = directory.join("root.tar");
     assert!(
         Command::new("tar")
             .arg("-C")
-            .arg(folder.join("root"))
+            .arg(directory.join("root"))
             .arg("-cf")
             .arg(&tar)
             .arg(".")
@@ -317,7 +317,7 @@ fn rust_for_s390x(codename: &str, folder: &Path) -> PathBuf {
             .unwrap()
             .success()
     );
-    let layout = folder.join("layout");
+    let layout = directory.join("layout");
     layout_for("s390x", &[&tar], &serde_json::json!({}), &layout);
     layout
 }
@@ -330,8 +330,11 @@ fn tag_covers_the_toolchain_of_the_compile_container() {
         old.registry.host(),
         rust_release()
     );
-    let folder = tempfile::tempdir().unwrap();
-    push(&rust_for_s390x("trixie", &folder.path().join("one")), &hub);
+    let directory = tempfile::tempdir().unwrap();
+    push(
+        &rust_for_s390x("trixie", &directory.path().join("one")),
+        &hub,
+    );
     let mirror = format!(
         "[package.metadata.union.mirrors]\n\"docker.io\" = \"{}\"\n",
         old.registry.host()
@@ -353,7 +356,7 @@ fn tag_covers_the_toolchain_of_the_compile_container() {
         .fails_with("U0211")
         .stderr_has("rust:");
     push(
-        &rust_for_s390x("bookworm", &folder.path().join("two")),
+        &rust_for_s390x("bookworm", &directory.path().join("two")),
         &hub,
     );
     assert_ne!(planned(), before);
@@ -379,7 +382,7 @@ fn engine_without_the_directories_is_reported_as_remote() {
     let project = old.project(&old.in_container(), "");
     let engine = Engine::start_with(&Setting {
         network: true,
-        hides: Some(project.folder()),
+        hides: Some(project.directory()),
         ..Setting::default()
     });
     let project = project.env("DOCKER_HOST", engine.address());
@@ -393,10 +396,10 @@ fn engine_without_the_directories_is_reported_as_remote() {
 #[test]
 fn automatic_container_compile_without_engine_has_a_reason() {
     let old = OldDebian::new();
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let host = old.registry.host();
     push(
-        &rust_for_s390x("trixie", folder.path()),
+        &rust_for_s390x("trixie", directory.path()),
         &format!("{host}/library/rust:{}-trixie", rust_release()),
     );
     let mirror = format!("[package.metadata.union.mirrors]\n\"docker.io\" = \"{host}\"\n");
@@ -422,18 +425,18 @@ fn automatic_container_compile_without_engine_has_a_reason() {
 #[test]
 fn base_without_a_rust_image_requires_a_named_one() {
     let old = OldDebian::new();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(folder.path().join("root/etc")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(directory.path().join("root/etc")).unwrap();
     std::fs::write(
-        folder.path().join("root/etc/os-release"),
+        directory.path().join("root/etc/os-release"),
         "ID=alpine\nPRETTY_NAME=\"Alpine Linux v3.22\"\n",
     )
     .unwrap();
-    let tar = folder.path().join("root.tar");
+    let tar = directory.path().join("root.tar");
     assert!(
         Command::new("tar")
             .arg("-C")
-            .arg(folder.path().join("root"))
+            .arg(directory.path().join("root"))
             .arg("-cf")
             .arg(&tar)
             .arg(".")
@@ -444,10 +447,10 @@ fn base_without_a_rust_image_requires_a_named_one() {
     layout_of(
         &[&tar],
         &serde_json::json!({}),
-        &folder.path().join("layout"),
+        &directory.path().join("layout"),
     );
     push(
-        &folder.path().join("layout"),
+        &directory.path().join("layout"),
         &format!("{}/alpine:1", old.registry.host()),
     );
     let project = old.project("compile = \"container\"", "");

@@ -27,7 +27,7 @@ fn by_docker(project: &Project) -> Vec<String> {
     let mut docker = Command::new("docker");
     docker
         .args(["--host", &engine.address(), "build", "--quiet", "."])
-        .current_dir(project.folder())
+        .current_dir(project.directory())
         .env("DOCKER_BUILDKIT", "0");
     let output = docker.output().unwrap();
     assert!(
@@ -230,7 +230,7 @@ fn dockerfile_may_be_a_link() {
     project
         .run(["build"])
         .fails_with("U0114")
-        .stderr_has("out of the workspace")
+        .stderr_has("outside of the workspace")
         .compiles_nothing();
 }
 
@@ -360,7 +360,7 @@ fn unreadable_directory_is_an_error_only_if_needed() {
         .fails_with("U0004")
         .stderr_has(
             "`[PROJECT]/private`"
-                .replace("[PROJECT]", &project.folder().display().to_string())
+                .replace("[PROJECT]", &project.directory().display().to_string())
                 .as_str(),
         )
         .stderr_has("Permission denied")

@@ -74,7 +74,7 @@ fn context_outside_of_the_workspace_is_refused() {
     project
         .run(["build"])
         .fails_with("U0113")
-        .stderr_has("leaves the workspace")
+        .stderr_has("is outside of the workspace")
         .stderr_has("builder-options.context")
         .compiles_nothing();
 }

@@ -41,7 +41,7 @@ fn missing_engine_lists_tried_addresses_and_alternatives() {
             outcome.stderr()
         );
     }
-    outcome.stderr_has("what has to run");
+    outcome.stderr_has("the keys that run commands");
     // A plan says what would be done; it needs no engine for that.
     project
         .run(["plan"])

@@ -13,17 +13,17 @@ const SECRET: &str = "correct-horse-battery-staple";
 /// A private file that only a command with the secret can download.
 const COMMANDS: &str = "commands = [\"[ \\\"$(cat /run/secrets/token)\\\" = correct-horse-battery-staple ] && echo using $(cat /run/secrets/token) && echo done >/done\"]";
 
-/// Whether a text is in any file below a folder.
-fn is_below(folder: &Path, text: &str) -> bool {
+/// Whether a text is in any file below a directory.
+fn is_below(directory: &Path, text: &str) -> bool {
     let found = Command::new("grep")
         .args(["-rqaF", "--", text])
-        .arg(folder)
+        .arg(directory)
         .status()
         .unwrap();
     assert!(
         matches!(found.code(), Some(0 | 1)),
         "grep {}: {found}",
-        folder.display()
+        directory.display()
     );
     found.success()
 }

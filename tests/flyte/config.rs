@@ -37,9 +37,7 @@ fn config_is_written_once_and_read_by_both_tools() {
         "dns:///acme.example.test acme flytesnacks development remote"
     );
     let refused = project.run(words).exits(1).fails_with("U0005");
-    refused
-        .stderr_has("there is such a file")
-        .stderr_has("--force");
+    refused.stderr_has("the file exists").stderr_has("--force");
     assert_eq!(project.read(".flyte/config.yaml"), text);
     let other = [
         "create",

@@ -89,8 +89,8 @@ fn invalid_directories_are_refused_before_the_compile() {
         .fails_with("U0801")
         .compiles_nothing();
     refused
-        .stderr_has("/nothing` has no files, and the backend's store keeps no empty folders")
-        .stderr_has("/data/a.csv` is a file, not a folder");
+        .stderr_has("/nothing` has no files, and the backend's store has no empty directories")
+        .stderr_has("/data/a.csv` is a file, not a directory");
     assert_eq!(setup.backend.puts(), [""; 0]);
 }
 
@@ -98,13 +98,13 @@ fn invalid_directories_are_refused_before_the_compile() {
 fn special_file_in_a_directory_is_refused_unopened() {
     let setup = setup("");
     let project = project(&setup);
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a"), "1").unwrap();
-    let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
-    let folder = folder.path().to_str().unwrap();
-    let refused = project.run(["run", "--remote", "read", "--", "--data", folder]);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("a"), "1").unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(directory.path().join("socket")).unwrap();
+    let directory = directory.path().to_str().unwrap();
+    let refused = project.run(["run", "--remote", "read", "--", "--data", directory]);
     refused
-        .stderr_has("/socket`: it is neither a file nor a folder")
+        .stderr_has("/socket`: it is neither a file nor a directory")
         .stdout_is("");
     assert_eq!(setup.backend.puts(), [""; 0]);
 }

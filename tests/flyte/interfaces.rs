@@ -64,8 +64,8 @@ fn fresh_checkout_reads_the_interface_from_the_image() {
     let setup = Setup::new();
     let project = project(&setup, &worker(DESCRIPTION), "");
     let first = task(&project.run(["register", "--format", "json"]).succeeds());
-    for folder in [project.path("target"), project.cache()] {
-        fs::remove_dir_all(folder).unwrap();
+    for directory in [project.path("target"), project.cache()] {
+        fs::remove_dir_all(directory).unwrap();
     }
     let pushes = setup.registry.writes();
     let again = task(
@@ -222,7 +222,7 @@ fn triggers_must_match_the_described_interface() {
         .exits(1)
         .fails_with("U0713")
         .stderr_has("trigger `t`, input `x`: `\"seven\"` is not a whole number")
-        .stderr_has("does not give `label`");
+        .stderr_has("does not set `label`");
     assert_eq!(setup.backend.writes(), 0);
 }
 

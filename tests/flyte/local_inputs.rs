@@ -125,7 +125,7 @@ fn remote_run_reads_inputs_and_files_from_a_file() {
     refused
         .stderr_has("`data` of `given/wrong.json`: `")
         .stderr_has("/given/none.csv` cannot be read")
-        .stderr_has("`tabel` of `given/wrong.json` is no input; did you mean `table`?");
+        .stderr_has("`tabel` of `given/wrong.json` is not an input; did you mean `table`?");
     assert_eq!(setup.backend.runs().len(), 2);
     setup.backend.assert_all_valid();
 }

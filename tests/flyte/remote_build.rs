@@ -22,20 +22,20 @@ fn setup(behaviour: &str) -> Setup {
 }
 
 fn base(registry: &Registry) {
-    let folder = tempfile::tempdir().unwrap();
-    let tar = folder.path().join("base.tar");
-    fs::create_dir(folder.path().join("bin")).unwrap();
-    fs::write(folder.path().join("bin/sh"), "").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let tar = directory.path().join("base.tar");
+    fs::create_dir(directory.path().join("bin")).unwrap();
+    fs::write(directory.path().join("bin/sh"), "").unwrap();
     let packed = std::process::Command::new("tar")
         .arg("-C")
-        .arg(folder.path())
+        .arg(directory.path())
         .arg("-cf")
         .arg(&tar)
         .arg("bin")
         .status()
         .unwrap();
     assert!(packed.success());
-    let layout = folder.path().join("layout");
+    let layout = directory.path().join("layout");
     layout_of(&[&tar], &json!({ "Entrypoint": ["/bin/sh"] }), &layout);
     push(&layout, &format!("{}/library/base:1", registry.host()));
 }
@@ -173,8 +173,8 @@ fn remote_image_spec_has_all_manifest_keys() {
 #[test]
 fn remote_env_references_and_copies_are_resolved_by_the_base() {
     let setup = setup("");
-    let folder = tempfile::tempdir().unwrap();
-    let tar = folder.path().join("empty.tar");
+    let directory = tempfile::tempdir().unwrap();
+    let tar = directory.path().join("empty.tar");
     assert!(
         std::process::Command::new("tar")
             .arg("-cf")
@@ -184,7 +184,7 @@ fn remote_env_references_and_copies_are_resolved_by_the_base() {
             .unwrap()
             .success()
     );
-    let layout = folder.path().join("layout");
+    let layout = directory.path().join("layout");
     layout_of(
         &[&tar],
         &json!({ "Env": ["PATH=/base/bin", "ODD=a b"], "WorkingDir": "/srv/app" }),
@@ -571,8 +571,8 @@ fn fresh_checkout_reads_the_interface_from_an_image_variable() {
             .locked(),
     );
     let first = task(&project.run(["register", "--format", "json"]).succeeds());
-    for folder in [project.path("target"), project.cache()] {
-        fs::remove_dir_all(folder).unwrap();
+    for directory in [project.path("target"), project.cache()] {
+        fs::remove_dir_all(directory).unwrap();
     }
     let again = task(
         &project

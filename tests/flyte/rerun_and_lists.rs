@@ -277,7 +277,7 @@ fn whoami_reports_a_backend_without_authentication() {
     let setup = Setup::new();
     let project = setup.with_backend(Project::empty());
     let who = project.run(["whoami", "--format", "json"]).succeeds();
-    let who = who.stderr_has("knows no logins").json();
+    let who = who.stderr_has("does not use authentication").json();
     assert_eq!(who["user"], Value::Null);
     let who = project.run(["whoami"]).succeeds();
     who.stdout_is("").stderr_lacks("cargo union login");
@@ -289,13 +289,13 @@ fn completion_lists_tasks_and_runs_without_errors() {
     let project = setup.hello(TYPED);
     let run = start(&project);
     let tool = union_tests::project::tool();
-    let folder = tool.parent().unwrap().display().to_string();
+    let directory = tool.parent().unwrap().display().to_string();
     // The call of bash for an empty word.
     let complete = |project: &Project, words: &str| {
         let count = words.split(' ').count();
         let previous = words.rsplit(' ').next().unwrap();
         let line = format!(
-            "PATH={folder}:$PATH; source <(cargo-union completions bash); COMP_WORDS=({words} ''); COMP_CWORD={count}; \
+            "PATH={directory}:$PATH; source <(cargo-union completions bash); COMP_WORDS=({words} ''); COMP_CWORD={count}; \
              _cargo__union cargo-union '' {previous}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         );
         project.shell(&line).succeeds()

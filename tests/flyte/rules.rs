@@ -9,7 +9,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "outputs = { n = \"list[integer]\" }",
         "U0104",
-        "output `n` is a `list[integer]`, which a container task cannot give",
+        "output `n` is a `list[integer]`, which a container task cannot return",
     ),
     (
         "outputs = { n = \"optional[string]\" }",
@@ -19,7 +19,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "outputs = { n = [\"a\", \"b\"] }",
         "U0104",
-        "which a container task cannot give",
+        "which a container task cannot return",
     ),
     (
         "outputs = { _ERROR = \"string\" }",
@@ -44,7 +44,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "command = [\"{{.outputs.t}}\"]",
         "U0104",
-        "nothing is put in place of",
+        "is not a template",
     ),
     (
         "input-path = \"/data\"\noutput-path = \"/data/\"",

@@ -202,7 +202,7 @@ fn local_files_are_uploaded_once() {
         .exits(2)
         .fails_with("U0801")
         .compiles_nothing();
-    refused.stderr_has("/data/a.csv` is a file, not a folder");
+    refused.stderr_has("/data/a.csv` is a file, not a directory");
     assert_eq!(setup.backend.puts(), [""; 0]);
 
     let outcome = project

@@ -274,7 +274,7 @@ fn failed_download_is_reported_and_leaves_no_files() {
     let store = Store::ruled(&OBJECTS, Box::new(wrong));
     let project = store.project(&setup);
     for (address, code, text) in [
-        ("s3://bucket/run/wrong", "U0784", "another MD5 sum"),
+        ("s3://bucket/run/wrong", "U0784", "MD5 checksum"),
         ("s3://bucket/run/secret", "U0783", "AccessDenied: no"),
         ("s3://bucket/run/far", "U0783", "set AWS_REGION=mars-1"),
         ("s3://bucket/run/none", "U0782", "NoSuchKey"),
@@ -283,7 +283,7 @@ fn failed_download_is_reported_and_leaves_no_files() {
             "U0781",
             "could not fetch `gs://bucket/model`",
         ),
-        ("s3://buc ket/model", "U0781", "is no name of a bucket"),
+        ("s3://buc ket/model", "U0781", "is not a bucket name"),
     ] {
         let failed = give(&project, &["--save-outputs", "out"], address)
             .exits(1)

@@ -132,7 +132,7 @@ fn all_wrong_inputs_are_reported_with_described_types() {
         ])
         .exits(2);
     let expected = "Caused by:\n  \
-        `--lable` is no input; did you mean `--label`?\n  \
+        `--lable` is not an input; did you mean `--label`?\n  \
         `--x`: `abc` is not a whole number; an example is `--x 21`\n  \
         `label` is missing: it is text, such as `--label text`\n  \
         `rate` is missing: it is a number, such as `--rate 0.5`\n\n\

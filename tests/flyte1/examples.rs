@@ -12,17 +12,17 @@ use union_tests::stub::Stub;
 
 /// A project with an example's files, on the `union-build` of this repository, that pushes to a registry.
 fn copied(example: &str, registry: &Registry) -> Project {
-    let folder = repository().join("examples").join(example);
-    add(Project::empty(), &folder, &folder)
+    let directory = repository().join("examples").join(example);
+    add(Project::empty(), &directory, &directory)
         .env("UNION_REGISTRY", format!("{}/team", registry.host()))
         .env("UNION_PROJECT", "flytesnacks")
         .env("UNION_DOMAIN", "development")
         .env("FLYTE_TASK_ORG", "acme")
 }
 
-fn add(project: Project, top: &Path, folder: &Path) -> Project {
+fn add(project: Project, top: &Path, directory: &Path) -> Project {
     let union_build = repository().join("union-build");
-    let entries = std::fs::read_dir(folder)
+    let entries = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     entries

@@ -118,7 +118,7 @@ fn server_of_neither_generation_is_reported() {
     runs_of(&project)
         .exits(1)
         .fails_with("U0757")
-        .stderr_has("speaks the protocol of neither Flyte 1 nor Flyte 2")
+        .stderr_has("supports the protocol of neither Flyte 1 nor Flyte 2")
         .stderr_has("a web page");
     let project = setup
         .with_backend(Project::empty())

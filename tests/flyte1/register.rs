@@ -152,7 +152,7 @@ fn unsupported_keys_are_refused_before_the_build() {
     project
         .run(["register"])
         .succeeds()
-        .stderr_has("Flyte 1 has no place for `description`, which is left out");
+        .stderr_has("Flyte 1 does not support `description`, which is left out");
 }
 
 #[test]

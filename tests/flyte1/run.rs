@@ -218,7 +218,7 @@ fn commands_without_flyte_1_support_are_refused() {
             .run(words)
             .exits(1)
             .fails_with("U0790")
-            .stderr_has("Flyte 1 has no place for");
+            .stderr_has("Flyte 1 does not support");
     }
     project
         .run(["get", "projects"])

@@ -119,7 +119,7 @@ fn each_wrong_output_has_a_line() {
     );
     let messages = [
         format!(
-            "error: `count` is missing: the program should leave a whole number such as `21` at `{}`; it wrote `cuont`",
+            "error: `count` is missing: the program must write a whole number such as `21` to `{}`; it wrote `cuont`",
             at("count")
         ),
         format!(
@@ -195,11 +195,11 @@ fn output_directory_may_be_missing_unreadable_or_too_long() {
     for (path, message) in [
         (
             missing.as_str(),
-            format!("`n` is missing: the program should leave a file at `{missing}/n`"),
+            format!("`n` is missing: the program must write a file to `{missing}/n`"),
         ),
         (
             &format!("{missing}//"),
-            format!("`n` is missing: the program should leave a file at `{missing}/n`"),
+            format!("`n` is missing: the program must write a file to `{missing}/n`"),
         ),
         (
             &file,
@@ -207,7 +207,7 @@ fn output_directory_may_be_missing_unreadable_or_too_long() {
         ),
         (
             "",
-            "`n` is missing: the program should leave a file at `/n`".to_owned(),
+            "`n` is missing: the program must write a file to `/n`".to_owned(),
         ),
     ] {
         launch(

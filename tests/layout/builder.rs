@@ -15,8 +15,8 @@ use union_tests::base::layout_of;
 use crate::fixture::{Fixture, json, key, map, placed, platform, reference, scratch, spec, texts};
 
 /// A base with merged /usr and one named user, small enough to be made for every test.
-fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
-    let rootfs = folder.join("rootfs");
+fn small_base(directory: &Path, config: &serde_json::Value) -> PathBuf {
+    let rootfs = directory.join("rootfs");
     for (path, content) in [
         ("usr/bin/sh", "#!"),
         (
@@ -30,7 +30,7 @@ fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
         std::fs::write(path, content).unwrap();
     }
     symlink("usr/bin", rootfs.join("bin")).unwrap();
-    let tar = folder.join("rootfs.tar");
+    let tar = directory.join("rootfs.tar");
     crate::fixture::run(
         std::process::Command::new("tar")
             .arg("-cf")
@@ -39,15 +39,15 @@ fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
             .arg(&rootfs)
             .arg("."),
     );
-    let layout = folder.join("base");
+    let layout = directory.join("base");
     layout_of(&[&tar], config, &layout);
     layout
 }
 
 fn upon_small_base(config: &serde_json::Value) -> (tempfile::TempDir, Fixture) {
-    let folder = tempfile::tempdir().unwrap();
-    let fixture = Fixture::with_base(&small_base(folder.path(), config));
-    (folder, fixture)
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = Fixture::with_base(&small_base(directory.path(), config));
+    (directory, fixture)
 }
 
 /// The entries of a layer: path, mode, owner.
@@ -127,7 +127,8 @@ async fn scratch_image_has_ca_certificates_and_user_files() {
 
 #[tokio::test]
 async fn code_edit_fetches_only_the_base_config() {
-    let (_folder, fixture) = upon_small_base(&json!({ "Entrypoint": ["/swallow"], "Cmd": ["x"] }));
+    let (_directory, fixture) =
+        upon_small_base(&json!({ "Entrypoint": ["/swallow"], "Cmd": ["x"] }));
     let binary = fixture.write("hello", "one", 0o755);
     let recipe = fixture.recipe(vec![spec("default", reference())], &[("hello", &binary)]);
     let image = fixture.build(&recipe).await.unwrap();
@@ -148,7 +149,7 @@ async fn code_edit_fetches_only_the_base_config() {
 
 #[tokio::test]
 async fn copy_to_bin_follows_the_link_of_the_base() {
-    let (_folder, fixture) = upon_small_base(&json!({}));
+    let (_directory, fixture) = upon_small_base(&json!({}));
     fixture.write("tool", "tool", 0o755);
     let image = spec::ImageSpec {
         copy: vec![fixture.copy("tool", "/bin/tool")],
@@ -179,7 +180,7 @@ async fn relative_copies_start_at_the_base_workdir() {
         ),
         (json!({}), ["conf/ 755 0", "conf/a 644 0"].as_slice()),
     ] {
-        let (_folder, fixture) = upon_small_base(&config);
+        let (_directory, fixture) = upon_small_base(&config);
         fixture.write("conf/a", "a", 0o644);
         let image = spec::ImageSpec {
             copy: vec![fixture.copy("conf/a", "conf/a")],
@@ -200,7 +201,7 @@ async fn relative_copies_start_at_the_base_workdir() {
 #[tokio::test]
 async fn env_values_refer_to_variables_of_the_base() {
     let built = async |config: serde_json::Value, pairs: &[(&str, &str)]| {
-        let (_folder, fixture) = upon_small_base(&config);
+        let (_directory, fixture) = upon_small_base(&config);
         let image = spec::ImageSpec {
             env: map(pairs),
             ..spec("default", reference())
@@ -245,7 +246,7 @@ async fn user_names_are_resolved_by_the_passwd_file_of_the_base() {
         ),
         (json!({}), None, None),
     ] {
-        let (_folder, fixture) = upon_small_base(&base);
+        let (_directory, fixture) = upon_small_base(&base);
         let image = spec::ImageSpec {
             user: own.map(|user: &str| placed(user.to_owned())),
             ..spec("default", reference())
@@ -260,7 +261,7 @@ async fn user_names_are_resolved_by_the_passwd_file_of_the_base() {
             "{base} {own:?}"
         );
     }
-    let (_folder, fixture) = upon_small_base(&json!({}));
+    let (_directory, fixture) = upon_small_base(&json!({}));
     let image = spec::ImageSpec {
         user: Some(placed("nobody".to_owned())),
         ..spec("default", reference())
@@ -285,7 +286,7 @@ async fn copy_owner_is_resolved_by_the_files_of_the_base() {
         ("1000:0", "1000 0"),
         ("root", "0 0"),
     ] {
-        let (_folder, fixture) = upon_small_base(&json!({}));
+        let (_directory, fixture) = upon_small_base(&json!({}));
         fixture.write("data/deep/file", "x", 0o644);
         symlink("file", fixture.path("workspace/data/deep/link")).unwrap();
         let copy = spec::Copy {
@@ -316,7 +317,7 @@ async fn copy_owner_is_resolved_by_the_files_of_the_base() {
             "{owner}"
         );
     }
-    let (_folder, fixture) = upon_small_base(&json!({}));
+    let (_directory, fixture) = upon_small_base(&json!({}));
     fixture.write("data", "x", 0o644);
     let copy = spec::Copy {
         owner: Some(placed("nobody".to_owned())),
@@ -363,7 +364,7 @@ async fn copy_owner_on_scratch_may_be_nonroot() {
 
 #[tokio::test]
 async fn extended_spec_gives_environment_and_config_without_code() {
-    let (_folder, fixture) = upon_small_base(&json!({}));
+    let (_directory, fixture) = upon_small_base(&json!({}));
     fixture.write("weights", "w", 0o644);
     fixture.write("more", "m", 0o644);
     let gpu = spec::ImageSpec {
@@ -394,7 +395,7 @@ async fn extended_spec_gives_environment_and_config_without_code() {
     assert_eq!(
         entries(&image.layers[2].blob.content),
         ["models/more 644 0"],
-        "the folder is there by then"
+        "the directory is there by then"
     );
     assert_eq!(image.layers.len(), 3, "base, two copies, and no code");
     let config = json(&image.config)["config"].clone();
@@ -504,7 +505,7 @@ async fn custom_ca_bundle_replaces_the_built_in_one() {
         "-----BEGIN CERTIFICATE-----\n"
     );
 
-    let (_folder, upon) = upon_small_base(&json!({}));
+    let (_directory, upon) = upon_small_base(&json!({}));
     let image = spec::ImageSpec {
         ca_certificates: Some(placed(bundle)),
         ..spec("default", reference())
@@ -573,7 +574,7 @@ async fn native_builder_refuses_commands_and_names_docker() {
 
 #[tokio::test]
 async fn locked_base_with_another_architecture_is_a_warning() {
-    let (_folder, fixture) = upon_small_base(&json!({}));
+    let (_directory, fixture) = upon_small_base(&json!({}));
     let mut recipe = fixture.recipe(vec![spec("default", reference())], &[]);
     recipe.platforms[0].platform = platform("linux/arm64");
     let image = fixture.build(&recipe).await.unwrap();
@@ -586,14 +587,14 @@ async fn locked_base_with_another_architecture_is_a_warning() {
     );
     let warned = fixture.source.warned();
     assert!(
-        matches!(&warned[..], [one] if one.contains("says that it is for `linux/amd64`") && one.contains("`linux/arm64`")),
+        matches!(&warned[..], [one] if one.contains("declares the platform `linux/amd64`") && one.contains("`linux/arm64`")),
         "{warned:?}"
     );
 }
 
 #[tokio::test]
 async fn copied_files_equal_the_measured_files() {
-    let (_folder, fixture) = upon_small_base(&json!({}));
+    let (_directory, fixture) = upon_small_base(&json!({}));
     fixture.write("conf/model", "one", 0o644);
     let image = spec::ImageSpec {
         copy: vec![fixture.copy("conf", "/conf")],

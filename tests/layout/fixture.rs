@@ -27,7 +27,7 @@ use union_build::spec::{self, Base, BuilderChoice, Compile, Compression, Link, P
 
 /// Directories of one test. They are removed when this is dropped.
 pub(crate) struct Fixture {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     pub(crate) cache: Cache,
     pub(crate) source: Arc<LayoutSource>,
 }
@@ -35,17 +35,17 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// An empty workspace, without a base.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("workspace")).unwrap();
-        let cache = Cache::new(folder.path().join("cache"));
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("workspace")).unwrap();
+        let cache = Cache::new(directory.path().join("cache"));
         let source = Arc::new(LayoutSource {
-            layout: folder.path().join("no base"),
+            layout: directory.path().join("no base"),
             cache: cache.clone(),
             fetched: AtomicUsize::new(0),
             warned: Mutex::default(),
         });
         Self {
-            folder,
+            directory,
             cache,
             source,
         }
@@ -65,7 +65,7 @@ impl Fixture {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     /// Writes a file of the workspace with an exact mode.
@@ -282,9 +282,9 @@ pub(crate) fn program() -> &'static Path {
         std::fs::write("/tmp/written", "x").unwrap();
         println!("hello {arguments:?} from {user} in {}", std::env::var("UNION_IMAGE_ID").unwrap());
     }"#;
-    let folder = PROGRAM.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let source = folder.path().join("hello.rs");
+    let directory = PROGRAM.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("hello.rs");
         std::fs::write(&source, SOURCE).unwrap();
         let target = "x86_64-unknown-linux-gnu";
         let flags = [
@@ -299,12 +299,12 @@ pub(crate) fn program() -> &'static Path {
         ];
         run(Command::new("rustc")
             .args(flags)
-            .arg(folder.path().join("hello"))
+            .arg(directory.path().join("hello"))
             .arg(source));
-        folder
+        directory
     });
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| folder.path().join("hello"))
+    PATH.get_or_init(|| directory.path().join("hello"))
 }
 
 /// Bases from an OCI layout on disk, counting what is fetched.

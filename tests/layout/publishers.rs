@@ -33,16 +33,16 @@ async fn other(fixture: &Fixture) -> (BuildRequest, Image) {
     (recipe, image)
 }
 
-fn layout(fixture: &Fixture, folder: &Path, tags: TagPolicy) -> Layout {
-    Layout::new(folder, tags, fixture.source.clone(), Arc::new(Silent))
+fn layout(fixture: &Fixture, directory: &Path, tags: TagPolicy) -> Layout {
+    Layout::new(directory, tags, fixture.source.clone(), Arc::new(Silent))
 }
 
 fn tar_file(fixture: &Fixture, path: &Path) -> TarFile {
     TarFile::new(path, fixture.source.clone(), Arc::new(Silent))
 }
 
-fn blobs(folder: &Path) -> usize {
-    std::fs::read_dir(folder.join("blobs/sha256"))
+fn blobs(directory: &Path) -> usize {
+    std::fs::read_dir(directory.join("blobs/sha256"))
         .unwrap()
         .count()
 }
@@ -51,13 +51,16 @@ fn blobs(folder: &Path) -> usize {
 async fn skopeo_copies_a_layout() {
     let fixture = Fixture::new();
     let (recipe, image) = hello(&fixture).await;
-    let folder = fixture.path("layout");
-    let published = layout(&fixture, &folder, TagPolicy::One)
+    let directory = fixture.path("layout");
+    let published = layout(&fixture, &directory, TagPolicy::One)
         .publish(&target(&recipe, "v1"), &image, false)
         .await
         .unwrap();
-    assert_eq!(published.location, format!("oci:{}:v1", folder.display()));
-    let at = format!("oci:{}:v1", folder.display());
+    assert_eq!(
+        published.location,
+        format!("oci:{}:v1", directory.display())
+    );
+    let at = format!("oci:{}:v1", directory.display());
     let seen: Value =
         serde_json::from_str(&run(Command::new("skopeo").args(["inspect", &at]))).unwrap();
     assert_eq!(seen["Digest"], published.digest.to_string());
@@ -81,8 +84,8 @@ async fn skopeo_copies_an_index_with_all_its_platforms() {
     arm.platform = platform("linux/arm64");
     recipe.platforms.push(arm);
     let image = fixture.build(&recipe).await.unwrap();
-    let (folder, copy) = (fixture.path("layout"), fixture.path("copy"));
-    let place = layout(&fixture, &folder, TagPolicy::One);
+    let (directory, copy) = (fixture.path("layout"), fixture.path("copy"));
+    let place = layout(&fixture, &directory, TagPolicy::One);
     place
         .publish(&target(&recipe, "v1"), &image, false)
         .await
@@ -100,7 +103,7 @@ async fn skopeo_copies_an_index_with_all_its_platforms() {
         "--preserve-digests",
     ]);
     run(skopeo
-        .arg(format!("oci:{}:v1", folder.display()))
+        .arg(format!("oci:{}:v1", directory.display()))
         .arg(format!("oci:{}:v1", copy.display())));
     let index: Value =
         serde_json::from_slice(&std::fs::read(copy.join("index.json")).unwrap()).unwrap();
@@ -114,15 +117,15 @@ async fn skopeo_copies_an_index_with_all_its_platforms() {
 async fn umoci_unpacks_a_layout() {
     let fixture = Fixture::new();
     let (recipe, image) = hello(&fixture).await;
-    let folder = fixture.path("layout");
-    layout(&fixture, &folder, TagPolicy::One)
+    let directory = fixture.path("layout");
+    layout(&fixture, &directory, TagPolicy::One)
         .publish(&target(&recipe, "v1"), &image, false)
         .await
         .unwrap();
     let bundle = fixture.path("bundle");
     run(Command::new("umoci")
         .args(["unpack", "--rootless", "--image"])
-        .arg(format!("{}:v1", folder.display()))
+        .arg(format!("{}:v1", directory.display()))
         .arg(&bundle));
     let rootfs = bundle.join("rootfs");
     assert_eq!(
@@ -147,8 +150,8 @@ async fn image_on_debian_is_valid_for_other_tools() {
     let fixture = Fixture::with_base(&debian_layout());
     let recipe = fixture.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = fixture.build(&recipe).await.unwrap();
-    let folder = fixture.path("layout");
-    layout(&fixture, &folder, TagPolicy::One)
+    let directory = fixture.path("layout");
+    layout(&fixture, &directory, TagPolicy::One)
         .publish(&target(&recipe, "v1"), &image, false)
         .await
         .unwrap();
@@ -157,14 +160,14 @@ async fn image_on_debian_is_valid_for_other_tools() {
         "copy",
         "--quiet",
         "--insecure-policy",
-        &format!("oci:{}:v1", folder.display()),
+        &format!("oci:{}:v1", directory.display()),
         &copy,
     ]));
     let base = std::fs::read_dir(debian_layout().join("blobs/sha256"))
         .unwrap()
         .count();
     assert_eq!(
-        (base, blobs(&folder)),
+        (base, blobs(&directory)),
         (3, 4),
         "the base's layer, the code, a config and a manifest"
     );
@@ -247,8 +250,8 @@ async fn skopeo_reads_an_archive_in_both_of_its_formats() {
 async fn layout_blobs_are_linked_from_the_cache_and_sent_once() {
     let fixture = Fixture::new();
     let (recipe, image) = hello(&fixture).await;
-    let folder = fixture.path("layout");
-    let place = layout(&fixture, &folder, TagPolicy::One);
+    let directory = fixture.path("layout");
+    let place = layout(&fixture, &directory, TagPolicy::One);
     let first = place
         .publish(&target(&recipe, "v1"), &image, false)
         .await
@@ -256,7 +259,7 @@ async fn layout_blobs_are_linked_from_the_cache_and_sent_once() {
     let digest = image.platforms[0].layers[1].blob.descriptor.digest;
     let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
     assert_eq!(
-        inode(&folder.join("blobs/sha256").join(digest.hex())),
+        inode(&directory.join("blobs/sha256").join(digest.hex())),
         inode(&fixture.cache.blob_path(&digest))
     );
     let second = place
@@ -274,8 +277,8 @@ async fn default_layout_has_only_the_current_image() {
     let fixture = Fixture::new();
     let ((first, first_image), (second, second_image)) =
         (hello(&fixture).await, other(&fixture).await);
-    let folder = fixture.path("layout");
-    let place = layout(&fixture, &folder, TagPolicy::One);
+    let directory = fixture.path("layout");
+    let place = layout(&fixture, &directory, TagPolicy::One);
     place
         .publish(&target(&first, "v1"), &first_image, false)
         .await
@@ -292,7 +295,7 @@ async fn default_layout_has_only_the_current_image() {
         place.existence(&target(&second, "v2")).await.unwrap(),
         Existence::Found(second_image.top().descriptor.digest)
     );
-    assert_eq!(blobs(&folder), 4, "scratch, code, config, manifest");
+    assert_eq!(blobs(&directory), 4, "scratch, code, config, manifest");
 }
 
 #[tokio::test]
@@ -373,14 +376,15 @@ async fn earlier_image_of_the_same_key_is_adopted() {
 async fn layout_with_a_missing_blob_lacks_the_image() {
     let fixture = Fixture::new();
     let (recipe, image) = hello(&fixture).await;
-    let folder = fixture.path("layout");
-    let place = layout(&fixture, &folder, TagPolicy::One);
+    let directory = fixture.path("layout");
+    let place = layout(&fixture, &directory, TagPolicy::One);
     let target = target(&recipe, "v1");
     let found = Existence::Found(image.top().descriptor.digest);
     place.publish(&target, &image, false).await.unwrap();
     let layer = image.platforms[0].layers[1].blob.descriptor.digest;
-    let blob =
-        |digest: &cargo_union::sys::digest::Digest| folder.join("blobs/sha256").join(digest.hex());
+    let blob = |digest: &cargo_union::sys::digest::Digest| {
+        directory.join("blobs/sha256").join(digest.hex())
+    };
     std::fs::remove_file(blob(&layer)).unwrap();
     assert_eq!(place.existence(&target).await.unwrap(), Existence::Missing);
     place.publish(&target, &image, false).await.unwrap();
@@ -396,10 +400,10 @@ async fn layout_with_a_missing_blob_lacks_the_image() {
 async fn directory_with_other_files_is_not_changed() {
     let fixture = Fixture::new();
     let (recipe, image) = hello(&fixture).await;
-    let folder = fixture.path("thesis");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("thesis.tex"), "").unwrap();
-    let place = layout(&fixture, &folder, TagPolicy::One);
+    let directory = fixture.path("thesis");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("thesis.tex"), "").unwrap();
+    let place = layout(&fixture, &directory, TagPolicy::One);
     let target = target(&recipe, "v1");
     assert_eq!(
         place.prepare(&target).await.unwrap_err().code(),
@@ -417,7 +421,7 @@ async fn directory_with_other_files_is_not_changed() {
             .code(),
         Code::LayoutInvalid
     );
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
 }
 
 #[tokio::test]
@@ -425,10 +429,10 @@ async fn concurrent_publishes_keep_both_images() {
     let fixture = Fixture::new();
     let ((first, first_image), (second, second_image)) =
         (hello(&fixture).await, other(&fixture).await);
-    let folder = fixture.path("layout");
+    let directory = fixture.path("layout");
     let (one, two) = (
-        layout(&fixture, &folder, TagPolicy::Many),
-        layout(&fixture, &folder, TagPolicy::Many),
+        layout(&fixture, &directory, TagPolicy::Many),
+        layout(&fixture, &directory, TagPolicy::Many),
     );
     for round in 0..20 {
         let (first, second) = (
@@ -443,6 +447,6 @@ async fn concurrent_publishes_keep_both_images() {
         b.unwrap();
     }
     let index: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(directory.join("index.json")).unwrap()).unwrap();
     assert_eq!(index["manifests"].as_array().map(Vec::len), Some(40));
 }

@@ -40,7 +40,7 @@ async fn base_is_indexed_once_and_never_for_static_programs() {
         .await
         .unwrap();
     assert_eq!(fixture.source.fetched(), 2, "the one layer");
-    std::fs::remove_dir_all(fixture.cache.folder().join("blobs")).unwrap();
+    std::fs::remove_dir_all(fixture.cache.directory().join("blobs")).unwrap();
     fixture
         .build(&checked(
             &fixture,
@@ -59,15 +59,15 @@ async fn base_is_indexed_once_and_never_for_static_programs() {
 #[tokio::test]
 async fn removed_and_hidden_files_are_missing() {
     let compiler = CCompiler::default();
-    let folder = compiler.folder();
+    let directory = compiler.directory();
     let upper = |name: &str, path: &str| {
-        let tar = folder.join(format!("{name}.tar"));
-        let file = folder.join(name).join(path);
+        let tar = directory.join(format!("{name}.tar"));
+        let file = directory.join(name).join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, "").unwrap();
         run(Command::new("tar")
             .arg("-C")
-            .arg(folder.join(name))
+            .arg(directory.join(name))
             .arg("-cf")
             .arg(&tar)
             .arg("."));
@@ -88,12 +88,12 @@ async fn removed_and_hidden_files_are_missing() {
         ),
         // A directory in place of a link.
         (
-            "folder",
+            "directory",
             "lib64/ld-linux-x86-64.so.2/file",
             Some(Code::LoaderMissing),
         ),
     ] {
-        let layout = folder.join(format!("{name}.layout"));
+        let layout = directory.join(format!("{name}.layout"));
         layout_of(
             &[&base, &upper(name, path)],
             &serde_json::json!({}),
@@ -141,7 +141,7 @@ async fn refused_image_packs_no_layer() {
             .code(),
         Code::NotExecutable
     );
-    assert!(!fixture.cache.folder().join("blobs").exists());
+    assert!(!fixture.cache.directory().join("blobs").exists());
 }
 
 #[tokio::test]

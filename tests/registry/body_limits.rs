@@ -25,7 +25,7 @@ async fn upload_requests_have_a_content_length() {
         "linux/amd64",
         vec![
             images::layer("small"),
-            images::file_layer(setup.folder.path(), 3 * MIB),
+            images::file_layer(setup.directory.path(), 3 * MIB),
         ],
     );
     let published = client.publish(&target, &image, false).await.unwrap();
@@ -47,7 +47,7 @@ async fn mount_resume_and_cancel_have_a_content_length() {
         })
     });
     let (setup, key) = (Setup::new(), images::key("a"));
-    let image = images::of_file(&key, setup.folder.path(), 3 * MIB);
+    let image = images::of_file(&key, setup.directory.path(), 3 * MIB);
     let client = setup.client();
     for path in ["acme/app", "acme/other"] {
         let target = target(&cut.host(), path, &key);
@@ -81,8 +81,8 @@ async fn blob_above_the_proxy_limit_is_uploaded_in_chunks() {
     let front = Front::before(registry.host(), 2 * MIB);
     let (setup, key) = (Setup::new(), images::key("a"));
     let layers = vec![
-        images::file_layer(setup.folder.path(), 5 * MIB + 1),
-        images::file_layer(setup.folder.path(), 3 * MIB),
+        images::file_layer(setup.directory.path(), 5 * MIB + 1),
+        images::file_layer(setup.directory.path(), 3 * MIB),
     ];
     let image = images::single(&key, "linux/amd64", layers.clone());
     setup
@@ -129,7 +129,7 @@ async fn body_limit_of_a_host_is_remembered() {
     let (setup, client) = (Setup::new(), Setup::new().client());
     for (name, size) in [("one", 3 * MIB), ("two", 3 * MIB + 1)] {
         let key = images::key(name);
-        let image = images::of_file(&key, setup.folder.path(), size);
+        let image = images::of_file(&key, setup.directory.path(), size);
         client
             .publish(&target(&front.host(), name, &key), &image, false)
             .await
@@ -147,7 +147,7 @@ async fn limit_below_every_chunk_size_is_an_error() {
     let registry = Registry::open();
     let front = Front::before(registry.host(), MIB / 2);
     let (setup, key) = (Setup::new(), images::key("a"));
-    let image = images::of_file(&key, setup.folder.path(), 3 * MIB);
+    let image = images::of_file(&key, setup.directory.path(), 3 * MIB);
     let refused = setup
         .client()
         .publish(&target(&front.host(), "acme/app", &key), &image, false)
@@ -203,7 +203,7 @@ async fn connection_closed_on_a_long_body_switches_to_chunks() {
     let registry = Registry::open();
     let front = Front::with(registry.host(), 18 * MIB, Refusal::Close);
     let (setup, key) = (Setup::new(), images::key("a"));
-    let layer = images::file_layer(setup.folder.path(), 20 * MIB);
+    let layer = images::file_layer(setup.directory.path(), 20 * MIB);
     let image = images::single(&key, "linux/amd64", vec![layer.clone()]);
     setup
         .client()
@@ -239,7 +239,7 @@ async fn chunk_refused_with_416_is_sent_in_smaller_ones() {
         }
     });
     let (setup, key) = (Setup::new(), images::key("a"));
-    let image = images::of_file(&key, setup.folder.path(), 9 * MIB);
+    let image = images::of_file(&key, setup.directory.path(), 9 * MIB);
     setup
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)
@@ -261,7 +261,7 @@ async fn chunks_respect_the_minimum_of_the_registry() {
     });
     registry.memory().least_chunk = least;
     let (setup, key) = (Setup::new(), images::key("a"));
-    let image = images::of_file(&key, setup.folder.path(), 3 * MIB);
+    let image = images::of_file(&key, setup.directory.path(), 3 * MIB);
     setup
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)
@@ -296,7 +296,7 @@ async fn registry_without_chunks_gets_the_whole_blob_again() {
         }
     });
     let (setup, key) = (Setup::new(), images::key("a"));
-    let image = images::of_file(&key, setup.folder.path(), 20 * MIB);
+    let image = images::of_file(&key, setup.directory.path(), 20 * MIB);
     setup
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)

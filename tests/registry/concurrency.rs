@@ -102,7 +102,7 @@ async fn tag_overwritten_by_another_machine_is_adopted() {
 async fn shared_layer_is_uploaded_once_and_mounted() {
     let (registry, setup) = (Registry::open(), Setup::new());
     let client = setup.client();
-    let shared = images::file_layer(setup.folder.path(), 1_000_000);
+    let shared = images::file_layer(setup.directory.path(), 1_000_000);
     let push = |name: &'static str| {
         let (key, layers) = (images::key(name), vec![shared.clone(), images::layer(name)]);
         let (client, target) = (

@@ -37,7 +37,7 @@ pub(crate) fn layer(text: &str) -> Layer {
 }
 
 /// A layer of this size in a file. It is no archive, which registries do not check.
-pub(crate) fn file_layer(folder: &Path, size: usize) -> Layer {
+pub(crate) fn file_layer(directory: &Path, size: usize) -> Layer {
     let bytes: Vec<u8> = (0..size as u64)
         .map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u8)
         .collect();
@@ -46,7 +46,7 @@ pub(crate) fn file_layer(folder: &Path, size: usize) -> Layer {
         digest: Digest::of(&bytes),
         size: bytes.len() as u64,
     };
-    let path = folder.join(descriptor.digest.hex());
+    let path = directory.join(descriptor.digest.hex());
     std::fs::write(&path, &bytes).unwrap();
     Layer {
         diff_id: DiffId::of(&bytes),
@@ -88,8 +88,8 @@ pub(crate) fn of_text(key: &Key, text: &str) -> Image {
 }
 
 /// An image of one layer of so many bytes in a file.
-pub(crate) fn of_file(key: &Key, folder: &Path, size: usize) -> Image {
-    single(key, "linux/amd64", vec![file_layer(folder, size)])
+pub(crate) fn of_file(key: &Key, directory: &Path, size: usize) -> Image {
+    single(key, "linux/amd64", vec![file_layer(directory, size)])
 }
 
 /// The same layer, whose bytes are in a repository.

@@ -33,7 +33,7 @@ async fn push_cut(keep: bool) -> (usize, usize, usize) {
         })
     });
     let (setup, key) = (Setup::new(), images::key("a"));
-    let image = images::of_file(&key, setup.folder.path(), SIZE);
+    let image = images::of_file(&key, setup.directory.path(), SIZE);
     let published = setup
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)
@@ -86,7 +86,7 @@ async fn repeatedly_interrupted_upload_is_an_error() {
         })
     });
     let (setup, key) = (Setup::new(), images::key("a"));
-    let image = images::of_file(&key, setup.folder.path(), SIZE);
+    let image = images::of_file(&key, setup.directory.path(), SIZE);
     let cut = setup
         .client()
         .publish(&target(&registry.host(), "acme/app", &key), &image, false)
@@ -176,7 +176,7 @@ async fn repeatedly_interrupted_download_leaves_no_files() {
         &[&registry.host(), "debian", &descriptor.digest.to_string()],
     );
     assert_eq!(setup.cache().blob(&descriptor.digest), None);
-    let left = std::fs::read_dir(setup.folder.path().join("cache/blobs/sha256"))
+    let left = std::fs::read_dir(setup.directory.path().join("cache/blobs/sha256"))
         .unwrap()
         .count();
     assert_eq!(left, 0, "a draft was left");

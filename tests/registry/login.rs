@@ -332,7 +332,7 @@ async fn missing_helper_is_reported_once() {
 async fn login_besides_a_broken_helper_is_used() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let setup = Setup::new().login(registry.host(), "me", PASSWORD);
-    let home = setup.folder.path().join("config");
+    let home = setup.directory.path().join("config");
     std::fs::create_dir_all(home.join("containers")).unwrap();
     let broken = serde_json::json!({ "credHelpers": { registry.host(): "absent" } });
     std::fs::write(home.join("containers/auth.json"), broken.to_string()).unwrap();
@@ -355,7 +355,7 @@ async fn login_besides_a_broken_helper_is_used() {
 async fn helper_is_run_once_per_host() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let setup = Setup::new().config(r#"{"credsStore": "test"}"#);
-    let asked = setup.folder.path().join("asked");
+    let asked = setup.directory.path().join("asked");
     let script = format!(
         r#"cat >>'{}'; echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#,
         asked.display()
@@ -376,7 +376,7 @@ async fn docker_auth_config_variable_is_read() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
     let other = Setup::new().login(registry.host(), "me", PASSWORD);
-    let text = std::fs::read_to_string(other.folder.path().join(".docker/config.json")).unwrap();
+    let text = std::fs::read_to_string(other.directory.path().join(".docker/config.json")).unwrap();
     // It comes before the files.
     let mut setup = Setup::new().login(registry.host(), "me", "hunter2");
     setup.settings.options.docker_auth_config = Some(Secret::new(text));
@@ -414,7 +414,7 @@ async fn named_podman_auth_file_must_be_valid_if_it_exists() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
     let mut setup = Setup::new().login(registry.host(), "me", PASSWORD);
-    let named = setup.folder.path().join("auth.json");
+    let named = setup.directory.path().join("auth.json");
     setup.settings.options.registry_auth_file = Some(named.clone());
     assert_eq!(
         setup.client().existence(&target).await.unwrap(),
@@ -473,14 +473,14 @@ async fn named_config_precedes_the_default_ones_and_must_exist() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let mut setup = Setup::new().login(registry.host(), "me", PASSWORD);
     let target = target(registry.host(), "acme/app", &images::key("a"));
-    let other = setup.folder.path().join("other.json");
+    let other = setup.directory.path().join("other.json");
     setup.settings.registry_config = Some(other.clone());
     assert_error(
         setup.client().existence(&target).await,
         Code::CredentialsInvalid,
         &["other.json", "registry-config"],
     );
-    std::fs::rename(setup.folder.path().join(".docker/config.json"), &other).unwrap();
+    std::fs::rename(setup.directory.path().join(".docker/config.json"), &other).unwrap();
     setup = Setup {
         settings: setup.settings.clone(),
         ..setup

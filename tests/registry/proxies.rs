@@ -160,7 +160,7 @@ async fn unreachable_proxy_is_named_instead_of_the_registry() {
                 continue;
             }
             let text = format!("{failed:?}");
-            assert!(!text.contains("does not speak TLS"), "{text}");
+            assert!(!text.contains("does not use TLS"), "{text}");
             assert_error(
                 failed,
                 Code::RegistryUnreachable,
@@ -240,7 +240,7 @@ async fn proxy_that_may_have_responded_is_named() {
         .client()
         .existence(&target)
         .await;
-        let shown = format!("{host} answered {status}");
+        let shown = format!("{host} responded with {status}");
         let words = [
             &*shown,
             "through the proxy",
@@ -309,7 +309,7 @@ async fn registry_without_tls_is_named_with_its_proxy() {
         Code::TlsFailed,
         &[
             &named(&registry),
-            "does not speak TLS",
+            "does not use TLS",
             &proxy.host(),
             "insecure-registries",
         ],

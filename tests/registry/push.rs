@@ -86,7 +86,7 @@ async fn skopeo_reads_a_pushed_index() {
             .arg(format!("docker://{}/acme/app@{digest}", registry.host()))
             .arg(format!(
                 "dir:{}",
-                setup.folder.path().join(architecture).display()
+                setup.directory.path().join(architecture).display()
             ))
             .output()
             .unwrap();
@@ -95,8 +95,14 @@ async fn skopeo_reads_a_pushed_index() {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        let copied =
-            std::fs::read(setup.folder.path().join(architecture).join("manifest.json")).unwrap();
+        let copied = std::fs::read(
+            setup
+                .directory
+                .path()
+                .join(architecture)
+                .join("manifest.json"),
+        )
+        .unwrap();
         assert!(matches!(&platform.manifest.content, BlobSource::Bytes(bytes) if *bytes == copied));
     }
 }
@@ -121,7 +127,7 @@ async fn second_push_uploads_only_new_blobs() {
 #[tokio::test]
 async fn large_layer_is_streamed_from_its_file() {
     let (registry, setup, key) = (Registry::open(), Setup::new(), images::key("a"));
-    let layer = images::file_layer(setup.folder.path(), 5_000_001);
+    let layer = images::file_layer(setup.directory.path(), 5_000_001);
     let image = images::single(&key, "linux/amd64", vec![layer.clone()]);
     setup
         .client()
@@ -151,7 +157,7 @@ async fn on_a_base(
     setup: &Setup,
 ) -> (Layer, cargo_union::publish::Published) {
     let (base_key, key) = (images::key("base"), images::key("a"));
-    let base = images::file_layer(setup.folder.path(), 300_000);
+    let base = images::file_layer(setup.directory.path(), 300_000);
     let pushed = images::single(&base_key, "linux/amd64", vec![base.clone()]);
     Setup::new()
         .client()
@@ -214,7 +220,7 @@ async fn base_of_a_mirror_on_the_same_registry_is_mounted() {
 async fn base_on_another_registry_is_copied() {
     let (registry, other, setup) = (Registry::open(), Registry::open(), Setup::new());
     let key = images::key("a");
-    let base = images::file_layer(setup.folder.path(), 300_000);
+    let base = images::file_layer(setup.directory.path(), 300_000);
     let pushed = images::single(&key, "linux/amd64", vec![base.clone()]);
     Setup::new()
         .client()

@@ -63,14 +63,14 @@ impl Reporter for RecordedReports {
 
 /// A client with its own home directory and cache.
 pub(crate) struct Setup {
-    pub(crate) folder: TempDir,
+    pub(crate) directory: TempDir,
     pub(crate) settings: RegistrySettings,
     pub(crate) reports: Arc<RecordedReports>,
 }
 
 impl Setup {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let retry = RetryPolicy {
             attempts: 3,
             first_pause: Duration::from_millis(1),
@@ -78,7 +78,7 @@ impl Setup {
             jitter: true,
         };
         let options = RegistryOptions {
-            home: Some(folder.path().to_owned()),
+            home: Some(directory.path().to_owned()),
             ..RegistryOptions::default()
         };
         Self {
@@ -87,7 +87,7 @@ impl Setup {
                 options,
                 ..RegistrySettings::default()
             },
-            folder,
+            directory,
             reports: Arc::default(),
         }
     }
@@ -101,15 +101,18 @@ impl Setup {
 
     /// Writes Docker's config.json.
     pub(crate) fn config(self, text: &str) -> Self {
-        let folder = self.folder.path().join(".docker");
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("config.json"), text).unwrap();
+        let directory = self.directory.path().join(".docker");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("config.json"), text).unwrap();
         self
     }
 
     /// Puts a credential helper, which is a script, on the path of helpers.
     pub(crate) async fn helper(mut self, name: &str, script: &str) -> Self {
-        let helper = self.folder.path().join(format!("docker-credential-{name}"));
+        let helper = self
+            .directory
+            .path()
+            .join(format!("docker-credential-{name}"));
         // Written by another process: a file that this one has had open for writing cannot be started
         // while a test beside this one is just starting something else.
         let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#;
@@ -121,7 +124,7 @@ impl Setup {
             .unwrap();
         assert!(written.success());
         self.settings.options.helpers.search_path =
-            Some(format!("{}:/usr/bin:/bin", self.folder.path().display()).into());
+            Some(format!("{}:/usr/bin:/bin", self.directory.path().display()).into());
         self
     }
 
@@ -133,7 +136,7 @@ impl Setup {
     }
 
     pub(crate) fn cache(&self) -> Cache {
-        Cache::new(self.folder.path().join("cache"))
+        Cache::new(self.directory.path().join("cache"))
     }
 
     pub(crate) fn client(&self) -> Registry {

@@ -126,7 +126,7 @@ async fn certificate_advice_matches_the_defect() {
 #[tokio::test]
 async fn unknown_ca_advice_lists_the_directories() {
     let (registry, mut setup, key) = (Registry::tls(), Setup::new(), images::key("a"));
-    let certs = setup.folder.path().join(".config/containers/certs.d");
+    let certs = setup.directory.path().join(".config/containers/certs.d");
     setup.settings.options.certs = vec![certs.clone()];
     let target = target(registry.host(), "acme/app", &key);
     let directory = certs.join(registry.host()).display().to_string();
@@ -149,17 +149,17 @@ async fn unknown_ca_advice_lists_the_directories() {
 #[tokio::test]
 async fn ca_in_docker_certs_d_is_for_its_registry_only() {
     let (registry, mut setup, key) = (Registry::tls(), Setup::new(), images::key("a"));
-    let certs = setup.folder.path().join("certs.d");
-    let folder = certs.join(registry.host());
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::copy(registry.authority(), folder.join("ca.crt")).unwrap();
+    let certs = setup.directory.path().join("certs.d");
+    let directory = certs.join(registry.host());
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::copy(registry.authority(), directory.join("ca.crt")).unwrap();
     setup.settings.options.certs = vec![certs.clone()];
     let target = target(registry.host(), "acme/app", &key);
     assert_eq!(
         setup.client().existence(&target).await.unwrap(),
         Existence::Missing
     );
-    std::fs::rename(folder, certs.join("127.0.0.1:1")).unwrap();
+    std::fs::rename(directory, certs.join("127.0.0.1:1")).unwrap();
     assert_error(
         setup.client().existence(&target).await,
         Code::TlsFailed,
@@ -170,7 +170,7 @@ async fn ca_in_docker_certs_d_is_for_its_registry_only() {
 #[tokio::test]
 async fn ca_in_a_named_directory_is_trusted() {
     let (registry, mut setup, key) = (Registry::tls(), Setup::new(), images::key("a"));
-    setup.settings.options.ssl_cert_folders =
+    setup.settings.options.ssl_cert_directories =
         vec![registry.authority().parent().unwrap().to_owned()];
     let target = target(registry.host(), "acme/app", &key);
     assert_eq!(
@@ -195,24 +195,24 @@ async fn missing_ca_file_is_named() {
 fn mutual(setup: &mut Setup) -> (Registry, Authority, PathBuf) {
     let authority = Authority::named("Clients");
     let registry = Registry::mutual_tls(&authority);
-    let certs = setup.folder.path().join(".config/containers/certs.d");
-    let folder = certs.join(registry.host());
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::copy(authority.certificate(), folder.join("ca.crt")).unwrap();
+    let certs = setup.directory.path().join(".config/containers/certs.d");
+    let directory = certs.join(registry.host());
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::copy(authority.certificate(), directory.join("ca.crt")).unwrap();
     // The other one does not exist, as on most machines.
-    setup.settings.options.certs = vec![certs, setup.folder.path().join("etc/docker/certs.d")];
-    (registry, authority, folder)
+    setup.settings.options.certs = vec![certs, setup.directory.path().join("etc/docker/certs.d")];
+    (registry, authority, directory)
 }
 
-fn write_pair(folder: &Path, name: &str, (certificate, key): (String, String)) {
-    std::fs::write(folder.join(format!("{name}.cert")), certificate).unwrap();
-    std::fs::write(folder.join(format!("{name}.key")), key).unwrap();
+fn write_pair(directory: &Path, name: &str, (certificate, key): (String, String)) {
+    std::fs::write(directory.join(format!("{name}.cert")), certificate).unwrap();
+    std::fs::write(directory.join(format!("{name}.key")), key).unwrap();
 }
 
 #[tokio::test]
 async fn client_certificate_of_the_directory_is_used() {
     let (mut setup, key) = (Setup::new(), images::key("a"));
-    let (registry, authority, folder) = mutual(&mut setup);
+    let (registry, authority, directory) = mutual(&mut setup);
     let target = target(registry.host(), "acme/app", &key);
     let words = [registry.host(), "certs.d", "client.cert"];
     assert_error(
@@ -220,7 +220,7 @@ async fn client_certificate_of_the_directory_is_used() {
         Code::TlsFailed,
         &words,
     );
-    write_pair(&folder, "client", authority.client());
+    write_pair(&directory, "client", authority.client());
     let client = setup.client();
     let published = client
         .publish(&target, &images::of_text(&key, "hello"), false)
@@ -235,16 +235,16 @@ async fn client_certificate_of_the_directory_is_used() {
 #[tokio::test]
 async fn client_certificate_is_selected_by_the_registry_ca() {
     let (mut setup, key) = (Setup::new(), images::key("a"));
-    let (registry, authority, folder) = mutual(&mut setup);
-    write_pair(&folder, "a", Authority::named("Somebody else").client());
-    write_pair(&folder, "b", authority.client());
+    let (registry, authority, directory) = mutual(&mut setup);
+    write_pair(&directory, "a", Authority::named("Somebody else").client());
+    write_pair(&directory, "b", authority.client());
     let target = target(registry.host(), "acme/app", &key);
     assert_eq!(
         setup.client().existence(&target).await.unwrap(),
         Existence::Missing
     );
-    std::fs::remove_file(folder.join("b.cert")).unwrap();
-    std::fs::remove_file(folder.join("b.key")).unwrap();
+    std::fs::remove_file(directory.join("b.cert")).unwrap();
+    std::fs::remove_file(directory.join("b.key")).unwrap();
     assert_error(
         setup.client().existence(&target).await,
         Code::TlsFailed,
@@ -255,7 +255,7 @@ async fn client_certificate_is_selected_by_the_registry_ca() {
 #[tokio::test]
 async fn unusable_client_certificate_is_named() {
     let (mut setup, key) = (Setup::new(), images::key("a"));
-    let (registry, authority, folder) = mutual(&mut setup);
+    let (registry, authority, directory) = mutual(&mut setup);
     let target = target(registry.host(), "acme/app", &key);
     let (certificate, secret) = authority.client();
     let (_, other) = authority.client();
@@ -298,8 +298,8 @@ async fn unusable_client_certificate_is_named() {
     ] {
         for (name, text) in [("client.cert", certificate), ("client.key", key)] {
             match text {
-                Some(text) => std::fs::write(folder.join(name), text).unwrap(),
-                None => drop(std::fs::remove_file(folder.join(name))),
+                Some(text) => std::fs::write(directory.join(name), text).unwrap(),
+                None => drop(std::fs::remove_file(directory.join(name))),
             }
         }
         let failed = setup.client().existence(&target).await;

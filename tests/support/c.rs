@@ -16,7 +16,7 @@ impl Default for CCompiler {
 
 impl CCompiler {
     /// The path of the directory.
-    pub fn folder(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         self.0.path()
     }
 
@@ -26,12 +26,13 @@ impl CCompiler {
     /// When `cc` is missing or fails.
     #[track_caller]
     pub fn cc(&self, output: &str, source: &str, words: &[&str]) -> PathBuf {
-        let path = self.folder().join(output);
+        let path = self.directory().join(output);
         std::fs::create_dir_all(path.parent().expect("a file has a parent"))
             .expect("directories can be created");
-        std::fs::write(self.folder().join("source.c"), source).expect("the directory is writable");
+        std::fs::write(self.directory().join("source.c"), source)
+            .expect("the directory is writable");
         let run = Command::new("cc")
-            .current_dir(self.folder())
+            .current_dir(self.directory())
             .args(["-o", output, "source.c"])
             .args(words)
             .output();
@@ -65,7 +66,7 @@ impl CCompiler {
             .iter()
             .map(|(version, function)| format!("{version} {{ global: {function}; }};\n"))
             .collect();
-        std::fs::write(self.folder().join("map"), map).expect("the directory is writable");
+        std::fs::write(self.directory().join("map"), map).expect("the directory is writable");
         let soname = format!("-Wl,-soname,{soname}");
         self.cc(
             output,

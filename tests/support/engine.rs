@@ -127,7 +127,7 @@ impl Engine {
 
     /// Its address, as `DOCKER_HOST` has it.
     pub fn address(&self) -> String {
-        format!("unix://{}/socket", self.namespaces.folder().display())
+        format!("unix://{}/socket", self.namespaces.directory().display())
     }
 
     /// Runs the `docker` client and returns its stdout.
@@ -246,7 +246,7 @@ impl Podman {
 
     /// Its address, as `DOCKER_HOST` has it.
     pub fn address(&self) -> String {
-        format!("unix://{}/socket", self.namespaces.folder().display())
+        format!("unix://{}/socket", self.namespaces.directory().display())
     }
 
     /// Its network namespace, as `/proc/self/ns/net` names it.
@@ -301,8 +301,8 @@ mod tests {
         );
         assert!(![docker.network_namespace(), podman.network_namespace()].contains(&host_network));
         let directories = [
-            docker.namespaces.folder().to_owned(),
-            podman.namespaces.folder().to_owned(),
+            docker.namespaces.directory().to_owned(),
+            podman.namespaces.directory().to_owned(),
         ];
         let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a process has mounts");
         drop((docker, podman));
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn killed_engine_leaves_no_files() {
         let engine = Engine::start();
-        let directory = engine.namespaces.folder().to_owned();
+        let directory = engine.namespaces.directory().to_owned();
         engine.kill();
         while engine.try_docker(&["version"]).status.success() {
             std::thread::sleep(Duration::from_millis(10));

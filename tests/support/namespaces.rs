@@ -37,21 +37,21 @@ const OUTSIDE: &str = r#"
 ///
 /// 10.0.2.2 is this machine's loopback and 10.0.2.3 its resolver, by the defaults of `slirp4netns`.
 const INSIDE: &str = r#"
-    folder=$1
+    directory=$1
     ip link set lo up
     mount -t tmpfs tmpfs /run
     mkdir -p /var/lib/cni && mount -t tmpfs tmpfs /var/lib/cni
-    echo 'nameserver 10.0.2.3' >"$folder/resolv.conf"
-    mount --bind "$folder/resolv.conf" /etc/resolv.conf
-    [ -z "$2" ] || mount -t tmpfs -o "size=$2" tmpfs "$folder/data"
+    echo 'nameserver 10.0.2.3' >"$directory/resolv.conf"
+    mount --bind "$directory/resolv.conf" /etc/resolv.conf
+    [ -z "$2" ] || mount -t tmpfs -o "size=$2" tmpfs "$directory/data"
     [ -z "$3" ] || mount -t tmpfs tmpfs "$3"
-    : >"$folder/inside"
+    : >"$directory/inside"
     until ip -4 route show default | grep -q tap0; do sleep 0.02; done
     echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet
     iptables -w -t nat -A OUTPUT -p tcp -d 127.0.0.1 -j DNAT --to-destination 10.0.2.2
     iptables -w -t nat -A POSTROUTING -o tap0 -j MASQUERADE
     shift 3
-    TMPDIR="$folder/temp" "$@" &
+    TMPDIR="$directory/temp" "$@" &
     engine=$!
     while read -r signal; do kill "-$signal" "$engine"; done
     kill "$engine"
@@ -116,7 +116,7 @@ impl Namespaces {
     }
 
     /// The directory of the program, which is removed at the end.
-    pub(crate) fn folder(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 

@@ -281,13 +281,13 @@ impl Project {
     }
 
     /// The project's directory.
-    pub fn folder(&self) -> PathBuf {
+    pub fn directory(&self) -> PathBuf {
         self.root.path().join("project")
     }
 
     /// A path below the project's directory.
     pub fn path(&self, path: &str) -> PathBuf {
-        self.folder().join(path)
+        self.directory().join(path)
     }
 
     /// `HOME` of every run.
@@ -331,7 +331,8 @@ impl Project {
 
     /// The redactions of this project's output.
     pub fn redactions(&self) -> Redactions {
-        let [project, home, cache, temp] = [self.folder(), self.home(), self.cache(), self.temp()];
+        let [project, home, cache, temp] =
+            [self.directory(), self.home(), self.cache(), self.temp()];
         text::redactions([
             ("[PROJECT]", &*project),
             ("[HOME]", &*home),
@@ -364,7 +365,7 @@ impl Project {
         let mut command = Command::new(program);
         command
             .args(words)
-            .current_dir(self.folder())
+            .current_dir(self.directory())
             .env_clear()
             .env("PATH", format!("{}:{path}", tools.display()))
             .env("CARGO_HOME", toolchain_path("CARGO_HOME", ".cargo"))

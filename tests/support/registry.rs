@@ -67,7 +67,7 @@ impl Registry {
             registry.directory.path().join("leaf.crt"),
             registry.authority(),
         )
-        .expect("the folder is ours");
+        .expect("the directory is ours");
         registry
     }
 

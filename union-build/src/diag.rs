@@ -32,7 +32,7 @@ impl SourceFile {
     }
 
     /// The directory that relative paths in this manifest start from.
-    pub fn folder(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
 

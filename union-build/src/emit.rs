@@ -111,7 +111,7 @@ fn try_emit() -> Result<EmitOutput, String> {
         missing.join(", ")
     );
     if package.unpacked() {
-        let reason = "cargo has unpacked this package, so nothing can be resolved for it";
+        let reason = "cargo has unpacked this package, so its images cannot be resolved";
         return Ok(EmitOutput {
             unresolved: Some(format!("{problem}; {reason}")),
         });
@@ -194,7 +194,7 @@ fn vendored_metadata(package: &EmitPackage) -> Result<serde_json::Value, String>
     let text = fs::read_to_string(package.manifest())
         .map_err(|error| format!("{} cannot be read: {error}", package.manifest().display()))?;
     fs::create_dir_all(directory.join("src"))
-        .map_err(|error| format!("{} cannot be made: {error}", directory.display()))?;
+        .map_err(|error| format!("{} cannot be created: {error}", directory.display()))?;
     for target in ["src/lib.rs", "src/main.rs"] {
         if package.directory.join(target).exists() {
             write_if_changed(&directory.join(target), "")?;

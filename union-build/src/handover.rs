@@ -17,9 +17,11 @@ const FORMAT: u64 = 1;
 
 /// The path of a package's hand-over file, below the target directory. It contains the package's name and
 /// a hash of its manifest's directory, because two packages of the same name may share a target directory.
-pub fn path(target_directory: &Path, package: &str, folder: &Path) -> PathBuf {
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let hash = fnv1a(folder.as_os_str().as_encoded_bytes());
+pub fn path(target_directory: &Path, package: &str, directory: &Path) -> PathBuf {
+    let directory = directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned());
+    let hash = fnv1a(directory.as_os_str().as_encoded_bytes());
     target_directory
         .join("union")
         .join("references")
@@ -154,8 +156,8 @@ pub fn metadata(cargo: &OsStr, manifest: &Path) -> Result<Value, String> {
             "--manifest-path",
         ])
         .arg(manifest);
-    if let Some(folder) = manifest.parent() {
-        command.current_dir(folder);
+    if let Some(directory) = manifest.parent() {
+        command.current_dir(directory);
     }
     let output = command
         .stdin(Stdio::null())
@@ -165,7 +167,7 @@ pub fn metadata(cargo: &OsStr, manifest: &Path) -> Result<Value, String> {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
     }
     serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("cargo answered with something that is not JSON: {error}"))
+        .map_err(|error| format!("cargo wrote a document that is not JSON: {error}"))
 }
 
 /// The members of the object at a JSON pointer; empty when there is no object.
@@ -292,12 +294,12 @@ mod tests {
 
     #[test]
     fn path_is_the_same_for_every_spelling_of_a_directory() {
-        let folder = tempfile::tempdir().unwrap();
-        let one = folder.path().join("one");
-        let two = folder.path().join("two");
+        let directory = tempfile::tempdir().unwrap();
+        let one = directory.path().join("one");
+        let two = directory.path().join("two");
         std::fs::create_dir(&one).unwrap();
         std::fs::create_dir(&two).unwrap();
-        let at = |folder: &Path| path(Path::new("/target"), "app", folder);
+        let at = |directory: &Path| path(Path::new("/target"), "app", directory);
         assert_ne!(at(&one), at(&two));
         assert_eq!(at(&one), at(&two.join("../one")));
         let shown = at(&one).display().to_string();

@@ -98,7 +98,7 @@ fn store_blob(cache: &Cache, blob: &Blob) -> Result<Descriptor> {
     if let BlobSource::Bytes(bytes) = &blob.content {
         let mut draft = cache.draft()?;
         std::io::Write::write_all(&mut draft, bytes)
-            .map_err(|cause| fs::unwritable(cache.folder(), cause))?;
+            .map_err(|cause| fs::unwritable(cache.directory(), cause))?;
         cache.keep(draft, &blob.descriptor.digest)?;
     }
     Ok(blob.descriptor.clone())

@@ -162,7 +162,7 @@ mod tests {
         );
         let facts = PackageInfo {
             package: "a".to_owned(),
-            folder: directory.path().to_owned(),
+            directory: directory.path().to_owned(),
             workspace_root: directory.path().to_owned(),
             ..PackageInfo::default()
         };

@@ -172,7 +172,7 @@ enum Token {
 }
 
 fn tokens(text: &str) -> Result<Vec<Token>, &'static str> {
-    const UNFINISHED: &str = "the `\\` at its end escapes nothing";
+    const UNFINISHED: &str = "it ends with a `\\` without a character to escape";
     if let Some(rest) = text
         .strip_prefix("**")
         .filter(|rest| !rest.is_empty() && !rest.contains(['/', '*', '?', '[', ']', '\\']))

@@ -139,7 +139,7 @@ impl RequirementError {
         let place = Origin::File(SourceFile::new(self.file, self.text), self.span);
         Error::new(
             self.code,
-            format!("could not include what {place} refers to"),
+            format!("could not include the file that {place} refers to"),
         )
         .because(self.why)
         .help(self.help)
@@ -253,7 +253,8 @@ impl RequirementWalk<'_> {
         error: &dyn Fn(Code, String, &'static str) -> Box<RequirementError>,
     ) -> Result<String, Box<RequirementError>> {
         const RELATIVE: &str = "Correct the path; lists are relative to the file that names them, packages to the first list.";
-        const BUILT: &str = "Build a wheel of it, and name that; or install it in `commands`, from what `copy` brings.";
+        const BUILT: &str =
+            "Build a wheel of it, and name that; or install it in `commands`, from copied files.";
         let relative_to = match included {
             IncludedFile::List(_) => list,
             _ => self.top,
@@ -422,7 +423,7 @@ fn check_uv_lock(path: &Path) -> Result<(), Box<RequirementError>> {
                 let why = format!(
                     "`{value}` is a package on this disk, which is not available when packages are installed"
                 );
-                let help = "Depend on it by a version or an address; or install it in `commands`, from what `copy` brings.";
+                let help = "Depend on it by a version or an address; or install it in `commands`, from copied files.";
                 let span = start..start + line.trim_end().len();
                 return Err(Box::new(RequirementError {
                     file: path.to_owned(),

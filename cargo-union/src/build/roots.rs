@@ -69,7 +69,7 @@ impl RealRoots {
     /// lock file of this tool.
     pub(super) fn exclusion_reason(&self, path: &Path) -> Option<&'static str> {
         if path.file_name() == Some(OsStr::new(".git")) {
-            return Some("it belongs to version control");
+            return Some("it is a file of version control");
         }
         if self.outputs.iter().any(|output| output == path) {
             return Some("it is an output directory of cargo");

@@ -153,7 +153,7 @@ fn visit_entries(
     };
     if let Some(why) = roots
         .exclusion_reason(&real)
-        .or(in_git.then_some("it belongs to version control"))
+        .or(in_git.then_some("it is a file of version control"))
         .or_else(tagged)
     {
         return Err(refused(Code::CopyMissing)
@@ -200,7 +200,7 @@ fn visit_entries(
         })
     })?;
     if left_out && !found_any {
-        let error = refused(Code::CopyMissing).because("everything in it is left out");
+        let error = refused(Code::CopyMissing).because("all its files are excluded");
         return Err(error.help("Check .dockerignore, .gitignore and the `exclude` of this copy."));
     }
     Ok(())

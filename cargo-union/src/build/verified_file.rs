@@ -105,5 +105,5 @@ fn moved(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>
         format!("`{}` changed while the image was built", path.display()),
     )
     .because(cause)
-    .help("Run the command again when nothing writes to the file.")
+    .help("Run the command again when no program writes to the file.")
 }

@@ -215,8 +215,8 @@ impl TreeWalk<'_> {
                     format!("could not copy `{}`", entry.display()),
                 );
                 return Err(error
-                    .because("the path that the link leads to is not UTF-8")
-                    .help("Rename what it leads to."));
+                    .because("the target of the link is not UTF-8")
+                    .help("Rename the target."));
             };
             return (self.visit)(WalkEntry {
                 path,
@@ -247,17 +247,20 @@ impl TreeWalk<'_> {
     fn follow(&mut self, link: &Path, target: &Path, path: String) -> Result<()> {
         /// Links to directories that are followed; directories that link to each other multiply the paths.
         const MOST: usize = 10_000;
-        let leads = format!("the link leads to `{}`", target.display());
+        let leads = format!("the link points to `{}`", target.display());
         let real = link.canonicalize().map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => link_refused(
                 link,
-                format!("{leads}, which does not exist, out of the copied directory"),
+                format!("{leads}, which does not exist, outside of the copied directory"),
             ),
             io::ErrorKind::PermissionDenied => fs::unreadable(link, cause),
             _ => link_refused(link, format!("{leads}, which cannot be followed: {cause}")),
         })?;
         if !self.roots.contain(&real) {
-            return Err(link_refused(link, format!("{leads}, out of the workspace")));
+            return Err(link_refused(
+                link,
+                format!("{leads}, outside of the workspace"),
+            ));
         }
         if self.roots.exclusion_reason(&real).is_some() {
             self.left_out = true;
@@ -273,16 +276,14 @@ impl TreeWalk<'_> {
         if self.inside.iter().any(|above| above.starts_with(&real)) {
             return Err(link_refused(
                 link,
-                format!("{leads}, a directory that the link itself is in"),
+                format!("{leads}, a directory that contains the link"),
             ));
         }
         self.followed += 1;
         if self.followed > MOST {
             return Err(link_refused(
                 link,
-                format!(
-                    "it is one of more than {MOST} links to directories that would all be copied"
-                ),
+                format!("more than {MOST} links to directories would be copied"),
             ));
         }
         let top = std::mem::replace(&mut self.top, real.clone());

@@ -83,7 +83,7 @@ pub struct RemoteRunArgs {
     #[arg(long, requires = "remote")]
     pub detach: bool,
 
-    /// Fetch the files and folders of the outputs into a directory, and print their paths there
+    /// Fetch the files and directories of the outputs into a directory, and print their paths there
     ///
     /// An output goes to the path of its name below DIR. Nothing that exists there is replaced. The files are read from their
     /// store with the login of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.

@@ -50,7 +50,7 @@ pub struct RerunArgs {
     #[arg(long)]
     pub detach: bool,
 
-    /// Fetch the files and folders of the outputs into a directory, and print their paths there
+    /// Fetch the files and directories of the outputs into a directory, and print their paths there
     #[arg(long, value_name = "DIR", conflicts_with = "detach")]
     pub save_outputs: Option<PathBuf>,
 

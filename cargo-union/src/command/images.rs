@@ -35,7 +35,7 @@ pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
         let mut state = BuildState::load(
             &session.workspace.target_directory,
             &declared.package.name,
-            &declared.package.folder,
+            &declared.package.directory,
         );
         for image in declared.spec.images.keys() {
             images.push(DeclaredImageRow {

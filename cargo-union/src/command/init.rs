@@ -23,7 +23,7 @@ pub(super) async fn run(cargo: &Cargo, manifest_path: Option<&Path>, ui: &Ui) ->
             ),
         );
         return Err(error
-            .help("Run the command in a member's folder, or pass its `--manifest-path`.")
+            .help("Run the command in a member's directory, or pass its `--manifest-path`.")
             .into());
     };
     if package.declares_union {

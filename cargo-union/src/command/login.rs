@@ -41,7 +41,7 @@ pub(super) async fn log_in(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exi
     let (config, client, endpoint) = open(options, true, ui)?;
     if client.is_plain() {
         ui.note(format!(
-            "{endpoint} is spoken to without encryption, and so without a login"
+            "{endpoint} is used without encryption, and therefore without a login"
         ));
         return show(&config, endpoint, None, "login", ui);
     }
@@ -82,12 +82,11 @@ pub(super) async fn log_out(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Ex
 /// `whoami`
 pub(super) async fn who_am_i(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (config, client, endpoint) = open(options, false, ui)?;
-    let user = client
-        .identity()
-        .await
-        .map_err(|failure| failure.into_error(format!("could not ask {endpoint} who you are")))?;
+    let user = client.identity().await.map_err(|failure| {
+        failure.into_error(format!("could not request your identity from {endpoint}"))
+    })?;
     match &user {
-        None => ui.note(format!("{endpoint} knows no logins")),
+        None => ui.note(format!("{endpoint} does not use authentication")),
         Some(_) if ui.output_options().json => {}
         Some(user) => ui.data(&format!("{user}\n"))?,
     }
@@ -96,7 +95,7 @@ pub(super) async fn who_am_i(options: &BackendOptions, ui: &Arc<Ui>) -> Result<E
 
 fn open(
     options: &BackendOptions,
-    attended: bool,
+    interactive: bool,
     ui: &Arc<Ui>,
 ) -> Result<(FlyteConfig, Client, String)> {
     let config = backend::valid(options, &**ui)?;
@@ -104,7 +103,7 @@ fn open(
         options,
         &config,
         BackendChoice::Auto,
-        attended,
+        interactive,
         &reporter(ui),
     )?;
     let endpoint = client.endpoint();

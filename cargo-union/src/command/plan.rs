@@ -73,7 +73,7 @@ fn format_image(planned: &PlannedImage, limit: usize) -> String {
     }
     if planned.action != ImageAction::Reuse {
         if planned.changes.is_empty() && planned.action != ImageAction::Push {
-            text.push_str("  nothing is known of an earlier image\n");
+            text.push_str("  no earlier build is recorded\n");
         }
         let code = planned
             .moves

@@ -29,7 +29,7 @@ pub struct InputFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputFileKind {
     /// A directory.
-    Folder,
+    Directory,
     /// A file with this content.
     Bytes(Vec<u8>),
     /// A copy of a local file.
@@ -43,11 +43,11 @@ impl InputFile {
     }
 
     /// A directory that all users can write to, like the volumes that copilot shares with a program.
-    pub fn shared_folder(path: &str) -> Self {
+    pub fn shared_directory(path: &str) -> Self {
         Self {
             path: path.to_owned(),
             mode: 0o777,
-            what: InputFileKind::Folder,
+            what: InputFileKind::Directory,
         }
     }
 
@@ -55,7 +55,7 @@ impl InputFile {
         Self {
             path: path.to_owned(),
             mode: 0o755,
-            what: InputFileKind::Folder,
+            what: InputFileKind::Directory,
         }
     }
 
@@ -86,15 +86,15 @@ pub struct InputTree {
 pub fn lay_out(
     inputs: &BTreeMap<String, InputLiteral>,
     data: &Data,
-    folder: &str,
+    directory: &str,
 ) -> Result<InputTree> {
-    let folder = folder.trim_end_matches('/');
+    let directory = directory.trim_end_matches('/');
     let mut layout = InputLayout {
         layout: data.layout,
-        entries: vec![InputFile::shared_folder(folder)],
+        entries: vec![InputFile::shared_directory(directory)],
         paths: Vec::new(),
     };
-    let listed = layout.add_named(inputs, folder)?;
+    let listed = layout.add_named(inputs, directory)?;
     let name = match data.format {
         DataFormat::Json => Some("inputs.json"),
         // JSON is valid YAML.
@@ -103,7 +103,7 @@ pub fn lay_out(
     };
     layout.entries.extend(name.map(|name| {
         InputFile::file(
-            &format!("{folder}/{name}"),
+            &format!("{directory}/{name}"),
             InputFileKind::Bytes(listed.to_string().into_bytes()),
         )
     }));
@@ -120,15 +120,15 @@ struct InputLayout {
 }
 
 impl InputLayout {
-    /// Adds values by name, each below `folder`. Returns their JSON in the list of inputs.
+    /// Adds values by name, each below `directory`. Returns their JSON in the list of inputs.
     fn add_named(
         &mut self,
         values: &BTreeMap<String, InputLiteral>,
-        folder: &str,
+        directory: &str,
     ) -> Result<serde_json::Value> {
         let mut listed = serde_json::Map::new();
         for (name, value) in values {
-            let mut path = format!("{folder}/{name}");
+            let mut path = format!("{directory}/{name}");
             if let (FileLayout::NamedDir, InputLiteral::File(from)) = (self.layout, value) {
                 self.entries.push(InputFile::directory(&path));
                 path = format!("{path}/{}", base_name(from));
@@ -146,7 +146,7 @@ impl InputLayout {
                 self.paths.push(path.to_owned());
                 Ok(json!(path))
             }
-            InputLiteral::Folder(from) => {
+            InputLiteral::Directory(from) => {
                 self.add_directory(from, path)?;
                 self.paths.push(path.to_owned());
                 Ok(json!(path))
@@ -171,7 +171,7 @@ impl InputLayout {
     }
 
     /// Adds values by position; files keep their own names with [`FileLayout::NamedDir`].
-    fn add_list(&mut self, values: &[InputLiteral], folder: &str) -> Result<serde_json::Value> {
+    fn add_list(&mut self, values: &[InputLiteral], directory: &str) -> Result<serde_json::Value> {
         let mut taken = BTreeSet::new();
         let mut listed = Vec::new();
         for (position, value) in values.iter().enumerate() {
@@ -182,7 +182,7 @@ impl InputLayout {
                 },
                 _ => position.to_string(),
             };
-            listed.push(self.add_value(value, &format!("{folder}/{name}"))?);
+            listed.push(self.add_value(value, &format!("{directory}/{name}"))?);
             taken.insert(name);
         }
         Ok(listed.into())
@@ -264,7 +264,7 @@ mod tests {
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
         let shown = |entry: InputFile| match entry.what {
-            InputFileKind::Folder => format!("{}/", entry.path),
+            InputFileKind::Directory => format!("{}/", entry.path),
             InputFileKind::Bytes(bytes) => {
                 format!("{} = {}", entry.path, String::from_utf8(bytes).unwrap())
             }
@@ -362,13 +362,13 @@ mod tests {
 
     #[test]
     fn directory_input_includes_its_contents() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("deep")).unwrap();
-        std::fs::write(folder.path().join("deep/a"), "1").unwrap();
-        std::os::unix::fs::symlink("deep/a", folder.path().join("link")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("deep")).unwrap();
+        std::fs::write(directory.path().join("deep/a"), "1").unwrap();
+        std::os::unix::fs::symlink("deep/a", directory.path().join("link")).unwrap();
         assert_eq!(
             laid(
-                &[("d", InputLiteral::Folder(folder.path().into()))],
+                &[("d", InputLiteral::Directory(directory.path().into()))],
                 &data(DataFormat::Json, FileLayout::Direct)
             ),
             [
@@ -384,8 +384,8 @@ mod tests {
 
     #[test]
     fn links_to_their_own_parents_are_omitted_and_others_are_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let below = |name: &str| folder.path().join(name);
+        let directory = tempfile::tempdir().unwrap();
+        let below = |name: &str| directory.path().join(name);
         std::fs::create_dir_all(below("v1/deep")).unwrap();
         std::fs::write(below("v1/deep/a"), "1").unwrap();
         for (to, name) in [
@@ -398,7 +398,7 @@ mod tests {
             std::os::unix::fs::symlink(to, below(name)).unwrap();
         }
         let laid = laid(
-            &[("d", InputLiteral::Folder(folder.path().into()))],
+            &[("d", InputLiteral::Directory(directory.path().into()))],
             &data(DataFormat::Proto, FileLayout::Direct),
         );
         assert_eq!(
@@ -418,9 +418,9 @@ mod tests {
 
     #[test]
     fn links_that_multiply_without_end_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
         let linked = |count: u32| {
-            let top = folder.path().join(count.to_string());
+            let top = root.path().join(count.to_string());
             for (one, other) in (0..count).flat_map(|one| (0..count).map(move |other| (one, other)))
             {
                 let directory = top.join(one.to_string());
@@ -428,7 +428,7 @@ mod tests {
                 let link = directory.join(format!("to-{other}"));
                 std::os::unix::fs::symlink(format!("../{other}"), link).unwrap();
             }
-            let inputs = BTreeMap::from([("d".to_owned(), InputLiteral::Folder(top))]);
+            let inputs = BTreeMap::from([("d".to_owned(), InputLiteral::Directory(top))]);
             lay_out(&inputs, &data(DataFormat::Proto, FileLayout::Direct), "/in")
         };
         // Each path through three directories that does not come back: 3 + 3·2 + 3·2·1, and `/in` and `/in/d`.

@@ -16,7 +16,7 @@ use crate::sys::fs;
 #[derive(Clone, Debug)]
 pub struct OutputDir {
     /// The local directory.
-    pub(super) folder: PathBuf,
+    pub(super) directory: PathBuf,
     /// Entries other than files and directories, by their path below it. They are never followed, because a link could
     /// point anywhere.
     pub(super) others: BTreeMap<PathBuf, &'static str>,
@@ -27,11 +27,11 @@ impl OutputDir {
     ///
     /// # Errors
     /// U0004 (`FileUnreadable`).
-    pub fn found(folder: &Path) -> Result<Self> {
+    pub fn found(directory: &Path) -> Result<Self> {
         let mut others = BTreeMap::new();
         let mut pending = vec![PathBuf::new()];
         while let Some(below) = pending.pop() {
-            let path = folder.join(&below);
+            let path = directory.join(&below);
             for entry in std::fs::read_dir(&path).map_err(|cause| fs::unreadable(&path, cause))? {
                 let entry = entry.map_err(|cause| fs::unreadable(&path, cause))?;
                 let kind = entry
@@ -46,7 +46,7 @@ impl OutputDir {
             }
         }
         Ok(Self {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             others,
         })
     }
@@ -56,7 +56,7 @@ impl OutputDir {
     ///
     /// # Errors
     /// U0415 (`EngineFailed`) for an invalid archive, U0005 (`FileUnwritable`), U0006 (`DiskFull`).
-    pub fn unpack(archive: impl Read, folder: &Path) -> Result<Self> {
+    pub fn unpack(archive: impl Read, directory: &Path) -> Result<Self> {
         let failed = |cause: io::Error| {
             Error::new(
                 Code::EngineFailed,
@@ -68,11 +68,11 @@ impl OutputDir {
         for entry in tar::Archive::new(archive).entries().map_err(failed)? {
             let mut entry = entry.map_err(failed)?;
             let below = below_the_top(&entry.path().map_err(failed)?).map_err(failed)?;
-            let path = folder.join(&below);
+            let path = directory.join(&below);
             match entry.header().entry_type() {
-                EntryType::Directory => fs::create_folder(&path)?,
+                EntryType::Directory => fs::create_directory(&path)?,
                 EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                    fs::create_folder(path.parent().unwrap_or(folder))?;
+                    fs::create_directory(path.parent().unwrap_or(directory))?;
                     let mut file =
                         File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
                     copy(&mut entry, &mut file, |_| ()).map_err(|error| match error {
@@ -86,7 +86,7 @@ impl OutputDir {
             }
         }
         Ok(Self {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             others,
         })
     }
@@ -105,7 +105,7 @@ fn below_the_top(path: &Path) -> io::Result<PathBuf> {
         Component::Normal(name) => Ok(PathBuf::from(name)),
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("`{}` leads out of the directory", path.display()),
+            format!("`{}` is outside of the directory", path.display()),
         )),
     };
     components.map(plain_name).collect()
@@ -146,13 +146,13 @@ mod tests {
             what,
         };
         let entries = [
-            entry("/outputs", InputFileKind::Folder),
+            entry("/outputs", InputFileKind::Directory),
             entry("/outputs/a/b", InputFileKind::Bytes(b"text".to_vec())),
         ];
         let mut packed = Vec::new();
         pack(&entries, &mut packed).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let written = OutputDir::unpack(&packed[..], folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let written = OutputDir::unpack(&packed[..], directory.path()).unwrap();
         assert_eq!(
             std::fs::read(written.path(Path::new("a/b"))).unwrap(),
             b"text"
@@ -167,18 +167,18 @@ mod tests {
             (EntryType::Link, "outputs/a", "a hard link"),
             (EntryType::Fifo, "", OTHER),
         ] {
-            let folder = tempfile::tempdir().unwrap();
+            let directory = tempfile::tempdir().unwrap();
             let written =
-                OutputDir::unpack(&archive(kind, "outputs/n", link)[..], folder.path()).unwrap();
+                OutputDir::unpack(&archive(kind, "outputs/n", link)[..], directory.path()).unwrap();
             assert_eq!(written.others, BTreeMap::from([("n".into(), what)]));
-            assert!(folder.path().join("n").symlink_metadata().is_err());
+            assert!(directory.path().join("n").symlink_metadata().is_err());
         }
     }
 
     #[test]
     fn unpack_refuses_paths_outside_of_the_directory() {
-        let folder = tempfile::tempdir().unwrap();
-        let inside = folder.path().join("in");
+        let directory = tempfile::tempdir().unwrap();
+        let inside = directory.path().join("in");
         let error = OutputDir::unpack(
             &archive(EntryType::Regular, "outputs/../../n", "")[..],
             &inside,
@@ -186,7 +186,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(error.code(), Code::EngineFailed);
         assert!(
-            error.chain()[1].contains("leads out of the directory"),
+            error.chain()[1].contains("is outside of the directory"),
             "{:?}",
             error.chain()
         );
@@ -195,13 +195,13 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn arbitrary_archives_are_unpacked_or_refused(bytes in union_tests::arbitrary::bytes(1500), at in 0..1024_usize, with in union_tests::arbitrary::bytes(20)) {
-            let folder = tempfile::tempdir().unwrap();
-            drop(OutputDir::unpack(&bytes[..], &folder.path().join("a")));
+            let directory = tempfile::tempdir().unwrap();
+            drop(OutputDir::unpack(&bytes[..], &directory.path().join("a")));
             let mut valid = archive(EntryType::Regular, "outputs/n", "");
             let end = (at + with.len()).min(valid.len());
             valid[at..end].copy_from_slice(&with[..end - at]);
-            drop(OutputDir::unpack(&valid[..], &folder.path().join("b")));
-            proptest::prop_assert!(std::fs::read_dir(folder.path()).unwrap().all(|entry| ["a", "b"].contains(&entry.unwrap().file_name().to_str().unwrap())));
+            drop(OutputDir::unpack(&valid[..], &directory.path().join("b")));
+            proptest::prop_assert!(std::fs::read_dir(directory.path()).unwrap().all(|entry| ["a", "b"].contains(&entry.unwrap().file_name().to_str().unwrap())));
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn outputs(
 impl OutputDir {
     /// The error that the program reported in [`ERROR`].
     pub fn error(&self) -> Option<String> {
-        let path = self.folder.join(ERROR);
+        let path = self.directory.join(ERROR);
         std::fs::read(path)
             .ok()
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -70,7 +70,7 @@ impl OutputDir {
 
     /// The local path of a file or directory below the output directory.
     pub fn path(&self, below: &Path) -> PathBuf {
-        self.folder.join(below)
+        self.directory.join(below)
     }
 
     fn read_output(&self, name: &str, ty: &Type, shown: &str) -> Result<OutputValue, String> {
@@ -82,7 +82,7 @@ impl OutputDir {
                 path.display()
             ));
         }
-        let path = self.folder.join(&below);
+        let path = self.directory.join(&below);
         let metadata = std::fs::metadata(&path)
             .map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
         match ty {
@@ -97,7 +97,7 @@ impl OutputDir {
             )),
             Type::File => Ok(OutputValue::Path(below)),
             _ if metadata.len() > MAX_BYTES => Err(format!(
-                "`{name}` has {} bytes; copilot takes at most {MAX_BYTES} of what is not a file: declare it as `file`, or write less",
+                "`{name}` has {} bytes; copilot accepts at most {MAX_BYTES} of a value that is not a file: declare it as `file`, or write less",
                 metadata.len()
             )),
             _ => {
@@ -120,7 +120,7 @@ impl OutputDir {
 
     /// The path of an output: the entry of its name, or the only entry of its name with an extension.
     fn find_entry(&self, name: &str, ty: &Type, shown: &str) -> Result<PathBuf, String> {
-        let entries = std::fs::read_dir(&self.folder)
+        let entries = std::fs::read_dir(&self.directory)
             .into_iter()
             .flatten()
             .flatten();
@@ -149,7 +149,7 @@ impl OutputDir {
                 let instead = nearest(name, names.iter().map(String::as_str))
                     .map(|meant| format!("; it wrote `{meant}`"));
                 let should = format!(
-                    "the program should leave {} at `{shown}/{name}`",
+                    "the program must write {} to `{shown}/{name}`",
                     written_as(ty)
                 );
                 Err(format!(
@@ -163,7 +163,7 @@ impl OutputDir {
                     .map(|file| format!("`{file}`"))
                     .collect();
                 Err(format!(
-                    "`{name}` could be each of {}: leave one of them",
+                    "`{name}` matches each of {}: write only one of them",
                     list.join(", ")
                 ))
             }
@@ -234,15 +234,15 @@ mod tests {
 
     /// Reads the output `n` from a directory with these files.
     fn taken(files: &[(&str, &str)], ty: &str) -> Result<OutputValue, String> {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            let path = folder.path().join(name);
+            let path = directory.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
         let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
         let read = outputs(
-            &OutputDir::found(folder.path()).unwrap(),
+            &OutputDir::found(directory.path()).unwrap(),
             &declared,
             "/var/outputs",
         );
@@ -326,7 +326,7 @@ mod tests {
             (
                 "string",
                 &long,
-                "`n` has 1025 bytes; copilot takes at most 1024 of what is not a file: declare it as `file`, or write less",
+                "`n` has 1025 bytes; copilot accepts at most 1024 of a value that is not a file: declare it as `file`, or write less",
             ),
             (
                 "directory",
@@ -351,7 +351,7 @@ mod tests {
         );
         assert_eq!(
             taken(&[("n.a", "x"), ("n.b", "y")], "file").unwrap_err(),
-            "`n` could be each of `n.a`, `n.b`: leave one of them"
+            "`n` matches each of `n.a`, `n.b`: write only one of them"
         );
         assert_eq!(
             taken(&[("n/a", "x")], "directory"),
@@ -369,27 +369,35 @@ mod tests {
             ("count".to_owned(), Type::Integer),
             ("model".to_owned(), Type::File),
         ]);
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("cuont"), "1").unwrap();
-        let problems =
-            outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("cuont"), "1").unwrap();
+        let problems = outputs(
+            &OutputDir::found(directory.path()).unwrap(),
+            &declared,
+            "/out",
+        )
+        .unwrap_err();
         assert_eq!(
             problems,
             [
-                "`count` is missing: the program should leave a whole number such as `21` at `/out/count`; it wrote `cuont`",
-                "`model` is missing: the program should leave a file at `/out/model`",
+                "`count` is missing: the program must write a whole number such as `21` to `/out/count`; it wrote `cuont`",
+                "`model` is missing: the program must write a file to `/out/model`",
             ]
         );
     }
 
     #[test]
     fn link_in_outputs_is_never_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("n")).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("n/latest")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("n")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", directory.path().join("n/latest")).unwrap();
         let declared = BTreeMap::from([("n".to_owned(), Type::Directory)]);
-        let problems =
-            outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
+        let problems = outputs(
+            &OutputDir::found(directory.path()).unwrap(),
+            &declared,
+            "/out",
+        )
+        .unwrap_err();
         assert_eq!(
             problems,
             ["`/out/n/latest` is a symbolic link, which copilot does not support: write a file"]
@@ -558,10 +566,10 @@ mod tests {
 
         #[test]
         fn arbitrary_files_are_outputs_or_refused(name in "n(\\.[a-z]{0,2})?|[a-z]{1,2}", bytes in union_tests::arbitrary::bytes(40), ty in proptest::sample::select(&["integer", "file", "directory", "struct"][..])) {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join(&name), bytes).unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            std::fs::write(directory.path().join(&name), bytes).unwrap();
             let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
-            drop(outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/var/outputs"));
+            drop(outputs(&OutputDir::found(directory.path()).unwrap(), &declared, "/var/outputs"));
         }
     }
 }

@@ -30,7 +30,7 @@ pub fn pack(entries: &[InputFile], to: impl Write) -> io::Result<()> {
             header
         };
         match what {
-            InputFileKind::Folder => archive.append_data(
+            InputFileKind::Directory => archive.append_data(
                 &mut header(EntryType::Directory, 0),
                 format!("{path}/"),
                 io::empty(),
@@ -74,7 +74,7 @@ pub fn put(entries: &[InputFile]) -> Result<()> {
     for InputFile { path, what, .. } in entries {
         let path = Path::new(path);
         match what {
-            InputFileKind::Folder => fs::create_folder(path)?,
+            InputFileKind::Directory => fs::create_directory(path)?,
             InputFileKind::Bytes(bytes) => {
                 std::fs::write(path, bytes).map_err(|cause| fs::unwritable(path, cause))?
             }

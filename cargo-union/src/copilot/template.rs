@@ -49,7 +49,7 @@ fn word(value: &InputLiteral) -> Option<String> {
         | InputLiteral::Span(_)
         | InputLiteral::Struct(_)
         | InputLiteral::File(_)
-        | InputLiteral::Folder(_)
+        | InputLiteral::Directory(_)
         | InputLiteral::Map(_) => None,
     }
 }

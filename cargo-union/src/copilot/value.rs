@@ -33,7 +33,7 @@ pub enum InputLiteral {
     /// A local file.
     File(PathBuf),
     /// A local directory.
-    Folder(PathBuf),
+    Directory(PathBuf),
     /// An ordered list.
     List(Vec<InputLiteral>),
     /// Values by name.
@@ -109,7 +109,7 @@ impl InputLiteral {
             Self::Datetime(seconds, nanoseconds) => time::datetime(*seconds, *nanoseconds),
             Self::Span(span) => time::duration(*span),
             Self::Struct(value) => value.to_string(),
-            Self::File(_) | Self::Folder(_) | Self::List(_) | Self::Map(_) => return None,
+            Self::File(_) | Self::Directory(_) | Self::List(_) | Self::Map(_) => return None,
         })
     }
 
@@ -132,14 +132,14 @@ impl InputLiteral {
 fn path_of(ty: &Type, path: &str) -> Result<InputLiteral, String> {
     if path.contains("://") {
         return Err(format!(
-            "`{path}` is an address, but a run on this machine takes local paths"
+            "`{path}` is an address, but a local run requires local paths"
         ));
     }
     let metadata =
         std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
     match (ty, metadata.is_dir()) {
         (Type::File, false) => Ok(InputLiteral::File(path.into())),
-        (Type::Directory, true) => Ok(InputLiteral::Folder(path.into())),
+        (Type::Directory, true) => Ok(InputLiteral::Directory(path.into())),
         (Type::File, true) => Err(format!("`{path}` is a directory, not a file")),
         _ => Err(format!("`{path}` is a file, not a directory")),
     }
@@ -222,8 +222,8 @@ mod tests {
 
     #[test]
     fn value_of_another_type_is_refused_with_a_reason() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path().to_str().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path().to_str().unwrap();
         for (ty, given, why) in [
             (
                 "integer",
@@ -248,7 +248,7 @@ mod tests {
             (
                 "directory",
                 text("s3://a/b"),
-                "`s3://a/b` is an address, but a run on this machine takes local paths".to_owned(),
+                "`s3://a/b` is an address, but a local run requires local paths".to_owned(),
             ),
             (
                 "map[integer]",
@@ -266,7 +266,7 @@ mod tests {
         }
         assert_eq!(
             value("directory", &text(here)).unwrap(),
-            InputLiteral::Folder(here.into())
+            InputLiteral::Directory(here.into())
         );
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn kind(
     };
     let kind = client.kind().await.map_err(|failure| {
         failure.into_error(format!(
-            "could not ask {} which Flyte it is",
+            "could not get the generation of Flyte from {}",
             client.endpoint()
         ))
     })?;
@@ -77,7 +77,7 @@ pub(crate) fn note_left_out(kind: BackendKind, session: &LoadedWorkspace, report
     if !keys.is_empty() {
         let verb = if keys.len() == 1 { "is" } else { "are" };
         reporter.note(&format!(
-            "{kind} has no place for {}, which {verb} left out",
+            "{kind} does not support {}, which {verb} left out",
             words::list(&keys)
         ));
     }

@@ -44,7 +44,7 @@ pub(crate) fn write(new: &NewFlyteConfig) -> Result<()> {
             Code::FileUnwritable,
             format!("could not write `{}`", new.output.display()),
         )
-        .because("there is such a file")
+        .because("the file exists")
         .help("Overwrite it with `--force`, or name another one with `--output`."));
     }
     fs::replace(&new.output, text.as_bytes())

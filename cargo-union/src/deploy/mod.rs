@@ -71,7 +71,7 @@ fn task_source<'a>(
         image_env: config.env.keys().map(|name| (*name).to_owned()).collect(),
         program: program(task),
         launcher: resolved.launcher,
-        over_entrypoint: resolved.is_remote(),
+        override_entrypoint: resolved.is_remote(),
     }
 }
 
@@ -203,7 +203,7 @@ fn task_registration<'a>(
     if !problems.is_empty() {
         let error = Error::new(
             Code::TriggerUnfit,
-            format!("could not take over the triggers of task `{}`", task.key),
+            format!("could not convert the triggers of task `{}`", task.key),
         );
         return Err(error.because(problems.join("; ")).into());
     }

@@ -342,7 +342,7 @@ fn report_triggers(
     if !others.is_empty() && plan.state != RegistrationAction::Unchanged {
         let names = words::list(others);
         reporter.note(&format!(
-            "triggers of `{name}` that were not made by its manifest stay active: {names}"
+            "triggers of `{name}` that its manifest did not create stay active: {names}"
         ));
     }
     if let Some(page) = page.filter(|_| *unknown) {

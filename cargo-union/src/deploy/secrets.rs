@@ -70,7 +70,7 @@ pub(crate) async fn store(
     let (kind, value) = match &new.source {
         ValueSource::Stdin => (SecretKind::Task, read_stdin(&new.name, &**reporter).await?),
         ValueSource::File(path) => {
-            let path = fs::absolute(&options.backend.folder, path);
+            let path = fs::absolute(&options.backend.directory, path);
             (SecretKind::Task, read_file(&path)?)
         }
         ValueSource::RegistryLogin(registry) => {
@@ -200,7 +200,7 @@ async fn docker_config(
     let unusable = |why: &str| {
         Error::new(
             Code::CredentialsInvalid,
-            format!("could not make a pull secret for {registry}"),
+            format!("could not create a pull secret for {registry}"),
         )
         .because(why.to_owned())
         .help(format!(

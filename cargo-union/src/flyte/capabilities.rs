@@ -215,7 +215,7 @@ impl BackendKind {
             .iter()
             .find(|(known, _)| *known == feature)
             .map_or("this", |(_, name)| name);
-        let cause = format!("{self} has no place for {name}");
+        let cause = format!("{self} does not support {name}");
         Err(RpcFailure::new(Code::BackendUnsupported, cause))
     }
 
@@ -298,7 +298,7 @@ fn refusal(task: &Task, found: &UnsupportedKey<'_>) -> Option<Diagnostic> {
         Code::BackendUnsupported,
         message,
         found.origin,
-        "has no place there",
+        "is not supported there",
     );
     Some(problem.help(help))
 }

@@ -36,7 +36,7 @@ The tables are made from `cargo-union/src/flyte/capabilities.rs`.
 
 The same manifest registers on both generations of Flyte. Which one a backend is, it says itself: `backend = \"auto\"` asks once
 and remembers the answer for the endpoint. `backend = \"flyte1\"` or `\"flyte2\"` in the manifest, UNION_BACKEND or `--backend`
-save the question. `cargo union check --backend flyte1` shows what a manifest has that Flyte 1 has no place for.
+save the question. `cargo union check --backend flyte1` shows which keys of a manifest Flyte 1 does not support.
 
 | | Flyte 1 | Flyte 2, Union |
 |---|---|---|

@@ -113,7 +113,7 @@ fn variables(binary: &str, described: &[Variable]) -> Result<Vec<(String, Type)>
         };
         Err(Error::new(
             Code::InterfaceUnsupported,
-            format!("could not take over the interface of `{binary}`"),
+            format!("could not read the interface of `{binary}`"),
         )
         .because(format!("`{}` {why}", variable.name)))
     };

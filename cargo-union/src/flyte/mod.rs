@@ -41,12 +41,12 @@ pub trait Reporter: Send + Sync {
     }
 
     /// The user has to open an address in order to log in.
-    fn visit(&self, visit: &LoginPrompt<'_>) {
-        let _ = visit;
+    fn login_required(&self, prompt: &LoginPrompt<'_>) {
+        let _ = prompt;
     }
 
     /// The tokens of a login were stored; `place` says where.
-    fn kept(&self, place: &str) {
+    fn login_stored(&self, place: &str) {
         let _ = place;
     }
 

@@ -21,7 +21,7 @@ pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
         project,
         domain,
     } = scope;
-    let tried = || format!("could not ask for the project `{project}`");
+    let tried = || format!("could not look up the project `{project}`");
     let response = match backend.project(org, project).await {
         // A backend without a project service refuses tasks of unknown projects itself.
         Err(failure) if failure.is(RpcStatus::Unimplemented) => return Ok(()),

@@ -51,7 +51,7 @@ impl TaskVersionHash {
             0 => Some("it is empty".to_owned()),
             _ if !text.chars().all(letters) => Some("it has other characters".to_owned()),
             count if count > LONGEST => Some(format!(
-                "it has {count} characters, and the backend takes at most {LONGEST}"
+                "it has {count} characters, and the backend accepts at most {LONGEST}"
             )),
             _ => None,
         };
@@ -111,7 +111,7 @@ mod tests {
             ("a b", "other characters"),
             (
                 &"a".repeat(64),
-                "64 characters, and the backend takes at most 63",
+                "64 characters, and the backend accepts at most 63",
             ),
         ] {
             let error = TaskVersionHash::chosen(text).unwrap_err();

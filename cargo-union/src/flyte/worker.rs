@@ -83,7 +83,7 @@ pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<WorkerOut
     let invalid = |why: String| {
         Error::new(
             Code::OutputsInvalid,
-            format!("task `{task}` did not give the outputs that it declares"),
+            format!("task `{task}` did not write its declared outputs"),
         )
         .because(why)
     };

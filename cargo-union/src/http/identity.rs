@@ -26,10 +26,10 @@ impl Identities {
     ///
     /// # Errors
     /// `CredentialsInvalid` for an incomplete or invalid pair, `FileUnreadable`; the message names the files.
-    pub(super) fn of(folders: &[PathBuf]) -> Result<Option<Arc<Self>>> {
+    pub(super) fn of(directories: &[PathBuf]) -> Result<Option<Arc<Self>>> {
         let mut pairs = Vec::new();
-        for folder in folders {
-            for file in files(folder)? {
+        for directory in directories {
+            for file in files(directory)? {
                 let (certificate, key) = (file.with_extension("cert"), file.with_extension("key"));
                 match file.extension().and_then(|extension| extension.to_str()) {
                     Some("cert") if !key.exists() => {
@@ -87,8 +87,8 @@ impl ResolvesClientCert for Identities {
 }
 
 /// The files of a directory, sorted. A directory without read permission counts as empty, as for podman.
-pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
+pub(super) fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(cause)
             if matches!(
@@ -98,7 +98,7 @@ pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
         {
             return Ok(Vec::new());
         }
-        Err(cause) => return Err(unreadable(folder, cause)),
+        Err(cause) => return Err(unreadable(directory, cause)),
     };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -134,7 +134,7 @@ fn unusable(file: &Path, cause: PemError) -> Error {
     match cause {
         PemError::Io(cause) => unreadable(file, cause),
         // The content is not repeated, since it may be a key.
-        PemError::NoItemsFound => invalid(file, "it holds nothing in PEM"),
+        PemError::NoItemsFound => invalid(file, "it contains no PEM block"),
         other => invalid(file, &clean(&format!("it is not PEM: {}", kind(&other)))),
     }
 }
@@ -144,7 +144,7 @@ fn kind(error: &PemError) -> &'static str {
         PemError::MissingSectionEnd { .. } => "a section has no end",
         PemError::IllegalSectionStart { .. } => "a section has no proper start",
         PemError::Base64Decode(_) => "a section is not base64",
-        _ => "it cannot be understood",
+        _ => "it cannot be parsed",
     }
 }
 

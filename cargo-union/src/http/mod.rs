@@ -142,7 +142,7 @@ impl Transport {
             _ => {
                 let (from, named) = (authority(from), authority(&named));
                 Err(TransportError::misleading(format!(
-                    "{from} sends on to {named}, where nothing would be encrypted"
+                    "{from} redirects to {named}, which is not encrypted"
                 )))
             }
         }
@@ -232,7 +232,7 @@ impl Transport {
     fn client(&self, url: &Url, proxy: Option<&Proxy>) -> Result<Client, TransportError> {
         let secure = url.scheme() == "https";
         let certificates = if secure {
-            self.trust.folders_of(url)
+            self.trust.directories_of(url)
         } else {
             Vec::new()
         };
@@ -251,7 +251,7 @@ impl Transport {
             tls::trusting_nobody()
         };
         let unusable = |cause: reqwest::Error| {
-            Error::new(Code::SettingInvalid, "could not make an HTTP client")
+            Error::new(Code::SettingInvalid, "could not create an HTTP client")
                 .because(causes(&cause.without_url()))
         };
         let mut builder = Client::builder()
@@ -334,7 +334,7 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Transpor
     let error = match error {
         body::SendError::Silent(silence) => {
             return TransportError::unreachable(format!(
-                "{host} said nothing{through} for {} seconds",
+                "{host} sent no data{through} for {} seconds",
                 silence.as_secs()
             ));
         }
@@ -347,7 +347,7 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Transpor
     match tls_cause(&error) {
         Some(rustls::Error::InvalidMessage(_)) => TransportError::new(
             TransportErrorKind::Plain(host.to_owned()),
-            format!("{host} does not speak TLS{through}: {why}"),
+            format!("{host} does not use TLS{through}: {why}"),
         ),
         Some(_) => TransportError::new(
             TransportErrorKind::Untrusted,
@@ -390,7 +390,7 @@ fn failed_at(
         "tunnel error: unsuccessful" => "it refuses to connect".to_owned(),
         // The library does not give the cause.
         why if why.contains("SOCKS error: failed to create underlying connection") => {
-            "the proxy does not answer".to_owned()
+            "the proxy does not respond".to_owned()
         }
         why => why.replace("tunnel error: failed to create underlying connection: ", ""),
     };
@@ -404,8 +404,9 @@ fn failed_at(
 }
 
 fn login_wanted(host: &str, proxy: &Proxy) -> TransportError {
-    let cause =
-        format!("{host} through the proxy {proxy}: the proxy wants a login, or another one (407)");
+    let cause = format!(
+        "{host} through the proxy {proxy}: the proxy requires a login, or refuses the given one (407)"
+    );
     TransportError {
         help: Some(proxy.help(host)),
         ..TransportError::new(TransportErrorKind::Refused, cause)

@@ -42,7 +42,7 @@ impl ProxyHint {
         *help = Some(match help.take() {
             Some(help) => format!("{help} {}", self.help),
             None => format!(
-                "{} Else try again later, or ask who runs the server.",
+                "{} Else try again later, or ask the operator of the server.",
                 self.help
             ),
         });
@@ -184,7 +184,7 @@ impl Proxy {
             .filter(|address| address.scheme().starts_with("http"))?;
         let cause = format!(" through the proxy {self}, and the response may be the proxy's own");
         let help = format!(
-            "If the proxy in {} has answered, correct it, or list `{host}` in NO_PROXY if it is reached without one.",
+            "If the proxy in {} has responded, correct it, or list `{host}` in NO_PROXY if it is reached without one.",
             self.variable
         );
         Some(ProxyHint { cause, help })

@@ -116,7 +116,7 @@ impl HttpResponse {
             if bytes.len() + chunk.len() > most {
                 let host = authority(self.inner.url());
                 return Err(TransportError::misleading(format!(
-                    "{host} answers with more than {most} bytes, where fewer were expected"
+                    "{host} responds with more than the expected maximum of {most} bytes"
                 )));
             }
             bytes.extend_from_slice(&chunk);

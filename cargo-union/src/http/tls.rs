@@ -31,7 +31,7 @@ pub struct Authorities {
     /// `SSL_CERT_FILE`.
     pub file: Option<PathBuf>,
     /// `SSL_CERT_DIR`: directories.
-    pub folders: Vec<PathBuf>,
+    pub directories: Vec<PathBuf>,
     /// Directories such as `/etc/docker/certs.d`, with a subdirectory per registry: `*.crt` are authorities, `*.cert` with
     /// `*.key` are client certificates.
     pub registries: Vec<PathBuf>,
@@ -57,19 +57,20 @@ impl TlsConfig {
     }
 
     /// The existing `certs.d` directories of a registry.
-    pub(super) fn folders_of(&self, url: &Url) -> Vec<PathBuf> {
+    pub(super) fn directories_of(&self, url: &Url) -> Vec<PathBuf> {
         let host = url.host_str().unwrap_or_default();
         let names = match url.port() {
             Some(port) => vec![format!("{host}:{port}")],
             None => vec![host.to_owned(), format!("{host}:443")],
         };
         let is_name = |name: &&String| !name.starts_with('.') && !name.contains('/');
-        let folders = self
-            .named
-            .registries
-            .iter()
-            .flat_map(|folder| names.iter().filter(is_name).map(|name| folder.join(name)));
-        folders.filter(|folder| folder.is_dir()).collect()
+        let directories = self.named.registries.iter().flat_map(|directory| {
+            names
+                .iter()
+                .filter(is_name)
+                .map(|name| directory.join(name))
+        });
+        directories.filter(|directory| directory.is_dir()).collect()
     }
 
     /// What to do about a host with which no secure connection came about; `None` when the caller knows better.
@@ -82,7 +83,7 @@ impl TlsConfig {
                 let directory = self.named.registries.first()?.join(host);
                 let place = directory.display();
                 Some(format!(
-                    "Trust its authority: name a PEM file in SSL_CERT_FILE, or put it into `{place}` as `ca.crt`."
+                    "Trust its certificate authority: name a PEM file in SSL_CERT_FILE, or put it into `{place}` as `ca.crt`."
                 ))
             }
             rustls::Error::InvalidCertificate(error) => Some(certificate_advice(host, error)),
@@ -90,7 +91,7 @@ impl TlsConfig {
                 AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity,
             )
             | rustls::Error::PeerIncompatible(_) => Some(format!(
-                "Let {host} offer TLS 1.2 or 1.3 with a cipher that is taken for secure: ask who runs it."
+                "Let {host} offer TLS 1.2 or 1.3 with a secure cipher suite: ask its operator."
             )),
             rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => Some(format!(
                 "Check the name: the server does not serve `{host}`."
@@ -99,7 +100,7 @@ impl TlsConfig {
                 let directory = self.named.registries.first()?.join(host);
                 let place = directory.display();
                 Some(format!(
-                    "If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{place}`."
+                    "If {host} requires a client certificate, put `client.cert` and `client.key` into `{place}`."
                 ))
             }
             _ => None,
@@ -107,13 +108,13 @@ impl TlsConfig {
     }
 
     /// A configuration with the common authorities, and the authorities and client certificates of some directories.
-    pub(super) fn config(&self, folders: &[PathBuf]) -> Result<ClientConfig, Error> {
+    pub(super) fn config(&self, directories: &[PathBuf]) -> Result<ClientConfig, Error> {
         if self.named.skip_verify && self.named.only.is_none() {
             return Ok(insecure::config());
         }
         let mut roots = self.common()?;
-        for folder in folders {
-            let files = identity::files(folder)?;
+        for directory in directories {
+            let files = identity::files(directory)?;
             for file in files
                 .iter()
                 .filter(|file| file.extension().is_some_and(|extension| extension == "crt"))
@@ -126,7 +127,7 @@ impl TlsConfig {
                 );
             }
         }
-        Ok(config(roots, Identities::of(folders)?))
+        Ok(config(roots, Identities::of(directories)?))
     }
 
     fn common(&self) -> Result<Arc<RootCertStore>, Error> {
@@ -163,9 +164,9 @@ impl TlsConfig {
             ),
         }
         self.named
-            .folders
+            .directories
             .iter()
-            .for_each(|folder| add_folder(&mut roots, folder));
+            .for_each(|directory| add_directory(&mut roots, directory));
         Ok(self.common.get_or_init(|| Arc::new(roots)).clone())
     }
 }
@@ -179,31 +180,31 @@ fn certificate_advice(host: &str, error: &CertificateError) -> String {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             format!(
-                "The certificate of {host} has expired: ask who runs it to renew it, or correct this machine's clock."
+                "The certificate of {host} has expired: ask its operator to renew it, or correct this machine's clock."
             )
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!(
-                "The certificate of {host} is not valid yet: correct this machine's clock, or ask who runs it for another one."
+                "The certificate of {host} is not valid yet: correct this machine's clock, or ask its operator for another one."
             )
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!(
-                "Use a name that is in the certificate, or ask who runs {host} for one with this name."
+                "Use a name that is in the certificate, or ask the operator of {host} for one with this name."
             )
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             format!(
-                "Ask who runs {host} for a certificate for servers (`extendedKeyUsage = serverAuth`)."
+                "Ask the operator of {host} for a certificate for servers (`extendedKeyUsage = serverAuth`)."
             )
         }
         // webpki's own word, which has no variant here.
         CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
             format!(
-                "{host} shows the certificate of an authority, which is not accepted for a server: ask for one with `CA:FALSE`."
+                "{host} uses a certificate of a certificate authority, which is not accepted for a server: ask for one with `CA:FALSE`."
             )
         }
-        _ => format!("The certificate of {host} cannot be used: ask who runs it for another one."),
+        _ => format!("The certificate of {host} cannot be used: ask its operator for another one."),
     }
 }
 
@@ -248,8 +249,8 @@ fn add<E>(
 }
 
 /// Adds the certificates of a directory. Other files, and those that cannot be read, are ignored.
-fn add_folder(roots: &mut RootCertStore, folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
+fn add_directory(roots: &mut RootCertStore, directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else {
         return;
     };
     let mut files: Vec<PathBuf> = entries
@@ -281,14 +282,14 @@ mod tests {
     fn certs_d_directories_are_named_by_host_and_port() {
         let root = tempfile::tempdir().unwrap();
         let (docker, podman) = (root.path().join("docker"), root.path().join("podman"));
-        for folder in [
+        for directory in [
             "docker/reg.test",
             "docker/reg.test:443",
             "podman/reg.test",
             "podman/reg.test:5000",
             "docker/[2001:db8::1]:5000",
         ] {
-            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+            std::fs::create_dir_all(root.path().join(directory)).unwrap();
         }
         let trust = TlsConfig::new(Authorities {
             registries: vec![podman, docker],
@@ -310,10 +311,10 @@ mod tests {
         ] {
             let Ok(url) = Url::parse(url) else { continue };
             assert_eq!(
-                trust.folders_of(&url),
+                trust.directories_of(&url),
                 expected
                     .iter()
-                    .map(|folder| root.path().join(folder))
+                    .map(|directory| root.path().join(directory))
                     .collect::<Vec<_>>(),
                 "{url}"
             );

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::platform::Platform;
 
-/// The build order of one image.
+/// The remote image spec of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteImageSpec {
     /// Reference of the base, pinned by digest.
@@ -41,7 +41,7 @@ pub enum RemoteStep {
     /// Installs the packages of a `uv.lock`.
     UvProject {
         /// Path of the directory with `pyproject.toml` in the context.
-        folder: String,
+        directory: String,
         /// Path of the lock file in the context.
         lock: String,
         /// Indexes and further arguments.

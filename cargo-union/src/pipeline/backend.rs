@@ -19,7 +19,7 @@ use crate::sys::error::Result;
 pub(crate) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
     config::load(&ConfigRequest {
         environment: &backend.environment,
-        folder: &backend.folder,
+        directory: &backend.directory,
         file: backend.config.as_deref(),
         endpoint: backend.endpoint.as_deref(),
         org: backend.org.as_deref(),
@@ -63,7 +63,7 @@ pub(crate) fn valid(
     Ok(config)
 }
 
-/// Creates a client for the endpoint of a config. Opens no connection. `attended` allows a login in the browser;
+/// Creates a client for the endpoint of a config. Opens no connection. `interactive` allows a login in the browser;
 /// `generation` is that of the manifest, which flags and variables override.
 ///
 /// # Errors
@@ -72,13 +72,13 @@ pub(crate) fn client(
     backend: &BackendOptions,
     config: &FlyteConfig,
     generation: BackendChoice,
-    attended: bool,
+    interactive: bool,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Client> {
     let client_options = ClientOptions::new(
         backend.environment.clone(),
-        backend.folder.clone(),
-        attended,
+        backend.directory.clone(),
+        interactive,
         reporter.clone(),
     );
     Client::new(

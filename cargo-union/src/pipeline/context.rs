@@ -138,7 +138,7 @@ impl LoadedWorkspace {
         let mut patterns: BTreeMap<(PathBuf, String), Pattern> = BTreeMap::new();
         for spec in selected.chain(others) {
             for pattern in spec.images.into_values().flat_map(|image| image.inputs) {
-                let name = (pattern.folder.clone(), pattern.glob.value.clone());
+                let name = (pattern.directory.clone(), pattern.glob.value.clone());
                 patterns.insert(name, pattern);
             }
         }
@@ -237,7 +237,7 @@ fn read_spec(
 ) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
     let package_info = PackageInfo {
         package: package.name.clone(),
-        folder: package.folder.clone(),
+        directory: package.directory.clone(),
         workspace_root: workspace.root.clone(),
         binaries: package
             .binaries
@@ -258,7 +258,7 @@ fn read_spec(
 fn source_roots(workspace: &Workspace, package: &WorkspacePackage) -> SourceRoots {
     SourceRoots {
         workspace: workspace.root.clone(),
-        package: package.folder.clone(),
+        package: package.directory.clone(),
         outputs: workspace.output_directories.clone(),
     }
 }
@@ -298,7 +298,7 @@ fn select_packages<'a>(
         .map(|package| &package.name)
         .collect();
     let help = if declaring.is_empty() {
-        "Run `cargo union init` in the package whose tasks shall run on Flyte.".to_owned()
+        "Run `cargo union init` in the package with the tasks for Flyte.".to_owned()
     } else {
         format!(
             "Choose with `-p` or `--workspace` among {}.",

@@ -32,7 +32,7 @@ pub(crate) fn environment_dockerfile(loaded: &LoadedWorkspace, image: &str) -> R
         );
         let help = match chain.own().is_remote() {
             true => "The backend builds it, from steps of another form.",
-            false => "Nothing has to run in its environment, so no engine makes it.",
+            false => "No command runs in its environment, so it is built without an engine.",
         };
         return Err(error.help(help).into());
     };

@@ -122,7 +122,7 @@ impl<'a> EnvironmentStore<'a> {
         }
         let engine = self.destinations.engines.engine().await;
         engine.map(drop).map_err(|error| {
-            let help = "Start Docker or podman, or leave out what has to run while the image is made: packages, commands, Python.";
+            let help = "Start Docker or podman, or remove the keys that run commands during the build: packages, commands, Python.";
             error.help(help).into()
         })
     }

@@ -115,7 +115,7 @@ pub(crate) async fn describe(
     let failed = || {
         Error::new(
             Code::DescriptionInvalid,
-            format!("could not ask `{name}` to describe its task"),
+            format!("could not run `{name}` to describe its task"),
         )
     };
     let mut environment = Environment::default();

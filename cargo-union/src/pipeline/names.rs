@@ -39,7 +39,7 @@ pub(crate) fn known_name(
     let state = BuildState::load(
         &session.workspace.target_directory,
         &package.package.name,
-        &package.package.folder,
+        &package.package.directory,
     );
     let description = task.bin.as_ref().and_then(|binary| {
         let images = state.images.get(&task.image.value)?;
@@ -163,7 +163,7 @@ pub(crate) fn unknown_name(key: &str) -> Error {
         Code::DescriptionInvalid,
         format!("the name of task `{key}` at the backend is not known"),
     )
-    .because("its manifest does not say it, and its binary was not built here")
+    .because("its manifest has no `name`, and its binary was not built here")
     .help("Give the task a `name`, or build it once.")
 }
 

@@ -34,7 +34,7 @@ pub struct BackendOptions {
     /// The environment of the process.
     pub environment: Environment,
     /// The current directory.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// `--config`
     pub config: Option<PathBuf>,
     /// `--endpoint`
@@ -46,7 +46,7 @@ pub struct BackendOptions {
     /// Where the generation of a backend is remembered.
     pub cache: Cache,
     /// Whether a user is at the terminal, so that a login in the browser is possible.
-    pub attended: bool,
+    pub interactive: bool,
 }
 
 /// Options of `plan` and `build`, and of every command that builds images first.

@@ -144,7 +144,7 @@ impl<'a> PackageBuild<'a> {
         let path = union_build::handover::path(
             &self.context.loaded.workspace.target_directory,
             &package.name,
-            &package.folder,
+            &package.directory,
         );
         Ok(handover.write(&path, self.plan.references.to_json().as_bytes())?)
     }

@@ -200,7 +200,7 @@ impl<'a> ResolvedPackage<'a> {
         let results = BuildState::load(
             &workspace.target_directory,
             package.name(),
-            &package.package.folder,
+            &package.package.directory,
         );
         let selected: Vec<&ResolvedImage> = resolved
             .iter()

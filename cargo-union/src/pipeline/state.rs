@@ -57,8 +57,8 @@ pub(crate) struct BuildRecord {
 
 impl BuildState {
     /// Loads the state of a package. A file that cannot be read counts as empty, since it can always be recreated.
-    pub(crate) fn load(target_directory: &Path, package: &str, folder: &Path) -> Self {
-        let references = union_build::handover::path(target_directory, package, folder);
+    pub(crate) fn load(target_directory: &Path, package: &str, directory: &Path) -> Self {
+        let references = union_build::handover::path(target_directory, package, directory);
         let name = references
             .file_name()
             .expect("the references have a file name");

@@ -346,7 +346,7 @@ pub(super) fn entry(top: &Descriptor, annotations: &[(&str, &str)]) -> Value {
 /// Creates a hard link to a file of the cache, or a copy if the file system does not support that.
 fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     if let Some(directory) = to.parent() {
-        fs::create_folder(directory)?;
+        fs::create_directory(directory)?;
     }
     // An existing file has the wrong size.
     match std::fs::remove_file(to) {

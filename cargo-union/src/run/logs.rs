@@ -112,7 +112,7 @@ impl LogPrinter<'_> {
 }
 
 impl RunListener for LogPrinter<'_> {
-    fn wrote(&self, line: &TaskLogLine) {
+    fn log_line(&self, line: &TaskLogLine) {
         let mut progress = self.progress();
         if progress.failure.is_some() {
             return;
@@ -125,11 +125,11 @@ impl RunListener for LogPrinter<'_> {
         }
     }
 
-    fn lost(&self, why: &str, after: Duration) {
+    fn reconnecting(&self, why: &str, after: Duration) {
         self.sink.reconnecting(why, after);
     }
 
-    fn no_logs(&self, attempt: u32, why: &str) {
+    fn logs_unavailable(&self, attempt: u32, why: &str) {
         self.progress().missing = Some(why.to_owned());
         self.sink.unavailable(attempt, why);
     }

@@ -12,7 +12,7 @@ mod reporter;
 pub(crate) mod rows;
 mod selection;
 
-pub use crate::flyte::files::{FileTotals, FolderProgress};
+pub use crate::flyte::files::{DirectoryProgress, FileTotals};
 pub use crate::flyte::runs::{
     ActionSummary, ClusterEvent, RunFilter, RunPhase, RunState, TaskLogLine, ended_well,
 };

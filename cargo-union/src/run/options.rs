@@ -43,7 +43,7 @@ pub struct RemoteRunOptions {
     pub register: RegisterOptions,
     /// Whether a run is created or an existing one followed.
     pub mode: RemoteRunMode,
-    /// `--save-outputs DIR`: where the files and folders of the outputs go; they stay in the store without it.
+    /// `--save-outputs DIR`: where the files and directories of the outputs go; they stay in the store without it.
     pub save_outputs: Option<PathBuf>,
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{ActionSummary, ClusterEvent, FileTotals, FolderProgress, RunState, TaskLogLine};
+use super::{ActionSummary, ClusterEvent, DirectoryProgress, FileTotals, RunState, TaskLogLine};
 use crate::pipeline;
 
 /// Receives the events of a run, and those of the build and the registration before it.
@@ -17,11 +17,11 @@ pub trait Reporter: pipeline::Reporter {
     /// An input file was uploaded to the backend's store.
     fn file_uploaded(&self, path: &str, address: &str);
 
-    /// A part of a folder was transferred; `verb` is such as `Uploading`.
-    fn folder_progress(&self, verb: &'static str, path: &str, progress: FolderProgress);
+    /// A part of a directory was transferred; `verb` is such as `Uploading`.
+    fn directory_progress(&self, verb: &'static str, path: &str, progress: DirectoryProgress);
 
-    /// An input folder was uploaded to the backend's store.
-    fn folder_uploaded(&self, path: &str, sent: FileTotals, address: &str);
+    /// An input directory was uploaded to the backend's store.
+    fn directory_uploaded(&self, path: &str, sent: FileTotals, address: &str);
 
     /// The files of an output were fetched to a path on this machine.
     fn output_saved(&self, name: &str, path: &Path, fetched: FileTotals);

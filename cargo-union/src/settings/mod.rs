@@ -266,13 +266,13 @@ impl OptionsReader<'_> {
     fn backend_options(&self, backend: cli::BackendArgs) -> Result<BackendOptions> {
         Ok(BackendOptions {
             environment: self.environment.clone(),
-            folder: current_directory()?,
+            directory: current_directory()?,
             config: backend.config,
             endpoint: backend.endpoint,
             org: backend.org,
             generation: self.generation(backend.generation.backend)?,
             cache: self.cache()?,
-            attended: std::io::stderr().is_terminal(),
+            interactive: std::io::stderr().is_terminal(),
         })
     }
 
@@ -304,7 +304,7 @@ impl OptionsReader<'_> {
             scope
                 .cargo
                 .written
-                .push(fs::absolute(&scope.cargo.folder, path));
+                .push(fs::absolute(&scope.cargo.directory, path));
         }
         if work.rehash {
             scope.cache = scope.cache.rehashing();

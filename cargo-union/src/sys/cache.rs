@@ -42,7 +42,7 @@ pub struct Cache {
     /// Whether the user has set it, so that there is no fallback.
     is_named: bool,
     /// The directory in use.
-    folder: Arc<OnceLock<PathBuf>>,
+    directory: Arc<OnceLock<PathBuf>>,
     /// The lock of this process, once it uses blobs; `None` when it cannot be locked.
     lock: Arc<OnceLock<Option<File>>>,
     /// Hashes of large files of the workspace.
@@ -91,7 +91,7 @@ impl Cache {
         Self {
             configured: Some(directory.into()),
             is_named: true,
-            folder: Arc::default(),
+            directory: Arc::default(),
             lock: Arc::default(),
             files: Arc::default(),
             rehashes: false,
@@ -124,7 +124,7 @@ impl Cache {
 
     fn files(&self) -> &StatCache {
         self.files.get_or_init(|| {
-            let files = StatCache::new(self.folder().join(FILES));
+            let files = StatCache::new(self.directory().join(FILES));
             if self.rehashes {
                 files.without_stored_entries()
             } else {
@@ -138,7 +138,7 @@ impl Cache {
         Self {
             configured: directory,
             is_named: false,
-            folder: Arc::default(),
+            directory: Arc::default(),
             lock: Arc::default(),
             files: Arc::default(),
             rehashes: false,
@@ -149,7 +149,7 @@ impl Cache {
     /// Falls back to another directory when the default one is not known or not writable, and returns a message about it.
     /// A full disk is not a reason for it, since the other directory would fill it as well.
     pub fn settle(&self, otherwise: &Path) -> Option<String> {
-        if self.is_named || self.folder.get().is_some() {
+        if self.is_named || self.directory.get().is_some() {
             return None;
         }
         let reason = match &self.configured {
@@ -164,7 +164,7 @@ impl Cache {
                 )
             }
         };
-        let is_set = self.folder.set(otherwise.to_owned()).is_ok();
+        let is_set = self.directory.set(otherwise.to_owned()).is_ok();
         is_set.then(|| {
             format!(
                 "{reason}; using `{}`. Set UNION_CACHE_DIR to a persistent, writable directory.",
@@ -175,7 +175,7 @@ impl Cache {
 
     /// The path of a blob, whether it exists or not.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.folder().join("blobs/sha256").join(digest.hex())
+        self.directory().join("blobs/sha256").join(digest.hex())
     }
 
     /// The path of a blob, if it exists. Marks it as used.
@@ -232,7 +232,7 @@ impl Cache {
     /// `FileUnwritable`, `DiskFull`.
     pub fn draft(&self) -> Result<AtomicFile> {
         self.acquire_lock();
-        AtomicFile::create_beside(&self.folder().join("blobs/sha256/draft"))
+        AtomicFile::create_beside(&self.directory().join("blobs/sha256/draft"))
     }
 
     /// Moves a new blob to its path. The digest was computed while it was written.
@@ -273,8 +273,8 @@ impl Cache {
     }
 
     /// The cache directory.
-    pub fn folder(&self) -> &Path {
-        self.folder.get_or_init(|| {
+    pub fn directory(&self) -> &Path {
+        self.directory.get_or_init(|| {
             self.configured
                 .clone()
                 .unwrap_or_else(|| PathBuf::from("target/union/cache"))
@@ -303,7 +303,7 @@ impl Cache {
     fn sweep_locked(&self, cap: u64) -> Result<u64> {
         let mut freed = 0;
         let mut blobs = Vec::new();
-        for entry in entries(&self.folder().join("blobs/sha256")) {
+        for entry in entries(&self.directory().join("blobs/sha256")) {
             if entry.is_draft {
                 freed += remove(&entry)?;
             } else if !entry.is_linked {
@@ -319,7 +319,7 @@ impl Cache {
             size -= blob.size;
             freed += remove(blob)?;
         }
-        for kind in std::fs::read_dir(self.folder().join("notes"))
+        for kind in std::fs::read_dir(self.directory().join("notes"))
             .into_iter()
             .flatten()
             .flatten()
@@ -336,12 +336,12 @@ impl Cache {
     /// Takes the shared lock that keeps other processes from sweeping. `None` when the cache is not writable.
     fn acquire_lock(&self) -> Option<&File> {
         let open_locked = || {
-            std::fs::create_dir_all(self.folder()).ok()?;
+            std::fs::create_dir_all(self.directory()).ok()?;
             let file = File::options()
                 .create(true)
                 .truncate(false)
                 .write(true)
-                .open(self.folder().join("used.lock"))
+                .open(self.directory().join("used.lock"))
                 .ok()?;
             file.lock_shared().ok()?;
             Some(file)
@@ -350,7 +350,7 @@ impl Cache {
     }
 
     fn note_path(&self, kind: &str, name: &str) -> PathBuf {
-        self.folder().join("notes").join(kind).join(name)
+        self.directory().join("notes").join(kind).join(name)
     }
 }
 
@@ -454,7 +454,7 @@ mod tests {
                 "{message}"
             );
             assert_eq!(
-                (cache.folder(), cache.clone().settle(&otherwise)),
+                (cache.directory(), cache.clone().settle(&otherwise)),
                 (&*otherwise, None)
             );
             let digest = put(&cache, "blob", 0);
@@ -462,7 +462,7 @@ mod tests {
         }
         let good = Cache::usual(Some(directory.path().join("good")));
         assert_eq!(
-            (good.settle(&otherwise), good.folder()),
+            (good.settle(&otherwise), good.directory()),
             (None, &*directory.path().join("good"))
         );
         let named = Cache::new(file.join("cargo-union"));

@@ -88,7 +88,7 @@ pub fn measure(path: &Path) -> Result<FileDigest> {
 ///
 /// # Errors
 /// `FileUnwritable`, `DiskFull`.
-pub fn create_folder(path: &Path) -> Result<()> {
+pub fn create_directory(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|cause| unwritable(path, cause))
 }
 
@@ -172,7 +172,7 @@ impl AtomicFile {
             .parent()
             .filter(|directory| !directory.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
-        create_folder(directory)?;
+        create_directory(directory)?;
         let file = tempfile::Builder::new()
             .prefix(".union-")
             .tempfile_in(directory)
@@ -253,7 +253,7 @@ impl AtomicDir {
     /// `FileUnwritable`, `DiskFull`.
     pub fn create_beside(path: &Path) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("."));
-        create_folder(directory)?;
+        create_directory(directory)?;
         let directory = tempfile::Builder::new()
             .prefix(".union-")
             .tempdir_in(directory)
@@ -380,7 +380,7 @@ fn is_lock_unsupported(cause: &io::Error) -> bool {
 }
 
 fn open_lock(path: &Path) -> Result<File> {
-    create_folder(path.parent().unwrap_or(Path::new(".")))?;
+    create_directory(path.parent().unwrap_or(Path::new(".")))?;
     File::options()
         .create(true)
         .truncate(false)

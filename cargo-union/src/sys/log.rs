@@ -33,7 +33,7 @@ impl Log {
     /// `FileUnwritable`, `DiskFull`.
     pub fn begin(path: PathBuf) -> Result<Self> {
         if let Some(directory) = path.parent() {
-            fs::create_folder(directory)?;
+            fs::create_directory(directory)?;
         }
         let file = File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
         Ok(Self {

@@ -15,27 +15,27 @@ impl flyte::Reporter for Ui {
         );
     }
 
-    fn visit(&self, visit: &flyte::LoginPrompt<'_>) {
-        let code = visit
+    fn login_required(&self, prompt: &flyte::LoginPrompt<'_>) {
+        let code = prompt
             .code
             .map(|code| format!(" with the code {code}"))
             .unwrap_or_default();
-        let about = match visit.opened {
+        let about = match prompt.opened {
             true => format!(
                 "your browser; if it does not open, visit {}{code}",
-                visit.address
+                prompt.address
             ),
-            false => format!("{} to log in{code}", visit.address),
+            false => format!("{} to log in{code}", prompt.address),
         };
         // Printed even with `--quiet`, since the login requires the user's action.
-        let verb = if visit.opened { "Opened" } else { "Visit" };
+        let verb = if prompt.opened { "Opened" } else { "Visit" };
         self.line(&format!(
             "{} {about}",
             self.paint(style::GOOD, &format!("{verb:>12}"))
         ));
     }
 
-    fn kept(&self, place: &str) {
+    fn login_stored(&self, place: &str) {
         self.detail("Keeping", format!("the login in {place}"));
     }
 

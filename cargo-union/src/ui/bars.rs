@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::publish::{Transfer, TransferKind};
-use crate::run::FolderProgress;
+use crate::run::DirectoryProgress;
 use crate::sys::digest::Digest;
 
 /// The minimum size of blobs with a progress bar.
@@ -19,7 +19,7 @@ pub(super) struct ProgressBars {
     pub(super) terminal: bool,
     transfers: Mutex<HashMap<(Digest, TransferKind), ProgressBar>>,
     /// By path.
-    folders: Mutex<HashMap<String, ProgressBar>>,
+    directories: Mutex<HashMap<String, ProgressBar>>,
 }
 
 impl ProgressBars {
@@ -33,7 +33,7 @@ impl ProgressBars {
             multi: MultiProgress::with_draw_target(target),
             terminal,
             transfers: Mutex::default(),
-            folders: Mutex::default(),
+            directories: Mutex::default(),
         }
     }
 
@@ -87,16 +87,24 @@ impl ProgressBars {
     }
 
     /// Draws the state of the transfer of a directory; its bar disappears at its end.
-    pub(super) fn advance_folder(&self, verb: &'static str, path: &str, progress: FolderProgress) {
-        let FolderProgress { done, total } = progress;
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn advance_directory(
+        &self,
+        verb: &'static str,
+        path: &str,
+        progress: DirectoryProgress,
+    ) {
+        let DirectoryProgress { done, total } = progress;
+        let mut directories = self
+            .directories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if done.files >= total.files {
-            if let Some(bar) = folders.remove(path) {
+            if let Some(bar) = directories.remove(path) {
                 bar.finish_and_clear();
             }
             return;
         }
-        let bar = folders.entry(path.to_owned()).or_insert_with(|| {
+        let bar = directories.entry(path.to_owned()).or_insert_with(|| {
             let bar = self.multi.add(ProgressBar::new(total.bytes));
             let style = ProgressStyle::with_template(
                 "{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}",

@@ -9,14 +9,19 @@ use union_build::diag::Diagnostic;
 use super::bars::MIN_BAR_SIZE;
 use super::{Ui, bytes};
 use crate::publish::{Transfer, TransferKind};
-use crate::run::FolderProgress;
+use crate::run::DirectoryProgress;
 use crate::{build, pipeline, publish, workspace};
 
 impl Ui {
-    /// Advances the bar of a folder, on a terminal.
-    pub(super) fn advance_folder(&self, verb: &'static str, path: &str, progress: FolderProgress) {
+    /// Advances the bar of a directory, on a terminal.
+    pub(super) fn advance_directory(
+        &self,
+        verb: &'static str,
+        path: &str,
+        progress: DirectoryProgress,
+    ) {
         if self.bars.terminal && !self.suspended.load(std::sync::atomic::Ordering::Relaxed) {
-            self.bars.advance_folder(verb, path, progress);
+            self.bars.advance_directory(verb, path, progress);
         }
     }
 }

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::terminal::write_harmless;
 use super::{Problem, Ui, bytes, document_text};
 use crate::run::{
-    ActionSummary, ClusterEvent, FileTotals, FolderProgress, ProgramLocation, Reporter, RunPhase,
-    RunState, TaskLogLine, ended_well,
+    ActionSummary, ClusterEvent, DirectoryProgress, FileTotals, ProgramLocation, Reporter,
+    RunPhase, RunState, TaskLogLine, ended_well,
 };
 
 impl Ui {
@@ -91,11 +91,11 @@ impl Reporter for Ui {
         self.status("Uploaded", format!("{path} to {address}"));
     }
 
-    fn folder_progress(&self, verb: &'static str, path: &str, progress: FolderProgress) {
-        self.advance_folder(verb, path, progress);
+    fn directory_progress(&self, verb: &'static str, path: &str, progress: DirectoryProgress) {
+        self.advance_directory(verb, path, progress);
     }
 
-    fn folder_uploaded(&self, path: &str, sent: FileTotals, address: &str) {
+    fn directory_uploaded(&self, path: &str, sent: FileTotals, address: &str) {
         self.status(
             "Uploaded",
             format!("{path} ({}) to {address}", totals(sent)),

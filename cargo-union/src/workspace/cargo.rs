@@ -12,7 +12,7 @@ pub struct Cargo {
     /// `$CARGO`, else `cargo`.
     pub program: OsString,
     /// The user's working directory.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// The environment of cargo and its child processes.
     pub environment: Environment,
     /// `--locked`.
@@ -42,7 +42,7 @@ impl Cargo {
                 .filter(|program| !program.is_empty())
                 .unwrap_or("cargo")
                 .into(),
-            folder: directory.into(),
+            directory: directory.into(),
             environment,
             locked: false,
             offline: false,
@@ -71,7 +71,7 @@ impl Cargo {
         let home = variable("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| variable("HOME").map(|home| Path::new(home).join(".cargo")))?;
-        Some(fs::absolute(&self.folder, &home))
+        Some(fs::absolute(&self.directory, &home))
     }
 
     /// A cargo command in a working directory.

@@ -43,7 +43,7 @@ pub async fn compile(
 ) -> Result<(CompiledUnits, Vec<CoverageFindings>)> {
     for outside in packages_outside_root(snapshot, job) {
         let name = &outside.name;
-        let directory = outside.folder.display();
+        let directory = outside.directory.display();
         reporter.note(&format!(
             "`{name}` at `{directory}` is outside of the workspace's directory: another checkout may compile to different bytes"
         ));
@@ -93,7 +93,7 @@ pub async fn compile(
         }
         if let Some(package) = outdated.iter().find(|package| cleaned.contains(*package)) {
             let error = format!(
-                "cargo does not compile `{package}` again, which was made from other inputs"
+                "cargo does not recompile `{package}`, which was compiled from other inputs"
             );
             return Err(Error::new(Code::ArtifactStale, error));
         }
@@ -115,7 +115,7 @@ fn packages_outside_root<'a>(
         .flat_map(|inputs| &inputs.packages);
     let outside_root = locals
         .map(|local| &local.package)
-        .filter(|package| !package.folder.starts_with(&snapshot.workspace.root));
+        .filter(|package| !package.directory.starts_with(&snapshot.workspace.root));
     let all: BTreeMap<&str, &WorkspacePackage> = outside_root
         .chain(&snapshot.outside)
         .map(|package| (package.id.as_str(), package))
@@ -140,7 +140,7 @@ pub(super) async fn run_cargo(
         .for_each(|member| reporter.compiling(&member.package.name, job.target));
     let call = CargoInvocation {
         program: snapshot.cargo.program.clone(),
-        folder: workspace.root.clone(),
+        directory: workspace.root.clone(),
         environment: environment(snapshot, job).await?,
         arguments: arguments(snapshot, job),
     };
@@ -209,7 +209,7 @@ pub(super) async fn clean(
     arguments.extend(["--target-dir".into(), directory.into()]);
     let call = CargoInvocation {
         program: cargo.program.clone(),
-        folder: snapshot.workspace.root.clone(),
+        directory: snapshot.workspace.root.clone(),
         environment: environment(snapshot, job).await?,
         arguments,
     };

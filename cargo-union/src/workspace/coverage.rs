@@ -181,7 +181,7 @@ impl ReadFiles {
             let mut paths = depinfo::watched_paths(&output).peekable();
             read.is_watched_whole |= paths.peek().is_none();
             read.files
-                .extend(paths.map(|path| fs::absolute(&package.folder, Path::new(path))));
+                .extend(paths.map(|path| fs::absolute(&package.directory, Path::new(path))));
             let names = depinfo::watched_variables(&output)
                 .filter(|name| !variables::is_ignored(name, true));
             read.variables.extend(names.map(str::to_owned));
@@ -239,7 +239,7 @@ impl Examination<'_> {
         learned: &mut LearnedInputs,
     ) -> Result<()> {
         let snapshot = self.snapshot;
-        let directory = &local.package.folder;
+        let directory = &local.package.directory;
         let repository = snapshot.sources.repository_of(&local.package);
         if self
             .exempt
@@ -319,7 +319,7 @@ impl Examination<'_> {
         let new = new.filter(|file| {
             !self.is_covered(file) && modified(file).is_some_and(|modified| modified >= ran_at)
         });
-        new.map(|file| relative(&local.package.folder, &file))
+        new.map(|file| relative(&local.package.directory, &file))
             .collect()
     }
 
@@ -333,7 +333,7 @@ impl Examination<'_> {
 
     /// Whether a file is a known output of the package's build script.
     fn is_output(&self, local: &PackageInputs, file: &Path) -> bool {
-        let known = relative(&local.package.folder, file)
+        let known = relative(&local.package.directory, file)
             .is_ok_and(|name| local.learned.outputs.contains(&name));
         known
             && !self
@@ -348,9 +348,8 @@ impl Examination<'_> {
             "the code of `{}` contains `{name}`, which `exclude` leaves out of the key",
             local.package.name
         );
-        Error::new(Code::InputNotCovered, message).help(
-            "Narrow the pattern of `exclude`, so that an edit of the file makes another image.",
-        )
+        Error::new(Code::InputNotCovered, message)
+            .help("Narrow the pattern of `exclude`, so that an edit of the file changes the image.")
     }
 }
 
@@ -379,7 +378,7 @@ fn covered(snapshot: &Snapshot<'_>, inputs: &[&CodeInputs]) -> BTreeSet<PathBuf>
         .flat_map(|inputs| &inputs.packages)
         .map(|local| &local.package);
     for directory in packages
-        .flat_map(|package| [&package.folder, &package.root])
+        .flat_map(|package| [&package.directory, &package.root])
         .chain([&snapshot.workspace.root])
     {
         covered.extend(by_value.map(|name| directory.join(name)));

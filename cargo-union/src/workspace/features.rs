@@ -248,7 +248,10 @@ mod tests {
     fn name_and_version_are_read_from_package_ids() {
         for (id, name) in [
             ("path+file:///ws/helper#0.1.0", Some("helper 0.1.0")),
-            ("path+file:///ws/folder#helper@0.1.0", Some("helper 0.1.0")),
+            (
+                "path+file:///ws/directory#helper@0.1.0",
+                Some("helper 0.1.0"),
+            ),
             (
                 "registry+https://example.com/index#serde@1.0.0",
                 Some("serde 1.0.0"),

@@ -374,7 +374,7 @@ fn watched_paths(snapshot: &Snapshot<'_>, script: &BuildScriptRun) -> Result<Vec
         .iter()
         .chain(&snapshot.outside)
         .find(|package| package.id == script.package);
-    let from = package.map_or(&snapshot.workspace.root, |package| &package.folder);
+    let from = package.map_or(&snapshot.workspace.root, |package| &package.directory);
     depinfo::watched_paths(&output)
         .map(|path| {
             relative(

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn failed_build_restores_content_and_time() {
-        let (_folder, workspace, file) = workspace();
+        let (_directory, workspace, file) = workspace();
         fs::replace(&file, b"old").unwrap();
         let old = age(&file);
         let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn failed_first_build_removes_the_file() {
-        let (_folder, workspace, file) = workspace();
+        let (_directory, workspace, file) = workspace();
         let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
         handover.write(&file, b"new").unwrap();
         drop(handover);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn committed_build_keeps_the_file() {
-        let (_folder, workspace, file) = workspace();
+        let (_directory, workspace, file) = workspace();
         let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
         handover.write(&file, b"new").unwrap();
         handover.commit();
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn equal_content_does_not_touch_the_file() {
-        let (_folder, workspace, file) = workspace();
+        let (_directory, workspace, file) = workspace();
         fs::replace(&file, b"same").unwrap();
         let old = age(&file);
         let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
@@ -181,7 +181,7 @@ mod tests {
                 self.0.send(path.to_owned()).unwrap();
             }
         }
-        let (_folder, workspace, file) = workspace();
+        let (_directory, workspace, file) = workspace();
         let mut first = ReferencesFile::begin(&workspace, &Silent).unwrap();
         let (send, receive) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {

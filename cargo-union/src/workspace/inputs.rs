@@ -199,18 +199,18 @@ impl Snapshot<'_> {
         let repository = self.sources.repository_of(local);
         let mut files = self.sources.package_files(local, learned.whole)?;
         for output in &learned.outputs {
-            let output = fs::absolute(&local.folder, Path::new(output));
+            let output = fs::absolute(&local.directory, Path::new(output));
             // A tracked file is an input, even if the build script writes it.
             if !repository.tracks(&output) {
                 files.remove(&output);
             }
         }
         for input in &learned.inputs {
-            let input = fs::absolute(&local.folder, Path::new(input));
+            let input = fs::absolute(&local.directory, Path::new(input));
             if input.is_dir() {
                 files.extend(self.sources.watched(&input, &repository)?.iter().cloned());
             } else if input.is_file() {
-                if !input.starts_with(&local.folder)
+                if !input.starts_with(&local.directory)
                     && input.parent() != Some(repository.root.as_path())
                 {
                     files.extend(self.sources.siblings(&input, &repository));

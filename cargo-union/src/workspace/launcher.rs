@@ -161,7 +161,7 @@ impl LauncherCompiler<'_> {
             .target_directory
             .join("union/launcher")
             .join(name.get(..12).unwrap_or(&name));
-        fs::create_folder(&directory)?;
+        fs::create_directory(&directory)?;
         for (file, text) in SOURCES {
             fs::replace_if_different(&directory.join(file), text.as_bytes())?;
         }
@@ -173,7 +173,7 @@ impl LauncherCompiler<'_> {
             let tried = format!("could not compile the launcher of tasks for `{target}`");
             let error = Error::new(Code::LauncherFailed, tried).because(failure);
             if self.toolchain.has_target(target) {
-                return error.help("The compiler's own words stand above. `launcher = false` in the table of the image leaves it out.");
+                return error.help("The compiler's messages are above. `launcher = false` in the table of the image leaves it out.");
             }
             error.help(format!("Run `rustup target add {target}`, or leave it out by `launcher = false` in the table of the image."))
         })?;
@@ -195,7 +195,7 @@ impl LauncherCompiler<'_> {
         }
         let call = CargoInvocation {
             program: self.toolchain.rustc().into(),
-            folder: directory.to_owned(),
+            directory: directory.to_owned(),
             environment: self.cargo.environment.clone(),
             arguments,
         };
@@ -212,7 +212,7 @@ impl LauncherCompiler<'_> {
         let digest = Digest::of(program);
         let mut draft = self.cache.draft()?;
         std::io::Write::write_all(&mut draft, program)
-            .map_err(|cause| fs::unwritable(self.cache.folder(), cause))?;
+            .map_err(|cause| fs::unwritable(self.cache.directory(), cause))?;
         self.cache.keep(draft, &digest)?;
         self.cache
             .put_note("launchers", name, &LauncherNote { program: digest })

@@ -34,7 +34,7 @@ pub(super) async fn read_lockfile(
             {
                 // With `--locked` cargo itself reports the mismatch.
                 Some(mismatch) if !cargo.is_locked() => {
-                    format!("Cargo.lock was brought up to date: {mismatch}")
+                    format!("Cargo.lock was updated: {mismatch}")
                 }
                 _ => return Ok(lockfile),
             }
@@ -59,7 +59,7 @@ pub(super) async fn read_lockfile(
     command.output().await?.success().map_err(|failed| {
         Error::new(
             Code::LockfileMissing,
-            format!("could not bring `{}` up to date", path.display()),
+            format!("could not update `{}`", path.display()),
         )
         .because(failed)
     })?;
@@ -175,7 +175,7 @@ pub(super) async fn outside_packages(
             .flat_map(path_dependencies),
     );
     let known = workspace.packages.iter().chain(&packages);
-    let mut visited: BTreeSet<PathBuf> = known.map(|package| package.folder.clone()).collect();
+    let mut visited: BTreeSet<PathBuf> = known.map(|package| package.directory.clone()).collect();
     while let Some(directory) = pending.pop() {
         if visited.insert(directory.clone())
             && let Some(package) = outside_package(cargo, &workspace.root, &directory).await?
@@ -184,6 +184,6 @@ pub(super) async fn outside_packages(
             packages.push(package);
         }
     }
-    packages.sort_by(|a, b| a.folder.cmp(&b.folder));
+    packages.sort_by(|a, b| a.directory.cmp(&b.directory));
     Ok(packages)
 }

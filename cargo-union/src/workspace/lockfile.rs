@@ -349,7 +349,7 @@ checksum = "dd"
             name: name.to_owned(),
             version: version.to_owned(),
             manifest: SourceFile::new("/ws/Cargo.toml", ""),
-            folder: PathBuf::from("/ws"),
+            directory: PathBuf::from("/ws"),
             root: PathBuf::from("/ws"),
             binaries: Vec::new(),
             default_run: None,

@@ -26,14 +26,14 @@ impl Workspace {
     /// # Errors
     /// `NoManifest`; `WorkspaceInvalid` with cargo's message; `ToolMissing`, `FileUnreadable`.
     pub async fn load(cargo: &Cargo, manifest_path: Option<&Path>) -> Result<Self> {
-        let manifest_path = manifest_path.map(|path| fs::absolute(&cargo.folder, path));
+        let manifest_path = manifest_path.map(|path| fs::absolute(&cargo.directory, path));
         if let Some(path) = manifest_path.as_deref().filter(|path| !path.is_file()) {
             return Err(Error::new(
                 Code::NoManifest,
                 format!("could not find the manifest `{}`", path.display()),
             ));
         }
-        let metadata = cargo_metadata(cargo, &cargo.folder, manifest_path.as_deref()).await?;
+        let metadata = cargo_metadata(cargo, &cargo.directory, manifest_path.as_deref()).await?;
         let root = metadata.workspace_root.clone().into_std_path_buf();
         let mut packages = metadata
             .packages
@@ -41,7 +41,7 @@ impl Workspace {
             .map(|package| convert_package(metadata.workspace_root.as_std_path(), package))
             .collect::<Result<Vec<_>>>()?;
         packages.sort_by(|a, b| a.name.cmp(&b.name));
-        let root_manifest = match packages.iter().find(|package| package.folder == root) {
+        let root_manifest = match packages.iter().find(|package| package.directory == root) {
             Some(package) => package.manifest.clone(),
             None => read_source(root.join("Cargo.toml"))?,
         };
@@ -216,7 +216,7 @@ fn convert_package(root: &Path, package: &cargo_metadata::Package) -> Result<Wor
         id: package.id.repr.clone(),
         name: package.name.to_string(),
         version: package.version.to_string(),
-        folder: manifest.folder().to_owned(),
+        directory: manifest.directory().to_owned(),
         root: root.to_owned(),
         binaries,
         default_run: package.default_run.clone(),

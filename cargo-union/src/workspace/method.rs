@@ -119,7 +119,7 @@ pub struct CargoInvocation {
     /// The program, as found on the host.
     pub program: OsString,
     /// The working directory.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// The environment variables, on the host.
     pub environment: Environment,
     /// The arguments, starting with the subcommand.
@@ -137,13 +137,13 @@ impl CargoRunner for Host {
         call: &CargoInvocation,
         line: &mut LineHandler<'_>,
     ) -> Result<Result<(), ProcessFailure>> {
-        let mut command = ProcessCommand::new(&call.program, &call.folder, &call.environment);
+        let mut command = ProcessCommand::new(&call.program, &call.directory, &call.environment);
         command.args(&call.arguments);
         command.lines(line).await
     }
 
     async fn rustc(&self, call: &CargoInvocation) -> Result<Result<(), ProcessFailure>> {
-        let mut command = ProcessCommand::new(&call.program, &call.folder, &call.environment);
+        let mut command = ProcessCommand::new(&call.program, &call.directory, &call.environment);
         command.args(&call.arguments);
         Ok(command.output().await?.success().map(drop))
     }
@@ -248,7 +248,7 @@ impl Snapshot<'_> {
             }
         };
         let missing =
-            || Error::new(Code::ToolMissing, "could not ask zig for its version").help(INSTALL_ZIG);
+            || Error::new(Code::ToolMissing, "could not get the version of zig").help(INSTALL_ZIG);
         let zig = zig.filter(|zig| !zig.is_empty()).ok_or_else(missing)?;
         let zigbuild = zigbuild(self.cargo).unwrap_or_else(|| PathBuf::from(ZIGBUILD));
         let zigbuild_version = self

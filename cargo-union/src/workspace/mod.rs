@@ -100,7 +100,7 @@ pub struct WorkspacePackage {
     /// Text and path of Cargo.toml.
     pub manifest: Arc<SourceFile>,
     /// The directory of Cargo.toml, absolute.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// The root directory of its workspace, from whose manifest it may inherit.
     pub root: PathBuf,
     /// Binary targets, sorted by name.

@@ -19,7 +19,7 @@ impl Snapshot<'_> {
         );
         directories.extend(self.outside.iter().map(|package| {
             (
-                package.folder.clone(),
+                package.directory.clone(),
                 format!("/outside/{}-{}", package.name, package.version),
             )
         }));

@@ -63,9 +63,9 @@ impl RunInputs {
                 names.insert(name.clone());
                 declared_files.insert(name, file);
             }
-            let folder = relative(root, &pattern.folder)?;
+            let directory = relative(root, &pattern.directory)?;
             values.insert(
-                format!("inputs of {folder}: {}", pattern.glob.value),
+                format!("inputs of {directory}: {}", pattern.glob.value),
                 Value::texts(&names),
             );
         }

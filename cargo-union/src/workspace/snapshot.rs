@@ -105,7 +105,7 @@ impl<'a> Snapshot<'a> {
         let paths = self
             .outside
             .iter()
-            .flat_map(|package| [package.folder.clone(), package.root.join("Cargo.toml")]);
+            .flat_map(|package| [package.directory.clone(), package.root.join("Cargo.toml")]);
         paths.filter(|path| path.exists())
     }
 

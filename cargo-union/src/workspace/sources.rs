@@ -134,7 +134,7 @@ impl SourceFiles {
 
     /// The repository of a package.
     pub(super) fn repository_of(&self, package: &WorkspacePackage) -> Arc<GitRepository> {
-        self.repository(&package.folder, &package.root)
+        self.repository(&package.directory, &package.root)
     }
 
     /// A package's own files: the roots of its targets, and what git would track in its directory. `whole` includes
@@ -155,7 +155,7 @@ impl SourceFiles {
             .collect();
         let repository = self.repository_of(package);
         files.extend(
-            self.list(&package.folder, Rules::Package { whole }, &repository)?
+            self.list(&package.directory, Rules::Package { whole }, &repository)?
                 .iter()
                 .cloned(),
         );
@@ -168,7 +168,7 @@ impl SourceFiles {
     /// `InvalidValue` for an invalid pattern or a path that does not exist.
     pub(super) fn matching(&self, pattern: &Pattern) -> Result<Vec<PathBuf>> {
         let text = pattern.glob.value.as_str();
-        let literal = fs::absolute(&pattern.folder, Path::new(text));
+        let literal = fs::absolute(&pattern.directory, Path::new(text));
         if literal.is_file() {
             return Ok(vec![literal]);
         }
@@ -294,7 +294,7 @@ mod tests {
                 value: glob.to_owned(),
                 origin: Origin::Default,
             },
-            folder: directory.to_owned(),
+            directory: directory.to_owned(),
         }
     }
 
@@ -311,7 +311,7 @@ mod tests {
             name: "app".to_owned(),
             version: "0.1.0".to_owned(),
             manifest: union_build::diag::SourceFile::new(directory.join("Cargo.toml"), ""),
-            folder: directory.to_owned(),
+            directory: directory.to_owned(),
             root: directory.to_owned(),
             binaries: Vec::new(),
             default_run: None,

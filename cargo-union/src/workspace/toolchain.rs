@@ -295,7 +295,11 @@ async fn query_rustc(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Too
 
 async fn run_for_text(command: ProcessCommand) -> Result<String> {
     let stdout = command.output().await?.success().map_err(|failed| {
-        Error::new(Code::ToolMissing, "could not ask the compiler about itself").because(failed)
+        Error::new(
+            Code::ToolMissing,
+            "could not get the version of the compiler",
+        )
+        .because(failed)
     })?;
     Ok(String::from_utf8_lossy(&stdout).into_owned())
 }

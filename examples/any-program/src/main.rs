@@ -1,4 +1,4 @@
-//! Counts the words of a text: `any-program --at-least=LETTERS TEXT FOLDER`.
+//! Counts the words of a text: `any-program --at-least=LETTERS TEXT DIRECTORY`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::{env, error, fs};
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     let words: Vec<String> = env::args().skip(1).collect();
-    let [at_least, text, folder] = &words[..] else { return Err("expected --at-least=LETTERS TEXT FOLDER".into()) };
+    let [at_least, text, directory] = &words[..] else { return Err("expected --at-least=LETTERS TEXT DIRECTORY".into()) };
     let at_least: usize = at_least.trim_start_matches("--at-least=").parse()?;
     let counts = count(&fs::read_to_string(text)?, at_least);
     let longest = counts.keys().max_by_key(|word| word.chars().count()).ok_or("the text has no such word")?;
@@ -14,10 +14,10 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     println!("{} different words", counts.len());
 
     // Each output is a file of its name.
-    let folder = Path::new(folder);
-    fs::write(folder.join("words"), counts.values().sum::<usize>().to_string())?;
-    fs::write(folder.join("longest"), longest)?;
-    fs::write(folder.join("counts"), lines)?;
+    let directory = Path::new(directory);
+    fs::write(directory.join("words"), counts.values().sum::<usize>().to_string())?;
+    fs::write(directory.join("longest"), longest)?;
+    fs::write(directory.join("counts"), lines)?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 """The image builder of a hosted backend: its store, its task, and images that it builds and pushes.
 
-Commands and packages are not run here: what is copied is laid out as a layer, variables and working folder
+Commands and packages are not run here: what is copied is laid out as a layer, variables and working directory
 become the config, and `skopeo` brings the image into the registry of the test.
 """
 
@@ -118,12 +118,12 @@ class Builds(Runs):
         target = inputs["target_image"]
         full = target if "/" in target else f"{REGISTRY}/backend/{target}"
         made = {"spec": text(spec), "context": listing(context), "secrets": secrets, "run_spec": text(request.run_spec)}
-        state.folder("made").joinpath(run).write_text(json.dumps(made))
+        state.directory("made").joinpath(run).write_text(json.dumps(made))
         # `unpushed`: the registry does not show it.
         if "unpushed" not in state.BEHAVIOUR:
             push(spec, context, full)
         state.write("built", run, full.encode())
-        state.folder("images").joinpath(target.rsplit("/", 1)[-1]).write_text(full)
+        state.directory("images").joinpath(target.rsplit("/", 1)[-1]).write_text(full)
 
 
 def text(message):
@@ -155,10 +155,10 @@ def push(spec, context, reference):
                 config["Env"] += [f"{name}={value}" for name, value in sorted(step.env.env_variables.items())]
             elif kind == "workdir":
                 config["WorkingDir"] = step.workdir.workdir
-    with tempfile.TemporaryDirectory() as folder:
-        layout(Path(folder), layer.getvalue(), config)
-        command = ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{folder}:image", f"docker://{reference}"]
-        subprocess.run(command, check=True, env={"PATH": "/usr/bin:/bin", "HOME": folder})
+    with tempfile.TemporaryDirectory() as directory:
+        layout(Path(directory), layer.getvalue(), config)
+        command = ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{directory}:image", f"docker://{reference}"]
+        subprocess.run(command, check=True, env={"PATH": "/usr/bin:/bin", "HOME": directory})
 
 
 def copy(source, target, from_, to):
@@ -173,8 +173,8 @@ def copy(source, target, from_, to):
             target.addfile(placed, source.extractfile(entry) if entry.isfile() else None)
 
 
-def layout(folder, layer, config):
-    blobs = folder / "blobs/sha256"
+def layout(directory, layer, config):
+    blobs = directory / "blobs/sha256"
     blobs.mkdir(parents=True)
 
     def blob(content, kind):
@@ -190,8 +190,8 @@ def layout(folder, layer, config):
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": image, "layers": [packed]}
     entry = blob(json.dumps(manifest).encode(), "manifest.v1+json")
     entry["annotations"] = {"org.opencontainers.image.ref.name": "image"}
-    folder.joinpath("index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
-    folder.joinpath("oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    directory.joinpath("index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    directory.joinpath("oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
 
 
 def stored(uri):
@@ -212,7 +212,7 @@ def put(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
     with PUTS:
-        state.folder("puts").joinpath(f"{len(state.names('puts')):04}").write_text(unquote(url.path))
+        state.directory("puts").joinpath(f"{len(state.names('puts')):04}").write_text(unquote(url.path))
     # `grows=FILE`: appends to a file on the user's machine while it is sent.
     for word in state.BEHAVIOUR:
         if word.startswith("grows=") and state.once(word, "grows"):

@@ -98,7 +98,7 @@ class One:
         if step < len(BEFORE):
             return BEFORE[step]
         # `hold`: it runs until the test releases it.
-        held = "hold" in state.BEHAVIOUR and not (state.FOLDER / "go").exists()
+        held = "hold" in state.BEHAVIOUR and not (state.DIRECTORY / "go").exists()
         if held or step < len(BEFORE) + 3:
             return "RUNNING"
         if "late" in state.BEHAVIOUR:
@@ -109,7 +109,7 @@ class One:
     def waiting():
         """The phase in which it stays, with the events of the cluster."""
         word = next((word for word in WAITS if word in state.BEHAVIOUR), None)
-        return None if word is None or (state.FOLDER / "go").exists() else WAITS[word]
+        return None if word is None or (state.DIRECTORY / "go").exists() else WAITS[word]
 
     def error(self):
         """The error of its program or the backend."""

@@ -45,7 +45,7 @@ class Secrets(SecretServiceSync):
 
     def delete_secret(self, request, ctx):
         self.find(request.id)
-        (state.folder("secrets") / self.key(request.id)).unlink()
+        (state.directory("secrets") / self.key(request.id)).unlink()
         return DeleteSecretResponse()
 
     def list_secrets(self, request, ctx):
@@ -65,10 +65,10 @@ class Secrets(SecretServiceSync):
         content = CreateSecretRequest(id=identity, secret_spec=spec).SerializeToString()
         with self.lock:
             if overwrite:
-                (state.folder("secrets") / self.key(identity)).unlink(missing_ok=True)
+                (state.directory("secrets") / self.key(identity)).unlink(missing_ok=True)
             new = state.write("secrets", self.key(identity), content)
             if new:
-                (state.folder("values") / self.key(identity)).write_bytes(value)
+                (state.directory("values") / self.key(identity)).write_bytes(value)
             return new
 
     def find(self, identity):

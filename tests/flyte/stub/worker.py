@@ -109,11 +109,11 @@ def main():
     print(f"{label} {x} {given['rate'].primitive.float_value} {given['ok'].primitive.boolean} {msgpack.unpackb(given['fields'].binary.value)}")
     print("key", os.environ.get("EAGER_API_KEY"), os.environ.get("_UNION_EAGER_API_KEY"), "log", os.environ["RUST_LOG"], "own", os.environ["OWN"])
 
-    folder = ARGUMENTS["--outputs-path"]
-    os.makedirs(folder, exist_ok=True)
+    directory = ARGUMENTS["--outputs-path"]
+    os.makedirs(directory, exist_ok=True)
     if label == "fail":
         error = ContainerError(code="Negative", message=f"Negative: {x} is below zero")
-        return write(f"{folder}/error.pb", ErrorDocument(error=error))
+        return write(f"{directory}/error.pb", ErrorDocument(error=error))
     if label == "forget":
         return None
     steps()
@@ -121,7 +121,7 @@ def main():
     outputs = {"o0": Scalar(primitive=Primitive(integer=2 * x)), "o1": table}
     if label == "half":
         del outputs["o1"]
-    return write(f"{folder}/outputs.pb", Outputs(literals=[NamedLiteral(name=name, value=Literal(scalar=value)) for name, value in outputs.items()]))
+    return write(f"{directory}/outputs.pb", Outputs(literals=[NamedLiteral(name=name, value=Literal(scalar=value)) for name, value in outputs.items()]))
 
 
 def write(path, message):

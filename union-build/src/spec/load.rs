@@ -45,7 +45,7 @@ pub fn load(
         &tree,
         &ValidationContext {
             facts,
-            folder: overrides.folder(),
+            directory: overrides.directory(),
         },
         &mut problems,
     );

@@ -34,7 +34,7 @@ pub fn merge(lower: Option<TomlNode>, upper: Option<TomlNode>) -> Option<TomlNod
 /// The values of environment variables and flags, which win over the manifests, and of last resorts, which do not.
 #[derive(Clone, Debug)]
 pub struct Overrides {
-    folder: PathBuf,
+    directory: PathBuf,
     fallbacks: Vec<Override>,
     env: Vec<Override>,
     flags: Vec<Override>,
@@ -50,10 +50,10 @@ struct Override {
 }
 
 impl Overrides {
-    /// No overrides; relative paths in variables and flags start from `folder`.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
+    /// No overrides; relative paths in variables and flags start from `directory`.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
-            folder: folder.into(),
+            directory: directory.into(),
             fallbacks: Vec::new(),
             env: Vec::new(),
             flags: Vec::new(),
@@ -126,8 +126,8 @@ impl Overrides {
     }
 
     /// The directory that relative paths in variables and flags start from.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Applies all overrides to a tree; flags win over variables. A last resort never replaces a value.
@@ -186,7 +186,7 @@ impl Override {
                     let message = format!("`{}` is not a value of `{}`", self.text, self.key.name);
                     problems.push(
                         Diagnostic::error(Code::InvalidValue, message, &self.origin, "")
-                            .help("the words are `true`, `false`"),
+                            .help("the values are `true`, `false`"),
                     );
                     TomlValue::Broken
                 }

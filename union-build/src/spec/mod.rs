@@ -350,5 +350,5 @@ pub struct Pattern {
     /// The glob as typed, with `/` between the parts.
     pub glob: Sourced<String>,
     /// Absolute directory of the manifest that declares the glob.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
 }

@@ -8,7 +8,7 @@ pub struct PackageInfo {
     /// The package's name.
     pub package: String,
     /// Directory of its manifest.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// Root of its workspace.
     pub workspace_root: PathBuf,
     /// Names of its binaries.

@@ -23,7 +23,7 @@ pub(super) struct ValidationContext<'a> {
     /// Facts from cargo.
     pub facts: &'a PackageInfo,
     /// The directory that relative paths in variables and flags start from.
-    pub folder: &'a std::path::Path,
+    pub directory: &'a std::path::Path,
 }
 
 /// Converts a completed tree. When an error is reported the result must not be used: broken values are

@@ -7,12 +7,12 @@ use crate::project::Project;
 #[test]
 fn fresh_clone_builds_with_cargo_alone_and_only_once() {
     // A path with a space and a letter beyond ASCII has to survive the instructions to cargo.
-    let folder = tempfile::Builder::new()
+    let directory = tempfile::Builder::new()
         .prefix("a clöne ")
         .tempdir()
         .unwrap();
     let project = Project::printing(
-        folder.path(),
+        directory.path(),
         "images.gpu.name = \"training\"\nimages.default = {}",
     );
     let first = project.builds(&["build"]);
@@ -37,8 +37,8 @@ fn fresh_clone_builds_with_cargo_alone_and_only_once() {
 
 #[test]
 fn references_survive_alternating_commands_without_recompiling() {
-    let folder = tempfile::tempdir().unwrap();
-    let project = Project::printing(folder.path(), "images.gpu = {}");
+    let directory = tempfile::tempdir().unwrap();
+    let project = Project::printing(directory.path(), "images.gpu = {}");
     project.builds(&["build"]);
     project.resolve(&project.target(), "gpu", "abc");
     let resolved = project.builds(&["build"]);
@@ -95,8 +95,8 @@ fn references_survive_alternating_commands_without_recompiling() {
 
 #[test]
 fn packages_of_one_name_share_a_target_directory_but_no_references() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().canonicalize().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
     fs::create_dir_all(root.join(".cargo")).unwrap();
     fs::write(
         root.join(".cargo/config.toml"),
@@ -121,9 +121,9 @@ fn packages_of_one_name_share_a_target_directory_but_no_references() {
 
 #[test]
 fn build_that_requires_references_fails_without_them() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let project = Project::new(
-        folder.path(),
+        directory.path(),
         "",
         "fn main() { union_build::emit().require_resolved(); }\n",
         "fn main() {}\n",

@@ -7,15 +7,15 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use union_build::handover::{self, Reference, References};
 
-/// A package with a build script, in a folder of its own.
+/// A package with a build script, in a directory of its own.
 pub(crate) struct Project {
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Project {
     /// A package `app` whose build script and program are given; `union` stands below
     /// `[package.metadata.union]`.
-    pub(crate) fn new(folder: &Path, union: &str, script: &str, program: &str) -> Self {
+    pub(crate) fn new(directory: &Path, union: &str, script: &str, program: &str) -> Self {
         let manifest = format!(
             "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n\n\
              [build-dependencies]\nunion-build = {{ path = {:?} }}\n\n\
@@ -23,7 +23,7 @@ impl Project {
             env!("CARGO_MANIFEST_DIR")
         );
         let project = Self {
-            folder: folder.canonicalize().unwrap(),
+            directory: directory.canonicalize().unwrap(),
         };
         project.write("Cargo.toml", &manifest);
         project.write("build.rs", script);
@@ -31,19 +31,19 @@ impl Project {
         // The versions that this workspace was tested with, and that are there without a network.
         fs::copy(
             concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"),
-            project.folder.join("Cargo.lock"),
+            project.directory.join("Cargo.lock"),
         )
         .unwrap();
         project
     }
 
     /// A package with the usual build script, whose program prints what was generated.
-    pub(crate) fn printing(folder: &Path, union: &str) -> Self {
+    pub(crate) fn printing(directory: &Path, union: &str) -> Self {
         let program = "mod images { include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\")); }\n\
                        fn main() {\n    for image in images::ALL {\n        let reference = image.reference().map(|reference| reference.to_string());\n        \
                        println!(\"{} {} {}\", image.name, reference.unwrap_or_else(|| \"unresolved\".to_owned()), image.is_current());\n    }\n}\n";
         Self::new(
-            folder,
+            directory,
             union,
             "fn main() { union_build::emit(); }\n",
             program,
@@ -51,22 +51,22 @@ impl Project {
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
-        let path = self.folder.join(path);
+        let path = self.directory.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     pub(crate) fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.folder.join(path)).unwrap()
+        fs::read_to_string(self.directory.join(path)).unwrap()
     }
 
-    /// Runs cargo in the package's folder, as a user who has set nothing would.
+    /// Runs cargo in the package's directory, as a user who has set nothing would.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Run {
         let mut command = clean_cargo();
         command
             .args(arguments)
             .args(["--offline", "--message-format", "json"])
-            .current_dir(&self.folder);
+            .current_dir(&self.directory);
         Run::of(command.output().unwrap())
     }
 
@@ -77,9 +77,9 @@ impl Project {
         run
     }
 
-    /// Where the hand-over file is when cargo has this target folder.
+    /// Where the hand-over file is when cargo has this target directory.
     pub(crate) fn handover(&self, target: &Path) -> PathBuf {
-        handover::path(target, "app", &self.folder)
+        handover::path(target, "app", &self.directory)
     }
 
     /// Resolves one image, as `cargo union` does before it compiles.
@@ -102,7 +102,7 @@ impl Project {
     }
 
     pub(crate) fn target(&self) -> PathBuf {
-        self.folder.join("target")
+        self.directory.join("target")
     }
 }
 

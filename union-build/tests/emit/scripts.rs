@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 
 use crate::project::clean_cargo;
 
-/// A build script, compiled by the real cargo. Its folder stays, so that it is compiled once.
+/// A build script, compiled by the real cargo. Its directory stays, so that it is compiled once.
 fn script() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emit-script");
-    fs::create_dir_all(&folder).unwrap();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emit-script");
+    fs::create_dir_all(&directory).unwrap();
     // The program is the package's build script itself, run as a program: it needs no other package.
     let main = "fn main() {\n    let emitted = union_build::emit();\n    if std::env::args().len() > 1 {\n        emitted.require_resolved();\n    }\n}\n";
     let manifest = format!(
@@ -17,22 +17,22 @@ fn script() -> PathBuf {
         env!("CARGO_MANIFEST_DIR")
     );
     for (path, text) in [("Cargo.toml", manifest.as_str()), ("src/main.rs", main)] {
-        let path = folder.join(path);
+        let path = directory.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         if fs::read_to_string(&path).ok().as_deref() != Some(text) {
             fs::write(&path, text).unwrap();
         }
     }
-    if !folder.join("Cargo.lock").exists() {
+    if !directory.join("Cargo.lock").exists() {
         fs::copy(
             concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"),
-            folder.join("Cargo.lock"),
+            directory.join("Cargo.lock"),
         )
         .unwrap();
     }
     let output = clean_cargo()
         .args(["build", "--quiet", "--offline"])
-        .current_dir(&folder)
+        .current_dir(&directory)
         .output()
         .unwrap();
     assert!(
@@ -40,7 +40,7 @@ fn script() -> PathBuf {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    folder.join("target/debug/script")
+    directory.join("target/debug/script")
 }
 
 /// A package where the script runs.
@@ -59,12 +59,12 @@ impl Setup {
         setup
     }
 
-    fn package(&self, folder: &str, union: &str) {
+    fn package(&self, directory: &str, union: &str) {
         let manifest =
             format!("[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{union}");
-        self.write(&format!("{folder}/Cargo.toml"), &manifest);
-        self.write(&format!("{folder}/src/main.rs"), "fn main() {}\n");
-        self.write(&format!("{folder}/out/keep"), "");
+        self.write(&format!("{directory}/Cargo.toml"), &manifest);
+        self.write(&format!("{directory}/src/main.rs"), "fn main() {}\n");
+        self.write(&format!("{directory}/out/keep"), "");
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -77,7 +77,7 @@ impl Setup {
         fs::write(path, text).unwrap();
     }
 
-    fn run(&self, folder: &str, arguments: &[&str]) -> ScriptOutput {
+    fn run(&self, directory: &str, arguments: &[&str]) -> ScriptOutput {
         let mut command = Command::new(script());
         let cargo = clean_cargo();
         // The variables of a build script, without those of this test.
@@ -87,16 +87,16 @@ impl Setup {
         command
             .env("CARGO", cargo.get_program())
             .env("CARGO_PKG_NAME", "app")
-            .env("OUT_DIR", self.path(folder).join("out"));
+            .env("OUT_DIR", self.path(directory).join("out"));
         command
-            .env("CARGO_MANIFEST_DIR", self.path(folder))
-            .current_dir(self.path(folder))
+            .env("CARGO_MANIFEST_DIR", self.path(directory))
+            .current_dir(self.path(directory))
             .args(arguments);
         ScriptOutput::of(command.output().unwrap())
     }
 
-    fn generated(&self, folder: &str) -> String {
-        fs::read_to_string(self.path(folder).join("out/union_images.rs")).unwrap()
+    fn generated(&self, directory: &str) -> String {
+        fs::read_to_string(self.path(directory).join("out/union_images.rs")).unwrap()
     }
 }
 
@@ -169,10 +169,10 @@ fn manifests_and_references_file_are_watched() {
 #[test]
 fn vendored_package_watches_no_file_and_is_unresolved() {
     let setup = Setup::new();
-    // A vendor folder inside of a workspace that knows nothing of it.
+    // A vendor directory inside of a workspace that knows nothing of it.
     setup.package("vendor/app", "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.train]\nimage = \"gpu\"\n");
     setup.write("vendor/app/.cargo-checksum.json", "{\"files\":{}}");
-    // A package in a folder of its own, as in cargo's home; and one below a git checkout's root.
+    // A package in a directory of its own, as in cargo's home; and one below a git checkout's root.
     setup.package(
         "registry/app",
         "[workspace]\n[package.metadata.union.images.gpu]\n",
@@ -183,17 +183,20 @@ fn vendored_package_watches_no_file_and_is_unresolved() {
         "[workspace]\n[package.metadata.union.images.gpu]\n",
     );
     setup.write("checkout/.cargo-ok", "");
-    for folder in ["vendor/app", "registry/app", "checkout/crates/app"] {
-        let printed = setup.run(folder, &[]);
-        assert_eq!(printed.lines, [""; 0], "{folder}");
+    for directory in ["vendor/app", "registry/app", "checkout/crates/app"] {
+        let printed = setup.run(directory, &[]);
+        assert_eq!(printed.lines, [""; 0], "{directory}");
         assert!(
-            setup.generated(folder).contains("pub const GPU: Image = Image { name: \"app-gpu\", repository: ::core::option::Option::None")
+            setup.generated(directory).contains("pub const GPU: Image = Image { name: \"app-gpu\", repository: ::core::option::Option::None")
         );
-        assert!(!setup.path(folder).join("target").exists(), "{folder}");
         assert!(
-            setup.run(folder, &["require"]).all("error")[0]
+            !setup.path(directory).join("target").exists(),
+            "{directory}"
+        );
+        assert!(
+            setup.run(directory, &["require"]).all("error")[0]
                 .contains("cargo has unpacked this package"),
-            "{folder}"
+            "{directory}"
         );
     }
     assert!(
@@ -225,7 +228,7 @@ fn package_without_table_gets_an_error_naming_the_table() {
 #[test]
 fn unwritable_target_directory_does_not_fail_the_build() {
     let setup = Setup::new();
-    // A file stands where the folder should be: even root cannot write below it.
+    // A file stands where the directory should be: even root cannot write below it.
     setup.write("target", "");
     let printed = setup.run("member", &[]);
     assert_eq!(printed.all("error"), [""; 0]);

@@ -78,15 +78,15 @@ impl LayerIndexCache {
         let path = local_file(&self.cache, &*self.source, &layer.blob).await?;
         let bytes = std::fs::File::open(&path).map_err(|cause| fs::unreadable(&path, cause))?;
         let diff_id = layer.diff_id;
-        let directory = self.cache.folder().to_owned();
-        fs::create_folder(&directory)?;
+        let directory = self.cache.directory().to_owned();
+        fs::create_directory(&directory)?;
         let read = tokio::task::spawn_blocking(move || layer::read(bytes, diff_id, &directory));
         let changes = read
             .await
             .expect("reading a layer does not panic")
             .map_err(|cause| match cause.kind() {
                 // A large library is written to a temporary file in the cache's directory while it is parsed.
-                io::ErrorKind::StorageFull => fs::unwritable(self.cache.folder(), cause),
+                io::ErrorKind::StorageFull => fs::unwritable(self.cache.directory(), cause),
                 _ => {
                     let digest = layer.blob.descriptor.digest;
                     Error::new(

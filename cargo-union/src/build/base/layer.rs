@@ -78,7 +78,7 @@ impl<R: Read> Read for LimitReader<'_, R> {
         if limit == 0 && !buffer.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("a file's name and attributes take more than {HEADERS} bytes"),
+                format!("the name and attributes of a file have more than {HEADERS} bytes"),
             ));
         }
         let count = self.inner.read(&mut buffer[..limit])?;
@@ -106,7 +106,7 @@ impl LayerReader<'_> {
             String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned()
         };
         let node = if kind.is_dir() {
-            FsEntry::Folder
+            FsEntry::Directory
         } else if kind.is_symlink() {
             FsEntry::Link(target(entry))
         } else {

@@ -76,11 +76,13 @@ impl ResolvedBase {
         let own = config.platform();
         if platform.distance(&own).is_none() {
             let says = if own.is_complete() {
-                format!("says that it is for `{own}`")
+                format!("declares the platform `{own}`")
             } else {
                 "names no platform".to_owned()
             };
-            source.warn(&format!("the config of base image `{name}` {says}; it is taken for `{platform}`, as its index has it"));
+            source.warn(&format!(
+                "the config of base image `{name}` {says}; `{platform}` of its index is used"
+            ));
             config_blob = config.with_platform(platform);
         }
         let layers =

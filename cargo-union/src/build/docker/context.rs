@@ -182,7 +182,7 @@ pub(in crate::build) fn dockerfile_items(
         let error = Error::new(
             Code::CopyOutside,
             format!(
-                "the build context `{}` leaves the workspace",
+                "the build context `{}` is outside of the workspace",
                 directory.display()
             ),
         );
@@ -198,7 +198,7 @@ pub(in crate::build) fn dockerfile_items(
             Code::CopyOutside
         };
         let why = format!(
-            "it is `{}`, out of the workspace: {}",
+            "it is `{}`, outside of the workspace: {}",
             real_file.display(),
             roots.shown()
         );

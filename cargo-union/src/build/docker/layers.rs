@@ -149,7 +149,7 @@ impl ExportReader<'_> {
         let mut hash = Sha256::new();
         copy(&mut plain, &mut draft, |chunk| hash.update(chunk)).map_err(|error| match error {
             CopyError::Read(cause) => self.failed(cause),
-            CopyError::Write(cause) => fs::unwritable(self.cache.folder(), cause),
+            CopyError::Write(cause) => fs::unwritable(self.cache.directory(), cause),
         })?;
         Ok(ArchiveMember::Layer(DiffId::from_hasher(hash), draft))
     }

@@ -210,8 +210,8 @@ fn add_directories(
         .map(|end| &path[..end])
         .filter(|directory| !directory.is_empty())
     {
-        if index.get(directory) != Some(&FsEntry::Folder) {
-            index.put(directory, FsEntry::Folder);
+        if index.get(directory) != Some(&FsEntry::Directory) {
+            index.put(directory, FsEntry::Directory);
             placed.insert(
                 directory.to_owned(),
                 LayerEntry {

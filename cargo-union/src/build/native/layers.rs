@@ -105,7 +105,7 @@ pub(super) fn plan_layers(
 
 fn layer_change(entry: &LayerEntry) -> LayerChange {
     let node = match &entry.kind {
-        EntryKind::Directory => FsEntry::Folder,
+        EntryKind::Directory => FsEntry::Directory,
         EntryKind::Bytes(bytes) => FsEntry::File(IndexedFile::of(&entry.path, &bytes[..])),
         EntryKind::File(..) => FsEntry::File(None),
         EntryKind::Link(target) => FsEntry::Link(target.clone()),

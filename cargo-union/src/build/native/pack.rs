@@ -115,7 +115,7 @@ pub(in crate::build) fn plain_layer(
     let mut compressor = Compressor::new(cache.draft()?, compression);
     let copied = io::copy(&mut plain, &mut compressor);
     let blob = compressor.finish()?;
-    copied.map_err(|cause| fs::unwritable(cache.folder(), cause))?;
+    copied.map_err(|cause| fs::unwritable(cache.directory(), cause))?;
     if blob.diff_id != diff_id {
         let error = Error::new(
             Code::EngineFailed,
@@ -224,7 +224,7 @@ fn pack(cache: &Cache, entries: &[LayerEntry], options: PackOptions) -> Result<C
         Err(PackError::Output(cause)) => {
             return Err(finished
                 .err()
-                .unwrap_or_else(|| fs::unwritable(cache.folder(), cause)));
+                .unwrap_or_else(|| fs::unwritable(cache.directory(), cause)));
         }
         Ok(()) => {}
     }
@@ -422,7 +422,7 @@ mod tests {
             assert_eq!((error.code(), &*error.chain()[1]), (Code::InputsMoved, why));
         }
         assert!(
-            !cache.folder().join("notes/layers").exists(),
+            !cache.directory().join("notes/layers").exists(),
             "a failed layer has no cache entry"
         );
     }

@@ -1,6 +1,6 @@
 //! The remote builder: prepares images that the backend builds.
 //!
-//! Creates the build order and an archive with everything that it copies, deterministically, and sends nothing.
+//! Creates the remote image spec and an archive with everything that it copies, deterministically, and sends nothing.
 //! Binaries are compiled before, as for all images: the backend has no multi-stage builds, so a toolchain would
 //! become part of the image.
 
@@ -43,12 +43,12 @@ pub struct RemoteBuilder {
     native: NativeBuilder,
 }
 
-/// A build order with its context.
+/// A remote image spec with its context.
 #[derive(Debug)]
 pub struct RemoteBuildRequest {
     /// Base image, steps and platforms.
-    pub order: RemoteImageSpec,
-    /// A tar.gz with everything that the order copies; `None` when it copies nothing.
+    pub spec: RemoteImageSpec,
+    /// A tar.gz with everything that the spec copies; `None` when it copies nothing.
     pub context: Option<AtomicFile>,
 }
 
@@ -63,7 +63,7 @@ impl RemoteBuilder {
         }
     }
 
-    /// Creates the order for an image on a base, and checks that its binaries can start, as far as the files of the
+    /// Creates the request for an image on a base, and checks that its binaries can start, as far as the files of the
     /// image are known.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl RemoteBuilder {
         packed.await.expect("packing does not panic")
     }
 
-    /// Variables and working directory of the base. Those of the first platform apply to all, because an order has the
+    /// Variables and working directory of the base. Those of the first platform apply to all, because a spec has the
     /// same steps for every platform.
     async fn base_settings(&self, request: &BuildRequest) -> Result<BaseSettings> {
         let Some((platform, base)) = request.platforms.iter().find_map(|platform_request| {
@@ -148,7 +148,7 @@ fn pack(
         .iter()
         .rev()
         .find_map(|spec| spec.python.version.as_ref());
-    let order = RemoteImageSpec {
+    let spec = RemoteImageSpec {
         base,
         python: python.map_or_else(|| PYTHON.to_owned(), |version| version.value.clone()),
         steps,
@@ -159,7 +159,7 @@ fn pack(
             .collect(),
     };
     Ok(RemoteBuildRequest {
-        order,
+        spec,
         context: has_files.then_some(draft),
     })
 }

@@ -1,4 +1,4 @@
-//! Converts specs to the steps of a build order and the archive of copied files.
+//! Converts specs to the steps of a remote image spec and the archive of copied files.
 
 use std::io::Write;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::sys::fs::{FileDigest, measure};
 /// The CA bundle of Debian-based images, which TLS clients read by default.
 const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The steps of an order while they are collected.
+/// The steps of a remote image spec while they are collected.
 pub(super) struct RemoteSteps<'a, W: Write> {
     pub(super) steps: Vec<RemoteStep>,
     /// The files that the steps copy.
@@ -198,7 +198,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
                     ..options.clone()
                 };
                 self.steps.push(RemoteStep::UvProject {
-                    folder: directory,
+                    directory,
                     lock,
                     options,
                 });

@@ -284,7 +284,7 @@ fn exclude_follows_the_rules_of_dockerignore() {
     );
     assert_eq!(tree.excluding("conf", &["deep"]), ["a.log", "b"]);
     for (from, exclude, why) in [
-        ("conf", "*", "everything in it is left out"),
+        ("conf", "*", "all its files are excluded"),
         ("conf", "[", "`[`"),
         ("conf/b", "x", "is a file"),
     ] {
@@ -331,11 +331,11 @@ fn links_that_cannot_be_followed_are_refused_by_check_and_build_alike() {
     let tree = Tree::new(&["conf/nested/a", "secret/b"]);
     std::fs::write(tree.0.path().join("outside"), "").unwrap();
     for (target, why) in [
-        ("../../outside", "out of the workspace"),
-        ("/etc/passwd", "out of the workspace"),
+        ("../../outside", "outside of the workspace"),
+        ("/etc/passwd", "outside of the workspace"),
         ("../gone", "which does not exist"),
-        ("..", "that the link itself is in"),
-        ("../conf", "that the link itself is in"),
+        ("..", "that contains the link"),
+        ("../conf", "that contains the link"),
         ("../circle", "cannot be followed"),
     ] {
         let _ = std::fs::remove_file(tree.path("circle"));

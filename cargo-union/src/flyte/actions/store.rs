@@ -102,7 +102,7 @@ impl ActionStore {
             Spec::Condition(condition) => failed_update(
                 id,
                 format!(
-                    "`{}` waits for an answer of a user, which a run on this machine does not support",
+                    "`{}` waits for the input of a user, which a run on this machine does not support",
                     condition.name
                 ),
             ),

@@ -7,14 +7,14 @@ use crate::sys::process::{Environment, ProcessCommand};
 #[derive(Debug)]
 pub(super) struct Browser {
     environment: Environment,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Browser {
-    pub(super) fn new(environment: Environment, folder: PathBuf) -> Self {
+    pub(super) fn new(environment: Environment, directory: PathBuf) -> Self {
         Self {
             environment,
-            folder,
+            directory,
         }
     }
 
@@ -23,7 +23,7 @@ impl Browser {
         let Some(program) = self.program() else {
             return false;
         };
-        let mut command = ProcessCommand::new(program, &self.folder, &self.environment);
+        let mut command = ProcessCommand::new(program, &self.directory, &self.environment);
         command.arg(address);
         command.leave().is_ok()
     }

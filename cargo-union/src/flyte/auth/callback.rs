@@ -62,7 +62,7 @@ impl Callback {
                 "{backend_host} lets browsers return to `{}`, which is not a port of this machine",
                 clean(redirect)
             );
-            let help = "Choose `admin.authType: DeviceFlow`, or ask who runs the backend for a redirect to `localhost`.";
+            let help = "Choose `admin.authType: DeviceFlow`, or ask the operator of the backend for a redirect to `localhost`.";
             return Err(RpcFailure::new(Code::LoginFailed, cause).help(help));
         };
         let host = url
@@ -118,7 +118,10 @@ impl Callback {
             )),
             _ => Err(RpcFailure::new(
                 Code::LoginFailed,
-                format!("no browser came back in {} minutes", LIMIT.as_secs() / 60),
+                format!(
+                    "no browser was redirected back within {} minutes",
+                    LIMIT.as_secs() / 60
+                ),
             )),
         }
     }
@@ -177,8 +180,7 @@ async fn serve_redirect(
 
 /// Classifies a request by its first line.
 fn classify(line: &str, expected: &ExpectedRedirect) -> CallbackRequest {
-    const NOT_FOUND: CallbackRequest =
-        CallbackRequest::Unrelated("404 Not Found", "There is nothing here.");
+    const NOT_FOUND: CallbackRequest = CallbackRequest::Unrelated("404 Not Found", "Not found.");
     let Some(target) = line
         .strip_prefix("GET ")
         .and_then(|rest| rest.split(' ').next())
@@ -199,7 +201,7 @@ fn classify(line: &str, expected: &ExpectedRedirect) -> CallbackRequest {
     if field("state").as_deref() != Some(&expected.state) {
         return CallbackRequest::Unrelated(
             "400 Bad Request",
-            "This is not the login that was asked for.",
+            "This redirect does not belong to the current login.",
         );
     }
     match (

@@ -20,13 +20,13 @@ pub(super) async fn token(
     words: &[String],
     key: &str,
     environment: &Environment,
-    folder: &Path,
+    directory: &Path,
 ) -> Result<Secret<String>, RpcFailure> {
     let failed = |why: String| RpcFailure::new(Code::TokenCommandFailed, format!("`{key}`: {why}"));
     let Some((program, arguments)) = words.split_first() else {
         return Err(failed("it names no program".to_owned()));
     };
-    let mut command = ProcessCommand::new(program, folder, environment);
+    let mut command = ProcessCommand::new(program, directory, environment);
     command.args(arguments);
     let output = tokio::time::timeout(LIMIT, command.output()).await;
     let output = output.map_err(|_| {

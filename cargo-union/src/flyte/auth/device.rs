@@ -72,7 +72,7 @@ pub(super) async fn log_in(
         .verification_uri_complete
         .as_deref()
         .unwrap_or(&code.verification_uri);
-    reporter.visit(&LoginPrompt {
+    reporter.login_required(&LoginPrompt {
         address,
         code: Some(&code.user_code),
         opened: false,

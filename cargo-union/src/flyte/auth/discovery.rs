@@ -62,12 +62,12 @@ impl AuthorizationServer {
         let host = authority(&connection.base);
         let (metadata, client) = responses.map_err(|failure| match failure.status() {
             Some(RpcStatus::Unimplemented) if kind == BackendKind::Flyte1 => {
-                RpcFailure::new(Code::LoginFailed, format!("{host} has no authentication service: it takes every call without a login"))
-                    .help("If calls are refused nevertheless, a proxy before it wants a login: name its program in `admin.proxyCommand`.")
+                RpcFailure::new(Code::LoginFailed, format!("{host} has no authentication service: it accepts every call without a login"))
+                    .help("If calls are refused nevertheless, a proxy before it requires a login: name its program in `admin.proxyCommand`.")
             }
             Some(RpcStatus::Unimplemented) => {
                 RpcFailure::new(Code::LoginFailed, format!("{host} requires a login, and does not name an authorization server"))
-                    .help("Let the endpoint name the API, or ask who runs it which `admin.authType` it needs.")
+                    .help("Let the endpoint name the API, or ask its operator which `admin.authType` it needs.")
             }
             _ => failure,
         })?;

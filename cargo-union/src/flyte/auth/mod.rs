@@ -51,9 +51,9 @@ pub(crate) struct AuthContext {
     pub(crate) store: TokenStore,
     pub(crate) environment: Environment,
     /// Working directory of programs.
-    pub(crate) folder: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Whether a user is present who can open a browser.
-    pub(crate) attended: bool,
+    pub(crate) interactive: bool,
     pub(crate) reporter: Arc<dyn Reporter>,
 }
 
@@ -90,7 +90,7 @@ impl AuthHeaders {
 
 impl TokenProvider {
     pub(crate) fn new(context: AuthContext) -> Self {
-        let browser = Browser::new(context.environment.clone(), context.folder.clone());
+        let browser = Browser::new(context.environment.clone(), context.directory.clone());
         Self {
             context,
             browser,
@@ -218,7 +218,7 @@ impl TokenProvider {
         let AuthContext {
             connection,
             reporter,
-            attended,
+            interactive,
             ..
         } = &self.context;
         let refused = if again { None } else { state.tokens.clone() };
@@ -230,10 +230,10 @@ impl TokenProvider {
             },
             None => None,
         };
-        if let (false, Some(failure)) = (attended, denied) {
+        if let (false, Some(failure)) = (interactive, denied) {
             return Err(failure);
         }
-        if !attended {
+        if !interactive {
             let cause = format!(
                 "{} requires a login, and the session is not interactive",
                 authority.backend_host
@@ -307,7 +307,7 @@ impl TokenProvider {
             }
             token_store::StoredIn::Nowhere => "nowhere".to_owned(),
         };
-        self.context.reporter.kept(&place);
+        self.context.reporter.login_stored(&place);
         Ok(tokens)
     }
 
@@ -383,7 +383,7 @@ impl TokenProvider {
             &words.value,
             "admin.command",
             &self.context.environment,
-            &self.context.folder,
+            &self.context.directory,
         )
         .await
     }
@@ -397,7 +397,7 @@ impl TokenProvider {
             &words.value,
             "admin.proxyCommand",
             &self.context.environment,
-            &self.context.folder,
+            &self.context.directory,
         )
         .await?;
         let header = |name: HeaderName| Some((name, credential("Bearer", token.reveal())?));

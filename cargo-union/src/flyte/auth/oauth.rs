@@ -153,14 +153,14 @@ async fn send_once<T: DeserializeOwned>(
     match serde_json::from_slice::<OAuthError>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
         _ if is_transient(status) => {
-            let cause = format!("the token server {server} answered {status}");
+            let cause = format!("the token server {server} responded with {status}");
             Err(RpcFailure::transient(Code::LoginFailed, cause, retry_after)
                 .through(answer.proxy_hint()))
         }
         _ => {
             let failure = RpcFailure::new(
                 Code::LoginFailed,
-                format!("the token server {server} answered {status}"),
+                format!("the token server {server} responded with {status}"),
             );
             Err(failure.through(answer.proxy_hint()))
         }
@@ -170,7 +170,7 @@ async fn send_once<T: DeserializeOwned>(
 fn no_token(server: &str) -> RpcFailure {
     RpcFailure::new(
         Code::BackendInvalid,
-        format!("the token server {server} answered with something that is not a token"),
+        format!("the token server {server} sent a response without a token"),
     )
 }
 
@@ -184,7 +184,7 @@ impl OAuthError {
         RpcFailure::new(
             Code::LoginFailed,
             format!(
-                "the token server {} answered `{}`{why}",
+                "the token server {} responded with `{}`{why}",
                 authority(server),
                 clean(&self.error)
             ),

@@ -32,7 +32,7 @@ pub(super) async fn log_in(
     let mut address: Url = checked(connection, &authority.authorization, "authorization")?;
     address.query_pairs_mut().extend_pairs(&parameters);
     let opened = browser.open(address.as_str());
-    reporter.visit(&LoginPrompt {
+    reporter.login_required(&LoginPrompt {
         address: address.as_str(),
         code: None,
         opened,

@@ -53,9 +53,9 @@ pub struct ClientOptions {
     /// Environment variables of the process.
     pub environment: Environment,
     /// The current directory.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// Whether a user is present who can open a browser.
-    pub attended: bool,
+    pub interactive: bool,
     /// The retry policy of calls.
     pub retry: RetryPolicy,
     /// Receives progress events.
@@ -70,14 +70,14 @@ impl ClientOptions {
     /// Options with the default retry policy, for a backend that is asked which generation it is.
     pub fn new(
         environment: Environment,
-        folder: PathBuf,
-        attended: bool,
+        directory: PathBuf,
+        interactive: bool,
         reporter: Arc<dyn Reporter>,
     ) -> Self {
         Self {
             environment,
-            folder,
-            attended,
+            directory,
+            interactive,
             retry: RETRY,
             reporter,
             backend: BackendChoice::Auto,
@@ -124,8 +124,8 @@ impl Client {
         let endpoint = config.endpoint.as_ref().ok_or_else(missing)?;
         let ClientOptions {
             environment,
-            folder,
-            attended,
+            directory,
+            interactive,
             retry,
             reporter,
             backend,
@@ -166,8 +166,8 @@ impl Client {
             connection: connection.clone(),
             store,
             environment,
-            folder,
-            attended,
+            directory,
+            interactive,
             reporter,
         };
         let login = Arc::new(TokenProvider::new(context));
@@ -331,7 +331,7 @@ fn authorities(config: &FlyteConfig, environment: &Environment) -> Authorities {
     let nonempty = |name| environment.get(name).filter(|value| !value.is_empty());
     Authorities {
         file: nonempty("SSL_CERT_FILE").map(PathBuf::from),
-        folders: nonempty("SSL_CERT_DIR")
+        directories: nonempty("SSL_CERT_DIR")
             .map(|directories| std::env::split_paths(directories).collect())
             .unwrap_or_default(),
         registries: Vec::new(),
@@ -361,7 +361,7 @@ mod tests {
 
     /// Whether verification is skipped for the backend and for its store, with these variables.
     fn skips_verification(variables: &[&str]) -> [bool; 2] {
-        let folder = PathBuf::from("/");
+        let directory = PathBuf::from("/");
         let mut environment = Environment::default();
         variables.iter().for_each(|name| {
             environment.set(
@@ -375,7 +375,7 @@ mod tests {
         });
         let request = ConfigRequest {
             environment: &environment,
-            folder: &folder,
+            directory: &directory,
             file: None,
             endpoint: None,
             org: None,

@@ -122,7 +122,7 @@ impl Client {
             Ok(Protocol::Gateway) => BackendKind::Flyte1,
             Err(failure) if failure.code == Code::BackendInvalid => {
                 let cause = format!(
-                    "{} speaks the protocol of neither Flyte 1 nor Flyte 2: {}",
+                    "{} supports the protocol of neither Flyte 1 nor Flyte 2: {}",
                     authority(&connection.base),
                     failure.cause
                 );

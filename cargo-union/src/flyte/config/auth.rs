@@ -153,7 +153,7 @@ fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
             );
             reader
                 .problems
-                .push(problem.help(format!("the words are {}", words.join(", "))));
+                .push(problem.help(format!("the values are {}", words.join(", "))));
             return default;
         }
     };
@@ -166,7 +166,7 @@ fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
 /// The secret; the variable takes precedence over the file when it is set.
 fn secret(request: &ConfigRequest<'_>, reader: &mut ConfigReader<'_>) -> Option<ClientSecret> {
     let variable = reader.text(&keys::SECRET_VARIABLE);
-    let file = reader.path(&keys::SECRET_FILE, request.folder);
+    let file = reader.path(&keys::SECRET_FILE, request.directory);
     let secret = variable
         .as_ref()
         .and_then(|name| reader.environment.get(&name.value))

@@ -75,7 +75,7 @@ pub(super) fn find(
 fn candidates(request: &ConfigRequest<'_>) -> Vec<ConfigCandidate> {
     let optional = |path: PathBuf| ConfigCandidate { path, named: false };
     let named = |path: &Path| ConfigCandidate {
-        path: fs::absolute(request.folder, path),
+        path: fs::absolute(request.directory, path),
         named: true,
     };
     if let Some(file) = request.file {
@@ -89,12 +89,12 @@ fn candidates(request: &ConfigRequest<'_>) -> Vec<ConfigCandidate> {
             .map(Path::new)
     };
     let repository = request
-        .folder
+        .directory
         .ancestors()
         .find(|directory| directory.join(".git").exists());
     let mut candidates = vec![
-        optional(request.folder.join("config.yaml")),
-        optional(request.folder.join(".flyte/config.yaml")),
+        optional(request.directory.join("config.yaml")),
+        optional(request.directory.join(".flyte/config.yaml")),
     ];
     candidates.extend(repository.map(|root| optional(root.join(".flyte/config.yaml"))));
     candidates.extend(set_path("UCTL_CONFIG").map(named));
@@ -105,7 +105,7 @@ fn candidates(request: &ConfigRequest<'_>) -> Vec<ConfigCandidate> {
         );
     }
     // The INI files of flytekit, which prefers them.
-    candidates.push(optional(request.folder.join("flytekit.config")));
+    candidates.push(optional(request.directory.join("flytekit.config")));
     candidates.extend(set_path("HOME").map(|home| optional(home.join(".flyte/config"))));
     candidates
 }

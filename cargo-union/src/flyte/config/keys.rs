@@ -36,7 +36,7 @@ keys! {
     ORG = "task.org", ["FLYTE_TASK_ORG"], "The organization; without it, the first label of a host that has more than two.";
     PROJECT = "task.project", ["FLYTE_TASK_PROJECT"], "The project, where the manifest names none.";
     DOMAIN = "task.domain", ["FLYTE_TASK_DOMAIN"], "The domain, where the manifest names none.";
-    BUILDER = "image.builder", ["FLYTE_IMAGE_BUILDER"], "Who makes images, where the manifest does not say it: `remote` is the backend; `local` and `local-podman` leave the choice to `builder = \"auto\"`.";
+    BUILDER = "image.builder", ["FLYTE_IMAGE_BUILDER"], "Who builds images, unless the manifest sets it: `remote` is the backend; `local` and `local-podman` leave the choice to `builder = \"auto\"`.";
     REGISTRY = "image.registry", ["FLYTE_IMAGE_REGISTRY"], "The registry, where the manifest names none.";
 }
 

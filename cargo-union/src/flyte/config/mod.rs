@@ -40,7 +40,7 @@ pub struct ConfigRequest<'a> {
     /// Environment variables of the process.
     pub environment: &'a Environment,
     /// The current directory.
-    pub folder: &'a Path,
+    pub directory: &'a Path,
     /// `--config`: the only file to read.
     pub file: Option<&'a Path>,
     /// `--endpoint`: overrides `admin.endpoint`.
@@ -139,7 +139,7 @@ pub fn load(request: &ConfigRequest<'_>) -> Result<(FlyteConfig, Vec<Diagnostic>
         domain: reader.text(&keys::DOMAIN),
         registry: reader.text(&keys::REGISTRY),
         builder: builder(&mut reader),
-        ca_file: reader.path(&keys::CA_FILE, request.folder),
+        ca_file: reader.path(&keys::CA_FILE, request.directory),
         skip_verify: reader.switch(&keys::SKIP_VERIFY),
         auth: auth::resolve(request, key, &mut reader),
         endpoint,
@@ -189,12 +189,12 @@ fn builder(reader: &mut ConfigReader<'_>) -> Option<Sourced<String>> {
     }
     let problem = invalid(
         format!(
-            "`{}` of `image.builder` is no builder of images",
+            "`{}` of `image.builder` is not an image builder",
             builder.value
         ),
         &builder.origin,
     );
-    reader.report(problem.help("the words are `local`, `local-podman` and `remote`"));
+    reader.report(problem.help("the values are `local`, `local-podman` and `remote`"));
     None
 }
 

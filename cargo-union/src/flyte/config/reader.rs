@@ -55,10 +55,10 @@ impl<'a> ConfigReader<'a> {
         }
     }
 
-    /// A path; relative paths start from `folder`.
-    pub(super) fn path(&mut self, key: &ConfigKey, folder: &Path) -> Option<Sourced<PathBuf>> {
+    /// A path; relative paths start from `directory`.
+    pub(super) fn path(&mut self, key: &ConfigKey, directory: &Path) -> Option<Sourced<PathBuf>> {
         self.text(key).map(|text| Sourced {
-            value: fs::absolute(folder, Path::new(&text.value)),
+            value: fs::absolute(directory, Path::new(&text.value)),
             origin: text.origin,
         })
     }
@@ -83,7 +83,7 @@ impl<'a> ConfigReader<'a> {
                     &text.origin,
                 );
                 self.problems
-                    .push(problem.help("the words are `true` and `false`"));
+                    .push(problem.help("the values are `true` and `false`"));
                 return None;
             }
         };

@@ -36,10 +36,10 @@ impl Home {
         &self,
         change: impl FnOnce(&mut ConfigRequest<'_>),
     ) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
-        let folder = self.root.path().join("work");
+        let directory = self.root.path().join("work");
         let mut request = ConfigRequest {
             environment: &self.environment,
-            folder: &folder,
+            directory: &directory,
             file: None,
             endpoint: None,
             org: None,

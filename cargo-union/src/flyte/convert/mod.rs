@@ -55,7 +55,7 @@ pub struct TaskSource<'a> {
     /// Whether the image holds the launcher.
     pub launcher: bool,
     /// Whether the base image may have an entrypoint, which the program then has to override.
-    pub over_entrypoint: bool,
+    pub override_entrypoint: bool,
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ impl<'a> TaskSource<'a> {
             image_env: BTreeSet::new(),
             program: "p".to_owned(),
             launcher: false,
-            over_entrypoint: false,
+            override_entrypoint: false,
         }
     }
 }

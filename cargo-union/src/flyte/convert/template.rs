@@ -138,7 +138,7 @@ fn container(subject: &TaskSource<'_>, empty_output: bool) -> core::Container {
     let mut args = arguments(subject);
     if subject.launcher {
         command.splice(..0, launcher::command(task, empty_output));
-    } else if subject.over_entrypoint && command.is_empty() {
+    } else if subject.override_entrypoint && command.is_empty() {
         command.extend(args.drain(..args.len().min(1)));
     }
     core::Container {

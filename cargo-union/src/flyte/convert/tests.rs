@@ -41,7 +41,7 @@ fn declared(flyte: bool, lines: &str) -> Task {
     );
     let facts = PackageInfo {
         package: "app".to_owned(),
-        folder: "/ws".into(),
+        directory: "/ws".into(),
         workspace_root: "/ws".into(),
         binaries: vec!["hello-trace".to_owned(), "job".to_owned()],
         depends_on_flyte: flyte,
@@ -398,7 +398,7 @@ fn triggers_of_a_rust_task_are_validated_against_its_interface() {
         "trigger `t`, input `x`: `\"a\"` is not a whole number",
         "trigger `t` sets `y`, but the task has no such input",
         "trigger `t` sets the time of `x`, but the task has no such input of the type `datetime`",
-        "trigger `t` does not give `z`",
+        "trigger `t` does not set `z`",
     ];
     assert_eq!(validate_triggers(&task, &interface), expected);
 }

@@ -159,7 +159,7 @@ fn misfits_of(trigger: &Trigger, interface: &Interface, form: LiteralForm) -> Ve
             || time == Some(name.as_str())
             || matches!(ty, Type::Optional(_));
         if !has_value {
-            problems.push(format!("trigger `{key}` does not give `{name}`"));
+            problems.push(format!("trigger `{key}` does not set `{name}`"));
         }
     }
     problems

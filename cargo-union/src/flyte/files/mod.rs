@@ -4,15 +4,15 @@
 //! no other credentials. An expired address is requested again.
 
 mod checksum;
+mod directory;
 mod download;
-mod folder;
 mod put;
 mod scan;
 mod send;
 
+pub use directory::DirectoryProgress;
+pub(crate) use directory::upload_directory;
 pub use download::{StoreReader, StoreSettings};
-pub use folder::FolderProgress;
-pub(crate) use folder::upload_folder;
 pub use scan::FileTotals;
 pub(crate) use scan::has_files;
 

@@ -127,7 +127,7 @@ async fn check_response(mut answer: HttpResponse, store: &str) -> Result<(), Rpc
     let body = String::from_utf8_lossy(&body);
     let message = store_error_text(&body);
     let cause = format!(
-        "{store} answered {status}{}",
+        "{store} responded with {status}{}",
         if message.is_empty() {
             String::new()
         } else {

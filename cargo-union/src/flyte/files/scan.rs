@@ -1,4 +1,4 @@
-//! The files below a local folder, with their checksums.
+//! The files below a local directory, with their checksums.
 //!
 //! The list is kept in a temporary file, so that memory does not grow with the number of files.
 
@@ -16,10 +16,10 @@ use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::stat_cache::FileStat;
 
-/// The most entries of a folder. Links to folders that contain links multiply them.
+/// The most entries of a directory. Links to directories that contain links multiply them.
 const MOST_ENTRIES: u64 = 10_000_000;
 
-/// What must stay the same while a file or folder is read.
+/// What must stay the same while a file or directory is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ReadStamp {
     stat: Option<FileStat>,
@@ -63,7 +63,7 @@ impl ReadStamp {
     }
 }
 
-/// A file or folder of a scan. Its path is relative to the scanned folder, with `/` between its parts; the folder itself
+/// A file or directory of a scan. Its path is relative to the scanned directory, with `/` between its parts; the directory itself
 /// has an empty one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ScanEntry(String, ReadStamp, Option<Checksum>);
@@ -71,7 +71,7 @@ struct ScanEntry(String, ReadStamp, Option<Checksum>);
 /// A file of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ScannedFile {
-    /// Its path below the folder, with `/` between its parts.
+    /// Its path below the directory, with `/` between its parts.
     pub(super) name: String,
     pub(super) stamp: ReadStamp,
     pub(super) checksum: Checksum,
@@ -86,33 +86,33 @@ pub struct FileTotals {
     pub bytes: u64,
 }
 
-/// A folder whose files were all read once.
+/// A directory whose files were all read once.
 #[derive(Debug)]
-pub(super) struct FolderScan {
-    folder: PathBuf,
+pub(super) struct DirectoryScan {
+    directory: PathBuf,
     list: File,
     pub(super) totals: FileTotals,
     /// A text of digits and letters `a` to `f` that is the same for the same names and contents.
     pub(super) fingerprint: String,
 }
 
-impl FolderScan {
-    /// Reads all files below a folder. Links are followed, except those to a folder that contains them. Blocks.
+impl DirectoryScan {
+    /// Reads all files below a directory. Links are followed, except those to a directory that contains them. Blocks.
     ///
     /// # Errors
     /// U0004 (`FileUnreadable`), also for special files, links to nothing, and names that are not UTF-8; U0780
     /// (`UploadChanged`); U0006 (`DiskFull`) when the list cannot be written.
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    pub(super) fn read(directory: &Path) -> Result<Self> {
         let list = tempfile::tempfile().map_err(unwritable_list)?;
         let mut list = BufWriter::new(list);
         let mut sum = FingerprintSum::default();
         let mut totals = FileTotals::default();
         let mut entries = 0;
-        walk(folder, &mut |name, path, data| {
+        walk(directory, &mut |name, path, data| {
             entries += 1;
             if entries > MOST_ENTRIES {
                 let why = format!("with the links in it, it has more than {MOST_ENTRIES} files");
-                return Err(fs::unreadable(folder, io::Error::other(why)));
+                return Err(fs::unreadable(directory, io::Error::other(why)));
             }
             let stamp = ReadStamp::of_metadata(data);
             let checksum = if data.is_file() {
@@ -134,7 +134,7 @@ impl FolderScan {
             .into_inner()
             .map_err(|failed| unwritable_list(failed.into_error()))?;
         Ok(Self {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             list,
             totals,
             fingerprint: sum.text(),
@@ -160,16 +160,16 @@ impl FolderScan {
         Ok(self.entries()?.filter_map(file))
     }
 
-    /// The path of a file or folder by its name in the scan.
+    /// The path of a file or directory by its name in the scan.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() {
-            self.folder.clone()
+            self.directory.clone()
         } else {
-            self.folder.join(name)
+            self.directory.join(name)
         }
     }
 
-    /// Checks that every file and folder is as it was. A new file changes the folder that it is in. Blocks.
+    /// Checks that every file and directory is as it was. A new file changes the directory that it is in. Blocks.
     ///
     /// # Errors
     /// U0780 (`UploadChanged`).
@@ -191,14 +191,14 @@ impl FolderScan {
     }
 }
 
-/// Whether there is a file below a folder, and not only folders. Blocks.
+/// Whether there is a file below a directory, and not only directories. Blocks.
 ///
 /// # Errors
-/// As of a folder that is sent, as far as it is read.
-pub(crate) fn has_files(folder: &Path) -> Result<bool> {
+/// As of a directory that is sent, as far as it is read.
+pub(crate) fn has_files(directory: &Path) -> Result<bool> {
     let mut found = false;
     let stop = || Error::new(Code::Interrupted, "a file was found");
-    let walked = walk(folder, &mut |_, _, data| {
+    let walked = walk(directory, &mut |_, _, data| {
         found = data.is_file();
         if found { Err(stop()) } else { Ok(()) }
     });
@@ -209,7 +209,7 @@ pub(crate) fn has_files(folder: &Path) -> Result<bool> {
     }
 }
 
-/// The sum of the hashes of all files, which does not depend on their order: folders are read in any order.
+/// The sum of the hashes of all files, which does not depend on their order: directories are read in any order.
 #[derive(Default)]
 struct FingerprintSum([u64; 4]);
 
@@ -233,8 +233,8 @@ impl FingerprintSum {
     }
 }
 
-/// A folder that is being walked.
-struct OpenFolder {
+/// A directory that is being walked.
+struct OpenDirectory {
     name: String,
     entries: ReadDir,
     /// Its path without links.
@@ -243,21 +243,21 @@ struct OpenFolder {
 
 type Visit<'a> = dyn FnMut(&str, &Path, &Metadata) -> Result<()> + 'a;
 
-/// Calls `visit` with the name, the path and the metadata of the folder and of everything below it.
-fn walk(folder: &Path, visit: &mut Visit<'_>) -> Result<()> {
+/// Calls `visit` with the name, the path and the metadata of the directory and of everything below it.
+fn walk(directory: &Path, visit: &mut Visit<'_>) -> Result<()> {
     let mut open = Vec::new();
-    open.extend(enter(String::new(), folder, &open, visit)?);
+    open.extend(enter(String::new(), directory, &open, visit)?);
     while let Some(current) = open.last_mut() {
         let Some(entry) = current.entries.next() else {
             open.pop();
             continue;
         };
-        let parent = folder.join(&current.name);
+        let parent = directory.join(&current.name);
         let entry = entry.map_err(|cause| fs::unreadable(&parent, cause))?;
         let path = entry.path();
         let name = entry.file_name();
         let name = name.to_str().ok_or_else(|| {
-            let why = "its name is not UTF-8, and the backend's store takes no other names";
+            let why = "its name is not UTF-8, and the backend's store accepts no other names";
             fs::unreadable(&path, io::Error::other(why))
         })?;
         let name = match &*current.name {
@@ -271,20 +271,20 @@ fn walk(folder: &Path, visit: &mut Visit<'_>) -> Result<()> {
         } else if data.is_file() {
             visit(&name, &path, &data)?;
         } else {
-            let why = "it is neither a file nor a folder";
+            let why = "it is neither a file nor a directory";
             return Err(fs::unreadable(&path, io::Error::other(why)));
         }
     }
     Ok(())
 }
 
-/// Opens a folder; `None` when it is one of those that contain the link to it.
+/// Opens a directory; `None` when it is one of those that contain the link to it.
 fn enter(
     name: String,
     path: &Path,
-    above: &[OpenFolder],
+    above: &[OpenDirectory],
     visit: &mut Visit<'_>,
-) -> Result<Option<OpenFolder>> {
+) -> Result<Option<OpenDirectory>> {
     let unreadable = |cause| fs::unreadable(path, cause);
     let real = path.canonicalize().map_err(unreadable)?;
     if above.iter().any(|open| open.real == real) {
@@ -292,7 +292,7 @@ fn enter(
     }
     visit(&name, path, &std::fs::metadata(path).map_err(unreadable)?)?;
     let entries = std::fs::read_dir(path).map_err(unreadable)?;
-    Ok(Some(OpenFolder {
+    Ok(Some(OpenDirectory {
         name,
         entries,
         real,
@@ -312,7 +312,7 @@ fn unreadable_list(cause: io::Error) -> Error {
 mod tests {
     use super::*;
 
-    fn names(scan: &FolderScan) -> Vec<String> {
+    fn names(scan: &DirectoryScan) -> Vec<String> {
         let mut names: Vec<String> = scan
             .files()
             .unwrap()
@@ -325,13 +325,13 @@ mod tests {
     #[test]
     fn fingerprint_depends_on_names_and_contents_only() {
         let scan = |files: &[(&str, &str)]| {
-            let folder = tempfile::tempdir().unwrap();
+            let directory = tempfile::tempdir().unwrap();
             for (name, content) in files {
-                let path = folder.path().join(name);
+                let path = directory.path().join(name);
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 std::fs::write(path, content).unwrap();
             }
-            FolderScan::read(folder.path()).unwrap()
+            DirectoryScan::read(directory.path()).unwrap()
         };
         let one = scan(&[("a", "1"), ("b/c", "22")]);
         assert_eq!(names(&one), ["a", "b/c"]);
@@ -353,8 +353,8 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn links_are_followed_except_to_their_own_parents() {
-        let folder = tempfile::tempdir().unwrap();
-        let below = |name: &str| folder.path().join(name);
+        let directory = tempfile::tempdir().unwrap();
+        let below = |name: &str| directory.path().join(name);
         std::fs::create_dir_all(below("v1/deep")).unwrap();
         std::fs::write(below("v1/deep/a"), "1").unwrap();
         for (to, name) in [
@@ -366,11 +366,11 @@ mod tests {
             std::os::unix::fs::symlink(to, below(name)).unwrap();
         }
         assert_eq!(
-            names(&FolderScan::read(folder.path()).unwrap()),
+            names(&DirectoryScan::read(directory.path()).unwrap()),
             ["latest/deep/a", "latest/deep/b", "v1/deep/a", "v1/deep/b"]
         );
         std::os::unix::fs::symlink("nowhere", below("broken")).unwrap();
-        let error = FolderScan::read(folder.path()).unwrap_err();
+        let error = DirectoryScan::read(directory.path()).unwrap_err();
         assert_eq!(error.code(), Code::FileUnreadable);
         assert!(error.chain()[0].contains("broken"), "{:?}", error.chain());
     }
@@ -378,13 +378,13 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn special_files_are_refused_unopened() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
         let _listener = std::os::unix::net::UnixListener::bind(&pipe).unwrap();
-        let error = FolderScan::read(folder.path()).unwrap_err();
+        let error = DirectoryScan::read(directory.path()).unwrap_err();
         assert_eq!(error.code(), Code::FileUnreadable);
         assert!(
-            error.chain()[1].contains("neither a file nor a folder"),
+            error.chain()[1].contains("neither a file nor a directory"),
             "{:?}",
             error.chain()
         );
@@ -392,19 +392,19 @@ mod tests {
 
     #[test]
     fn changes_after_the_scan_are_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("deep/a");
-        std::fs::create_dir(folder.path().join("deep")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("deep/a");
+        std::fs::create_dir(directory.path().join("deep")).unwrap();
         std::fs::write(&file, "1").unwrap();
-        let scan = || FolderScan::read(folder.path()).unwrap();
-        let code = |scan: &FolderScan| scan.check_unchanged().map_err(|error| error.code());
+        let scan = || DirectoryScan::read(directory.path()).unwrap();
+        let code = |scan: &DirectoryScan| scan.check_unchanged().map_err(|error| error.code());
         let before = scan();
         assert_eq!(code(&before), Ok(()));
         std::fs::write(&file, "12").unwrap();
         assert_eq!(code(&before), Err(Code::UploadChanged), "a file has grown");
         let before = scan();
         std::thread::sleep(std::time::Duration::from_millis(20));
-        std::fs::write(folder.path().join("deep/b"), "").unwrap();
+        std::fs::write(directory.path().join("deep/b"), "").unwrap();
         assert_eq!(
             code(&before),
             Err(Code::UploadChanged),
@@ -417,10 +417,10 @@ mod tests {
 
     #[test]
     fn directory_of_empty_directories_has_no_files() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
-        assert!(!has_files(folder.path()).unwrap());
-        std::fs::write(folder.path().join("a/b/c"), "").unwrap();
-        assert!(has_files(folder.path()).unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join("a/b")).unwrap();
+        assert!(!has_files(directory.path()).unwrap());
+        std::fs::write(directory.path().join("a/b/c"), "").unwrap();
+        assert!(has_files(directory.path()).unwrap());
     }
 }

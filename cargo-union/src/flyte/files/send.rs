@@ -22,7 +22,7 @@ const RENEWALS: u32 = 2;
 #[derive(Clone, Copy)]
 pub(super) struct UploadPlace<'a> {
     pub(super) scope: &'a ProjectDomain,
-    /// The part of the address that the files of a folder share; empty for the hash of the content.
+    /// The part of the address that the files of a directory share; empty for the hash of the content.
     pub(super) root: &'a str,
     /// The name below it, with `/` between its parts.
     pub(super) name: &'a str,

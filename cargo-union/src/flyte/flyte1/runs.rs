@@ -205,7 +205,7 @@ impl RunService for Flyte1 {
             .map(|log| format!("{}: {}", clean(&log.name), clean(&log.uri)))
             .collect();
         let cause = if links.is_empty() {
-            "Flyte 1 gives no text of logs, and this one is not set up to link to them".to_owned()
+            "Flyte 1 has no text of logs, and this one is not configured to link to them".to_owned()
         } else {
             format!("Flyte 1 gives links instead of text: {}", links.join(", "))
         };

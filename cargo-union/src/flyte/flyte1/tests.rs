@@ -29,7 +29,7 @@ fn declared(lines: &str) -> Task {
     );
     let facts = PackageInfo {
         package: "app".to_owned(),
-        folder: "/ws".into(),
+        directory: "/ws".into(),
         workspace_root: "/ws".into(),
         binaries: vec!["app".to_owned()],
         ..PackageInfo::default()

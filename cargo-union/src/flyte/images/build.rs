@@ -36,13 +36,13 @@ pub struct RemoteBuild<'a> {
     /// The builder task.
     pub task: &'a BuildTask,
     /// The image to build.
-    pub order: &'a RemoteImageSpec,
+    pub spec: &'a RemoteImageSpec,
     /// The archive with the build context.
     pub context: Option<PathBuf>,
     /// `name:tag`, or `registry/name:tag` for another registry than the backend's own.
     pub target: &'a str,
     /// Whether cached results of the builder task are ignored.
-    pub anew: bool,
+    pub overwrite_cache: bool,
 }
 
 /// The result of a build.
@@ -74,7 +74,7 @@ pub async fn build(
         finished: false,
     };
     build.start(&run, literals).await?;
-    listener.started(&run);
+    listener.build_started(&run);
     let outcome = runs::follow(build.client, &run, ReconnectPolicy::default(), listener).await;
     guard.finished = true;
     drop(guard);
@@ -99,7 +99,7 @@ impl RemoteBuild<'_> {
             self.task.takes("context")?,
             self.task.takes("target_image")?,
         ];
-        let spec = spec::spec(self.order).encode_to_vec();
+        let spec = spec::spec(self.spec).encode_to_vec();
         let mut bytes_sent = spec.len() as u64;
         let spec = upload(
             self.client,
@@ -154,7 +154,7 @@ impl RemoteBuild<'_> {
             .await
             .map_err(|failure| failure.into_error(tried()))?;
         let cache = CacheConfig {
-            overwrite_cache: self.anew,
+            overwrite_cache: self.overwrite_cache,
             cache_lookup_scope: CacheLookupScope::ProjectDomain.into(),
         };
         let request = CreateRunRequest {
@@ -162,7 +162,7 @@ impl RemoteBuild<'_> {
             task_spec,
             inputs: offloaded.is_none().then_some(inputs),
             run_spec: Some(RunSpec {
-                overwrite_cache: self.anew,
+                overwrite_cache: self.overwrite_cache,
                 cache_config: Some(cache),
                 ..RunSpec::default()
             }),
@@ -177,7 +177,7 @@ impl RemoteBuild<'_> {
     /// merges with the first, so that unknown fields are preserved.
     fn task_spec(&self) -> Vec<u8> {
         let mut spec = self.task.spec.clone();
-        let secrets = spec::secrets(self.order);
+        let secrets = spec::secrets(self.spec);
         if !secrets.is_empty() {
             let security_context = Some(SecurityContext {
                 secrets,

@@ -24,7 +24,7 @@ impl Drop for AbortGuard<'_> {
         if self.finished {
             return;
         }
-        self.listener.stops(self.run);
+        self.listener.build_aborting(self.run);
         let client = self.client.clone();
         let run = self.run.clone();
         cleanup::block_on(TIME_LIMIT, async move {

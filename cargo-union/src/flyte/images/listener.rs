@@ -5,8 +5,8 @@ use crate::flyte::runs::{RunIdent, RunListener};
 /// Receives progress events of a build.
 pub trait RemoteBuildListener: RunListener {
     /// The builder task was started.
-    fn started(&self, run: &RunIdent);
+    fn build_started(&self, run: &RunIdent);
 
     /// The builder task is being aborted, because the build was cancelled.
-    fn stops(&self, run: &RunIdent);
+    fn build_aborting(&self, run: &RunIdent);
 }

@@ -10,11 +10,11 @@ use crate::flyte::idl::imagebuilder::{
 use crate::image::remote_spec::{self, RemoteImageSpec, RemoteStep};
 
 /// The builder's input `spec`.
-pub(super) fn spec(order: &RemoteImageSpec) -> ImageSpec {
+pub(super) fn spec(image: &RemoteImageSpec) -> ImageSpec {
     ImageSpec {
-        base_image: order.base.clone(),
-        python_version: order.python.clone(),
-        layers: order
+        base_image: image.base.clone(),
+        python_version: image.python.clone(),
+        layers: image
             .steps
             .iter()
             .cloned()
@@ -22,7 +22,7 @@ pub(super) fn spec(order: &RemoteImageSpec) -> ImageSpec {
                 layer: Some(layer(step)),
             })
             .collect(),
-        platform: order.platforms.iter().map(ToString::to_string).collect(),
+        platform: image.platforms.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -44,11 +44,11 @@ fn layer(step: RemoteStep) -> Is {
             options: Some(options(from)),
         }),
         RemoteStep::UvProject {
-            folder,
+            directory,
             lock,
             options: from,
         } => Is::UvProject(UvProject {
-            pyproject: folder,
+            pyproject: directory,
             uvlock: lock,
             options: Some(options(from)),
         }),
@@ -80,8 +80,8 @@ fn as_variable(secret: remote_spec::BuildSecret) -> core::Secret {
 }
 
 /// The secrets of all steps, each once, as the builder task itself mounts them: as files.
-pub(super) fn secrets(order: &RemoteImageSpec) -> Vec<core::Secret> {
-    let of_steps = order.steps.iter().flat_map(|step| match step {
+pub(super) fn secrets(image: &RemoteImageSpec) -> Vec<core::Secret> {
+    let of_steps = image.steps.iter().flat_map(|step| match step {
         RemoteStep::Command { secrets, .. } => secrets.as_slice(),
         _ => &[],
     });
@@ -114,7 +114,7 @@ mod tests {
             extra_indexes: vec![],
             arguments: None,
         };
-        let order = RemoteImageSpec {
+        let image = RemoteImageSpec {
             base: "docker.io/library/debian@sha256:0".to_owned(),
             python: "3.12".to_owned(),
             steps: vec![
@@ -128,7 +128,7 @@ mod tests {
                     options: pip.clone(),
                 },
                 RemoteStep::UvProject {
-                    folder: "python/1".to_owned(),
+                    directory: "python/1".to_owned(),
                     lock: "python/1/uv.lock".to_owned(),
                     options: pip,
                 },
@@ -170,8 +170,8 @@ mod tests {
             ],
             "platform": ["linux/amd64"]
         });
-        assert_eq!(to_json(&spec(&order)), expected);
-        let names: Vec<_> = secrets(&order)
+        assert_eq!(to_json(&spec(&image)), expected);
+        let names: Vec<_> = secrets(&image)
             .into_iter()
             .map(|secret| (secret.key, secret.mount_requirement))
             .collect();

@@ -48,7 +48,7 @@ impl BuildTask {
                 let names: Vec<&str> = self.inputs.iter().map(|(name, _)| name.as_str()).collect();
                 Error::new(
                     Code::BackendInvalid,
-                    format!("could not give the task `{NAME}` its input `{input}`"),
+                    format!("could not set the input `{input}` of the task `{NAME}`"),
                 )
                 .because(format!("unexpected inputs: {}", names.join(", ")))
                 .help("Use a release of cargo union that supports this backend.")
@@ -61,7 +61,7 @@ impl BuildTask {
 /// # Errors
 /// U0769 (`BuilderMissing`) when there is none; failures of the calls.
 pub async fn task(client: &Client, org: &str) -> Result<BuildTask> {
-    let tried = || "could not look for the image builder of the backend".to_owned();
+    let tried = || "could not look up the image builder of the backend".to_owned();
     let scope = ProjectDomain {
         org: org.to_owned(),
         project: PROJECT.to_owned(),

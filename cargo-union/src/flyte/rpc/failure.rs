@@ -45,7 +45,7 @@ impl RpcFailure {
         } else {
             Retryable::Never
         };
-        let cause = format!("{host} answered `{}`{words}", status.word());
+        let cause = format!("{host} responded with `{}`{words}", status.word());
         Self {
             domain: RpcDomain {
                 status: Some(status),

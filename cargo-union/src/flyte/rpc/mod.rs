@@ -118,7 +118,7 @@ impl ConnectTransport {
             .await?;
         Res::decode(bytes).map_err(|cause| {
             self.invalid(format!(
-                "answers {place} with another message than expected: {cause}"
+                "responds to {place} with an unexpected message: {cause}"
             ))
         })
     }
@@ -235,7 +235,7 @@ impl ConnectTransport {
         let to = to.map_or_else(|| "elsewhere".to_owned(), |to| authority(&to));
         RpcFailure::new(
             Code::BackendInvalid,
-            format!("{} sends on to {to}", authority(&self.base)),
+            format!("{} redirects to {to}", authority(&self.base)),
         )
     }
 
@@ -249,7 +249,7 @@ impl ConnectTransport {
         RpcFailure::new(
             Code::BackendInvalid,
             format!(
-                "{} answers {} with {content}",
+                "{} responds to {} with {content}",
                 authority(&self.base),
                 answer.status()
             ),
@@ -293,7 +293,7 @@ impl ConnectTransport {
                     Retryable::Never
                 };
                 RpcFailure {
-                    cause: format!("{host} answered {http}{text}"),
+                    cause: format!("{host} responded with {http}{text}"),
                     retryable,
                     ..RpcFailure::from_status(&host, status, &error)
                 }
@@ -334,7 +334,7 @@ impl ConnectTransport {
         {
             return failure;
         }
-        failure.help("If the backend encrypts, write its endpoint without `http://`, and leave out `admin.insecure`.")
+        failure.help("If the backend uses TLS, write its endpoint without `http://`, and leave out `admin.insecure`.")
     }
 
     /// Retries a call after transient failures, as far as its idempotency allows.

@@ -119,7 +119,7 @@ impl ConnectTransport {
         let bytes = traced(place, sent).await?;
         Res::decode(bytes).map_err(|cause| {
             self.invalid(format!(
-                "answers {place} with another message than expected: {cause}"
+                "responds to {place} with an unexpected message: {cause}"
             ))
         })
     }
@@ -158,7 +158,7 @@ impl ConnectTransport {
         let bytes = traced(call.place, sent).await?;
         serde_json::from_slice(&bytes).map_err(|cause| {
             self.invalid(format!(
-                "answers {what} with another document than expected: {cause}"
+                "responds to {what} with an unexpected document: {cause}"
             ))
         })
     }

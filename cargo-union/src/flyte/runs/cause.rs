@@ -86,7 +86,7 @@ impl RunCause {
                 "Give the cluster a pull secret for the registry with `cargo union secret create --image-pull`, or make the repository public."
             }
             Self::Image(PullProblem::Missing) => {
-                "The registry does not have the image under this reference: run `cargo union register` again, and check `registry` in the manifest. Private repositories also answer so: give the cluster a pull secret with `cargo union secret create --image-pull`."
+                "The registry does not have the image under this reference: run `cargo union register` again, and check `registry` in the manifest. Private repositories also respond this way: give the cluster a pull secret with `cargo union secret create --image-pull`."
             }
             Self::Image(PullProblem::Network) => {
                 "The cluster does not reach the registry: check its name as the nodes see it, their proxy, and whether they trust its certificate."
@@ -95,13 +95,13 @@ impl RunCause {
                 "Check the reference, and whether the cluster may pull from the registry: `cargo union secret create --image-pull` gives it a pull secret."
             }
             Self::Unschedulable => {
-                "Ask for less in the task's `resources`, or ask who runs the cluster for nodes that have as much. It starts when a node has enough free resources."
+                "Ask for less in the task's `resources`, or ask the operator of the cluster for nodes that have as much. It starts when a node has enough free resources."
             }
             Self::Quota => {
-                "Wait for other runs to end, ask for less in the task's `resources`, or ask who runs the cluster for a larger quota."
+                "Wait for other runs to end, ask for less in the task's `resources`, or ask the operator of the cluster for a larger quota."
             }
             Self::Webhook => {
-                "A rule of the cluster refuses the pod: change what the text names, or ask who runs the cluster."
+                "A rule of the cluster refuses the pod: change what the text names, or ask the operator of the cluster."
             }
             Self::Secret => {
                 "Create it with `cargo union secret create NAME`, under the name and group that the task's `secrets` give, in the same project and domain."

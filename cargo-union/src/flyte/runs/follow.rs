@@ -52,6 +52,6 @@ pub async fn follow(
     let (state, outcome) = outcome.map_err(|failure| {
         failure.into_error(format!("could not follow the run `{}`", run.name))
     })?;
-    listener.is(state);
+    listener.state_changed(state);
     Ok(outcome)
 }

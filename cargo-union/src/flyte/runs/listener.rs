@@ -9,37 +9,37 @@ use crate::http::retry::RetryPolicy;
 /// Receives progress events of a run.
 pub trait RunListener: Send + Sync {
     /// The state of the run has changed.
-    fn is(&self, state: RunState) {
+    fn state_changed(&self, state: RunState) {
         let _ = state;
     }
 
     /// The cluster says why the run has not started, or that its container is started again and again.
-    fn waits(&self, event: &ClusterEvent) {
+    fn cluster_event(&self, event: &ClusterEvent) {
         let _ = event;
     }
 
     /// Whether the steps of the run are reported, which takes another stream.
-    fn shows_steps(&self) -> bool {
+    fn reports_actions(&self) -> bool {
         false
     }
 
     /// A step of the run has ended.
-    fn stepped(&self, step: &ActionSummary) {
+    fn action_ended(&self, step: &ActionSummary) {
         let _ = step;
     }
 
     /// The program, or the system that runs it, has written a line.
-    fn wrote(&self, line: &TaskLogLine) {
+    fn log_line(&self, line: &TaskLogLine) {
         let _ = line;
     }
 
     /// The connection to the backend was lost; reconnects after a pause.
-    fn lost(&self, why: &str, after: Duration) {
+    fn reconnecting(&self, why: &str, after: Duration) {
         let _ = (why, after);
     }
 
     /// The logs of an attempt are not available.
-    fn no_logs(&self, attempt: u32, why: &str) {
+    fn logs_unavailable(&self, attempt: u32, why: &str) {
         let _ = (attempt, why);
     }
 }

@@ -70,7 +70,7 @@ impl LogReader<'_> {
                 attempt,
             };
             if let Err(failure) = log.report(&mut logs.clone()).await {
-                self.listener.no_logs(attempt, &failure.cause);
+                self.listener.logs_unavailable(attempt, &failure.cause);
                 // Where the log of one attempt is gone, that of the next may be there.
                 if !is_missing(&failure) && !passes(&failure) {
                     return;
@@ -208,7 +208,7 @@ impl AttemptLog<'_> {
                 }
                 if progress.cursor.is_new(&line) {
                     progress.has_lines = true;
-                    listener.wrote(&TaskLogLine::of(self.attempt, line));
+                    listener.log_line(&TaskLogLine::of(self.attempt, line));
                 }
             }
         }

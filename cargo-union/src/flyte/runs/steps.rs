@@ -46,7 +46,7 @@ impl<'a> StepWatch<'a> {
             .wait_for(|available| available.may_have_steps)
             .await
             .is_ok();
-        if !may_have_steps || !self.listener.shows_steps() {
+        if !may_have_steps || !self.listener.reports_actions() {
             std::future::pending::<()>().await;
         }
         loop {
@@ -93,7 +93,7 @@ impl<'a> StepWatch<'a> {
         let reported = steps.entry(action.name.clone()).or_default();
         if is_over && !std::mem::replace(reported, true) {
             drop(steps);
-            self.listener.stepped(action);
+            self.listener.action_ended(action);
         }
     }
 }

@@ -73,31 +73,31 @@ impl RecordingListener {
 }
 
 impl RunListener for RecordingListener {
-    fn is(&self, state: RunState) {
+    fn state_changed(&self, state: RunState) {
         self.add(format!("is {} {}", state.phase, state.attempt));
     }
 
-    fn wrote(&self, line: &TaskLogLine) {
+    fn log_line(&self, line: &TaskLogLine) {
         self.add(format!("wrote {}", line.text));
     }
 
-    fn lost(&self, why: &str, after: Duration) {
+    fn reconnecting(&self, why: &str, after: Duration) {
         self.add(format!("lost: {why}, {} ms", after.as_millis()));
     }
 
-    fn no_logs(&self, attempt: u32, why: &str) {
+    fn logs_unavailable(&self, attempt: u32, why: &str) {
         self.add(format!("no logs of {attempt}: {why}"));
     }
 
-    fn waits(&self, event: &ClusterEvent) {
+    fn cluster_event(&self, event: &ClusterEvent) {
         self.add(format!("waits: {}", event.text()));
     }
 
-    fn shows_steps(&self) -> bool {
+    fn reports_actions(&self) -> bool {
         true
     }
 
-    fn stepped(&self, step: &ActionSummary) {
+    fn action_ended(&self, step: &ActionSummary) {
         self.add(format!("step {} {}", step.title, step.state.phase));
     }
 }

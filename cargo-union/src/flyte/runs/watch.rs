@@ -71,7 +71,7 @@ impl ActionWatch<'_> {
             else {
                 return Err(failure);
             };
-            self.listener.lost(&failure.cause, pause);
+            self.listener.reconnecting(&failure.cause, pause);
             tokio::time::sleep(pause).await;
         }
     }
@@ -101,11 +101,11 @@ impl ActionWatch<'_> {
                         .wait_for(|shown| *shown >= attempt_before)
                         .await;
                 }
-                self.listener.is(state);
+                self.listener.state_changed(state);
             }
             progress.last = state;
             if let Some(event) = restarted.filter(|event| progress.waits.is_new(event)) {
-                self.listener.waits(&event);
+                self.listener.cluster_event(&event);
             }
             progress.availability.send_replace(next);
             if let Some(outcome) = RunOutcome::of(&details) {
@@ -141,7 +141,7 @@ impl ActionWatch<'_> {
                 },
             }
             if let Some(event) = progress.waits.look(details, Instant::now()) {
-                self.listener.waits(&event);
+                self.listener.cluster_event(&event);
             }
         }
     }

@@ -63,7 +63,7 @@ fn program_has_interpreter_needed_libraries_and_versions() {
 #[test]
 fn library_has_soname_and_versions() {
     let compiler = compiler();
-    let elf = read(&compiler.folder().join("libdeep.so"));
+    let elf = read(&compiler.directory().join("libdeep.so"));
     assert_eq!(
         (elf.soname.as_deref(), elf.interpreter.as_deref()),
         (Some("libdeep.so.1"), None)

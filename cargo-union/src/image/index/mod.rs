@@ -17,7 +17,7 @@ pub use indexed_file::{ElfFacts, IndexedFile};
 #[serde(rename_all = "kebab-case")]
 pub enum FsEntry {
     /// A directory.
-    Folder,
+    Directory,
     /// A file or device, with its indexed content, if any.
     File(Option<IndexedFile>),
     /// A symbolic link with its target.
@@ -90,11 +90,11 @@ impl FileIndex {
     pub fn put(&mut self, path: &str, entry: FsEntry) {
         for (end, _) in path.match_indices('/') {
             let parent = &path[..end];
-            if self.0.get(parent) != Some(&FsEntry::Folder) {
-                self.0.insert(parent.to_owned(), FsEntry::Folder);
+            if self.0.get(parent) != Some(&FsEntry::Directory) {
+                self.0.insert(parent.to_owned(), FsEntry::Directory);
             }
         }
-        if entry != FsEntry::Folder {
+        if entry != FsEntry::Directory {
             self.clear(path);
         }
         self.0.insert(path.to_owned(), entry);
@@ -103,7 +103,7 @@ impl FileIndex {
     /// The entry at a path, without following links.
     pub fn get(&self, path: &str) -> Option<&FsEntry> {
         if path.is_empty() {
-            Some(&FsEntry::Folder)
+            Some(&FsEntry::Directory)
         } else {
             self.0.get(path)
         }
@@ -144,7 +144,7 @@ impl FileIndex {
                 .and_then(|target| self.get(&target)),
             entry => entry,
         };
-        if target == Some(&FsEntry::Folder) {
+        if target == Some(&FsEntry::Directory) {
             Err(Conflict::IsADirectory(resolved))
         } else {
             Ok(resolved)

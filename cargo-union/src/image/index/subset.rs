@@ -59,7 +59,7 @@ fn matters(path: &str, node: &FsEntry) -> bool {
         FsEntry::File(Some(IndexedFile::Text(_))) => !matches!(path, "etc/passwd" | "etc/group"),
         FsEntry::File(Some(_)) => true,
         FsEntry::File(None) => MARKERS.contains(&path),
-        FsEntry::Folder | FsEntry::Link(_) => false,
+        FsEntry::Directory | FsEntry::Link(_) => false,
     }
 }
 

@@ -212,7 +212,7 @@ async fn compile_batch(
 
 /// Copies executables to a directory of their own, since the next compile overwrites them in the target directory.
 fn set_aside(executables: &mut BTreeMap<String, PathBuf>, directory: &Path) -> Result<()> {
-    fs::create_folder(directory)?;
+    fs::create_directory(directory)?;
     for (name, path) in executables {
         let copy = directory.join(name);
         std::fs::copy(&*path, &copy).map_err(|cause| fs::unwritable(&copy, cause))?;

@@ -234,7 +234,7 @@ impl ContainerRunner {
             ),
             env,
             user,
-            workdir: Some(call.folder.display().to_string()),
+            workdir: Some(call.directory.display().to_string()),
             network: self
                 .image
                 .builder_options
@@ -260,7 +260,7 @@ impl ContainerRunner {
         self.writable
             .iter()
             .chain([&directory])
-            .try_for_each(|directory| fs::create_folder(directory))?;
+            .try_for_each(|directory| fs::create_directory(directory))?;
         let marker = fs::AtomicFile::create_beside(&directory.join("marker"))?;
         let options = self.container_options(
             tool,

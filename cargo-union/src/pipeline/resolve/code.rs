@@ -240,7 +240,7 @@ pub(crate) fn secret_files(spec: &Spec) -> Vec<Pattern> {
         )),
         SecretSource::Env(_) | SecretSource::Backend => None,
     };
-    let pattern = |(folder, name, origin): (PathBuf, String, Origin)| {
+    let pattern = |(directory, name, origin): (PathBuf, String, Origin)| {
         let escaped = |character: char| {
             if "\\*?[]{}!# ".contains(character) {
                 vec!['\\', character]
@@ -253,7 +253,7 @@ pub(crate) fn secret_files(spec: &Spec) -> Vec<Pattern> {
                 value: name.chars().flat_map(escaped).collect(),
                 origin,
             },
-            folder,
+            directory,
         }
     };
     secrets.filter_map(file).map(pattern).collect()

@@ -101,14 +101,14 @@ fn version_problem(
     let product = if variable == CUDA { "CUDA" } else { "cuDNN" };
     let message = match actual {
         Some(actual) => format!(
-            "the base image has {product} {actual}, and {} is asked for",
+            "the base image has {product} {actual}, and {} is requested",
             required.value
         ),
         None => {
-            format!("the base image does not say that it has {product}: its {variable} is not set")
+            format!("the base image declares no {product}: its {variable} is not set")
         }
     };
-    let problem = Diagnostic::error(Code::BaseUnfit, message, &required.origin, "asked for here")
+    let problem = Diagnostic::error(Code::BaseUnfit, message, &required.origin, "requested here")
         .also(&base.origin, "the base image");
     Some(problem.help("choose another tag of `nvidia/cuda`, or remove `base-image` and have fitting ones proposed"))
 }
@@ -136,10 +136,7 @@ async fn suggest_base(
         image.cuda.as_deref().map(String::as_str),
         image.cudnn.is_some(),
     );
-    let message = format!(
-        "image `{}` asks for CUDA and names no `base-image`",
-        image.key
-    );
+    let message = format!("image `{}` requests CUDA without a `base-image`", image.key);
     let problem = Diagnostic::error(
         Code::BaseUnfit,
         message,

@@ -183,13 +183,13 @@ impl PackedImage for PackedRemoteImage {
             client: &connection.client,
             scope: &connection.scope,
             task: connection.task().await?,
-            order: &request.order,
+            spec: &request.spec,
             context: request
                 .context
                 .as_ref()
                 .map(|context| context.path().to_owned()),
             target: &target.full_name(),
-            anew: replace,
+            overwrite_cache: replace,
         };
         let result = images::build(&build, &progress).await?;
         let location = result

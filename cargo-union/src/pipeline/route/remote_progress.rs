@@ -45,7 +45,7 @@ impl RemoteBuildProgress<'_> {
         };
         Error::new(
             Code::RemoteBuildFailed,
-            format!("the backend did not make image `{}`", self.image),
+            format!("the backend did not build image `{}`", self.image),
         )
         .because(format!("the run `{}` {ending}{lines}", run.name))
         .help(format!(
@@ -57,7 +57,7 @@ impl RemoteBuildProgress<'_> {
 }
 
 impl RunListener for RemoteBuildProgress<'_> {
-    fn is(&self, state: RunState) {
+    fn state_changed(&self, state: RunState) {
         let phase = match state.phase {
             RunPhase::Unknown => return,
             RunPhase::Succeeded if state.cached => "taken from an earlier run".to_owned(),
@@ -67,7 +67,7 @@ impl RunListener for RemoteBuildProgress<'_> {
             .detail("Building", &format!("{}: {phase}", self.image));
     }
 
-    fn wrote(&self, line: &TaskLogLine) {
+    fn log_line(&self, line: &TaskLogLine) {
         self.log.line(&line.text);
         if self.reporter.shows_logs() {
             self.reporter
@@ -75,7 +75,7 @@ impl RunListener for RemoteBuildProgress<'_> {
         }
     }
 
-    fn lost(&self, why: &str, after: Duration) {
+    fn reconnecting(&self, why: &str, after: Duration) {
         self.reporter.status(
             "Retrying",
             &format!(
@@ -86,7 +86,7 @@ impl RunListener for RemoteBuildProgress<'_> {
         );
     }
 
-    fn no_logs(&self, _: u32, why: &str) {
+    fn logs_unavailable(&self, _: u32, why: &str) {
         self.reporter.detail(
             "Skipping",
             &format!("the log of the build of {}: {why}", self.image),
@@ -95,14 +95,14 @@ impl RunListener for RemoteBuildProgress<'_> {
 }
 
 impl RemoteBuildListener for RemoteBuildProgress<'_> {
-    fn started(&self, run: &RunIdent) {
+    fn build_started(&self, run: &RunIdent) {
         self.reporter.status(
             "Building",
             &format!("{}: {}", self.image, self.console_url(run)),
         );
     }
 
-    fn stops(&self, run: &RunIdent) {
+    fn build_aborting(&self, run: &RunIdent) {
         self.reporter.status(
             "Aborting",
             &format!("{}, which builds {}", run.name, self.image),

@@ -75,7 +75,7 @@ impl CredentialHelpers {
                 ));
             }
             Ok(LimitedOutput::Long) => {
-                return Err(format!("answered with more than {LONGEST} bytes"));
+                return Err(format!("wrote more than {LONGEST} bytes"));
             }
             Err(error) => {
                 return Err(not_started(
@@ -87,8 +87,9 @@ impl CredentialHelpers {
         let stdout = output.stdout.clone();
         let stderr = output.stderr.clone();
         match output.success() {
-            Ok(answer) => login(&answer)
-                .ok_or_else(|| "answered with something that is not a login".to_owned()),
+            Ok(answer) => {
+                login(&answer).ok_or_else(|| "wrote a document without credentials".to_owned())
+            }
             // According to the protocol, helpers write errors to their standard output.
             Err(failure) => match error_message(&stdout).or_else(|| error_message(&stderr)) {
                 Some(message)
@@ -285,7 +286,7 @@ mod tests {
         assert_eq!(why, "timed out after 0.05 seconds");
         assert_eq!(
             ask_script("exec yes").await.unwrap_err(),
-            "answered with more than 1048576 bytes"
+            "wrote more than 1048576 bytes"
         );
         assert!(
             ask_script("yes | head -c 3000000 >&2; exit 1")

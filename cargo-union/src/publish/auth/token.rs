@@ -100,7 +100,7 @@ impl TokenRequest<'_> {
         let status = answer.status();
         let server = authority(&realm);
         if is_transient(status) {
-            let cause = format!("the token server {server} answered {status}");
+            let cause = format!("the token server {server} responded with {status}");
             let failure =
                 RegistryFailure::transient(Code::RegistryFailed, cause, answer.retry_after());
             return Err(failure.through(answer.proxy_hint()));
@@ -115,7 +115,7 @@ impl TokenRequest<'_> {
         let invalid = || {
             RegistryFailure::new(
                 Code::RegistryInvalid,
-                format!("the token server {server} answered {status} without a valid token"),
+                format!("the token server {server} responded with {status} without a valid token"),
             )
         };
         let bytes = answer.bytes(LONGEST).await.map_err(|_| {

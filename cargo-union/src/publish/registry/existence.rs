@@ -53,7 +53,7 @@ impl Registry {
         asked.map_err(|refusal| {
             refusal
                 .failure
-                .into_error(format!("could not ask for the digest of {image}"))
+                .into_error(format!("could not request the digest of {image}"))
         })
     }
 
@@ -108,11 +108,11 @@ impl Registry {
         };
         let raw = raw.ok_or_else(gone)?;
         let summary = manifest::summary(&raw.bytes)
-            .ok_or_else(|| taken(target, "something that is no image"))?;
+            .ok_or_else(|| taken(target, "something that is not an image"))?;
         match &summary.key {
             Some(key) if *key == target.key.to_string() => {}
             Some(_) => return Err(taken(target, "an image of another key")),
-            None => return Err(taken(target, "an image that this tool did not make")),
+            None => return Err(taken(target, "an image that this tool did not build")),
         }
         let platforms = self.platforms(place, summary).await?;
         match target

@@ -79,7 +79,7 @@ impl Registry {
             RegistryFailure::new(
                 Code::RegistryInvalid,
                 format!(
-                    "{} answered with something that is no manifest ({kind})",
+                    "{} responded with {kind}, which is not a manifest",
                     place.registry
                 ),
             )
@@ -189,7 +189,7 @@ pub(super) fn mismatch(
 ) -> RegistryFailure {
     RegistryFailure::new(
         Code::DigestMismatch,
-        format!("{place} promises {declared} under `{reference}`, and it is {is}"),
+        format!("{place} declares {declared} for `{reference}`, but the content has {is}"),
     )
 }
 

@@ -174,7 +174,7 @@ impl Registry {
             (TagState::Nothing, None) => Err(RegistryFailure::new(
                 Code::RegistryFailed,
                 format!(
-                    "{place} took `{}` and then has nothing under it",
+                    "{place} accepted the manifest `{}`, but returns 404 for it",
                     target.tag
                 ),
             )),

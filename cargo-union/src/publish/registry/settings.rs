@@ -61,7 +61,7 @@ pub struct RegistryOptions {
     /// `SSL_CERT_FILE`.
     pub ssl_cert_file: Option<PathBuf>,
     /// `SSL_CERT_DIR`.
-    pub ssl_cert_folders: Vec<PathBuf>,
+    pub ssl_cert_directories: Vec<PathBuf>,
     /// Directories with a directory of CA certificates per registry (`certs.d` of Docker and podman).
     pub certs: Vec<PathBuf>,
     /// `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, and their lower-case forms.
@@ -90,7 +90,7 @@ impl RegistryOptions {
             docker_config: path("DOCKER_CONFIG"),
             registry_auth_file: path("REGISTRY_AUTH_FILE"),
             podman_session: path("XDG_RUNTIME_DIR")
-                .map(|folder| folder.join("containers/auth.json"))
+                .map(|directory| directory.join("containers/auth.json"))
                 .or_else(without_session),
             registries_conf: RegistriesConf {
                 named: path("CONTAINERS_REGISTRIES_CONF"),
@@ -100,8 +100,8 @@ impl RegistryOptions {
             },
             xdg_config: path("XDG_CONFIG_HOME"),
             ssl_cert_file: path("SSL_CERT_FILE"),
-            ssl_cert_folders: env::var_os("SSL_CERT_DIR")
-                .map(|folders| env::split_paths(&folders).collect())
+            ssl_cert_directories: env::var_os("SSL_CERT_DIR")
+                .map(|directories| env::split_paths(&directories).collect())
                 .unwrap_or_default(),
             certs: certs(home.as_deref()),
             proxies: Proxies::of(|name| environment.get(name)),
@@ -115,7 +115,7 @@ impl RegistryOptions {
     pub fn without_logins(self) -> Self {
         Self {
             ssl_cert_file: self.ssl_cert_file,
-            ssl_cert_folders: self.ssl_cert_folders,
+            ssl_cert_directories: self.ssl_cert_directories,
             certs: self.certs,
             proxies: self.proxies,
             ..Self::default()
@@ -125,7 +125,7 @@ impl RegistryOptions {
     pub(super) fn authorities(&self) -> Authorities {
         Authorities {
             file: self.ssl_cert_file.clone(),
-            folders: self.ssl_cert_folders.clone(),
+            directories: self.ssl_cert_directories.clone(),
             registries: self.certs.clone(),
             ..Authorities::default()
         }
@@ -134,8 +134,9 @@ impl RegistryOptions {
     /// The sources of credentials: explicit settings first, then podman's files in podman's order, with Docker's last, and
     /// before and after these files the helpers of registries.conf.
     pub(super) fn sources(&self, named: Option<&Path>) -> Keychain {
-        let below =
-            |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
+        let below = |directory: &Option<PathBuf>, path: &str| {
+            directory.as_ref().map(|directory| directory.join(path))
+        };
         let named = named.map(|path| CredentialFile::Named {
             path: path.to_owned(),
             setting: "registry-config",

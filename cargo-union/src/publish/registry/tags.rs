@@ -77,7 +77,7 @@ impl Registry {
                 RegistryFailure::new(
                     Code::RegistryInvalid,
                     format!(
-                        "{} answered with something that is no list of tags",
+                        "{} responded with a document that is not a tag list",
                         place.registry
                     ),
                 )

@@ -265,14 +265,14 @@ impl RegistryTransport {
             .filter(|text| !text.is_empty())
             .collect();
         let page = if web_page {
-            ", and a web page instead of a registry's answer"
+            ", and a web page instead of a registry response"
         } else {
             ""
         };
         let cause = match details.is_empty() {
-            true => format!("{} answered {status}{page}", place.registry),
+            true => format!("{} responded with {status}{page}", place.registry),
             false => format!(
-                "{} answered {status}: {}",
+                "{} responded with {status}: {}",
                 place.registry,
                 clean(&details.join("; "))
             ),
@@ -331,7 +331,7 @@ impl RegistryResponse {
         let invalid = || {
             RegistryFailure::new(
                 Code::RegistryInvalid,
-                format!("{host} does not say where an upload goes"),
+                format!("{host} sent no upload URL in `Location`"),
             )
         };
         let text = self.header(LOCATION).ok_or_else(invalid)?;
@@ -352,12 +352,12 @@ impl RegistryResponse {
     /// The failure of a response that a retry may change.
     fn transient_failure(&self) -> RegistryFailure {
         let page = if self.is_web_page() {
-            ", and a web page instead of a registry's answer"
+            ", and a web page instead of a registry response"
         } else {
             ""
         };
         let cause = format!(
-            "{} answered {}{page}",
+            "{} responded with {}{page}",
             authority(self.inner.url()),
             self.status()
         );

@@ -93,7 +93,7 @@ fn unknown_input(name: &str, types: &BTreeMap<String, Type>) -> String {
     let suggestion = similar
         .map(|similar| format!("; did you mean `{}`?", flag(similar)))
         .unwrap_or_default();
-    format!("`--{name}` is no input{suggestion}")
+    format!("`--{name}` is not an input{suggestion}")
 }
 
 fn parse_values(ty: &Type, texts: &[String]) -> Result<InputValue, String> {
@@ -212,7 +212,7 @@ pub(super) fn describe_type(ty: &Type) -> String {
         Type::Duration => "a duration".to_owned(),
         Type::Struct => "a JSON object".to_owned(),
         Type::File => "a file".to_owned(),
-        Type::Directory => "a folder".to_owned(),
+        Type::Directory => "a directory".to_owned(),
         Type::List(inner) => format!("a list of `{inner}`"),
         Type::Map(inner) => format!("a JSON object of `{inner}`"),
         Type::Optional(inner) => describe_type(inner),
@@ -312,9 +312,9 @@ mod tests {
             (vec!["21"], "`21` belongs to no input: write `--NAME VALUE`"),
             (
                 vec!["--lable", "a"],
-                "`--lable` is no input; did you mean `--label`?",
+                "`--lable` is not an input; did you mean `--label`?",
             ),
-            (vec!["--zzzzzz"], "`--zzzzzz` is no input"),
+            (vec!["--zzzzzz"], "`--zzzzzz` is not an input"),
             (vec!["--x"], "`--x` has no value; an example is `--x 21`"),
             (
                 vec!["--x", "1", "--x", "2"],

@@ -114,7 +114,7 @@ impl InputReader<'_> {
                     .map(|similar| format!("; did you mean `{similar}`?"))
                     .unwrap_or_default();
                 problems.push(format!(
-                    "`{name}` of `{}` is no input{suggestion}",
+                    "`{name}` of `{}` is not an input{suggestion}",
                     file.display()
                 ));
                 continue;
@@ -241,7 +241,7 @@ mod tests {
             error.chain(),
             [
                 "could not run task `train` with these inputs",
-                "`--lable` is no input; did you mean `--label`?\n\
+                "`--lable` is not an input; did you mean `--label`?\n\
                  `--rate`: `fast` is not a number; an example is `--rate 0.5`\n\
                  `label` is missing: it is text, such as `--label text`\n\
                  `--when`: `\"soon\"` is not a time such as `2030-01-31T12:00:00Z`; an example is `--when 2030-01-31T12:00:00Z`\n\
@@ -263,7 +263,7 @@ mod tests {
         let error = read(&types, &[], Some(&file)).unwrap_err();
         let shown = file.display();
         let expected = [
-            format!("`rates` of `{shown}` is no input; did you mean `rate`?"),
+            format!("`rates` of `{shown}` is not an input; did you mean `rate`?"),
             "`rate` is missing: it is a number, such as `--rate 0.5`".to_owned(),
             format!("`x` of `{shown}`: `\"one\"` is not a whole number"),
         ];

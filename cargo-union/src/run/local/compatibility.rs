@@ -36,8 +36,7 @@ fn check_command(task: &Task) -> Vec<Diagnostic> {
     };
     let check = |piece| match piece {
         TemplatePart::Backend(name) => {
-            let message =
-                format!("`{{{{.{name}}}}}` stands for something that only the backend has");
+            let message = format!("`{{{{.{name}}}}}` is a value that only the backend has");
             let paths = (&task.data.input_path.value, &task.data.output_path.value);
             Some(problem(
                 message,
@@ -97,7 +96,7 @@ fn check_host(task: &Task) -> Vec<Diagnostic> {
         .filter(|secret| secret.mount == Mount::File)
     {
         let message = format!(
-            "secret `{}` is a file below `{}`, where `--host` puts nothing",
+            "secret `{}` is a file below `{}`, which `--host` does not create",
             secret.key.value, SECRETS_DIRECTORY
         );
         let problem = Diagnostic::error(Code::NotRunHere, message, &secret.key.origin, "a file");

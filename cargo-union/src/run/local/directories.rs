@@ -87,10 +87,7 @@ impl RunDirs {
 fn outputs_error(run: &LocalRun<'_>, problems: &[String]) -> Error {
     let error = Error::new(
         Code::OutputsInvalid,
-        format!(
-            "task `{}` did not give the outputs that it declares",
-            run.task.key
-        ),
+        format!("task `{}` did not write its declared outputs", run.task.key),
     );
     let error = error.because(problems.join("\n"));
     match run.path_advice() {

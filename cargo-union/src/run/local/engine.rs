@@ -50,7 +50,7 @@ pub(super) async fn run_program(
         .await?;
     run_container(run, &image, &container).await?;
     let output_directory = directories.temporary("outputs");
-    fs::create_folder(&output_directory)?;
+    fs::create_directory(&output_directory)?;
     let directory = match run.task.outputs.is_empty() {
         true => OutputDir::found(&output_directory)?,
         false => {
@@ -162,7 +162,7 @@ fn container_files(run: &LocalRun<'_>, inputs: &TaskInputs) -> Result<Vec<InputF
         files.extend(inputs.files(data, &data.input_path)?);
     }
     if !run.task.outputs.is_empty() {
-        files.push(InputFile::shared_folder(&data.output_path));
+        files.push(InputFile::shared_directory(&data.output_path));
     }
     files.extend(secrets::files(&run.secrets));
     Ok(files)

@@ -39,7 +39,7 @@ pub(super) async fn run_program(
         .expect("a task without a binary is rejected");
     let executable = compile_binary(run, &binary.value).await?;
     put(&inputs.files(&task.data, &input_directory.to_string_lossy())?)?;
-    fs::create_folder(&output_directory)?;
+    fs::create_directory(&output_directory)?;
 
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mapping = PathMapping(vec![
@@ -87,8 +87,11 @@ pub(super) async fn run_process(
     arguments: &[String],
     environment: &Environment,
 ) -> Result<(), Error> {
-    let mut command =
-        ProcessCommand::new(program, &run.options.build.scope.cargo.folder, environment);
+    let mut command = ProcessCommand::new(
+        program,
+        &run.options.build.scope.cargo.directory,
+        environment,
+    );
     command.args(arguments);
     let tee = OutputTee::new(&**run.reporter);
     let status = command
@@ -163,7 +166,7 @@ impl LocalRun<'_> {
         }
         let paths = words::list(&unused);
         Some(format!(
-            "With `--host`, name {paths} in the task's `command` or `env`: the program must be told where they are."
+            "With `--host`, name {paths} in the task's `command` or `env`: the program has to use these paths."
         ))
     }
 }

@@ -135,7 +135,7 @@ impl LocalRun<'_> {
             types,
             options: &self.options.inputs,
         };
-        Ok(reader.read(&self.options.build.scope.cargo.folder, convert)?)
+        Ok(reader.read(&self.options.build.scope.cargo.directory, convert)?)
     }
 
     /// Reads the secrets of the task.

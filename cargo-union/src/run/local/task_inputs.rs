@@ -61,8 +61,8 @@ impl TaskInputs {
     ///
     /// # Errors
     /// U0004 (`FileUnreadable`).
-    pub(super) fn files(&self, data: &Data, folder: &str) -> Result<Vec<InputFile>> {
-        let laid = lay_out(&self.literals, data, folder)?;
+    pub(super) fn files(&self, data: &Data, directory: &str) -> Result<Vec<InputFile>> {
+        let laid = lay_out(&self.literals, data, directory)?;
         let mut paths = laid.paths.into_iter();
         let mut next_path = |path: &str| paths.next().unwrap_or_else(|| path.to_owned());
         let encoded = self.values.iter().map(|(name, (ty, value))| {
@@ -73,7 +73,7 @@ impl TaskInputs {
         });
         // A map of literals, which copilot writes, has the encoding of the named literals of a worker's inputs.
         let message = worker::inputs(encoded.collect());
-        let path = format!("{}/{MESSAGE}", folder.trim_end_matches('/'));
+        let path = format!("{}/{MESSAGE}", directory.trim_end_matches('/'));
         let mut entries = laid.entries;
         entries.push(InputFile::readable(&path, message));
         Ok(entries)

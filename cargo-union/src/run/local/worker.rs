@@ -116,7 +116,7 @@ async fn run_in_engine(run: &LocalRun<'_>) -> Result<LocalRunOutcome> {
         .map_err(|error| add_connection_advice(error, &actions))?;
     let directories = RunDirs::create(run)?;
     let base = directories.temporary("run");
-    fs::create_folder(&base)?;
+    fs::create_directory(&base)?;
     engine::download_directory(&container, BASE, base.clone()).await?;
     container.remove().await?;
     let outputs = read_outputs(run, &base, &interface)?;
@@ -149,11 +149,11 @@ fn input_files(base: &str, inputs: Vec<u8>) -> [InputFile; 3] {
         .to_string_lossy()
         .into_owned();
     [
-        InputFile::shared_folder(base),
+        InputFile::shared_directory(base),
         InputFile {
             path: directory,
             mode: 0o755,
-            what: InputFileKind::Folder,
+            what: InputFileKind::Directory,
         },
         InputFile {
             path: file,
@@ -219,6 +219,6 @@ fn add_connection_advice(error: Error, actions: &Actions) -> Error {
     }
     let port = actions.port();
     error.help(format!(
-        "It has asked nothing of 127.0.0.1:{port}, where this machine stands in for the backend: use an engine on this machine, or `--host`."
+        "It sent no request to 127.0.0.1:{port}, the local backend: use an engine on this machine, or `--host`."
     ))
 }

@@ -1,4 +1,4 @@
-//! The inputs of a run on the backend. Local files and folders are uploaded to the backend's store.
+//! The inputs of a run on the backend. Local files and directories are uploaded to the backend's store.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -62,22 +62,22 @@ fn check_local_path(ty: &Type, path: &str) -> Result<(), String> {
         (Type::Directory, true) => match files::has_files(Path::new(path)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(format!(
-                "`{path}` has no files, and the backend's store keeps no empty folders"
+                "`{path}` has no files, and the backend's store has no empty directories"
             )),
             Err(error) => Err(error.chain().join(": ")),
         },
-        (Type::Directory, false) => Err(format!("`{path}` is a file, not a folder")),
-        (_, true) => Err(format!("`{path}` is a folder, not a file")),
+        (Type::Directory, false) => Err(format!("`{path}` is a file, not a directory")),
+        (_, true) => Err(format!("`{path}` is a directory, not a file")),
         (_, false) if metadata.is_file() => Ok(()),
-        (_, false) => Err(format!("`{path}` is neither a file nor a folder")),
+        (_, false) => Err(format!("`{path}` is neither a file nor a directory")),
     }
 }
 
 impl ResolvedInputs {
-    /// Uploads the local files and folders, and encodes the inputs with their addresses.
+    /// Uploads the local files and directories, and encodes the inputs with their addresses.
     ///
     /// # Errors
-    /// Those of [`files::upload_file`] and [`files::upload_folder`].
+    /// Those of [`files::upload_file`] and [`files::upload_directory`].
     pub(super) async fn upload(
         self,
         client: &Client,
@@ -95,9 +95,10 @@ impl ResolvedInputs {
             let _busy = reporter.busy("Uploading", &path);
             let local = Path::new(path);
             let address = if *ty == Type::Directory {
-                let progress = |progress| reporter.folder_progress("Uploading", path, progress);
-                let (address, sent) = files::upload_folder(client, scope, local, &progress).await?;
-                reporter.folder_uploaded(path, sent, &address);
+                let progress = |progress| reporter.directory_progress("Uploading", path, progress);
+                let (address, sent) =
+                    files::upload_directory(client, scope, local, &progress).await?;
+                reporter.directory_uploaded(path, sent, &address);
                 address
             } else {
                 let address = files::upload_file(client, scope, local).await?;

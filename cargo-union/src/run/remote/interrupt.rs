@@ -27,7 +27,7 @@ pub(super) struct InterruptHandler<'a> {
     /// The URL of the run's page.
     pub(super) page: &'a str,
     /// Whether stderr is a terminal.
-    pub(super) is_attended: bool,
+    pub(super) is_interactive: bool,
     /// Whether the run was created by this process.
     pub(super) is_created_here: bool,
     pub(super) reporter: &'a dyn Reporter,
@@ -47,7 +47,7 @@ impl InterruptHandler<'_> {
     }
 
     async fn leave_or_abort(&self) -> Error {
-        let is_aborted = match self.is_attended {
+        let is_aborted = match self.is_interactive {
             true => {
                 let mut again = pin!(interrupted());
                 // Polled before the offer, so that no Ctrl-C after the offer is missed.

@@ -50,25 +50,25 @@ impl<'a> EventForwarder<'a> {
 }
 
 impl RunListener for EventForwarder<'_> {
-    fn is(&self, state: RunState) {
+    fn state_changed(&self, state: RunState) {
         self.reporter.run_state(&self.run.name, state);
     }
 
-    fn waits(&self, event: &ClusterEvent) {
+    fn cluster_event(&self, event: &ClusterEvent) {
         self.reporter.run_waits(&self.run.name, event);
         self.reported().events.push(event.clone());
     }
 
-    fn shows_steps(&self) -> bool {
+    fn reports_actions(&self) -> bool {
         true
     }
 
-    fn stepped(&self, step: &ActionSummary) {
+    fn action_ended(&self, step: &ActionSummary) {
         self.reporter.run_step(step);
         self.reported().steps.push(step.clone());
     }
 
-    fn wrote(&self, line: &TaskLogLine) {
+    fn log_line(&self, line: &TaskLogLine) {
         self.reporter.run_log(line);
         // Only a short line is a message of the store.
         if line.text.len() < 10_000 && RunCause::of(&line.text) == Some(RunCause::ObjectStore) {
@@ -76,11 +76,11 @@ impl RunListener for EventForwarder<'_> {
         }
     }
 
-    fn lost(&self, why: &str, after: Duration) {
+    fn reconnecting(&self, why: &str, after: Duration) {
         self.reporter.reconnecting(&self.run.name, why, after);
     }
 
-    fn no_logs(&self, attempt: u32, why: &str) {
+    fn logs_unavailable(&self, attempt: u32, why: &str) {
         self.reporter
             .logs_unavailable(&self.run.name, attempt, self.page, why);
     }

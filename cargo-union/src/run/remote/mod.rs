@@ -103,7 +103,7 @@ async fn create_run(
         client: &client,
         run,
         page: &page,
-        is_attended: options.register.options.scope.backend.attended,
+        is_interactive: options.register.options.scope.backend.interactive,
         is_created_here: true,
         reporter: &**reporter,
     };
@@ -155,7 +155,7 @@ async fn follow_run(
         client: &client,
         run: &run,
         page: &page,
-        is_attended: workspace_options.backend.attended,
+        is_interactive: workspace_options.backend.interactive,
         is_created_here: false,
         reporter: &**reporter,
     };

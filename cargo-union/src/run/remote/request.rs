@@ -95,7 +95,7 @@ pub(super) async fn prepare_run(
     } = match &new.version {
         Some(version) => find_version(options, new, &session, &client, version).await?,
         None => {
-            let directory = &workspace_options.cargo.folder;
+            let directory = &workspace_options.cargo.directory;
             let form = LiteralForm::of(declared.spec.tasks[&new.task].kind.value);
             let read = |interface: &Interface| read_inputs(new, interface, form, directory);
             let registration = CurrentTask {
@@ -217,7 +217,7 @@ async fn find_version(
         new,
         &registered.interface,
         registered.form,
-        &options.register.options.scope.cargo.folder,
+        &options.register.options.scope.cargo.directory,
     )?;
     Ok(ResolvedTask {
         version,

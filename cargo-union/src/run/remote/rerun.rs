@@ -125,7 +125,7 @@ fn check_inputs(
     let problem = |name: &String| match (before.get(name), now.get(name)) {
         (Some(before), Some(now)) if before == now => None,
         (Some(before), Some(now)) => Some(format!("`{name}` was `{before}`, and is `{now}` now")),
-        (Some(_), None) => Some(format!("`{name}` is no input any more")),
+        (Some(_), None) => Some(format!("`{name}` is no longer an input")),
         (None, Some(Type::Optional(_)) | None) => None,
         (None, Some(ty)) => Some(format!("`{name}: {ty}` is new")),
     };
@@ -142,7 +142,7 @@ fn check_inputs(
     }
     let error = Error::new(
         Code::InputsInvalid,
-        format!("the present task does not take the inputs of the run `{run}`"),
+        format!("the current task does not accept the inputs of the run `{run}`"),
     );
     Err(error.because(problems.join("; ")).help(
         "Repeat the run with `--same-version`, or start the task with `cargo union run --remote`.",
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(error.code(), Code::InputsInvalid);
         assert_eq!(
             error.chain()[1],
-            "`name` is no input any more; `x` was `integer`, and is `float` now; `y: integer` is new"
+            "`name` is no longer an input; `x` was `integer`, and is `float` now; `y: integer` is new"
         );
     }
 }

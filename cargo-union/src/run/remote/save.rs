@@ -1,4 +1,4 @@
-//! Fetches the files and folders of a run's outputs: `--save-outputs DIR`.
+//! Fetches the files and directories of a run's outputs: `--save-outputs DIR`.
 //!
 //! An output goes to `DIR/NAME`, an element of a list or a map to `DIR/NAME/POSITION` or `DIR/NAME/KEY`. All are fetched to a
 //! temporary directory first, and appear when all are complete.
@@ -37,7 +37,7 @@ impl OutputSaver {
         };
         let cargo = &options.register.options.scope.cargo;
         Ok(Some(Self {
-            directory: fs::absolute(&cargo.folder, directory),
+            directory: fs::absolute(&cargo.directory, directory),
             settings: StoreSettings::of(&cargo.environment)?,
         }))
     }
@@ -149,8 +149,11 @@ impl OutputFiles<'_> {
         for place in &self.blobs {
             let to = place_below(below, self.name, place);
             let fetched = if place.is_directory {
-                let progress = |progress| reporter.folder_progress("Fetching", self.name, progress);
-                reader.fetch_folder(&place.address, &to, &progress).await?
+                let progress =
+                    |progress| reporter.directory_progress("Fetching", self.name, progress);
+                reader
+                    .fetch_directory(&place.address, &to, &progress)
+                    .await?
             } else {
                 reader.fetch_file(&place.address, &to).await?
             };

@@ -123,14 +123,14 @@ fn load_and_render(package: &str, workspace: Option<&str>) {
     let directory = tempfile::tempdir().unwrap();
     let facts = PackageInfo {
         package: "app".to_owned(),
-        folder: directory.path().join("app"),
+        directory: directory.path().join("app"),
         workspace_root: directory.path().to_owned(),
         binaries: vec!["app".to_owned(), "a".to_owned()],
         ..PackageInfo::default()
     };
     let workspace =
         workspace.map(|text| SourceFile::new(directory.path().join("Cargo.toml"), text));
-    let package = SourceFile::new(facts.folder.join("Cargo.toml"), package);
+    let package = SourceFile::new(facts.directory.join("Cargo.toml"), package);
     let overrides = Overrides::new(directory.path());
     let (_, problems, _) = load(workspace.as_ref(), &package, &overrides, &facts);
     problems

@@ -49,7 +49,7 @@ pub(super) fn split_glob(pattern: &Pattern) -> (PathBuf, String) {
         .iter()
         .take_while(|part| is_plain(part))
         .count();
-    let directory = fs::absolute(&pattern.folder, Path::new(&parts[..plain].join("/")));
+    let directory = fs::absolute(&pattern.directory, Path::new(&parts[..plain].join("/")));
     let glob = parts[plain..].join("/");
     (
         directory,

@@ -37,7 +37,7 @@ impl Project {
         fs::create_dir(path.join("app")).unwrap();
         let facts = PackageInfo {
             package: "app".to_owned(),
-            folder: path.join("app"),
+            directory: path.join("app"),
             workspace_root: path,
             binaries: vec!["app".to_owned()],
             ..PackageInfo::default()
@@ -126,7 +126,7 @@ impl Project {
             .workspace
             .as_ref()
             .map(|text| SourceFile::new(self.root().join("Cargo.toml"), text.clone()));
-        let package = SourceFile::new(self.facts.folder.join("Cargo.toml"), self.union.clone());
+        let package = SourceFile::new(self.facts.directory.join("Cargo.toml"), self.union.clone());
         let lookup = |name: &str| {
             self.env
                 .iter()

@@ -15,7 +15,7 @@ use crate::spec::tree::{Table, TomlNode, TomlValue};
 /// The kinds of an entry of a [`KeyKind::Types`].
 const TYPE: KeyKind = KeyKind::Either(
     &[KeyKind::Text, KeyKind::Texts],
-    "a type or a list of words",
+    "a type or a list of strings",
 );
 
 /// Checks the values of one manifest.

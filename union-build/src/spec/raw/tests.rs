@@ -215,7 +215,7 @@ proptest! {
     #[test]
     fn reader_never_panics(text in prop_oneof![any::<String>(), "[\\[\\]a-z.=\"'{}\n#\u{e9}0-9_-]{0,80}".prop_map(|text| format!("[package.metadata.union]\n{text}")), nearly_toml()]) {
         let file = SourceFile::new("/ws/Cargo.toml", text.clone());
-        let facts = crate::spec::PackageInfo { package: "app".into(), workspace_root: "/ws".into(), folder: "/ws".into(), ..Default::default() };
+        let facts = crate::spec::PackageInfo { package: "app".into(), workspace_root: "/ws".into(), directory: "/ws".into(), ..Default::default() };
         let overrides = crate::spec::Overrides::new("/ws");
         let (spec, problems, _) = crate::spec::load(Some(&file), &file, &overrides, &facts);
         prop_assert_eq!(spec.is_none(), problems.iter().any(|problem| problem.severity == crate::diag::Severity::Error));

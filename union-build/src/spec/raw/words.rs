@@ -19,9 +19,9 @@ pub(in crate::spec) fn check_word(
         Code::InvalidValue,
         format!("`{typed}` is not a value of `{path}`"),
         origin,
-        "not one of the words",
+        "not one of the values",
     );
-    let list = format!("the words are {}", list.join(", "));
+    let list = format!("the values are {}", list.join(", "));
     Some(match nearest(typed, words.iter().copied()) {
         Some(word) => problem
             .help(format!("did you mean `{word}`? {list}"))

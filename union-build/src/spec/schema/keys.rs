@@ -27,7 +27,7 @@ pub static UNION: SchemaLevel = SchemaLevel {
         SchemaKey::new(
             "builder",
             KeyKind::Word(&BUILDERS),
-            "Who makes environments; `auto` is native when nothing has to run in them, else docker.",
+            "Who builds environments; `auto` is native when no command runs in them, else docker.",
         )
         .env("UNION_BUILDER")
         .flag("--builder")
@@ -121,7 +121,7 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
             .computed("the package's name, with `-` and the image's name unless that is `default`"),
         SchemaKey::new("registry", KeyKind::Text, "Where this image is pushed.").computed("the package's `registry`"),
         SchemaKey::new("tag-format", KeyKind::Text, "The tag; `{spec-hash}` stands for the content key.").default("\"{spec-hash}\""),
-        SchemaKey::new("builder", KeyKind::Word(&BUILDERS), "Who makes this environment.").computed("the package's `builder`"),
+        SchemaKey::new("builder", KeyKind::Word(&BUILDERS), "Who builds this environment.").computed("the package's `builder`"),
         SchemaKey::new(
             "base-image",
             KeyKind::Text,

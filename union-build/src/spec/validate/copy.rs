@@ -64,20 +64,24 @@ fn entry(
     else {
         return None;
     };
-    let path = normalize_path(&reader.folder(origin).join(typed));
+    let path = normalize_path(&reader.directory(origin).join(typed));
     let facts = reader.context.facts;
     let source = CopySource {
         typed,
         origin,
-        roots: [&facts.workspace_root, &facts.folder],
+        roots: [&facts.workspace_root, &facts.directory],
     };
     reader.problems.extend(source.check(&path));
     let has_to = matches!(&node.value, TomlValue::Table(table) if table.contains_key("to"));
     let to = match to.or_else(|| default_destination(typed, workdir, origin)) {
         None if !has_to => {
-            let message = format!("`{typed}` has no place below the working directory");
-            let problem =
-                Diagnostic::error(Code::PathInvalid, message, origin, "where shall it go?");
+            let message = format!("`{typed}` cannot be placed below the working directory");
+            let problem = Diagnostic::error(
+                Code::PathInvalid,
+                message,
+                origin,
+                "the destination is missing",
+            );
             reader.problems.push(problem.help(format!(
                 "write `{{ from = {}, to = \"/…\" }}`",
                 crate::spec::toml_text::string(typed)
@@ -233,7 +237,7 @@ impl CopySource<'_> {
     }
 
     fn missing(&self) -> Diagnostic {
-        let problem = self.problem(Code::CopyMissing, "does not exist", "nothing is here");
+        let problem = self.problem(Code::CopyMissing, "does not exist", "not found");
         if self.typed.contains(['*', '?']) {
             problem.help("patterns are not expanded: name the directory, and use `exclude`")
         } else {
@@ -247,7 +251,7 @@ impl CopySource<'_> {
             link.display()
         );
         let target = link.read_link().map_or(String::new(), |target| {
-            format!("leads to {}", target.display())
+            format!("points to {}", target.display())
         });
         self.problem(Code::CopyThroughSymlink, what, target)
     }

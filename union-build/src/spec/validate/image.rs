@@ -316,7 +316,7 @@ fn patterns(reader: &mut TableReader<'_>, key: &str) -> Vec<Pattern> {
     globs
         .into_iter()
         .map(|glob| Pattern {
-            folder: reader.folder(&glob.origin),
+            directory: reader.directory(&glob.origin),
             glob,
         })
         .collect()

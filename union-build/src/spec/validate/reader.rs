@@ -176,14 +176,14 @@ impl<'a> TableReader<'a> {
 
     /// The absolute form of a path, without `.` and `..`, relative to where it was declared.
     pub(super) fn absolute(&self, typed: &str, origin: &Origin) -> PathBuf {
-        normalize_path(&self.folder(origin).join(typed))
+        normalize_path(&self.directory(origin).join(typed))
     }
 
     /// The directory that relative paths declared at `origin` start from.
-    pub(super) fn folder(&self, origin: &Origin) -> PathBuf {
+    pub(super) fn directory(&self, origin: &Origin) -> PathBuf {
         match origin {
-            Origin::File(file, _) => file.folder().to_owned(),
-            Origin::Env(_) | Origin::Flag(_) | Origin::Default => self.context.folder.to_owned(),
+            Origin::File(file, _) => file.directory().to_owned(),
+            Origin::Env(_) | Origin::Flag(_) | Origin::Default => self.context.directory.to_owned(),
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) fn check_builders(images: &[ImageSpec], problems: &mut Vec<Diagnostic
             .find(|ancestor| !ancestor.needs_to_run().is_empty());
         if let Some(ancestor) = ancestor {
             let message = format!(
-                "the native builder cannot make the environment of `{}`, which image `{}` extends",
+                "the native builder cannot build the environment of `{}`, which image `{}` extends",
                 ancestor.key, image.key
             );
             let problem = Diagnostic::error(
@@ -255,7 +255,7 @@ fn report_cycle<'a>(
         "the cycle is closed here",
     );
     let problem = places.fold(problem, |problem, (name, origin)| {
-        problem.also(origin, format!("`{name}` goes on here"))
+        problem.also(origin, format!("`{name}` continues it here"))
     });
     problems.push(problem.help(Code::ExtendsCircle.help()));
 }
@@ -280,7 +280,7 @@ fn check_constants(table: &Table, problems: &mut Vec<Diagnostic>) {
     }
     for (name, node, _) in tables(table, "images").filter(|(name, ..)| constant(name) == "ALL") {
         let message = format!(
-            "the constant of image `{name}` would be `ALL`, which the generated file has for the list of all images"
+            "the constant of image `{name}` would be `ALL`, which is the list of all images"
         );
         problems.push(
             Diagnostic::error(Code::ConstantCollision, message, &node.key, "taken")
@@ -374,7 +374,7 @@ fn check_default_task(
             Code::TaskAmbiguous,
             message,
             &tree.key,
-            "which one is the task?",
+            "the task is ambiguous",
         );
         let help = format!(
             "add `[package.metadata.union.tasks.{0}]` with `bin = \"{0}\"`, or set `default-run`",

@@ -13,7 +13,7 @@ const DOCKER: &str = "use `builder = \"docker\"` for this image";
 pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     (
         "dockerfile",
-        "use `builder = \"docker\"`, or a `base-image` that was made of it",
+        "use `builder = \"docker\"`, or a `base-image` that was built from it",
     ),
     (
         "entrypoint",
@@ -27,7 +27,7 @@ pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     ("annotations", DOCKER),
     (
         "compression",
-        "remove it: the backend compresses as it likes",
+        "remove it: the backend selects the compression",
     ),
     ("build-ca", DOCKER),
     (
@@ -47,7 +47,7 @@ pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     ("pip-secret-mounts", DOCKER),
     (
         "copy.owner",
-        "remove it, and give it away with `chown` in `commands`; or use `builder = \"docker\"`",
+        "remove it, and use `chown` in `commands`; or use `builder = \"docker\"`",
     ),
 ];
 
@@ -171,7 +171,7 @@ fn check_values(image: &ImageSpec, problems: &mut Vec<Diagnostic>) {
         );
         problems.push(
             refused(image, message, &value.origin)
-                .help("set it in the `env` of the tasks, which arrives as it is"),
+                .help("set it in the `env` of the tasks, which is not changed"),
         );
     }
     for secret in &image.secrets {
@@ -179,14 +179,14 @@ fn check_values(image: &ImageSpec, problems: &mut Vec<Diagnostic>) {
         let (message, help) = match &secret.source {
             SecretSource::Env(_) | SecretSource::File(_) => (
                 format!(
-                    "the remote builder takes the secret `{id}` from the backend, and would ignore this source"
+                    "the remote builder reads the secret `{id}` from the backend, and would ignore this source"
                 ),
                 format!(
                     "write `{{ id = \"{id}\" }}`, and store its value with `flyte create secret {id}`"
                 ),
             ),
             SecretSource::Backend if !secret.required => (
-                format!("the remote builder cannot do without the secret `{id}`"),
+                format!("the remote builder requires the secret `{id}`"),
                 "remove `required = false`".to_owned(),
             ),
             SecretSource::Backend => continue,
@@ -234,7 +234,7 @@ fn check_extended_builder(image: &ImageSpec, images: &[ImageSpec], problems: &mu
     if image.is_remote() != other.is_remote() {
         let remote = if image.is_remote() { image } else { other };
         let message = format!(
-            "image `{}` extends `{}`, and only `{}` is made by the backend",
+            "image `{}` extends `{}`, and only `{}` is built by the backend",
             image.key, other.key, remote.key
         );
         problems.push(

@@ -44,7 +44,7 @@ pub(super) async fn write(
         // `security -i` exits with 0 even when a command failed.
         None if read(tool, service, USER).await?.as_deref() == Some(secret) => Ok(()),
         None => Err(KeyringUnavailable(
-            "the keychain did not take the tokens".to_owned(),
+            "the keychain did not store the tokens".to_owned(),
         )),
     }
 }

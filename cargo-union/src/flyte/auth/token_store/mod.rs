@@ -229,7 +229,7 @@ impl KeyringTool {
         command.args(args).input(input);
         let unavailable = |why: String| KeyringUnavailable(why);
         let output = tokio::time::timeout(LIMIT, command.output()).await;
-        let output = output.map_err(|_| unavailable("the keyring did not answer".to_owned()))?;
+        let output = output.map_err(|_| unavailable("the keyring did not respond".to_owned()))?;
         let output = output.map_err(|error| unavailable(error.chain().join(": ")))?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(ToolOutput {

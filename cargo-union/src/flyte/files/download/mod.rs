@@ -1,4 +1,4 @@
-//! Fetches files and folders of runs from the store that they are in.
+//! Fetches files and directories of runs from the store that they are in.
 //!
 //! The backend signs addresses for uploads, reports and code bundles, and none for the outputs of a task
 //! (`DataProxyService.CreateDownloadLink`). So addresses are signed here, with the user's own login for the store, as the
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
-use super::folder::FolderProgress;
+use super::directory::DirectoryProgress;
 use super::scan::FileTotals;
 use crate::flyte::client::Client;
 use crate::flyte::rpc::RpcFailure;
@@ -28,7 +28,7 @@ use object::StoreRequest;
 
 pub use settings::StoreSettings;
 
-/// How many files of a folder are fetched at once.
+/// How many files of a directory are fetched at once.
 const AT_ONCE: usize = 16;
 
 /// Reads stores, with the connection settings of a backend's client.
@@ -37,7 +37,7 @@ pub struct StoreReader<'a> {
     settings: StoreSettings,
 }
 
-/// The place of a file or folder.
+/// The place of a file or directory.
 enum StoreAddress {
     /// Bucket and key.
     S3(String, String),
@@ -73,11 +73,11 @@ impl<'a> StoreReader<'a> {
     ///
     /// # Errors
     /// Those of [`Self::fetch_file`].
-    pub async fn fetch_folder(
+    pub async fn fetch_directory(
         &self,
         address: &str,
         to: &Path,
-        progress: &(dyn Fn(FolderProgress) + Send + Sync),
+        progress: &(dyn Fn(DirectoryProgress) + Send + Sync),
     ) -> Result<FileTotals> {
         let StoreAddress::S3(bucket, key) = parse(address)? else {
             return Err(unsupported(address, "a web server does not list its files"));
@@ -86,7 +86,7 @@ impl<'a> StoreReader<'a> {
             "" => String::new(),
             key => format!("{key}/"),
         };
-        fs::create_folder(to)?;
+        fs::create_directory(to)?;
         let (files, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         let done = || FileTotals {
             files: files.load(Ordering::Relaxed),
@@ -99,7 +99,7 @@ impl<'a> StoreReader<'a> {
             let objects: Vec<(PathBuf, &ListedObject)> = page
                 .objects
                 .iter()
-                // The console of a store shows folders by empty objects of this name.
+                // The console of a store shows directories by empty objects of this name.
                 .filter(|object| !object.key.ends_with('/'))
                 .map(|object| Ok((to.join(relative(address, &prefix, &object.key)?), object)))
                 .collect::<Result<_>>()?;
@@ -115,14 +115,14 @@ impl<'a> StoreReader<'a> {
                 };
                 async move {
                     let tried = |failure: RpcFailure| failure.into_error(tried(address));
-                    fs::create_folder(path.parent().unwrap_or(to))?;
+                    fs::create_directory(path.parent().unwrap_or(to))?;
                     let request = self.request(bucket, &key, Vec::new()).map_err(tried)?;
                     bytes.fetch_add(
                         save(&request, &path, Some(size)).await.map_err(tried)?,
                         Ordering::Relaxed,
                     );
                     files.fetch_add(1, Ordering::Relaxed);
-                    progress(FolderProgress {
+                    progress(DirectoryProgress {
                         done: done(),
                         total,
                     });
@@ -158,8 +158,9 @@ impl<'a> StoreReader<'a> {
             .filter(|page| page.next.is_none() || page.next != next)
             .ok_or_else(|| {
                 let host = authority(&request.url);
-                Error::new(Code::DownloadFailed, tried(address))
-                    .because(format!("{host} answers with something that is no list"))
+                Error::new(Code::DownloadFailed, tried(address)).because(format!(
+                    "{host} responds with a document that is not an object list"
+                ))
             })
     }
 
@@ -170,7 +171,7 @@ impl<'a> StoreReader<'a> {
         query: Vec<(&'static str, String)>,
     ) -> Result<StoreRequest<'_>, RpcFailure> {
         let url = self.settings.url(bucket, key).ok_or_else(|| {
-            let cause = format!("`{}` is no name of a bucket", clean(bucket));
+            let cause = format!("`{}` is not a bucket name", clean(bucket));
             RpcFailure::new(Code::StoreUnsupported, cause)
         })?;
         Ok(StoreRequest {
@@ -218,7 +219,7 @@ fn parse(address: &str) -> Result<StoreAddress> {
     }
 }
 
-/// The path of an object below the folder that was asked for.
+/// The path of an object below the directory that was asked for.
 fn relative(address: &str, prefix: &str, key: &str) -> Result<PathBuf> {
     let below = key.strip_prefix(prefix).unwrap_or_default();
     let path = Path::new(below);

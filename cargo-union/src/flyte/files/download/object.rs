@@ -134,7 +134,7 @@ impl StoreRequest<'_> {
         } else {
             format!(": {said}")
         };
-        let cause = format!("{} answered {status}{said}", authority(&self.url));
+        let cause = format!("{} responded with {status}{said}", authority(&self.url));
         let proxy = answer.proxy_hint();
         let other_region = region.filter(|region| {
             self.settings
@@ -201,10 +201,10 @@ impl ObjectFacts {
             .chain(self.size)
             .find(|told| *told != size)
         {
-            return Err(format!("gave {size} bytes of a file of {expected} bytes"));
+            return Err(format!("sent {size} of the {expected} bytes of the file"));
         }
         if self.md5.iter().any(|expected| expected != md5) {
-            return Err("gave a file with another MD5 sum than it has for it".to_owned());
+            return Err("sent a file whose MD5 checksum differs from its metadata".to_owned());
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ fn root_package_has_workspace_and_package_tables_in_one_file() {
     let file = SourceFile::new("/ws/Cargo.toml", text);
     let facts = PackageInfo {
         package: "app".into(),
-        folder: "/ws".into(),
+        directory: "/ws".into(),
         workspace_root: "/ws".into(),
         binaries: vec!["app".into()],
         ..PackageInfo::default()
@@ -176,7 +176,7 @@ fn relative_paths_start_at_the_declaring_manifest() {
         image.build_ca.as_ref().unwrap().value,
         project.root().join("ca.pem")
     );
-    assert_eq!(image.inputs[0].folder, project.root());
+    assert_eq!(image.inputs[0].directory, project.root());
     let spec = table("").env("UNION_REGISTRY_CONFIG", "config.json").spec();
     assert!(
         spec.registry_config

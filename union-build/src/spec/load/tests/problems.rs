@@ -60,7 +60,7 @@ fn each_manifest_problem_has_code_location_and_help() {
             "builder = \"nativ\"".to_owned(),
             "2:11",
             "`nativ` is not a value of `builder`",
-            "did you mean `native`? the words are `auto`, `native`, `docker`, `remote`",
+            "did you mean `native`? the values are `auto`, `native`, `docker`, `remote`",
         ),
         (Code::InvalidValue, format!("{gpu}platforms = [\"linux/x86_64\"]"), "3:14", "is not a platform", "write `linux/amd64`"),
         (Code::InvalidValue, format!("{gpu}platforms = []"), "3:13", "at least one platform", "linux/amd64"),
@@ -167,7 +167,7 @@ fn each_manifest_problem_has_code_location_and_help() {
             Code::PathInvalid,
             format!("{gpu}copy = [\"../Cargo.toml\"]"),
             "3:9",
-            "has no place below the working directory",
+            "cannot be placed below the working directory",
             "write `{ from = ",
         ),
         (
@@ -269,7 +269,7 @@ fn invalid_variable_or_flag_is_named() {
         Code::InvalidValue,
         "UNION_BUILDER",
         "`podman` is not a value of `builder`",
-        "the words are",
+        "the values are",
     );
     assert_problem(
         &table("").flag("--registry", "http://a.b"),

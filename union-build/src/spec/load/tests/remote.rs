@@ -151,7 +151,7 @@ fn extended_image_must_use_the_remote_builder_too() {
              [package.metadata.union.images.b]\nbuilder = \"{second}\"\nextends = \"default\""
         ));
         let message =
-            format!("image `b` extends `default`, and only `{remote}` is made by the backend");
+            format!("image `b` extends `default`, and only `{remote}` is built by the backend");
         assert_refused(&project, 6, &message, "for both of them, or for neither");
     }
 }

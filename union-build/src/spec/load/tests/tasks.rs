@@ -443,7 +443,7 @@ fn each_task_problem_has_code_location_and_help() {
             Code::WrongType,
             "inputs.x = 3",
             "2:12",
-            "expected a type or a list of words, found an integer",
+            "expected a type or a list of strings, found an integer",
             "",
         ),
         (
@@ -569,7 +569,7 @@ fn each_task_problem_has_code_location_and_help() {
             Code::InvalidValue,
             "retries = { count = 1, backoff = \"1s\", factor = 0.5 }",
             "2:49",
-            "does not get shorter",
+            "must not be below 1",
             "from 1",
         ),
         (
@@ -611,7 +611,7 @@ fn each_task_problem_has_code_location_and_help() {
             Code::InvalidValue,
             "cache = true",
             "2:9",
-            "does not say whose results",
+            "does not select the results",
             "\"auto\"",
         ),
         (
@@ -632,7 +632,7 @@ fn each_task_problem_has_code_location_and_help() {
             Code::InvalidValue,
             "triggers.t = {}",
             "2:10",
-            "does not say when",
+            "has no schedule",
             "either `cron",
         ),
         (
@@ -688,7 +688,7 @@ fn each_task_problem_has_code_location_and_help() {
             Code::InvalidValue,
             "inputs.x = \"integer\"\ntriggers.t = { every = \"1h\" }",
             "3:10",
-            "does not give `x`",
+            "does not set `x`",
             "under `inputs`",
         ),
         (

@@ -98,11 +98,11 @@ pub(super) fn tag_format(format: &str) -> Result<(), GrammarError> {
     }
     ensure(
         format.contains(HASH),
-        "has no `{spec-hash}`, so that two images would meet in one tag",
+        "has no `{spec-hash}`, so that two images would have the same tag",
     )?;
     ensure(
         example.len() <= 128,
-        "gives a tag of more than 128 characters",
+        "results in a tag of more than 128 characters",
     )?;
     ensure(
         is_tag(&example),

@@ -37,7 +37,7 @@ fn at_most(text: &str, most: usize) -> Result<(), GrammarError> {
         return Ok(());
     }
     Err(wrong(format!("has {length} characters"))
-        .help(format!("the backend takes at most {most} characters")))
+        .help(format!("the backend accepts at most {most} characters")))
 }
 
 /// The name of an input or output: also the name of a file, and of a variable in other languages.
@@ -98,7 +98,7 @@ pub(super) fn object(text: &str) -> Result<(), GrammarError> {
 }
 
 pub(super) fn duration(text: &str) -> Result<(), GrammarError> {
-    ensure(time::parse_duration(text).is_some(), "not a span of time")
+    ensure(time::parse_duration(text).is_some(), "not a duration")
         .map_err(|wrong| wrong.help("write numbers with units, such as `90s`, `1h30m` or `7d`"))
 }
 

@@ -134,7 +134,7 @@ fn parse_enum(nodes: &[TomlNode], origin: &Origin) -> Result<Type, Box<Diagnosti
             };
             let problem = Diagnostic::error(
                 Code::InvalidValue,
-                format!("a word of an enum {why}"),
+                format!("a value of an enum {why}"),
                 &node.origin,
                 why,
             );
@@ -150,7 +150,7 @@ fn parse_enum(nodes: &[TomlNode], origin: &Origin) -> Result<Type, Box<Diagnosti
             "no words",
         );
         return Err(Box::new(
-            problem.help("write its words, such as `[\"fast\", \"slow\"]`"),
+            problem.help("write its values, such as `[\"fast\", \"slow\"]`"),
         ));
     }
     Ok(Type::Enum(words))
@@ -177,7 +177,7 @@ pub(super) fn outputs(reader: &mut TableReader<'_>) -> BTreeMap<String, Sourced<
     }
     for (name, ty) in outputs.iter().filter(|(_, ty)| !ty.is_output()) {
         let message = format!(
-            "output `{name}` is a `{}`, which a container task cannot give",
+            "output `{name}` is a `{}`, which a container task cannot return",
             ty.value
         );
         let problem = Diagnostic::error(
@@ -218,7 +218,7 @@ pub(super) fn check_command(
 }
 
 fn unknown_template(name: &str, origin: &Origin) -> Diagnostic {
-    let message = format!("nothing is put in place of `{{{{.{name}}}}}`");
+    let message = format!("`{{{{.{name}}}}}` is not a template");
     let problem = Diagnostic::error(Code::InvalidValue, message, origin, "not known");
     let list: Vec<String> = OF_THE_BACKEND
         .iter()

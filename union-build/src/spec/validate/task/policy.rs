@@ -87,7 +87,7 @@ fn backoff(reader: &mut TableReader<'_>) -> Option<Backoff> {
     };
     if let Some(factor) = factor.filter(|_| value < 1.0) {
         refuse(
-            "a pause does not get shorter",
+            "a backoff factor must not be below 1",
             &factor.origin,
             "below 1",
             "write a number from 1",
@@ -160,7 +160,7 @@ pub(super) fn cache(
         TomlValue::Bool(true) => {
             let problem = Diagnostic::error(
                 Code::InvalidValue,
-                "`true` does not say whose results are the same",
+                "`true` does not select the results to reuse",
                 origin,
                 "which version?",
             );

@@ -48,9 +48,7 @@ fn schedule(key: &str, node: &TomlNode, reader: &mut TableReader<'_>) -> Option<
     let has = |key| reader.table.contains_key(key);
     let problem = match (has("cron"), has("every")) {
         (true, true) => Some(format!("trigger `{key}` has both `cron` and `every`")),
-        (false, false) => Some(format!(
-            "trigger `{key}` does not say when it starts the task"
-        )),
+        (false, false) => Some(format!("trigger `{key}` has no schedule")),
         _ => None,
     };
     if let Some(message) = problem {
@@ -227,7 +225,7 @@ fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableR
         .collect();
     if !missing.is_empty() {
         let message = format!(
-            "trigger `{}` does not give {}",
+            "trigger `{}` does not set {}",
             trigger.key,
             missing.join(", ")
         );
@@ -239,6 +237,6 @@ fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableR
         );
         reader
             .problems
-            .push(problem.help("give a value for each under `inputs`"));
+            .push(problem.help("set a value for each under `inputs`"));
     }
 }

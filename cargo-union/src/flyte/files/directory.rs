@@ -1,4 +1,4 @@
-//! Uploads a folder file by file, below a prefix that is made of its content.
+//! Uploads a directory file by file, below a prefix that is made of its content.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
-use super::scan::{FileTotals, FolderScan, ScannedFile};
+use super::scan::{DirectoryScan, FileTotals, ScannedFile};
 use super::send::{UploadPlace, send};
 use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
@@ -18,42 +18,42 @@ use crate::sys::error::{Error, Result};
 /// How many files are sent at once.
 const AT_ONCE: usize = 16;
 
-/// How much of a folder was transferred.
+/// How much of a directory was transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FolderProgress {
+pub struct DirectoryProgress {
     /// What was transferred so far.
     pub done: FileTotals,
     /// Everything.
     pub total: FileTotals,
 }
 
-/// Uploads the files of a local folder. Returns the address of the folder, without a slash at its end, and what was sent.
-/// The same names with the same contents have the same address. Links are followed, except those to a folder that contains
-/// them; folders without files do not exist in the store. Memory does not grow with the number of files.
+/// Uploads the files of a local directory. Returns the address of the directory, without a slash at its end, and what was sent.
+/// The same names with the same contents have the same address. Links are followed, except those to a directory that contains
+/// them; directories without files do not exist in the store. Memory does not grow with the number of files.
 ///
 /// `progress` is called after each file.
 ///
 /// # Errors
-/// U0004 (`FileUnreadable`), also for a folder without files and for special files; U0780 (`UploadChanged`); U0757
+/// U0004 (`FileUnreadable`), also for a directory without files and for special files; U0780 (`UploadChanged`); U0757
 /// (`BackendInvalid`) when the backend names addresses without a common prefix; those of [`super::upload`].
-pub(crate) async fn upload_folder(
+pub(crate) async fn upload_directory(
     client: &Client,
     scope: &ProjectDomain,
-    folder: &Path,
-    progress: &(dyn Fn(FolderProgress) + Send + Sync),
+    directory: &Path,
+    progress: &(dyn Fn(DirectoryProgress) + Send + Sync),
 ) -> Result<(String, FileTotals)> {
     let scan = Arc::new(
         blocking({
-            let folder = folder.to_owned();
-            move || FolderScan::read(&folder)
+            let directory = directory.to_owned();
+            move || DirectoryScan::read(&directory)
         })
         .await?,
     );
     let total = scan.totals;
     if total.files == 0 {
         let why =
-            std::io::Error::other("it has no files, and the backend's store keeps no folders");
-        return Err(crate::sys::fs::unreadable(folder, why));
+            std::io::Error::other("it has no files, and the backend's store has no directories");
+        return Err(crate::sys::fs::unreadable(directory, why));
     }
     let (files, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
     let upload = |file: Result<ScannedFile>| {
@@ -66,7 +66,7 @@ pub(crate) async fn upload_folder(
                 files: files.fetch_add(1, Ordering::Relaxed) + 1,
                 bytes: bytes.fetch_add(size, Ordering::Relaxed) + size,
             };
-            progress(FolderProgress { done, total });
+            progress(DirectoryProgress { done, total });
             Ok(address)
         }
     };
@@ -84,11 +84,11 @@ pub(crate) async fn upload_folder(
     Ok((address.unwrap_or_default(), total))
 }
 
-/// Uploads one file, and returns the address of the folder as that of the file says it.
+/// Uploads one file, and returns the address of the directory as that of the file says it.
 async fn upload_scanned(
     client: &Client,
     scope: &ProjectDomain,
-    scan: &FolderScan,
+    scan: &DirectoryScan,
     file: &ScannedFile,
 ) -> Result<String> {
     let path = scan.path(&file.name);
@@ -107,7 +107,7 @@ async fn upload_scanned(
     // A store that refuses the checksum of a file that has changed gives another reason.
     file.stamp.check(&path)?;
     let address = sent?;
-    folder_address(&address, &scan.fingerprint, &file.name).ok_or_else(|| {
+    directory_address(&address, &scan.fingerprint, &file.name).ok_or_else(|| {
         let tried = format!("could not send `{}` to the backend's store", file.name);
         let why = format!(
             "the backend keeps it at `{}`, under another name",
@@ -119,13 +119,13 @@ async fn upload_scanned(
     })
 }
 
-/// The address of a folder from that of one of its files; `None` when the file has not the name that it should have.
-fn folder_address(address: &str, root: &str, name: &str) -> Option<String> {
+/// The address of a directory from that of one of its files; `None` when the file has not the name that it should have.
+fn directory_address(address: &str, root: &str, name: &str) -> Option<String> {
     let end = address.rfind(&format!("/{root}/"))? + 1 + root.len();
-    let (folder, rest) = address.split_at_checked(end)?;
+    let (directory, rest) = address.split_at_checked(end)?;
     let found = rest.strip_prefix('/')?;
     (found == name || percent_decoded(found).as_deref() == Some(name.as_bytes()))
-        .then(|| folder.to_owned())
+        .then(|| directory.to_owned())
 }
 
 /// Backends write names into addresses with or without encoding. `None` when a `%` is not followed by two digits.
@@ -143,7 +143,7 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
 fn scattered(one: &str, other: &str) -> Error {
     Error::new(
         Code::BackendInvalid,
-        "could not send a folder to the backend's store",
+        "could not send a directory to the backend's store",
     )
     .because(format!(
         "the backend keeps its files at `{}` and at `{}`",
@@ -166,15 +166,15 @@ mod tests {
 
     #[test]
     fn directory_address_is_the_common_prefix_of_its_files() {
-        let address = |address: &str, name: &str| folder_address(address, "ab12", name);
-        let folder = Some("s3://b/uploads/p/d/ab12".to_owned());
+        let address = |address: &str, name: &str| directory_address(address, "ab12", name);
+        let directory = Some("s3://b/uploads/p/d/ab12".to_owned());
         assert_eq!(
             address("s3://b/uploads/p/d/ab12/x/y.csv", "x/y.csv"),
-            folder
+            directory
         );
-        assert_eq!(address("s3://b/uploads/p/d/ab12/a%20b", "a b"), folder);
-        assert_eq!(address("s3://b/uploads/p/d/ab12/a b", "a b"), folder);
-        assert_eq!(address("s3://b/uploads/p/d/ab12/%41", "%41"), folder);
+        assert_eq!(address("s3://b/uploads/p/d/ab12/a%20b", "a b"), directory);
+        assert_eq!(address("s3://b/uploads/p/d/ab12/a b", "a b"), directory);
+        assert_eq!(address("s3://b/uploads/p/d/ab12/%41", "%41"), directory);
         for (kept, name) in [
             ("s3://b/uploads/p/d/ab12/a", "a?b"),
             ("s3://b/uploads/p/d/cd34/a", "a"),
