@@ -102,17 +102,17 @@ fn inactive_trigger_starts_no_run() {
 
 #[test]
 fn interrupted_activation_is_repeated() {
-    let world = World::behaving("deny-activation");
-    let project = world.hello(&with_triggers(&trigger("often", "every = \"5m\"")));
+    let setup = Setup::behaving("deny-activation");
+    let project = setup.hello(&with_triggers(&trigger("often", "every = \"5m\"")));
     project
         .run(["register"])
         .exits(1)
         .stderr_has("could not activate the triggers of the task `hello`")
         .stderr_has("Run `cargo union register` again");
-    assert_eq!(world.backend.active_plans(), [""; 0]);
+    assert_eq!(setup.backend.active_plans(), [""; 0]);
     project.run(["register"]).succeeds();
-    assert_eq!(world.backend.active_plans().len(), 1);
-    assert_eq!(world.backend.count("POST", "api/v1/launch_plans"), 1);
+    assert_eq!(setup.backend.active_plans().len(), 1);
+    assert_eq!(setup.backend.count("POST", "api/v1/launch_plans"), 1);
 }
 
 #[test]
