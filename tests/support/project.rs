@@ -331,10 +331,9 @@ impl Project {
 
     /// The redactions of this project's output.
     pub fn redactions(&self) -> Redactions {
-        let [project, home, cache, temp] =
-            [self.directory(), self.home(), self.cache(), self.temp()];
+        let [home, cache, temp] = [self.home(), self.cache(), self.temp()];
         text::redactions([
-            ("[PROJECT]", &*project),
+            ("[PROJECT]", &*self.directory()),
             ("[HOME]", &*home),
             ("[CACHE]", &*cache),
             ("[TEMP]", &*temp),
