@@ -15,6 +15,7 @@ pub mod image;
 pub mod pipeline;
 pub mod publish;
 pub mod run;
+pub mod scaffold;
 pub mod settings;
 pub mod sys;
 pub mod ui;

@@ -16,5 +16,6 @@ mod pages;
 mod plan;
 mod reproducible;
 mod run;
+mod start;
 mod stat_cache;
 mod union_lock;

@@ -2,8 +2,8 @@
 //!
 //! `settings` reads `cli`, `command` reads `settings`, and no other module depends on either: `main → cli → settings →
 //! command`. The other dependencies are listed in [`MODULES`]: `command → {pipeline, deploy, run} → {workspace, build,
-//! publish, copilot, flyte} → engine → image → sys`, `run → deploy → pipeline`, `{publish, flyte} → http → sys`, and
-//! `command → ui`.
+//! publish, copilot, flyte} → engine → image → sys`, `run → deploy → pipeline`, `command → scaffold → pipeline`,
+//! `{publish, flyte} → http → sys`, and `command → ui`.
 
 use crate::source::{File, Place, places};
 
@@ -20,6 +20,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "pipeline",
             "deploy",
             "run",
+            "scaffold",
             "workspace",
             "ui",
             "image",
@@ -33,6 +34,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "pipeline",
             "deploy",
             "run",
+            "scaffold",
             "workspace",
             "build",
             "publish",
@@ -68,6 +70,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "sys",
         ],
     ),
+    ("scaffold", &["pipeline", "workspace", "sys"]),
     (
         "pipeline",
         &[

@@ -8,6 +8,7 @@ pub mod pages;
 mod register;
 mod run;
 mod runs;
+mod scaffold;
 mod secret;
 mod trigger;
 
@@ -22,6 +23,7 @@ pub use logs::LogsArgs;
 pub use register::RegisterArgs;
 pub use run::{RemoteRunArgs, RunArgs};
 pub use runs::{AbortArgs, RerunArgs};
+pub use scaffold::{InitArgs, NewArgs, ScaffoldArgs};
 pub use secret::{CreateSecretArgs, DeleteSecretArgs, ListSecretsArgs, SecretCommand};
 pub use trigger::{TriggerArgs, TriggerCommand};
 
@@ -52,7 +54,9 @@ const STYLES: Styles = clap_cargo::style::CLAP_STYLING;
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum CommandArgs {
-    /// Add `[package.metadata.union]` to a package
+    /// Create a package that builds an image
+    New(NewArgs),
+    /// Add `[package.metadata.union]` to a package, with all keys
     Init(InitArgs),
     /// Check the manifests and show every problem at once
     Check(CheckArgs),
@@ -297,14 +301,6 @@ pub struct CargoArgs {
     /// Same as `--locked --offline`
     #[arg(long)]
     pub frozen: bool,
-}
-
-/// `init`
-#[derive(Args, Debug)]
-pub struct InitArgs {
-    /// Path to Cargo.toml
-    #[arg(long, value_name = "PATH")]
-    pub manifest_path: Option<PathBuf>,
 }
 
 /// The selected packages, and values that override their manifests.

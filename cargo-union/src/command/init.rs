@@ -1,53 +1,37 @@
-//! `cargo union init`: adds a `[package.metadata.union]` table to a manifest that has none.
-
-use std::path::Path;
+//! `cargo union init`: adds a starter manifest and what else is wanted to an existing package.
 
 use anyhow::Result;
-use union_build::diag::Code;
-use union_build::spec;
 
 use crate::exit::Exit;
-use crate::sys::error::Error;
-use crate::sys::fs;
+use crate::scaffold::{self, ScaffoldOutcome};
+use crate::settings::InitOptions;
 use crate::ui::Ui;
-use crate::workspace::{Cargo, Selection, Workspace};
 
-pub(super) async fn run(cargo: &Cargo, manifest_path: Option<&Path>, ui: &Ui) -> Result<Exit> {
-    let workspace = Workspace::load(cargo, manifest_path).await?;
-    let [package] = workspace.select(&Selection::default())?[..] else {
-        let error = Error::new(
-            Code::NoManifest,
-            format!(
-                "`{}` is a workspace without a package of its own",
-                workspace.root_manifest.path.display()
-            ),
-        );
-        return Err(error
-            .help("Run the command in a member's directory, or pass its `--manifest-path`.")
-            .into());
-    };
-    if package.declares_union {
+pub(super) async fn run(init: &InitOptions, ui: &Ui) -> Result<Exit> {
+    let manifest_path = init.manifest_path.as_deref();
+    let outcome = scaffold::init(&init.cargo, manifest_path, &init.added, init.dry_run).await?;
+    if outcome.files.is_empty() {
+        let directory = outcome.directory.display();
         ui.note(format!(
-            "`{}` declares `[package.metadata.union]` already",
-            package.manifest.path.display()
+            "`{directory}/Cargo.toml` declares `[package.metadata.union]` already"
         ));
-        return Ok(Exit::Success);
+    } else if !init.dry_run {
+        let changed = outcome.files.iter().map(|file| file.path.display());
+        changed.for_each(|path| ui.status("Wrote", path));
     }
-    let binaries: Vec<String> = package
-        .binaries
-        .iter()
-        .map(|binary| binary.name.clone())
-        .collect();
-    let mut text = package.manifest.text.trim_end().to_owned();
-    text.push_str("\n\n");
-    text.push_str(&spec::pages::template(&package.name, &binaries));
-    fs::replace(&package.manifest.path, text.as_bytes())?;
-    ui.status(
-        "Added",
-        format!(
-            "[package.metadata.union] to {}; next: `cargo union build`",
-            package.manifest.path.display()
-        ),
-    );
+    show("init", &outcome, init.dry_run, ui)
+}
+
+/// The document, or the next commands and in a dry run the diffs.
+pub(super) fn show(name: &str, outcome: &ScaffoldOutcome, dry_run: bool, ui: &Ui) -> Result<Exit> {
+    if ui.output_options().json {
+        ui.document(name, &outcome.document(dry_run))?;
+    } else if dry_run {
+        ui.data(&outcome.diff())?;
+    }
+    if !dry_run {
+        let next = outcome.next.iter();
+        next.for_each(|command| ui.status("Next", command));
+    }
     Ok(Exit::Success)
 }

@@ -11,6 +11,7 @@ mod images;
 mod init;
 mod login;
 mod logs;
+mod new;
 mod plan;
 mod register;
 mod run;
@@ -41,10 +42,8 @@ pub async fn run(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit, Comman
 
 async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     match task {
-        Command::Init {
-            cargo,
-            manifest_path,
-        } => init::run(cargo, manifest_path.as_deref(), ui).await,
+        Command::New(new) => new::run(new, ui).await,
+        Command::Init(init) => init::run(init, ui).await,
         Command::Check(scope) => check::run(scope, ui).await,
         Command::Config(scope) => config::run(scope, ui).await,
         Command::Plan(work) => plan::run(work, ui).await,

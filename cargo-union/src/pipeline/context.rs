@@ -229,8 +229,8 @@ fn load_spec(
     (spec, problems, settings)
 }
 
-/// The spec of a package, with the problems of its manifest.
-fn read_spec(
+/// The spec of a package, with the problems of its manifest. No file that it names is read.
+pub(crate) fn read_spec(
     workspace: &Workspace,
     package: &WorkspacePackage,
     overrides: &Overrides,

@@ -9,6 +9,7 @@ mod logs;
 mod register;
 mod remote;
 mod run;
+mod scaffold;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -33,17 +34,15 @@ pub use daily::{AbortOptions, CompleteOptions, SecretAction, SecretOptions, Trig
 pub use get::{GetOptions, Resource};
 pub use logs::LogsOptions;
 pub use register::RegisterOptions;
+pub use scaffold::{InitOptions, NewOptions};
 
 /// A subcommand with its resolved options.
 #[derive(Debug)]
 pub enum Command {
+    /// `new`
+    New(NewOptions),
     /// `init`
-    Init {
-        /// How cargo is called.
-        cargo: Cargo,
-        /// `--manifest-path`
-        manifest_path: Option<PathBuf>,
-    },
+    Init(InitOptions),
     /// `check`
     Check(WorkspaceOptions),
     /// `config`
@@ -147,10 +146,8 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
         output: cli.output,
     };
     Ok(match cli.command {
-        cli::CommandArgs::Init(init) => Command::Init {
-            cargo: reader.cargo(&cli::CargoArgs::default())?,
-            manifest_path: init.manifest_path,
-        },
+        cli::CommandArgs::New(new) => Command::New(reader.new_project(new)?),
+        cli::CommandArgs::Init(init) => Command::Init(reader.init(init)?),
         cli::CommandArgs::Check(check) => {
             let scope = reader.workspace_options(check.scope, &cli::CargoArgs::default())?;
             let backend = cli::BackendArgs {

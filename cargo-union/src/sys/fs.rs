@@ -130,6 +130,17 @@ pub fn remove(path: &Path) -> Result<bool> {
     }
 }
 
+/// Removes a directory with everything in it, if it exists.
+///
+/// # Errors
+/// `FileUnwritable`.
+pub fn remove_directory(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(unwritable(path, cause)),
+        _ => Ok(()),
+    }
+}
+
 /// Like [`replace`], but leaves a file with the same content untouched. Returns whether it wrote.
 ///
 /// # Errors
@@ -271,12 +282,7 @@ impl AtomicDir {
     /// # Errors
     /// `FileUnwritable`.
     pub fn keep(self, path: &Path) -> Result<()> {
-        match fs::remove_dir_all(path) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                return Err(unwritable(path, cause));
-            }
-            _ => {}
-        }
+        remove_directory(path)?;
         let is_empty = fs::read_dir(self.path())
             .map_err(|cause| unreadable(self.path(), cause))?
             .next()

@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use union_build::diag::Code;
+
+use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::{Environment, ProcessCommand};
 
@@ -72,6 +75,34 @@ impl Cargo {
             .map(PathBuf::from)
             .or_else(|| variable("HOME").map(|home| Path::new(home).join(".cargo")))?;
         Some(fs::absolute(&self.directory, &home))
+    }
+
+    /// Runs `cargo new --bin` in the user's working directory.
+    ///
+    /// # Errors
+    /// `PackageRefused` with cargo's message; `ToolMissing`.
+    pub async fn create_package(
+        &self,
+        path: &Path,
+        name: Option<&str>,
+        vcs: Option<&str>,
+    ) -> Result<()> {
+        let mut command = self.command(&self.folder, &self.environment);
+        command.args(["new", "--bin", "--quiet", "--color", "never"]);
+        for (flag, value) in [("--name", name), ("--vcs", vcs)] {
+            if let Some(value) = value {
+                command.arg(format!("{flag}={value}"));
+            }
+        }
+        command.arg("--").arg(path);
+        let output = command.output().await?.success();
+        output.map(drop).map_err(|failed| {
+            Error::new(
+                Code::PackageRefused,
+                format!("could not create the package `{}`", path.display()),
+            )
+            .because(failed)
+        })
     }
 
     /// A cargo command in a working directory.

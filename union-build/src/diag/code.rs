@@ -91,6 +91,8 @@ codes! {
     ArtifactStale = "U0219", "cargo does not recompile code that was compiled from other sources", "Run `cargo clean` and the command again.";
     NativeProcessor = "U0220", "The code is compiled for the processor of this machine", "Name a processor that all nodes support, as in `-Ctarget-cpu=x86-64-v3`.";
     LauncherFailed = "U0221", "The launcher of tasks cannot be compiled", "Install the standard library of the target, or set `launcher = false` for the image.";
+    PackageRefused = "U0222", "cargo could not create the package", "Correct what cargo reports; nothing was left behind.";
+    ScaffoldConflict = "U0223", "What would be added to a package exists already, or does not fit it", "Do what the message says; nothing was changed.";
 
     BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
     BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";

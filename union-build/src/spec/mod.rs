@@ -23,6 +23,7 @@ mod python;
 pub mod raw;
 pub mod schema;
 mod settings;
+pub mod starter;
 pub mod task;
 pub mod template;
 pub mod time;

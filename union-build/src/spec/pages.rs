@@ -1,13 +1,12 @@
-//! Documents generated from the schema: the reference page, the JSON Schema, the starter manifest.
+//! Documents generated from the schema: the reference page and the JSON Schema.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::names::component;
 use super::schema::{DefaultValue, KeyKind, SchemaKey, SchemaLevel, keys, levels};
 use super::validate::remote::UNCARRIED;
-use super::{toml_text, types};
+use super::types;
 
 /// The reference page of the manifest (`docs/manifest.md`), in Markdown.
 pub fn reference_markdown() -> String {
@@ -59,35 +58,6 @@ pub fn json_schema() -> Value {
     schema["title"] = json!("cargo union");
     schema["definitions"] = Value::Object(definitions);
     schema
-}
-
-/// A starter manifest for a package and its binaries: the important keys, and examples of others in
-/// comments.
-pub fn template(package: &str, bins: &[String]) -> String {
-    let mut text = String::new();
-    for bin in bins {
-        let _ = write!(
-            text,
-            "[package.metadata.union.tasks.{}]\nbin = {}\n\n",
-            toml_text::key(bin),
-            toml_text::string(bin)
-        );
-    }
-    let _ = write!(
-        text,
-        "[package.metadata.union.images.default]\n\
-         base-image = \"scratch\"    # the binary alone, linked statically\n\
-         # What else an image can have, for example; `cargo union schema` prints it all:\n\
-         # name = {}\n\
-         # platforms = [\"linux/amd64\", \"linux/arm64\"]\n\
-         # copy = [{{ from = \"conf/\", to = \"/etc/app/\" }}]\n\
-         # env = {{ RUST_LOG = \"info\" }}\n\n\
-         # Without a registry, images go into OCI layouts under target/union:\n\
-         # [package.metadata.union]\n\
-         # registry = \"ghcr.io/my-org\"\n",
-        toml_text::string(&component(package)),
-    );
-    text
 }
 
 fn heading(level: &SchemaLevel) -> String {

@@ -46,6 +46,10 @@ pub struct SchemaKey {
     pub runs: bool,
     /// The only kind of task that may have it; `None` for all.
     pub only: Option<&'static str>,
+    /// A value for the starter manifest, as TOML, where the default shows nothing or there is none.
+    pub example: Option<&'static str>,
+    /// Keys of the same table without which this one is not accepted, or not in every manifest.
+    pub needs: &'static [&'static str],
 }
 
 /// The value of a key when no source sets one.
@@ -155,6 +159,8 @@ impl SchemaKey {
             flag: None,
             runs: false,
             only: None,
+            example: None,
+            needs: &[],
         }
     }
 
@@ -193,6 +199,20 @@ impl SchemaKey {
     const fn only(self, kind: &'static str) -> Self {
         Self {
             only: Some(kind),
+            ..self
+        }
+    }
+
+    const fn example(self, toml: &'static str) -> Self {
+        Self {
+            example: Some(toml),
+            ..self
+        }
+    }
+
+    const fn needs(self, keys: &'static [&'static str]) -> Self {
+        Self {
+            needs: keys,
             ..self
         }
     }

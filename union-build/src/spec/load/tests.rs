@@ -15,6 +15,7 @@ mod inheriting;
 mod layers;
 mod problems;
 mod remote;
+mod starter;
 mod tasks;
 
 /// A package in a workspace of its own, on disk.
@@ -476,44 +477,6 @@ fn container_task_may_run_the_entrypoint_of_its_image() {
             .bins(&["a", "b"])
             .spec();
     assert_eq!(spec.tasks["shell"].bin, None);
-}
-
-#[test]
-fn starter_manifest_is_valid_also_when_uncommented() {
-    for bins in [&["app"][..], &["train", "serve-it"], &["a"]] {
-        let text = crate::spec::pages::template(
-            "my_app",
-            &bins.iter().map(|bin| (*bin).to_owned()).collect::<Vec<_>>(),
-        );
-        assert!(
-            text.starts_with(&format!(
-                "[package.metadata.union.tasks.{0}]\nbin = \"{0}\"\n",
-                bins[0]
-            )),
-            "{text}"
-        );
-        let spec = Project::new(&text).bins(bins).spec();
-        assert_eq!(
-            (spec.tasks.len(), spec.images["default"].copy.len()),
-            (bins.len(), 0)
-        );
-        let uncommented = |line: &str| match line.strip_prefix("# ") {
-            Some(comment) if !comment.ends_with(':') => comment.to_owned(),
-            _ => line.to_owned(),
-        };
-        let uncommented_lines: Vec<String> = text.lines().map(uncommented).collect();
-        let spec = Project::new(&uncommented_lines.join("\n"))
-            .bins(bins)
-            .file("app/conf/x")
-            .spec();
-        assert_eq!(
-            (
-                spec.images["default"].name.as_str(),
-                spec.images["default"].copy.len()
-            ),
-            ("my_app", 1)
-        );
-    }
 }
 
 /// `build.rs` reads names from the JSON of `cargo metadata`, without the schema.

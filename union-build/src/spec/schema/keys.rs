@@ -12,15 +12,15 @@ pub static UNION: SchemaLevel = SchemaLevel {
     path: "",
     doc: "What a package declares; the same table under `workspace.metadata` gives defaults to all packages that have one.",
     keys: &[
-        SchemaKey::new("project", KeyKind::Text, "Flyte project that tasks are registered in.")
+        SchemaKey::new("project", KeyKind::Text, "Flyte project that tasks are registered in.").example("\"flytesnacks\"")
             .env("UNION_PROJECT")
             .flag("--project")
             .computed("the backend's configuration"),
-        SchemaKey::new("domain", KeyKind::Text, "Flyte domain that tasks are registered in.")
+        SchemaKey::new("domain", KeyKind::Text, "Flyte domain that tasks are registered in.").example("\"development\"")
             .env("UNION_DOMAIN")
             .flag("--domain")
             .computed("the backend's configuration"),
-        SchemaKey::new("registry", KeyKind::Text, "Where images are pushed, `host[:port][/path]`.")
+        SchemaKey::new("registry", KeyKind::Text, "Where images are pushed, `host[:port][/path]`.").example("\"ghcr.io/my-org\"")
             .env("UNION_REGISTRY")
             .flag("--registry")
             .computed("none: images go into an OCI layout under `target/union`"),
@@ -40,16 +40,16 @@ pub static UNION: SchemaLevel = SchemaLevel {
         .env("UNION_BACKEND")
         .flag("--backend")
         .default("\"auto\""),
-        SchemaKey::new("registry-config", KeyKind::Path, "Another Docker `config.json` to read credentials from.")
+        SchemaKey::new("registry-config", KeyKind::Path, "Another Docker `config.json` to read credentials from.").example("\".docker/config.json\"")
             .env("UNION_REGISTRY_CONFIG")
             .flag("--registry-config"),
         SchemaKey::new(
             "insecure-registries",
             KeyKind::Texts,
             "Hosts, `host[:port]`, that may be contacted over plain HTTP; loopback always may.",
-        )
+        ).example("[\"registry.example.com:5000\"]")
         .default("[]"),
-        SchemaKey::new("mirrors", KeyKind::TextMap, "Registry host → `host[:port][/path]` that base images are read from instead.")
+        SchemaKey::new("mirrors", KeyKind::TextMap, "Registry host → `host[:port][/path]` that base images are read from instead.").example("{ \"docker.io\" = \"mirror.example.com\" }")
             .default("{}"),
         SchemaKey::new("build", KeyKind::Table(&BUILD), "How the crate is compiled."),
         SchemaKey::new("images", KeyKind::Tables(&IMAGE), "Image specs by name.").computed("one image, `default`"),
@@ -94,6 +94,8 @@ pub static BUILD: SchemaLevel = SchemaLevel {
             KeyKind::Text,
             "Image with a toolchain, for `compile = \"container\"`.",
         )
+        .example("\"rust:slim-trixie\"")
+        .needs(&["compile"])
         .computed("one of the environment's own release"),
         SchemaKey::new(
             "apt-packages",
@@ -117,57 +119,57 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
     path: "images.NAME",
     doc: "One image spec: an environment, and on top of it the binaries of the tasks that name it.",
     keys: &[
-        SchemaKey::new("name", KeyKind::Text, "Name of the repository below the registry.")
+        SchemaKey::new("name", KeyKind::Text, "Name of the repository below the registry.").example("\"my-image\"")
             .computed("the package's name, with `-` and the image's name unless that is `default`"),
-        SchemaKey::new("registry", KeyKind::Text, "Where this image is pushed.").computed("the package's `registry`"),
+        SchemaKey::new("registry", KeyKind::Text, "Where this image is pushed.").example("\"ghcr.io/my-org\"").computed("the package's `registry`"),
         SchemaKey::new("tag-format", KeyKind::Text, "The tag; `{spec-hash}` stands for the content key.").default("\"{spec-hash}\""),
-        SchemaKey::new("builder", KeyKind::Word(&BUILDERS), "Who builds this environment.").computed("the package's `builder`"),
+        SchemaKey::new("builder", KeyKind::Word(&BUILDERS), "Who builds this environment.").example("\"auto\"").computed("the package's `builder`"),
         SchemaKey::new(
             "base-image",
             KeyKind::Text,
             "The image that the environment starts from, or `scratch` for nothing; locked by digest in Union.lock.",
-        )
+        ).example("\"debian:trixie-slim\"")
         .computed(BASES),
-        SchemaKey::new("extends", KeyKind::Text, "Another image spec whose environment this one starts from, instead of `base-image`."),
+        SchemaKey::new("extends", KeyKind::Text, "Another image spec whose environment this one starts from, instead of `base-image`.").example("\"base\""),
         SchemaKey::new("platforms", KeyKind::Texts, "Platforms; several make an index.").default("[\"linux/amd64\"]"),
-        SchemaKey::new("build", KeyKind::Table(&BUILD), "How the crate is compiled for this image.").computed("the package's `build`"),
-        SchemaKey::new("apt-packages", KeyKind::Texts, "Debian packages to install.").runs().default("[]"),
-        SchemaKey::new("commands", KeyKind::Texts, "Shell commands to run, as root, after everything else.").runs().default("[]"),
-        SchemaKey::new("copy", KeyKind::PathsOrEntries(&COPY), "Files and directories to copy; a plain path keeps its place below the working directory.")
+        SchemaKey::new("build", KeyKind::Table(&BUILD), "How the crate is compiled for this image.").example("{ profile = \"release\" }").computed("the package's `build`"),
+        SchemaKey::new("apt-packages", KeyKind::Texts, "Debian packages to install.").example("[\"libpq5\"]").runs().default("[]"),
+        SchemaKey::new("commands", KeyKind::Texts, "Shell commands to run, as root, after everything else.").example("[\"ldconfig\"]").runs().default("[]"),
+        SchemaKey::new("copy", KeyKind::PathsOrEntries(&COPY), "Files and directories to copy; a plain path keeps its place below the working directory.").example("[\"models/weights.bin\"]")
             .default("[]"),
-        SchemaKey::new("requirements", KeyKind::Paths, "Lock files that pin dependencies: `Cargo.lock`; `requirements*.txt` and `uv.lock`, which need the docker or the remote builder.")
+        SchemaKey::new("requirements", KeyKind::Paths, "Lock files that pin dependencies: `Cargo.lock`; `requirements*.txt` and `uv.lock`, which need the docker or the remote builder.").example("[\"requirements.txt\"]")
             .default("[]"),
-        SchemaKey::new("pip-packages", KeyKind::Texts, "Python packages to install, into the base's `python3` unless `python-version` or `python-exec` say otherwise.")
+        SchemaKey::new("pip-packages", KeyKind::Texts, "Python packages to install, into the base's `python3` unless `python-version` or `python-exec` say otherwise.").example("[\"numpy==2.3.*\"]")
             .runs()
             .default("[]"),
-        SchemaKey::new("pip-index", KeyKind::Text, "Index that Python packages come from.").runs(),
-        SchemaKey::new("pip-extra-index-url", KeyKind::Texts, "Further indexes of Python packages.").runs().default("[]"),
-        SchemaKey::new("pip-extra-args", KeyKind::Text, "Further arguments of the Python installer.").runs(),
-        SchemaKey::new("pip-secret-mounts", KeyKind::TextMap, "Secret id → path at which the Python installer finds it.").runs().default("{}"),
-        SchemaKey::new("python-version", KeyKind::Text, "Python to install, in `/opt/union/python`.").runs(),
-        SchemaKey::new("python-exec", KeyKind::Text, "Path of the base's own Python, to use instead of installing one.").runs(),
-        SchemaKey::new("conda-packages", KeyKind::Texts, "Conda packages to install, in `/opt/union/python`.").runs().default("[]"),
-        SchemaKey::new("conda-channels", KeyKind::Texts, "Channels that Conda packages come from.").runs().default("[]"),
-        SchemaKey::new("cuda", KeyKind::Text, "CUDA version that the base must have; without a `base-image`, fitting ones of `nvidia/cuda` are proposed."),
-        SchemaKey::new("cudnn", KeyKind::Text, "Version of cuDNN that the base must have, beside `cuda`."),
-        SchemaKey::new("dockerfile", KeyKind::Path, "A Dockerfile that builds the environment; the other steps follow it. Its directory is the build context.")
+        SchemaKey::new("pip-index", KeyKind::Text, "Index that Python packages come from.").needs(&["pip-packages"]).example("\"https://pypi.org/simple\"").runs(),
+        SchemaKey::new("pip-extra-index-url", KeyKind::Texts, "Further indexes of Python packages.").needs(&["pip-packages"]).example("[\"https://pypi.example.com/simple\"]").runs().default("[]"),
+        SchemaKey::new("pip-extra-args", KeyKind::Text, "Further arguments of the Python installer.").needs(&["pip-packages"]).example("\"--no-deps\"").runs(),
+        SchemaKey::new("pip-secret-mounts", KeyKind::TextMap, "Secret id → path at which the Python installer finds it.").needs(&["pip-packages"]).example("{ netrc = \"/root/.netrc\" }").runs().default("{}"),
+        SchemaKey::new("python-version", KeyKind::Text, "Python to install, in `/opt/union/python`.").example("\"3.13\"").runs(),
+        SchemaKey::new("python-exec", KeyKind::Text, "Path of the base's own Python, to use instead of installing one.").needs(&["pip-packages"]).example("\"/usr/bin/python3\"").runs(),
+        SchemaKey::new("conda-packages", KeyKind::Texts, "Conda packages to install, in `/opt/union/python`.").example("[\"gdal\"]").runs().default("[]"),
+        SchemaKey::new("conda-channels", KeyKind::Texts, "Channels that Conda packages come from.").needs(&["conda-packages"]).example("[\"conda-forge\"]").runs().default("[]"),
+        SchemaKey::new("cuda", KeyKind::Text, "CUDA version that the base must have; without a `base-image`, fitting ones of `nvidia/cuda` are proposed.").example("\"12.6\""),
+        SchemaKey::new("cudnn", KeyKind::Text, "Version of cuDNN that the base must have, beside `cuda`.").example("\"9\"").needs(&["cuda"]),
+        SchemaKey::new("dockerfile", KeyKind::Path, "A Dockerfile that builds the environment; the other steps follow it. Its directory is the build context.").example("\"Dockerfile\"")
             .runs(),
         SchemaKey::new("secrets", KeyKind::Entries(&SECRET), "Secrets that `commands` find in `/run/secrets/ID` while the environment is built; never kept.")
             .runs()
             .default("[]"),
-        SchemaKey::new("build-ca", KeyKind::Path, "PEM file with authorities to trust while the environment is built; never kept.").runs(),
+        SchemaKey::new("build-ca", KeyKind::Path, "PEM file with authorities to trust while the environment is built; never kept.").example("\"ca.pem\"").runs(),
         SchemaKey::new("builder-options", KeyKind::Table(&BUILDER_OPTIONS), "Options of the docker builder.").runs(),
         SchemaKey::new("builder-config", KeyKind::Table(&BUILDER_CONFIG), "Images that the docker builder works with; locked by digest in Union.lock.")
             .runs(),
-        SchemaKey::new("env", KeyKind::TextMap, "Environment variables of the image, which `commands` see too; `$NAME` and `${NAME}` stand for a variable of the base image or of an extended image, `$$` for a dollar.").default("{}"),
-        SchemaKey::new("entrypoint", KeyKind::Texts, "What runs the task's arguments; becomes the container's command."),
-        SchemaKey::new("user", KeyKind::Text, "User that runs the program, `user[:group]`, names or numbers.")
+        SchemaKey::new("env", KeyKind::TextMap, "Environment variables of the image, which `commands` see too; `$NAME` and `${NAME}` stand for a variable of the base image or of an extended image, `$$` for a dollar.").example("{ RUST_LOG = \"info\" }").default("{}"),
+        SchemaKey::new("entrypoint", KeyKind::Texts, "What runs the task's arguments; becomes the container's command.").example("[\"/usr/bin/env\"]"),
+        SchemaKey::new("user", KeyKind::Text, "User that runs the program, `user[:group]`, names or numbers.").example("\"1000:1000\"")
             .computed("the base's; 65532 on `scratch`"),
-        SchemaKey::new("workdir", KeyKind::Text, "Absolute working directory, in which `commands` run too.").computed("the base's"),
-        SchemaKey::new("labels", KeyKind::TextMap, "Labels of the image's config.").default("{}"),
-        SchemaKey::new("annotations", KeyKind::TextMap, "Annotations of the image's manifest.").default("{}"),
-        SchemaKey::new("ca-certificates", KeyKind::Path, "PEM bundle that the image trusts, instead of the compiled-in one on `scratch`."),
-        SchemaKey::new("runtime-libs", KeyKind::Texts, "Shared libraries, by soname, that the node or the program itself brings.").default("[]"),
+        SchemaKey::new("workdir", KeyKind::Text, "Absolute working directory, in which `commands` run too.").example("\"/app\"").computed("the base's"),
+        SchemaKey::new("labels", KeyKind::TextMap, "Labels of the image's config.").example("{ \"org.opencontainers.image.vendor\" = \"my-org\" }").default("{}"),
+        SchemaKey::new("annotations", KeyKind::TextMap, "Annotations of the image's manifest.").example("{ \"org.opencontainers.image.vendor\" = \"my-org\" }").default("{}"),
+        SchemaKey::new("ca-certificates", KeyKind::Path, "PEM bundle that the image trusts, instead of the compiled-in one on `scratch`.").example("\"ca.pem\""),
+        SchemaKey::new("runtime-libs", KeyKind::Texts, "Shared libraries, by soname, that the node or the program itself brings.").example("[\"libcuda.so.1\"]").default("[]"),
         SchemaKey::new("compression", KeyKind::Word(&["gzip", "zstd"]), "How layers are compressed.").default("\"gzip\""),
         SchemaKey::new(
             "launcher",
@@ -175,8 +177,8 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
             "Whether the program of a task is started by the launcher, which forwards signals, checks outputs and enforces timeouts.",
         )
         .default("true"),
-        SchemaKey::new("inputs", KeyKind::Texts, "Further files that feed the key, as globs relative to the manifest.").default("[]"),
-        SchemaKey::new("exclude", KeyKind::Texts, "Files that do not feed the key, as globs relative to the manifest.").default("[]"),
+        SchemaKey::new("inputs", KeyKind::Texts, "Further files that feed the key, as globs relative to the manifest.").example("[\"schemas/*.json\"]").default("[]"),
+        SchemaKey::new("exclude", KeyKind::Texts, "Files that do not feed the key, as globs relative to the manifest.").example("[\"notes/**\"]").default("[]"),
     ],
     aliases: &[
         ("packages", "pip-packages"),
@@ -204,14 +206,14 @@ pub static COPY: SchemaLevel = SchemaLevel {
             "from",
             KeyKind::Path,
             "The file or directory, in the workspace or in the package. Files of a directory that `.dockerignore` names are left out; in the directory of the package or the workspace also those that `.gitignore` names. `.git`, Union.lock and what cargo makes are never copied.",
-        ),
-        SchemaKey::new("to", KeyKind::Text, "Destination, absolute or relative to the working directory; `/` at its end means into this directory.")
+        ).example("\"conf/\""),
+        SchemaKey::new("to", KeyKind::Text, "Destination, absolute or relative to the working directory; `/` at its end means into this directory.").example("\"/etc/app/\"").needs(&["from"])
             .computed("its place below the working directory"),
-        SchemaKey::new("mode", KeyKind::Text, "Permission bits of the files, in octal, such as `\"0644\"`.")
+        SchemaKey::new("mode", KeyKind::Text, "Permission bits of the files, in octal, such as `\"0644\"`.").example("\"0644\"").needs(&["from"])
             .computed("0755 for executables, else 0644"),
-        SchemaKey::new("owner", KeyKind::Text, "Owner of the copied files and of the directories that are created for them, who may write there: `user[:group]`, names of the base or numbers.")
+        SchemaKey::new("owner", KeyKind::Text, "Owner of the copied files and of the directories that are created for them, who may write there: `user[:group]`, names of the base or numbers.").example("\"1000:1000\"").needs(&["from"])
             .computed("root"),
-        SchemaKey::new("exclude", KeyKind::Texts, "Files of a directory to leave out, by the rules of `.dockerignore`, relative to it: `\"**/*.log\"`.")
+        SchemaKey::new("exclude", KeyKind::Texts, "Files of a directory to leave out, by the rules of `.dockerignore`, relative to it: `\"**/*.log\"`.").example("[\"**/*.log\"]").needs(&["from"])
             .default("[]"),
     ],
     aliases: &[
@@ -231,22 +233,22 @@ pub static SECRET: SchemaLevel = SchemaLevel {
     path: "images.NAME.secrets",
     doc: "One secret of the build.",
     keys: &[
-        SchemaKey::new("id", KeyKind::Text, "Its name in the build."),
+        SchemaKey::new("id", KeyKind::Text, "Its name in the build.").example("\"token\"").needs(&["env"]),
         SchemaKey::new(
             "env",
             KeyKind::Text,
             "The environment variable that holds it. The remote builder takes the backend's secret of that id instead; it allows neither `env` nor `file`.",
-        ),
+        ).example("\"TOKEN\"").needs(&["id"]),
         SchemaKey::new(
             "file",
             KeyKind::Path,
             "The file that holds it; instead of `env`.",
-        ),
+        ).example("\"token.txt\"").needs(&["id"]),
         SchemaKey::new(
             "required",
             KeyKind::Bool,
             "Whether the build stops without it.",
-        )
+        ).needs(&["id", "env"])
         .default("true"),
     ],
     aliases: &[("key", "id"), ("as-env-var", "env")],
@@ -263,14 +265,17 @@ pub static BUILDER_OPTIONS: SchemaLevel = SchemaLevel {
             KeyKind::Word(&["default", "host", "none"]),
             "Network of what runs while the environment is built.",
         )
+        .example("\"host\"")
         .computed("the engine's usual one"),
         SchemaKey::new(
             "context",
             KeyKind::Path,
             "Build context of `dockerfile`, inside of the workspace.",
         )
+        .example("\"docker\"")
         .computed("the Dockerfile's directory"),
         SchemaKey::new("target", KeyKind::Text, "Stage of `dockerfile` to build.")
+            .example("\"runtime\"")
             .computed("the last"),
     ],
     aliases: &[],
@@ -287,12 +292,14 @@ pub static BUILDER_CONFIG: SchemaLevel = SchemaLevel {
             KeyKind::Text,
             "Image with `/uv`, which installs Python packages.",
         )
+        .example("\"ghcr.io/astral-sh/uv:latest\"")
         .computed(UV),
         SchemaKey::new(
             "micromamba-image",
             KeyKind::Text,
             "Image with `/bin/micromamba`, which installs Python itself and Conda packages.",
         )
+        .example("\"mambaorg/micromamba:latest\"")
         .computed(MICROMAMBA),
     ],
     aliases: &[("uv", "uv-image"), ("micromamba", "micromamba-image")],
