@@ -33,7 +33,7 @@ pub(crate) async fn init(
 ) -> Result<ScaffoldOutcome> {
     let workspace = Workspace::load(cargo, manifest_path).await?;
     let package = sole_package(&workspace)?;
-    let plan = PackagePlan::new(&workspace, package, options, false)?;
+    let plan = PackageChanges::new(&workspace, package, options, false)?;
     if !dry_run {
         write_all(&plan.changes)?;
     }
@@ -48,7 +48,7 @@ pub(super) async fn complete(
 ) -> Result<ScaffoldOutcome> {
     let workspace = Workspace::load(cargo, Some(manifest_path)).await?;
     let package = sole_package(&workspace)?;
-    let plan = PackagePlan::new(&workspace, package, options, true)?;
+    let plan = PackageChanges::new(&workspace, package, options, true)?;
     write_all(&plan.changes)?;
     Ok(plan.outcome(cargo))
 }
@@ -69,7 +69,7 @@ fn sole_package(workspace: &Workspace) -> Result<&WorkspacePackage> {
 }
 
 /// The changes of one package.
-struct PackagePlan<'a> {
+struct PackageChanges<'a> {
     package: &'a WorkspacePackage,
     is_new: bool,
     task: Option<StarterTask>,
@@ -77,7 +77,7 @@ struct PackagePlan<'a> {
     changes: Vec<FileChange>,
 }
 
-impl<'a> PackagePlan<'a> {
+impl<'a> PackageChanges<'a> {
     fn new(
         workspace: &Workspace,
         package: &'a WorkspacePackage,

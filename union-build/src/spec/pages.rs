@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::schema::{DefaultValue, KeyKind, SchemaKey, SchemaLevel, keys, levels};
-use super::validate::remote::UNCARRIED;
 use super::types;
+use super::validate::remote::UNCARRIED;
 
 /// The reference page of the manifest (`docs/manifest.md`), in Markdown.
 pub fn reference_markdown() -> String {

@@ -57,7 +57,7 @@ pub fn starter(starter: &Starter) -> String {
         .collect();
     page.table("", &keys::UNION, Some(&union), &[]);
     // A worker loads the Python that it was linked with: Debian's, in the compile and in the image.
-    let python = vec![("env", "{ PYO3_PYTHON = \"/usr/bin/python3\" }".to_owned())];
+    let python = [("env", "{ PYO3_PYTHON = \"/usr/bin/python3\" }".to_owned())];
     page.table("build", &keys::BUILD, rust.then_some(&python[..]), &[]);
     let image = if rust {
         vec![

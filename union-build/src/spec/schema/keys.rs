@@ -145,7 +145,7 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
         SchemaKey::new("pip-index", KeyKind::Text, "Index that Python packages come from.").needs(&["pip-packages"]).example("\"https://pypi.org/simple\"").runs(),
         SchemaKey::new("pip-extra-index-url", KeyKind::Texts, "Further indexes of Python packages.").needs(&["pip-packages"]).example("[\"https://pypi.example.com/simple\"]").runs().default("[]"),
         SchemaKey::new("pip-extra-args", KeyKind::Text, "Further arguments of the Python installer.").needs(&["pip-packages"]).example("\"--no-deps\"").runs(),
-        SchemaKey::new("pip-secret-mounts", KeyKind::TextMap, "Secret id → path at which the Python installer finds it.").needs(&["pip-packages"]).example("{ netrc = \"/root/.netrc\" }").runs().default("{}"),
+        SchemaKey::new("pip-secret-mounts", KeyKind::TextMap, "Secret id → path at which the Python installer finds it.").needs(&["pip-packages"]).example("{ netrc = \"/run/netrc\" }").runs().default("{}"),
         SchemaKey::new("python-version", KeyKind::Text, "Python to install, in `/opt/union/python`.").example("\"3.13\"").runs(),
         SchemaKey::new("python-exec", KeyKind::Text, "Path of the base's own Python, to use instead of installing one.").needs(&["pip-packages"]).example("\"/usr/bin/python3\"").runs(),
         SchemaKey::new("conda-packages", KeyKind::Texts, "Conda packages to install, in `/opt/union/python`.").example("[\"gdal\"]").runs().default("[]"),
