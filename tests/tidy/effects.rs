@@ -270,10 +270,7 @@ mod tests {
             ),
             ("cargo-union/src/engine/images.rs", "use bollard::Docker;"),
             ("cargo-union/src/ui/mod.rs", "fn a() { eprintln!(\"x\"); }"),
-            (
-                "cargo-union/src/sys/process",
-                "use std::process::Command;",
-            ),
+            ("cargo-union/src/sys/process", "use std::process::Command;"),
             (
                 "cargo-union/src/build/a.rs",
                 "/// `println!(x.unwrap())`\nfn a(b: Child) { b.unwrap_or(c); b.stdout; std::process::id(); }",

@@ -70,11 +70,11 @@ fn conflict(message: impl Into<String>, help: impl Into<String>) -> Error {
     Error::new(Code::ScaffoldConflict, message).help(help)
 }
 
-/// The commands to run next in `folder`, with the last task.
-fn next_commands(folder: &Path, directory: &Path, task: Option<&str>) -> Vec<String> {
+/// The commands to run next in `current`, with the last task.
+fn next_commands(current: &Path, directory: &Path, task: Option<&str>) -> Vec<String> {
     let mut commands = Vec::new();
-    if directory != folder {
-        let shown = directory.strip_prefix(folder).unwrap_or(directory);
+    if directory != current {
+        let shown = directory.strip_prefix(current).unwrap_or(directory);
         let shown = shown.display().to_string();
         let quoted =
             shlex::try_quote(&shown).map_or_else(|_| shown.clone(), |word| word.to_string());
