@@ -2,6 +2,7 @@
 //!
 //! The library exists for the binary and its tests. ARCHITECTURE.md in the repository describes its modules.
 
+pub mod attest;
 pub mod build;
 pub mod cli;
 pub mod command;

@@ -1,6 +1,7 @@
 //! The command line with cargo alone.
 #![allow(clippy::unwrap_used)]
 
+mod auditable;
 mod build;
 mod cache_directory;
 mod check;

@@ -237,6 +237,7 @@ pub(crate) fn spec(name: &str, base: Base) -> spec::ImageSpec {
         ca_certificates: None,
         runtime_libs: Vec::new(),
         launcher: placed(false),
+        auditable: placed(true),
         compression: placed(Compression::Gzip),
         inputs: Vec::new(),
         exclude: Vec::new(),

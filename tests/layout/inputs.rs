@@ -256,6 +256,12 @@ fn config_key_covers_every_part() {
                 origin: union_build::diag::Origin::Env("X"),
             };
         }),
+        Box::new(|spec| {
+            spec.auditable = spec::Sourced {
+                value: false,
+                origin: union_build::diag::Origin::Env("X"),
+            };
+        }),
     ];
     let mut inputs: Vec<_> = edited(edits)
         .into_iter()

@@ -1,8 +1,8 @@
 //! The allowed dependencies between the modules of `cargo-union`.
 //!
 //! `settings` reads `cli`, `command` reads `settings`, and no other module depends on either: `main → cli → settings →
-//! command`. The other dependencies are listed in [`MODULES`]: `command → {pipeline, deploy, run} → {workspace, build,
-//! publish, copilot, flyte} → engine → image → sys`, `run → deploy → pipeline`, `command → scaffold → pipeline`,
+//! command`. The other dependencies are listed in [`MODULES`]: `command → {pipeline, deploy, run} → {attest, workspace,
+//! build, publish, copilot, flyte} → engine → image → sys`, `run → deploy → pipeline`, `command → scaffold → pipeline`,
 //! `{publish, flyte} → http → sys`, and `command → ui`.
 
 use crate::source::{File, Place, places};
@@ -74,6 +74,7 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "attest",
             "workspace",
             "build",
             "publish",
@@ -96,6 +97,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "sys",
         ],
     ),
+    ("attest", &["image", "sys"]),
     ("workspace", &["image", "sys"]),
     ("build", &["engine", "image", "sys"]),
     ("publish", &["engine", "http", "image", "sys"]),
@@ -109,7 +111,14 @@ const MODULES: &[(&str, &[&str])] = &[
 
 /// Modules that may use only the items of a capability's `mod.rs`, such as `Reporter`, and not its submodules.
 const WITHOUT_SUBMODULES: &[&str] = &["settings", "ui"];
-const CAPABILITIES: &[&str] = &["workspace", "build", "publish", "copilot", "flyte"];
+const CAPABILITIES: &[&str] = &[
+    "attest",
+    "workspace",
+    "build",
+    "publish",
+    "copilot",
+    "flyte",
+];
 
 /// The forbidden dependencies of a file of `cargo-union/src`.
 pub(crate) fn problems(file: &File) -> Vec<String> {

@@ -84,6 +84,8 @@ pub struct EffectiveConfig<'a> {
     pub ca_certificates: Option<&'a Path>,
     /// Compression of the layers.
     pub compression: Compression,
+    /// Whether binaries get the section `.dep-v0`.
+    pub auditable: bool,
 }
 
 impl<'a> EffectiveConfig<'a> {
@@ -91,12 +93,6 @@ impl<'a> EffectiveConfig<'a> {
     pub fn of(chain: &'a ImageChain) -> Self {
         let last =
             |value: fn(&'a spec::ImageSpec) -> Option<&'a str>| chain.iter().rev().find_map(value);
-        // A default must not override what an extended spec sets explicitly.
-        let compression = chain
-            .iter()
-            .rev()
-            .map(|spec| &spec.compression)
-            .find(|compression| compression.origin != Origin::Default);
         Self {
             env: merged(chain, |spec| &spec.env),
             labels: merged(chain, |spec| &spec.labels),
@@ -113,10 +109,19 @@ impl<'a> EffectiveConfig<'a> {
                 .rev()
                 .find_map(|spec| spec.ca_certificates.as_ref())
                 .map(|path| path.value.as_path()),
-            compression: compression
-                .map_or(Compression::default(), |compression| compression.value),
+            compression: last_set(chain, |spec| &spec.compression),
+            auditable: last_set(chain, |spec| &spec.auditable),
         }
     }
+}
+
+/// The value of the last spec that sets it; a default must not override what an extended spec sets explicitly.
+fn last_set<T: Copy>(chain: &ImageChain, field: fn(&spec::ImageSpec) -> &Sourced<T>) -> T {
+    let mut fields = chain.iter().rev().map(field);
+    fields
+        .find(|field| field.origin != Origin::Default)
+        .unwrap_or(field(chain.own()))
+        .value
 }
 
 fn merged<'a>(

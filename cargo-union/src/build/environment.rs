@@ -139,6 +139,7 @@ pub(super) fn without_steps(spec: &spec::ImageSpec) -> spec::ImageSpec {
         runtime_libs: settings.runtime_libs,
         compression: settings.compression,
         launcher: settings.launcher,
+        auditable: settings.auditable,
         inputs: settings.inputs,
         exclude: settings.exclude,
     }

@@ -16,6 +16,7 @@ use super::native::ca_bundle_hash;
 use super::requirements;
 use super::roots::SourceRoots;
 use super::sources::{Item, ItemKind, Measure};
+use crate::image::audit_data;
 use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::sys::digest::Digest;
@@ -109,6 +110,7 @@ pub fn config_inputs(
         workdir,
         ca_certificates,
         compression,
+        auditable,
     } = EffectiveConfig::of(chain);
     let mut inputs = Inputs::new();
     for (name, value) in env {
@@ -146,6 +148,8 @@ pub fn config_inputs(
         Compression::Zstd => "zstd",
     };
     add("compression", Some(compression.into()));
+    let is_audited = auditable && !binaries.is_empty();
+    add("auditable", is_audited.then(|| audit_data::VERSION.into()));
     // The backend builds a different image from the same settings, and chooses the compression itself.
     add("builder", chain.own().is_remote().then(|| "remote".into()));
     Ok(inputs)
@@ -185,6 +189,7 @@ impl SpecInputs<'_> {
             ca_certificates: _,
             compression: _,
             launcher: _,
+            auditable: _,
             // Of the code.
             build: _,
             inputs: _,

@@ -374,6 +374,10 @@ pub struct BuildCommandArgs {
     /// Accept images of the remote builder whose registry does not report their digests
     #[arg(long)]
     pub allow_unpinned: bool,
+
+    /// Write a bill of materials, CycloneDX in JSON; `{package}`, `{image}` and `{platform}` stand for their names
+    #[arg(long, value_name = "FILE")]
+    pub sbom: Option<PathBuf>,
 }
 
 /// `images`

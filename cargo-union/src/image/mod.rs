@@ -2,7 +2,9 @@
 //!
 //! `build` returns an [`Image`], `publish` publishes it, and `pipeline` connects the two.
 
+pub mod audit_data;
 pub mod config;
+pub mod crate_graph;
 pub mod elf;
 pub mod glibc;
 pub mod index;
@@ -17,6 +19,7 @@ pub mod platform;
 pub mod reference;
 pub mod release;
 pub mod remote_spec;
+pub mod section;
 pub mod start;
 pub mod user;
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::context::LoadedWorkspace;
 use super::execute::execute;
-use super::names;
 use super::outcome::PackageOutcome;
 use super::plan::BuildPlan;
+use super::{names, sbom};
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::problems::Result;
@@ -15,13 +15,18 @@ use crate::workspace::Snapshot;
 /// Builds and publishes the missing images of the chosen tasks. The outcome has all of their images.
 ///
 /// # Errors
-/// Those of [`BuildPlan::compute`] and [`execute`].
+/// Those of [`BuildPlan::compute`] and [`execute`]; `UsageInvalid` and `FileUnwritable` for the files of `--sbom`.
 pub(crate) async fn build_images(
     options: &BuildOptions,
     session: &LoadedWorkspace,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<PackageOutcome>> {
-    let options = &names::with_task_keys(options, session)?;
+    let mut options = names::with_task_keys(options, session)?;
+    if let Some(file) = &options.sbom {
+        let files = sbom::possible_files(file, session)?;
+        options.scope.cargo.written.extend(files);
+    }
+    let options = &options;
     let snapshot = Snapshot::take(
         &options.scope.cargo,
         &session.workspace,
@@ -30,5 +35,12 @@ pub(crate) async fn build_images(
     )
     .await?;
     let plan = BuildPlan::compute(options, session, &snapshot, reporter).await?;
-    execute(options, session, &snapshot, plan, reporter).await
+    if let Some(file) = &options.sbom {
+        sbom::check_files(file, &plan)?;
+    }
+    let outcomes = execute(options, session, &snapshot, plan, reporter).await?;
+    if let Some(file) = &options.sbom {
+        sbom::write(file, options, session, &snapshot, &outcomes).await?;
+    }
+    Ok(outcomes)
 }

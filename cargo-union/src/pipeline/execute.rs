@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{try_join_all, try_join3};
+use futures_util::future::{join, try_join_all, try_join3};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
+use super::audit;
 use super::context::{LoadedWorkspace, PackageContext};
 use super::environment::EnvironmentStore;
 use super::outcome::PackageOutcome;
@@ -108,7 +109,7 @@ async fn preflight(builds: &[PackageBuild<'_>], handover: &mut ReferencesFile) -
     Ok(())
 }
 
-/// Compiles all packages. Environments are built concurrently with the compile.
+/// Compiles all packages. Environments are built and crates listed concurrently with the compile.
 async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
     let stores: Vec<EnvironmentStore<'_>> = builds
         .iter()
@@ -122,12 +123,13 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
                 .map(|image| store.get_or_build(&image.resolved)),
         )
     });
-    let (compiled, environments, launchers) = try_join3(
+    let compiling = try_join3(
         compile::run(builds),
         try_join_all(environments),
         launcher::compile(builds),
-    )
-    .await?;
+    );
+    let (compiled, ()) = join(compiling, audit::prepare(builds)).await;
+    let (compiled, environments, launchers) = compiled?;
     let packages = compiled.into_iter().zip(environments).zip(launchers);
     let package = |(((executables, findings), environments), launchers)| CompiledPackage {
         executables,
@@ -168,7 +170,8 @@ async fn pack_packages(
         .zip(compiled)
         .map(|(build, compiled)| async move {
             let interfaces = build.collect_interfaces(compiled).await?;
-            build.pack(compiled, interfaces).await
+            let executables = audit::add_crates(build, &compiled.executables).await?;
+            build.pack(compiled, &executables, interfaces).await
         });
     stream::iter(packing).buffered(jobs).try_collect().await
 }

@@ -3,6 +3,7 @@
 //! `plan::BuildPlan::compute` resolves each image (bases, inputs, key, tag) and checks whether it exists;
 //! `execute::execute` compiles, packs and publishes the missing ones, and records the results.
 
+mod audit;
 pub(crate) mod backend;
 pub(crate) mod build;
 pub(crate) mod clients;
@@ -25,6 +26,7 @@ pub(crate) mod record;
 mod reporter;
 pub(crate) mod resolve;
 pub(crate) mod route;
+mod sbom;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod update;

@@ -70,6 +70,8 @@ pub struct BuildOptions {
     pub check: bool,
     /// `--allow-unpinned`: an image whose digest is not known is referred to by its tag.
     pub allow_unpinned: bool,
+    /// `--sbom FILE`, absolute: where bills of materials are written.
+    pub sbom: Option<PathBuf>,
     /// Every timestamp in an image, in seconds since the Unix epoch.
     pub source_date_epoch: u64,
 }

@@ -16,7 +16,7 @@ use super::outcome::{ImageOutcome, PackageOutcome};
 use super::record::{from_existing, from_published};
 use super::route::{Delivery, PackedImage, PublishedImage};
 use super::state::TaskInterfaces;
-use crate::build::{BaseImage, BuildRequest, LockedBase, PlatformBuildRequest};
+use crate::build::{BaseImage, BuildRequest, Executable, LockedBase, PlatformBuildRequest};
 use crate::image::per_platform::PerPlatform;
 use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
@@ -167,10 +167,11 @@ impl<'a> PackageBuild<'a> {
         Ok(printed_interfaces)
     }
 
-    /// Packs the missing images.
+    /// Packs the missing images. `executables` are those of each of them, by its name.
     pub(super) async fn pack(
         &self,
         compiled: &CompiledPackage,
+        executables: &BTreeMap<String, PerPlatform<Vec<Executable>>>,
         printed_interfaces: PrintedInterfaces,
     ) -> Result<PackedPackage> {
         let request = |(image, environment): (&ImagePlan, &Option<PerPlatform<BaseImage>>)| {
@@ -179,7 +180,7 @@ impl<'a> PackageBuild<'a> {
             self.context.build_request(
                 &image.resolved,
                 environment.as_ref(),
-                &compiled.executables,
+                &executables[&image.resolved.name],
                 launchers,
                 interfaces,
             )
@@ -428,7 +429,7 @@ impl PackageContext<'_> {
         &self,
         resolved: &ResolvedImage,
         environment: Option<&PerPlatform<BaseImage>>,
-        executables: &Executables,
+        executables: &PerPlatform<Vec<Executable>>,
         launchers: Option<&PerPlatform<Bytes>>,
         interfaces: &TaskInterfaces,
     ) -> BuildRequest {
@@ -440,7 +441,7 @@ impl PackageContext<'_> {
                     None => locked.clone().map(BaseImage::Locked),
                 },
                 tools: BTreeMap::new(),
-                executables: executables.of(resolved, platform),
+                executables: executables.get(platform).cloned().unwrap_or_default(),
                 launcher: launchers
                     .and_then(|launchers| launchers.get(platform))
                     .cloned(),

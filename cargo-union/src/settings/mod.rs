@@ -161,11 +161,16 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             Command::Config(reader.with_backend(scope, config.backend)?)
         }
         cli::CommandArgs::Plan(plan) => Command::Plan(reader.build_options(plan)?),
-        cli::CommandArgs::Build(build) => Command::Build(BuildOptions {
-            check: !build.no_check,
-            allow_unpinned: build.allow_unpinned,
-            ..reader.build_options(build.work)?
-        }),
+        cli::CommandArgs::Build(build) => {
+            let options = reader.build_options(build.work)?;
+            let directory = &options.scope.cargo.folder;
+            Command::Build(BuildOptions {
+                check: !build.no_check,
+                allow_unpinned: build.allow_unpinned,
+                sbom: build.sbom.map(|file| fs::absolute(directory, &file)),
+                ..options
+            })
+        }
         cli::CommandArgs::Register(register) => Command::Register(reader.register(register)?),
         cli::CommandArgs::Run(run) if run.remote.remote || run.remote.follow.is_some() => {
             Command::Remote(reader.remote(run)?)
@@ -316,6 +321,7 @@ impl OptionsReader<'_> {
             describe: false,
             check: true,
             allow_unpinned: false,
+            sbom: None,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
         })
     }

@@ -1,7 +1,7 @@
 //! File access: atomic writes, locks, and errors that name the path.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
@@ -150,6 +150,27 @@ pub fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
         return Ok(false);
     }
     replace(path, bytes).map(|()| true)
+}
+
+/// Copies a file with its permissions. `start` replaces its first bytes, `end` follows its last one.
+///
+/// # Errors
+/// `FileUnreadable`, `FileUnwritable`.
+pub fn copy_with(from: &Path, to: &Path, start: &[u8], end: &[u8]) -> Result<()> {
+    let copy = AtomicFile::create_beside(to)?;
+    // Of a file that is copied at once, the kernel copies the blocks or shares them.
+    std::fs::copy(from, copy.path()).map_err(|cause| unwritable(copy.path(), cause))?;
+    let write = || {
+        let mut file = copy.as_file();
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(start)?;
+        file.seek(SeekFrom::End(0))?;
+        file.write_all(end)
+    };
+    write().map_err(|cause| unwritable(copy.path(), cause))?;
+    copy.keep(to)?;
+    let metadata = fs::metadata(from).map_err(|cause| unreadable(from, cause))?;
+    fs::set_permissions(to, metadata.permissions()).map_err(|cause| unwritable(to, cause))
 }
 
 /// Copies a stream for random access: into memory when it is small, else into an unnamed temporary file in a directory,

@@ -12,6 +12,7 @@ use union_build::key::{Inputs, Key};
 
 use super::{CodeInputs, CompileSettings, Snapshot, WorkspacePackage};
 use crate::sys::cache::Cache;
+use crate::sys::process::ProcessCommand;
 
 /// The features of each package in a dependency closure, by name and version: one set, or several where a build script
 /// or a macro needs other features than the program.
@@ -130,30 +131,8 @@ impl Snapshot<'_> {
         if let Some(known) = cache.note(KIND, &name) {
             return Some(known);
         }
-        let mut command = self
-            .cargo
-            .command(&self.workspace.root, &self.environment(settings));
-        let mut arguments: Vec<OsString> = vec![
-            "tree".into(),
-            "--quiet".into(),
-            "--color".into(),
-            "never".into(),
-        ];
-        arguments.extend(self.cargo.lock_flags());
-        arguments.extend(
-            [
-                "--package",
-                &package.id,
-                "--target",
-                target,
-                "--edges",
-                "normal,build",
-            ]
-            .map(OsString::from),
-        );
-        arguments.extend(["--prefix", "none", "--format", "{p}|{f}"].map(OsString::from));
-        arguments.extend((!settings.default_features).then(|| "--no-default-features".into()));
-        command.args(arguments);
+        let options = ["--prefix", "none", "--format", "{p}|{f}"];
+        let command = self.tree(package, settings, target, &options);
         let printed = command.output().await.ok()?.success().ok()?;
         let features = Features::parse(&String::from_utf8_lossy(&printed));
         if features.sets.is_empty() {
@@ -164,8 +143,40 @@ impl Snapshot<'_> {
         Some(features)
     }
 
+    /// `cargo tree` for a package that is compiled alone.
+    pub(super) fn tree(
+        &self,
+        package: &WorkspacePackage,
+        settings: &CompileSettings,
+        target: &str,
+        options: &[&str],
+    ) -> ProcessCommand {
+        let mut command = self
+            .cargo
+            .command(&self.workspace.root, &self.environment(settings));
+        let mut arguments: Vec<OsString> = vec!["tree".into()];
+        arguments.extend(self.cargo.lock_flags());
+        let fixed = ["--quiet", "--color", "never", "--edges", "normal,build"];
+        let subject = ["--package", &package.id, "--target", target];
+        arguments.extend(
+            fixed
+                .iter()
+                .chain(&subject)
+                .chain(options)
+                .map(OsString::from),
+        );
+        arguments.extend((!settings.default_features).then(|| "--no-default-features".into()));
+        command.args(arguments);
+        command
+    }
+
     /// The cache key: everything that the features depend on.
-    fn features_key(&self, package: &WorkspacePackage, target: &str, inputs: &CodeInputs) -> Key {
+    pub(super) fn features_key(
+        &self,
+        package: &WorkspacePackage,
+        target: &str,
+        inputs: &CodeInputs,
+    ) -> Key {
         let matters = |name: &str| {
             [
                 "features",

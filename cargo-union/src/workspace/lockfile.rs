@@ -25,8 +25,8 @@ pub(super) struct Lockfile {
 pub(super) struct LockedPackage {
     pub(super) name: String,
     pub(super) version: Version,
-    source: Option<String>,
-    checksum: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) checksum: Option<String>,
     #[serde(default)]
     dependencies: Vec<String>,
     /// Whether `paths` in cargo's configuration overrides it by a local package.
@@ -176,6 +176,18 @@ impl Lockfile {
             }
         }
         Ok(Closure(reached))
+    }
+
+    /// The entries of a name and version; several if they differ in their source.
+    pub(super) fn versions_of<'a>(
+        &'a self,
+        name: &str,
+        version: &'a str,
+    ) -> impl Iterator<Item = &'a LockedPackage> {
+        let named = self.by_name.get(name).into_iter().flatten();
+        named
+            .map(|index| &self.packages[*index])
+            .filter(move |package| package.version.to_string() == version)
     }
 
     fn find_local(&self, name: &str, version: &str) -> Option<&LockedPackage> {

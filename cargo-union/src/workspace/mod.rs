@@ -21,6 +21,7 @@ mod compile;
 mod compile_settings;
 mod config;
 pub mod coverage;
+mod crates;
 mod depinfo;
 mod features;
 mod flags;

@@ -93,6 +93,7 @@ codes! {
     LauncherFailed = "U0221", "The launcher of tasks cannot be compiled", "Install the standard library of the target, or set `launcher = false` for the image.";
     PackageRefused = "U0222", "cargo could not create the package", "Correct what cargo reports; nothing was left behind.";
     ScaffoldConflict = "U0223", "What would be added to a package exists already, or does not fit it", "Do what the message says; nothing was changed.";
+    CratesUnlisted = "U0224", "The list of the crates in a binary cannot be made or added to it", "Follow the message, or set `auditable = false` for the image.";
 
     BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
     BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";

@@ -174,6 +174,8 @@ pub struct ImageSpec {
     pub compression: Sourced<Compression>,
     /// Whether the programs of tasks are started by the launcher.
     pub launcher: Sourced<bool>,
+    /// Whether each binary gets the section `.dep-v0` with the list of its crates.
+    pub auditable: Sourced<bool>,
 
     /// Further files that are hashed into the key, as globs relative to the directory of their manifest.
     pub inputs: Vec<Pattern>,

@@ -161,6 +161,7 @@ pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
             ca_certificates: _,
             compression: _,
             launcher: _,
+            auditable: _,
             build: _,
             runtime_libs: _,
             inputs: _,

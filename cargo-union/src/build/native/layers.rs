@@ -60,6 +60,7 @@ pub(super) fn plan_layers(
             platforms: _,
             build: _,
             launcher: _,
+            auditable: _,
             // Without files in the image.
             origin: _,
             name: _,

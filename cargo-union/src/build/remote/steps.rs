@@ -109,6 +109,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
             ca_certificates: _,
             compression: _,
             launcher: _,
+            auditable: _,
             build: _,
             runtime_libs: _,
             inputs: _,

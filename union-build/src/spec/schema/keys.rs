@@ -177,6 +177,12 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
             "Whether the program of a task is started by the launcher, which forwards signals, checks outputs and enforces timeouts.",
         )
         .default("true"),
+        SchemaKey::new(
+            "auditable",
+            KeyKind::Bool,
+            "Whether each binary holds the list of the crates in it, in the section `.dep-v0` that scanners read.",
+        )
+        .default("true"),
         SchemaKey::new("inputs", KeyKind::Texts, "Further files that feed the key, as globs relative to the manifest.").example("[\"schemas/*.json\"]").default("[]"),
         SchemaKey::new("exclude", KeyKind::Texts, "Files that do not feed the key, as globs relative to the manifest.").example("[\"notes/**\"]").default("[]"),
     ],

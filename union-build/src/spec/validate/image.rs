@@ -70,6 +70,7 @@ pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> I
         runtime_libs: reader.texts("runtime-libs", &grammar::SONAME),
         compression: or_default(reader.word("compression", COMPRESSIONS)),
         launcher: or_default(reader.bool("launcher")),
+        auditable: or_default(reader.bool("auditable")),
         inputs: patterns(reader, "inputs"),
         exclude: patterns(reader, "exclude"),
     }

@@ -91,6 +91,7 @@ fn check_keys(image: &ImageSpec, problems: &mut Vec<Diagnostic>) {
         workdir: _,
         ca_certificates: _,
         launcher: _,
+        auditable: _,
         cuda: _,
         cudnn: _,
         // Decided before any builder.

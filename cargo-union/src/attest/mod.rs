@@ -1,0 +1,12 @@
+//! Documents about images, made from values alone. They are part of neither an image nor its key.
+
+pub mod cyclonedx;
+
+/// A document about an image, as it is written to a file or attached to the image in a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageDocument {
+    /// The media type of `bytes`, which is also the artifact type of a referrer.
+    pub media_type: &'static str,
+    /// The document.
+    pub bytes: Vec<u8>,
+}

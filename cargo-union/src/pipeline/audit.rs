@@ -1,0 +1,165 @@
+//! The list of crates in packaged binaries: a section of the copy that is packed. cargo's own files stay as they are.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use futures_util::future::join_all;
+use object::read::ReadCache;
+use union_build::diag::Code;
+
+use super::context::{PackageContext, UnionPackage};
+use super::executables::Executables;
+use super::package::PackageBuild;
+use crate::build::{EffectiveConfig, Executable};
+use crate::image::audit_data::{self, SECTION};
+use crate::image::crate_graph::CrateGraph;
+use crate::image::per_platform::PerPlatform;
+use crate::image::platform::Platform;
+use crate::image::section::append_section;
+use crate::pipeline::options::BuildOptions;
+use crate::pipeline::problems::Result;
+use crate::pipeline::resolve::ResolvedImage;
+use crate::sys::error::Error;
+use crate::sys::fs;
+use crate::workspace::Snapshot;
+
+/// Lists the crates of the missing images while they are compiled, so that [`add_crates`] finds the lists in the cache. An
+/// error is reported there, because that of the compile explains more.
+pub(super) async fn prepare(builds: &[PackageBuild<'_>]) {
+    let images = builds.iter().flat_map(|build| {
+        build
+            .plan
+            .missing()
+            .map(move |image| (build, &image.resolved))
+    });
+    let lists =
+        images
+            .filter(|(_, resolved)| is_audited(resolved))
+            .map(|(build, resolved)| async move {
+                for (platform, _) in resolved.bases.iter() {
+                    drop(crates_of(build, resolved, platform).await);
+                }
+            });
+    join_all(lists).await;
+}
+
+/// The executables to pack for each missing image of a package, by its name: with the section, unless they have one.
+///
+/// # Errors
+/// `CratesUnlisted`; `FileUnreadable` and `FileUnwritable` for the copies.
+pub(super) async fn add_crates(
+    build: &PackageBuild<'_>,
+    executables: &Executables,
+) -> Result<BTreeMap<String, PerPlatform<Vec<Executable>>>> {
+    let context = &build.context;
+    let directory = context
+        .loaded
+        .workspace
+        .target_directory
+        .join("union/packaged")
+        .join(context.package.name());
+    let mut packaged = BTreeMap::new();
+    for image in build.plan.missing() {
+        let resolved = &image.resolved;
+        let mut platforms = Vec::new();
+        for (position, (platform, _)) in resolved.bases.iter().enumerate() {
+            let mut files = executables.of(resolved, platform);
+            let graph = match is_audited(resolved) {
+                true => crates_of(build, resolved, platform).await?,
+                false => None,
+            };
+            if let Some(graph) = graph {
+                let content = audit_data::encode(&graph);
+                let directory = directory.join(&resolved.name).join(position.to_string());
+                for file in &mut files {
+                    add_section(file, &content, &directory)?;
+                }
+            }
+            platforms.push((platform.clone(), files));
+        }
+        packaged.insert(resolved.name.clone(), platforms.into_iter().collect());
+    }
+    Ok(packaged)
+}
+
+fn is_audited(resolved: &ResolvedImage) -> bool {
+    EffectiveConfig::of(&resolved.chain).auditable
+}
+
+async fn crates_of(
+    build: &PackageBuild<'_>,
+    resolved: &ResolvedImage,
+    platform: &Platform,
+) -> Result<Option<CrateGraph>> {
+    let PackageContext {
+        options,
+        snapshot,
+        package,
+        ..
+    } = build.context;
+    list_crates(options, snapshot, package, resolved, platform).await
+}
+
+/// The crates of an image's binaries for a platform; `None` for an image without binaries.
+pub(super) async fn list_crates(
+    options: &BuildOptions,
+    snapshot: &Snapshot<'_>,
+    package: &UnionPackage,
+    resolved: &ResolvedImage,
+    platform: &Platform,
+) -> Result<Option<CrateGraph>> {
+    let Some(code) = &resolved.code else {
+        return Ok(None);
+    };
+    let Some(compile) = code.builds.get(platform) else {
+        return Ok(None);
+    };
+    let crates = snapshot.crates(
+        &package.package,
+        &code.compile,
+        &compile.target,
+        &code.inputs,
+        &options.scope.cache,
+    );
+    Ok(Some(crates.await?))
+}
+
+/// Replaces an executable by a copy in `directory` that has the section; one that has it already stays as it is.
+fn add_section(executable: &mut Executable, content: &[u8], directory: &Path) -> Result<()> {
+    let path = &executable.path;
+    let file = File::open(path).map_err(|cause| fs::unreadable(path, cause))?;
+    let section = append_section(&ReadCache::new(&file), SECTION, content).map_err(|cause| {
+        let name = &executable.name;
+        let message = format!("could not add the list of its crates to `{name}`");
+        Error::new(Code::CratesUnlisted, message).because(cause)
+    })?;
+    if let Some(section) = section {
+        fs::create_folder(directory)?;
+        let copy = directory.join(&executable.name);
+        fs::copy_with(path, &copy, &section.header, &section.tail)?;
+        executable.path = copy;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binary_without_place_for_the_list_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hello");
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        let mut executable = Executable {
+            name: "hello".to_owned(),
+            path: path.clone(),
+        };
+        let error = add_section(&mut executable, b"x", &directory.path().join("copy")).unwrap_err();
+        let error = crate::pipeline::problems::PipelineError::from(error).to_string();
+        assert_eq!(error, "could not add the list of its crates to `hello`");
+        assert_eq!(executable.path, path);
+    }
+}

@@ -1,0 +1,105 @@
+//! The bills of materials of a build: `--sbom FILE`, one file for each image and platform.
+//!
+//! They are made after the build from the checkout that has the key of the image, also when the image existed before.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use union_build::diag::Code;
+
+use super::audit;
+use super::context::LoadedWorkspace;
+use super::outcome::PackageOutcome;
+use super::plan::BuildPlan;
+use super::resolve::platforms;
+use crate::attest::cyclonedx::{SbomSubject, sbom};
+use crate::image::platform::Platform;
+use crate::pipeline::options::BuildOptions;
+use crate::pipeline::problems::Result;
+use crate::sys::error::Error;
+use crate::sys::fs;
+use crate::workspace::Snapshot;
+
+/// The file of an image and platform: `{package}`, `{image}` and `{platform}` are replaced by their names.
+fn file_for(file: &Path, package: &str, image: &str, platform: &Platform) -> PathBuf {
+    let Some(text) = file.to_str() else {
+        return file.to_owned();
+    };
+    let replaced = text
+        .replace("{package}", package)
+        .replace("{image}", image)
+        .replace("{platform}", &platform.to_string().replace('/', "-"));
+    PathBuf::from(replaced)
+}
+
+/// All files that `--sbom` may name for the images of a workspace. They are not sources.
+///
+/// # Errors
+/// `InvalidValue`, which the validation of the manifest has already ruled out.
+pub(super) fn possible_files(file: &Path, session: &LoadedWorkspace) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for package in &session.packages {
+        for spec in package.spec.images.values() {
+            for platform in platforms(spec)? {
+                files.insert(file_for(file, package.name(), &spec.key, &platform));
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Checks, before anything is built, that each image and platform has a file of its own.
+///
+/// # Errors
+/// `UsageInvalid`.
+pub(super) fn check_files(file: &Path, plan: &BuildPlan) -> Result<()> {
+    let mut files = BTreeSet::new();
+    for image in plan.images() {
+        for platform in &image.platforms {
+            if !files.insert(file_for(file, &image.package, &image.image, platform)) {
+                let message = format!(
+                    "`--sbom {}` names one file for several images or platforms",
+                    file.display()
+                );
+                let help = "Write `{package}`, `{image}` or `{platform}` in the name of the file, or select one image.";
+                return Err(Error::new(Code::UsageInvalid, message).help(help).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes the bill of materials of each image and platform of a build.
+///
+/// # Errors
+/// `CratesUnlisted`; `FileUnwritable`.
+pub(super) async fn write(
+    file: &Path,
+    options: &BuildOptions,
+    session: &LoadedWorkspace,
+    snapshot: &Snapshot<'_>,
+    outcomes: &[PackageOutcome],
+) -> Result<()> {
+    for (package, outcome) in session.packages.iter().zip(outcomes) {
+        let images = outcome.plan.images.iter().zip(&outcome.images);
+        for (resolved, built) in images.map(|(image, built)| (&image.resolved, built)) {
+            for (platform, base) in resolved.bases.iter() {
+                let crates =
+                    audit::list_crates(options, snapshot, package, resolved, platform).await?;
+                let document = sbom(&SbomSubject {
+                    name: &resolved.spec().name,
+                    tag: &resolved.tag,
+                    digest: built.record.digest,
+                    platform,
+                    base: base
+                        .as_ref()
+                        .map(|base| base.repository.pinned(base.digest)),
+                    crates: crates.as_ref(),
+                });
+                let path = file_for(file, package.name(), &resolved.name, platform);
+                fs::replace(&path, &document.bytes)?;
+            }
+        }
+    }
+    Ok(())
+}
