@@ -316,6 +316,7 @@ fn inputs_have_manifest_names_and_hidden_env_values() {
     assert_eq!(
         names(&config),
         [
+            "auditable",
             "binaries",
             "ca-certificates",
             "compression",
