@@ -136,7 +136,7 @@ fn crates_that_cargo_does_not_list_are_an_error() {
     project
         .env("CARGO", cargo.to_str().unwrap())
         .run(["build"])
-        .fails_with("U0222")
+        .fails_with("U0224")
         .stderr_has("could not list the crates of `hello`")
         .stderr_has("no tree");
 }
@@ -170,7 +170,7 @@ fn bill_of_materials_is_equal_for_a_new_and_an_existing_image() {
         ("script", "excluded"),
     ];
     assert_eq!(names, expected);
-    assert!(!first.contains(project.folder().to_str().unwrap()));
+    assert!(!first.contains(project.directory().to_str().unwrap()));
 }
 
 #[test]

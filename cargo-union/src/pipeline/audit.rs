@@ -135,7 +135,7 @@ fn add_section(executable: &mut Executable, content: &[u8], directory: &Path) ->
         Error::new(Code::CratesUnlisted, message).because(cause)
     })?;
     if let Some(section) = section {
-        fs::create_folder(directory)?;
+        fs::create_directory(directory)?;
         let copy = directory.join(&executable.name);
         fs::copy_with(path, &copy, &section.header, &section.tail)?;
         executable.path = copy;

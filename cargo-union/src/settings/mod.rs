@@ -163,7 +163,7 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
         cli::CommandArgs::Plan(plan) => Command::Plan(reader.build_options(plan)?),
         cli::CommandArgs::Build(build) => {
             let options = reader.build_options(build.work)?;
-            let directory = &options.scope.cargo.folder;
+            let directory = &options.scope.cargo.directory;
             Command::Build(BuildOptions {
                 check: !build.no_check,
                 allow_unpinned: build.allow_unpinned,

@@ -87,7 +87,7 @@ impl Cargo {
         name: Option<&str>,
         vcs: Option<&str>,
     ) -> Result<()> {
-        let mut command = self.command(&self.folder, &self.environment);
+        let mut command = self.command(&self.directory, &self.environment);
         command.args(["new", "--bin", "--quiet", "--color", "never"]);
         for (flag, value) in [("--name", name), ("--vcs", vcs)] {
             if let Some(value) = value {

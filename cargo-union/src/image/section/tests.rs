@@ -5,7 +5,7 @@ use std::process::Command;
 
 use object::read::ReadCache;
 use proptest::prelude::*;
-use union_tests::c::Workshop;
+use union_tests::c::CCompiler;
 
 use super::*;
 
@@ -49,7 +49,7 @@ fn extracted(path: &Path) -> Vec<u8> {
 
 #[test]
 fn other_programs_read_the_section_and_the_program_runs() {
-    let workshop = Workshop::default();
+    let workshop = CCompiler::default();
     for (name, flags) in [
         ("dynamic", &[][..]),
         ("static", &["-static"]),
@@ -81,7 +81,7 @@ fn other_programs_read_the_section_and_the_program_runs() {
 
 #[test]
 fn file_without_section_headers_gets_them() {
-    let workshop = Workshop::default();
+    let workshop = CCompiler::default();
     // Static: `readelf` wants a section for the dynamic segment.
     let program = workshop.cc("program", SOURCE, &["-static"]);
     let mut bytes = std::fs::read(&program).unwrap();
@@ -172,7 +172,7 @@ fn too_many_sections_are_refused() {
 
 #[test]
 fn truncated_file_is_refused() {
-    let workshop = Workshop::default();
+    let workshop = CCompiler::default();
     let bytes = std::fs::read(workshop.cc("program", SOURCE, &[])).unwrap();
     for length in [0, 3, 5, 40, 64, 500, bytes.len() / 2, bytes.len() - 1] {
         let result = append_section(&bytes[..length], ".dep-v0", b"x");
