@@ -11,6 +11,7 @@ mod login;
 mod proxies;
 mod pull;
 mod push;
+mod referrers;
 mod resolve;
 mod setup;
 mod tls;

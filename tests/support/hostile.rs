@@ -37,6 +37,8 @@ pub struct Memory {
     pub manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     /// The value of `OCI-Chunk-Min-Length`; 0 for no header.
     pub least_chunk: usize,
+    /// The page size of the referrers API; 0 for a registry without it.
+    pub referrers_page: usize,
     uploads: BTreeMap<String, Vec<u8>>,
     seen: Vec<Seen>,
 }
@@ -184,6 +186,10 @@ fn respond(request: &Request, body: &mut Incoming<'_>, memory: &Mutex<Memory>) -
         )
     } else if let Some((repository, reference)) = path.split_once("/manifests/") {
         manifest(request, repository, reference, bytes, memory)
+    } else if let Some((repository, subject)) = path.split_once("/referrers/")
+        && memory.referrers_page > 0
+    {
+        referrers(request, repository, subject, memory)
     } else {
         Reply::status(404)
     };
@@ -304,7 +310,11 @@ fn manifest(
             request.header("content-type").unwrap_or_default(),
             &bytes,
         );
-        return Reply::status(201).with("Docker-Content-Digest", digest(&bytes));
+        let reply = Reply::status(201).with("Docker-Content-Digest", digest(&bytes));
+        return match document["subject"]["digest"].as_str() {
+            Some(subject) if memory.referrers_page > 0 => reply.with("OCI-Subject", subject),
+            _ => reply,
+        };
     }
     // Like real registries, responds with 404 for a media type that the client does not accept.
     let stored = memory
@@ -321,4 +331,46 @@ fn manifest(
             .body(bytes.clone()),
         None => Reply::error(404, "MANIFEST_UNKNOWN", "no such manifest"),
     }
+}
+
+/// A page of the referrers of a manifest (OCI distribution spec 1.1, "Listing Referrers").
+fn referrers(request: &Request, repository: &str, subject: &str, memory: &Memory) -> Reply {
+    let wanted = request.asks("artifactType");
+    let start: usize = request
+        .asks("start")
+        .and_then(|start| start.parse().ok())
+        .unwrap_or(0);
+    let entries: Vec<serde_json::Value> = memory
+        .manifests
+        .iter()
+        .filter(|((other, reference), _)| other == repository && reference.starts_with("sha256:"))
+        .filter_map(|((_, digest), (media_type, bytes))| {
+            let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+            let is_listed = manifest["subject"]["digest"] == subject
+                && wanted.is_none_or(|wanted| manifest["artifactType"] == wanted);
+            is_listed.then(|| {
+                serde_json::json!({
+                    "mediaType": media_type, "digest": digest, "size": bytes.len(),
+                    "artifactType": manifest["artifactType"], "annotations": manifest["annotations"],
+                })
+            })
+        })
+        .collect();
+    let end = entries.len().min(start + memory.referrers_page);
+    let page = entries.get(start..end).unwrap_or_default();
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": page,
+    });
+    let mut reply = Reply::status(200)
+        .with("Content-Type", "application/vnd.oci.image.index.v1+json")
+        .body(index.to_string());
+    if wanted.is_some() {
+        reply = reply.with("OCI-Filters-Applied", "artifactType");
+    }
+    if end < entries.len() {
+        let filter = wanted.map_or(String::new(), |wanted| format!("&artifactType={wanted}"));
+        let next = format!("<{}?start={end}{filter}>; rel=\"next\"", request.path);
+        reply = reply.with("Link", next);
+    }
+    reply
 }

@@ -3,6 +3,7 @@
 //! `build` returns an [`Image`], `publish` publishes it, and `pipeline` connects the two.
 
 pub mod audit_data;
+pub mod artifact;
 pub mod config;
 pub mod crate_graph;
 pub mod elf;

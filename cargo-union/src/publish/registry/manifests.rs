@@ -20,6 +20,9 @@ use crate::sys::digest::Digest;
 /// The response header with the digest of a manifest.
 const DIGEST: &str = "docker-content-digest";
 
+/// The response header of a registry that lists a manifest among the referrers of its subject (OCI distribution spec 1.1).
+const SUBJECT: &str = "oci-subject";
+
 impl Registry {
     /// The digest of a tag or digest; `None` if it does not exist.
     pub(super) async fn head_manifest(
@@ -107,6 +110,19 @@ impl Registry {
         reference: &str,
         manifest: &Blob,
     ) -> Result<(), ErrorResponse> {
+        self.put_with_subject(place, reference, manifest)
+            .await
+            .map(drop)
+    }
+
+    /// Like [`put_manifest`](Self::put_manifest). Returns whether the registry lists the manifest among the referrers of
+    /// its subject.
+    pub(super) async fn put_with_subject(
+        &self,
+        place: &RepositoryEndpoint,
+        reference: &str,
+        manifest: &Blob,
+    ) -> Result<bool, ErrorResponse> {
         let BlobSource::Bytes(bytes) = &manifest.content else {
             return Err(
                 RegistryFailure::new(Code::DigestMismatch, "a manifest is not in memory").into(),
@@ -141,7 +157,7 @@ impl Registry {
             Some(kept) if kept != manifest.descriptor.digest => {
                 Err(mismatch(place, reference, manifest.descriptor.digest, kept).into())
             }
-            _ => Ok(()),
+            _ => Ok(answer.header(SUBJECT).is_some()),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! a tag: the tag is always written last.
 //!
 //! `manifests` reads and writes manifests, `pull` fetches bases, `existence` checks whether an image exists, `upload`
-//! transfers blobs, and `push` publishes images. All of them send requests through `transport`, which uses `origin` to
+//! transfers blobs, `push` publishes images, and `referrers` attaches documents to them. All of them send requests through `transport`, which uses `origin` to
 //! select https or http.
 
 use async_trait::async_trait;
@@ -27,6 +27,7 @@ mod parts;
 mod presence;
 mod pull;
 mod push;
+mod referrers;
 mod settings;
 mod tags;
 mod transport;
@@ -34,6 +35,7 @@ mod upload;
 mod upload_session;
 
 pub use client::Registry;
+pub use referrers::{AttachOutcome, FallbackTag};
 pub use settings::{RegistryOptions, RegistrySettings};
 
 use endpoint::RepositoryEndpoint;

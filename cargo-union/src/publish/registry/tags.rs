@@ -13,7 +13,7 @@ use crate::publish::failure::RegistryFailure;
 use crate::sys::error::Result;
 
 /// The target of the next page in a `Link` header (RFC 8288): `</v2/app/tags/list?n=1000&last=z>; rel="next"`.
-fn next(link: &str) -> Option<&str> {
+pub(super) fn next(link: &str) -> Option<&str> {
     link.split(",").find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
         let is_next = |parameter: &str| {

@@ -1,0 +1,271 @@
+//! Attaches documents to images that a registry has, and lists those that are attached.
+//!
+//! Source: OCI distribution spec 1.1, "Listing Referrers" and "Pushing Manifests with Subject". Where a registry has no
+//! referrers API, the list is an image index under a fallback tag, which clients keep.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use union_build::diag::Code;
+
+use super::Registry;
+use super::endpoint::RepositoryEndpoint;
+use super::tags::next;
+use crate::http::header::LINK;
+use crate::http::{Method, same_origin};
+use crate::image::artifact::{Artifact, Referrer, empty_config, fallback_tag};
+use crate::image::layer::{Blob, Descriptor, media_type};
+use crate::image::reference::Repository;
+use crate::publish::auth::Scopes;
+use crate::publish::failure::RegistryFailure;
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
+
+/// How often the fallback tag is written before giving up: as many clients may attach at once.
+const WRITES: usize = 10;
+/// The time after a write of the fallback tag in which writes of other clients arrive that had read the tag before it.
+const SETTLE: Duration = Duration::from_millis(400);
+
+/// Whether a document is attached where the registry has no referrers API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallbackTag {
+    /// The document is added to the fallback tag.
+    Write,
+    /// Nothing is sent.
+    Never,
+}
+
+/// What became of a document that was to be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachOutcome {
+    /// It was attached before; nothing was sent.
+    Present,
+    /// The registry lists it in its referrers API.
+    Listed,
+    /// It was added to the fallback tag.
+    Tagged,
+    /// The registry has no referrers API, and [`FallbackTag::Never`] was given.
+    Unsupported,
+}
+
+impl Registry {
+    /// Attaches a document to a manifest or index of a repository. A document that is attached is not sent again.
+    ///
+    /// Several clients may attach through the fallback tag at once: each reads the tag again some time after it wrote
+    /// it. A client that needs longer between reading and writing the tag can still remove an entry of another one,
+    /// because registries have no conditional writes.
+    ///
+    /// # Errors
+    /// `RegistryInvalid` when the fallback tag holds something that is no index, `RegistryDenied` when the registry
+    /// refuses manifests with a subject, and the other codes of a push.
+    pub async fn attach(
+        &self,
+        repository: &Repository,
+        subject: &Descriptor,
+        artifact: &Artifact,
+        fallback: FallbackTag,
+    ) -> Result<AttachOutcome> {
+        let place = RepositoryEndpoint::of(repository);
+        let attached = self.attach_to(&place, subject, artifact, fallback).await;
+        attached.map_err(|failure| {
+            failure.into_error(format!(
+                "could not attach `{}` to {repository}@{}",
+                artifact.artifact_type, subject.digest
+            ))
+        })
+    }
+
+    /// The referrers of a manifest or index, of one type or of all; empty when it has none or does not exist.
+    ///
+    /// # Errors
+    /// When access is denied, the registry is unreachable, or its response is invalid.
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Vec<Referrer>> {
+        let place = RepositoryEndpoint::of(repository);
+        let listed = async {
+            match self.api_referrers(&place, subject, artifact_type).await? {
+                Some(referrers) => Ok(referrers),
+                None => entries(&place, &self.fallback_index(&place, subject).await?),
+            }
+        };
+        let listed = listed.await.map_err(|failure: RegistryFailure| {
+            failure.into_error(format!(
+                "could not list the referrers of {repository}@{subject}"
+            ))
+        })?;
+        // Registries may ignore the filter, and the fallback tag has none.
+        let is_asked = |referrer: &Referrer| {
+            artifact_type.is_none() || referrer.artifact_type.as_deref() == artifact_type
+        };
+        Ok(listed.into_iter().filter(is_asked).collect())
+    }
+
+    async fn attach_to(
+        &self,
+        place: &RepositoryEndpoint,
+        subject: &Descriptor,
+        artifact: &Artifact,
+        fallback: FallbackTag,
+    ) -> Result<AttachOutcome, RegistryFailure> {
+        let referrer = artifact.referrer(subject);
+        let is_ours = |other: &Referrer| other.descriptor.digest == referrer.descriptor.digest;
+        let listed = match self.api_referrers(place, subject.digest, None).await? {
+            Some(listed) => listed,
+            None if fallback == FallbackTag::Never => return Ok(AttachOutcome::Unsupported),
+            // Also refuses a tag that holds something else before anything is sent.
+            None => entries(place, &self.fallback_index(place, subject.digest).await?)?,
+        };
+        if listed.iter().any(is_ours) {
+            return Ok(AttachOutcome::Present);
+        }
+        let sent = AtomicU64::new(0);
+        for blob in [empty_config(), artifact.layer()] {
+            self.ensure_blob(place, &blob, false, &sent).await?;
+        }
+        let is_listed = self
+            .put_with_subject(
+                place,
+                &referrer.descriptor.digest.to_string(),
+                &artifact.manifest(subject),
+            )
+            .await
+            .map_err(|refusal| refusal.failure)?;
+        if is_listed {
+            return Ok(AttachOutcome::Listed);
+        }
+        if fallback == FallbackTag::Never {
+            return Ok(AttachOutcome::Unsupported);
+        }
+        self.add_to_fallback(place, subject.digest, &referrer)
+            .await?;
+        Ok(AttachOutcome::Tagged)
+    }
+
+    /// The pages of the referrers API; `None` if the registry does not have it.
+    async fn api_referrers(
+        &self,
+        place: &RepositoryEndpoint,
+        subject: Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Option<Vec<Referrer>>, RegistryFailure> {
+        // Limits registries that always return a next page.
+        const PAGES: usize = 100;
+        let scopes = || Scopes::pull(&place.path);
+        let path = format!("referrers/{subject}");
+        let mut call = self
+            .transport
+            .call(place, scopes(), Method::GET, &path)
+            .await?;
+        if let Some(artifact_type) = artifact_type {
+            call.url
+                .query_pairs_mut()
+                .append_pair("artifactType", artifact_type);
+        }
+        let mut referrers = Vec::new();
+        for _ in 0..PAGES {
+            let answer = self.transport.send(&call).await?;
+            match answer.status().as_u16() {
+                200 if answer.media_type() == media_type::OCI_INDEX => {}
+                // Registries without the API answer so, some with a web page and status 200.
+                200 | 400 | 404 | 405 | 406 => return Ok(None),
+                _ => return Err(self.transport.refusal(place, answer).await.failure),
+            }
+            let following = answer
+                .header(LINK)
+                .and_then(next)
+                .and_then(|link| call.url.join(link).ok());
+            let page = serde_json::from_slice(&answer.bytes().await?)
+                .map_err(|_| invalid(place, "with something that is no list of referrers"))?;
+            let page = entries(place, &page)?;
+            let ended = page.is_empty();
+            referrers.extend(page);
+            match following.filter(|url| !ended && same_origin(url, &call.url)) {
+                Some(url) => call = self.transport.call_to(place, scopes(), Method::GET, url),
+                None => break,
+            }
+        }
+        Ok(Some(referrers))
+    }
+
+    /// The index under the fallback tag, with all its fields; an empty one if the tag does not exist.
+    async fn fallback_index(
+        &self,
+        place: &RepositoryEndpoint,
+        subject: Digest,
+    ) -> Result<Value, RegistryFailure> {
+        let tag = fallback_tag(subject);
+        let found = self
+            .get_manifest(place, &tag)
+            .await
+            .map_err(|refusal| refusal.failure)?;
+        let Some(found) = found else {
+            return Ok(
+                json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [] }),
+            );
+        };
+        let index: Value = serde_json::from_slice(&found.bytes).unwrap_or_default();
+        if found.descriptor.media_type == media_type::OCI_INDEX && index["manifests"].is_array() {
+            return Ok(index);
+        }
+        Err(RegistryFailure::new(
+            Code::RegistryInvalid,
+            format!("the tag `{tag}` of {place} holds something that is no list of referrers"),
+        )
+        .help(format!(
+            "Remove the tag `{tag}` if nothing needs it; it is not overwritten."
+        )))
+    }
+
+    async fn add_to_fallback(
+        &self,
+        place: &RepositoryEndpoint,
+        subject: Digest,
+        referrer: &Referrer,
+    ) -> Result<(), RegistryFailure> {
+        let tag = fallback_tag(subject);
+        for writes in 0..=WRITES {
+            let mut index = self.fallback_index(place, subject).await?;
+            let is_ours = |other: &Referrer| other.descriptor.digest == referrer.descriptor.digest;
+            if entries(place, &index)?.iter().any(is_ours) {
+                return Ok(());
+            }
+            if writes == WRITES {
+                break;
+            }
+            if let Some(manifests) = index["manifests"].as_array_mut() {
+                manifests.push(json!(referrer));
+            }
+            let index = Blob::of_bytes(media_type::OCI_INDEX, index.to_string());
+            self.put_manifest(place, &tag, &index)
+                .await
+                .map_err(|refusal| refusal.failure)?;
+            tokio::time::sleep(SETTLE).await;
+        }
+        Err(RegistryFailure::new(
+            Code::RegistryFailed,
+            format!("other clients replaced the tag `{tag}` of {place} {WRITES} times"),
+        ))
+    }
+}
+
+/// The entries of an index of referrers. Tools in Go write `null` for an empty list.
+fn entries(place: &RepositoryEndpoint, index: &Value) -> Result<Vec<Referrer>, RegistryFailure> {
+    let entries: Option<Option<Vec<Referrer>>> = index
+        .get("manifests")
+        .map(|manifests| serde_json::from_value(manifests.clone()))
+        .transpose()
+        .map_err(|_| invalid(place, "with a list of referrers whose entries are invalid"))?;
+    Ok(entries.flatten().unwrap_or_default())
+}
+
+fn invalid(place: &RepositoryEndpoint, what: &str) -> RegistryFailure {
+    RegistryFailure::new(
+        Code::RegistryInvalid,
+        format!("{} answered {what}", place.registry),
+    )
+}
