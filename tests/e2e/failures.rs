@@ -1,13 +1,16 @@
 //! Unreachable registries, servers that are no registries, and interrupted runs.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use union_tests::Project;
 use union_tests::front::Front;
 use union_tests::hostile::{Hostile, Reply};
 use union_tests::http::ReservedPort;
 use union_tests::registry::Registry;
+use union_tests::run::until_ended;
 
 const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
 
@@ -29,6 +32,72 @@ fn unreachable_registry_is_reported_before_the_compile() {
         .stderr_has(&format!("{host}/team/hello"))
         .compiles_nothing();
     assert!(!project.path("target/union/oci").exists());
+}
+
+/// A build script that notes its process and its end, and takes longer than any limit of these tests.
+const SLOW_BUILD_SCRIPT: &str = r#"fn main() {
+    std::fs::write("started.tmp", std::process::id().to_string()).unwrap();
+    std::fs::rename("started.tmp", "started").unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(600));
+    std::fs::write("ended", "").unwrap();
+}
+"#;
+
+/// Waits for a condition, and returns whether it came true within ten seconds.
+fn comes_true(condition: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    while !condition() && begin.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    condition()
+}
+
+#[test]
+fn a_denied_push_ends_the_compile() {
+    let started = Arc::new(OnceLock::<PathBuf>::new());
+    let marker = started.clone();
+    // The answer waits until the compile is under way.
+    let registry = Hostile::start(move |request, _| {
+        if request.method != "POST" {
+            return None;
+        }
+        comes_true(|| marker.get().is_some_and(|marker| marker.exists()));
+        Some(Reply::error(403, "DENIED", "read-only").into())
+    });
+    let project = project(&registry.host()).file("build.rs", SLOW_BUILD_SCRIPT);
+    started.set(project.path("started")).unwrap();
+    let begin = Instant::now();
+    project
+        .run(["build"])
+        .fails_with("U0402")
+        .stderr_has("could not start an upload to")
+        .stderr_lacks("U0301");
+    println!("told after {:?}", begin.elapsed());
+    assert!(
+        project.path("started").exists(),
+        "the compile was not tried"
+    );
+    assert!(!project.path("ended").exists(), "the compile was not ended");
+    until_ended(&project.read("started"));
+    assert!(registry.memory().manifests.is_empty());
+}
+
+#[test]
+fn a_compile_error_does_not_wait_for_the_registry() {
+    let over = Arc::new(AtomicBool::new(false));
+    let held = over.clone();
+    let registry = Hostile::start(move |request, _| {
+        if request.method == "POST" {
+            comes_true(|| held.load(Ordering::SeqCst));
+        }
+        None
+    });
+    let outcome = project(&registry.host())
+        .file("src/main.rs", "fn main() { nothing }\n")
+        .run(["build"]);
+    assert_eq!(registry.count("DELETE", "/uploads/"), 0, "it was answered");
+    over.store(true, Ordering::SeqCst);
+    outcome.exits(101).stderr_has("cannot find value `nothing`");
 }
 
 #[test]

@@ -99,8 +99,7 @@ async fn select_compilers<'a>(
     Ok((builds, plan.lock))
 }
 
-/// Checks, before anything is compiled, that environments can be built and images published, and hands the references
-/// over to the build scripts.
+/// Checks, before anything is compiled, what needs no network, and hands the references over to the build scripts.
 async fn preflight(builds: &[PackageBuild<'_>], handover: &mut ReferencesFile) -> Result<()> {
     for build in builds {
         build.preflight().await?;
@@ -109,7 +108,11 @@ async fn preflight(builds: &[PackageBuild<'_>], handover: &mut ReferencesFile) -
     Ok(())
 }
 
-/// Compiles all packages. Environments are built and crates listed concurrently with the compile.
+/// Compiles all packages, and asks meanwhile whether their images may be published: a refusal ends the compile. Crates are
+/// listed concurrently with the compile; environments are built too, after that answer, since they are published as well.
+///
+/// # Errors
+/// The first one of the compile, of [`PackageBuild::check_push`], of the environments and of the launchers.
 async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
     let stores: Vec<EnvironmentStore<'_>> = builds
         .iter()
@@ -123,13 +126,21 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
                 .map(|image| store.get_or_build(&image.resolved)),
         )
     });
-    let compiling = try_join3(
+    let environments = async {
+        try_join_all(builds.iter().map(PackageBuild::check_push)).await?;
+        try_join_all(environments).await
+    };
+    let audits = async {
+        audit::prepare(builds).await;
+        Ok(())
+    };
+    let (compiled, environments, launchers, ()) = try_join4(
         compile::run(builds),
-        try_join_all(environments),
+        environments,
         launcher::compile(builds),
-    );
-    let (compiled, ()) = join(compiling, audit::prepare(builds)).await;
-    let (compiled, environments, launchers) = compiled?;
+        audits,
+    )
+    .await?;
     let packages = compiled.into_iter().zip(environments).zip(launchers);
     let package = |(((executables, findings), environments), launchers)| CompiledPackage {
         executables,

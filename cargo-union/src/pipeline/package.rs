@@ -118,7 +118,7 @@ impl<'a> PackageBuild<'a> {
             .all(|resolved| resolved.code.is_none() || needed.contains(&resolved.name.as_str()))
     }
 
-    /// Checks, before anything is compiled, whether environments can be built and images can be published.
+    /// Checks, before anything is compiled, whether environments can be built and local destinations can be written.
     ///
     /// # Errors
     /// `SecretMissing`, `EngineUnreachable`, and the errors of [`ImageBackend::preflight`](super::route::ImageBackend).
@@ -129,12 +129,21 @@ impl<'a> PackageBuild<'a> {
                 && image.resolved.environment_plan.is_some()
         });
         try_join_all(to_build.map(|image| environments.preflight(&image.resolved))).await?;
-        try_join_all(
-            self.plan
-                .missing()
-                .map(|image| image.destination.backend.preflight(&image.target)),
-        )
-        .await?;
+        self.check_destinations(|image| !image.is_sent()).await
+    }
+
+    /// Asks registries and the backend whether they accept the missing images. Nothing is left there.
+    ///
+    /// # Errors
+    /// Those of [`ImageBackend::preflight`](super::route::ImageBackend), such as `RegistryDenied`.
+    pub(super) async fn check_push(&self) -> Result<()> {
+        self.check_destinations(ImagePlan::is_sent).await
+    }
+
+    async fn check_destinations(&self, chosen: impl Fn(&ImagePlan) -> bool) -> Result<()> {
+        let images = self.plan.missing().filter(|image| chosen(image));
+        try_join_all(images.map(|image| image.destination.backend.preflight(&image.target)))
+            .await?;
         Ok(())
     }
 

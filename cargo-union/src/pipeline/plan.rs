@@ -77,6 +77,13 @@ pub(crate) struct ImagePlan {
     pub(crate) existing: Option<ExistingImage>,
 }
 
+impl ImagePlan {
+    /// Whether publishing it sends it over the network: to a registry, or to the backend's builder.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.destination.in_registry || self.resolved.is_remote()
+    }
+}
+
 impl BuildPlan {
     /// Computes the plan of all packages. Writes nothing.
     ///

@@ -84,7 +84,7 @@ pub trait Publisher: Send + Sync {
     /// refers to a different image.
     async fn existence(&self, target: &ImageTarget) -> Result<Existence>;
 
-    /// Checks, before anything is compiled, whether publishing would be refused.
+    /// Checks, before anything is packed, whether publishing would be refused.
     ///
     /// # Errors
     /// Those that [`publish`](Self::publish) would return.

@@ -26,7 +26,7 @@ pub(crate) trait ImageBackend: Send + Sync {
     /// If the destination cannot be queried (access denied, unreachable); `TagTaken` if the tag holds another image.
     async fn find(&self, target: &ImageTarget) -> Result<Option<ExistingImage>>;
 
-    /// Checks, before anything is compiled, whether publishing would be refused.
+    /// Checks, before anything is packed, whether publishing would be refused.
     ///
     /// # Errors
     /// The reason of the refusal, such as `RegistryDenied`.
