@@ -8,6 +8,7 @@ pub mod cli;
 pub mod command;
 pub mod copilot;
 pub mod deploy;
+pub mod doctor;
 pub mod engine;
 pub mod exit;
 pub mod flyte;

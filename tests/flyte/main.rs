@@ -3,6 +3,7 @@
 
 mod config;
 mod directories;
+mod doctor;
 mod dry_run;
 mod failures;
 mod follow;

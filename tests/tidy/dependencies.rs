@@ -1,9 +1,9 @@
 //! The allowed dependencies between the modules of `cargo-union`.
 //!
 //! `settings` reads `cli`, `command` reads `settings`, and no other module depends on either: `main → cli → settings →
-//! command`. The other dependencies are listed in [`MODULES`]: `command → {pipeline, deploy, run} → {attest, workspace,
-//! build, publish, copilot, flyte} → engine → image → sys`, `run → deploy → pipeline`, `command → scaffold → pipeline`,
-//! `{publish, flyte} → http → sys`, and `command → ui`.
+//! command`. The other dependencies are listed in [`MODULES`]: `command → {pipeline, deploy, run, doctor} → {attest,
+//! workspace, build, publish, copilot, flyte} → engine → image → sys`, `{run, doctor} → deploy → pipeline`, `command →
+//! scaffold → pipeline`, `{publish, flyte} → http → sys`, and `command → ui`.
 
 use crate::source::{File, Place, places};
 
@@ -33,6 +33,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "settings",
             "pipeline",
             "deploy",
+            "doctor",
             "run",
             "scaffold",
             "workspace",
@@ -43,6 +44,20 @@ const MODULES: &[(&str, &[&str])] = &[
             "image",
             "sys",
             "exit",
+        ],
+    ),
+    (
+        "doctor",
+        &[
+            "pipeline",
+            "deploy",
+            "workspace",
+            "build",
+            "publish",
+            "flyte",
+            "engine",
+            "image",
+            "sys",
         ],
     ),
     (
@@ -88,6 +103,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "ui",
         &[
             "pipeline",
+            "doctor",
             "run",
             "workspace",
             "build",

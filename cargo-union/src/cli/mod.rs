@@ -62,6 +62,8 @@ pub enum CommandArgs {
     Check(CheckArgs),
     /// Show the resolved configuration and where each value comes from
     Config(ConfigArgs),
+    /// Check everything that a build, a push and a registration need; changes nothing
+    Doctor(ConfigArgs),
     /// Show what `build` would do, and which change causes it; changes nothing
     Plan(BuildArgs),
     /// Compile, build and publish the images
@@ -314,7 +316,7 @@ pub struct WorkspaceArgs {
     pub overrides: OverrideArgs,
 }
 
-/// `config`
+/// `config` and `doctor`
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigArgs {
     #[command(flatten)]

@@ -6,6 +6,7 @@ mod check;
 mod complete;
 mod config;
 mod create;
+mod doctor;
 mod get;
 mod images;
 mod init;
@@ -46,6 +47,7 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Init(init) => init::run(init, ui).await,
         Command::Check(scope) => check::run(scope, ui).await,
         Command::Config(scope) => config::run(scope, ui).await,
+        Command::Doctor(scope) => doctor::run(scope, ui).await,
         Command::Plan(work) => plan::run(work, ui).await,
         Command::Build(work) => build::run(work, ui).await,
         Command::Register(register) => register::run(register, ui).await,

@@ -114,7 +114,10 @@ fn shared_project(session: &LoadedWorkspace) -> Result<ProjectDomain> {
 }
 
 /// The project and domain of flags, variables and the Flyte config; `None` when they lack one of the two.
-fn configured_project(options: &WorkspaceOptions, config: &FlyteConfig) -> Option<ProjectDomain> {
+pub(crate) fn configured_project(
+    options: &WorkspaceOptions,
+    config: &FlyteConfig,
+) -> Option<ProjectDomain> {
     let overrides = backend::fallbacks(config, options.overrides.clone());
     let project = overrides.named("project")?.to_owned();
     let domain = overrides.named("domain")?.to_owned();

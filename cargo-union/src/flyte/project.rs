@@ -16,6 +16,14 @@ const SHOWN: usize = 20;
 /// # Errors
 /// U0702 (`ProjectUnknown`) and U0703 (`DomainUnknown`), listing those that exist; failures of the call.
 pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
+    exists(backend, scope).await.map(drop)
+}
+
+/// Like [`check`]; returns false if the backend has no project service, so that nothing was checked.
+///
+/// # Errors
+/// Those of [`check`].
+pub async fn exists(backend: &dyn Backend, scope: &ProjectDomain) -> Result<bool> {
     let ProjectDomain {
         org,
         project,
@@ -24,7 +32,7 @@ pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
     let tried = || format!("could not look up the project `{project}`");
     let response = match backend.project(org, project).await {
         // A backend without a project service refuses tasks of unknown projects itself.
-        Err(failure) if failure.is(RpcStatus::Unimplemented) => return Ok(()),
+        Err(failure) if failure.is(RpcStatus::Unimplemented) => return Ok(false),
         response => response.map_err(|failure| failure.into_error(tried()))?,
     };
     let Some(response) = response else {
@@ -41,7 +49,7 @@ pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
         .map(|domain| domain.id)
         .collect();
     if domains.is_empty() || domains.contains(domain) {
-        return Ok(());
+        return Ok(true);
     }
     let error = Error::new(
         Code::DomainUnknown,

@@ -9,12 +9,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::Client;
 use union_build::diag::Code;
 
 pub(crate) mod body;
+mod clock;
 pub(crate) mod error;
 pub(crate) mod failure;
 mod identity;
@@ -33,6 +34,7 @@ pub(crate) use reqwest::{Method, StatusCode, Url, header};
 pub use tls::Authorities;
 
 use crate::sys::error::Error;
+use clock::ServerClock;
 use error::{TransportError, TransportErrorKind, below, causes};
 use header::{CONTENT_LENGTH, LOCATION};
 use proxy::Proxy;
@@ -55,6 +57,7 @@ pub(crate) struct Transport {
     trust: TlsConfig,
     proxies: Proxies,
     clients: Mutex<HashMap<ClientKind, Client>>,
+    clock: ServerClock,
 }
 
 /// The kind of connections that a client makes.
@@ -77,7 +80,14 @@ impl Transport {
             trust: TlsConfig::new(authorities),
             proxies,
             clients: Mutex::default(),
+            clock: ServerClock::default(),
         }
+    }
+
+    /// Seconds by which this machine's clock is ahead of that of the server that has answered last; negative if it is
+    /// behind. `None` before a server has told its time.
+    pub(crate) fn clock_difference(&self) -> Option<i64> {
+        self.clock.difference()
     }
 
     /// Whether plain HTTP is allowed for a host.
@@ -182,6 +192,7 @@ impl Transport {
         } else {
             Some(SILENCE)
         };
+        let sent = SystemTime::now();
         let response = outgoing.body.send(request, silence).await;
         let response = response.map_err(|error| {
             let help =
@@ -192,6 +203,8 @@ impl Transport {
                 ..fault
             }
         })?;
+        self.clock
+            .observe(response.headers(), sent, SystemTime::now());
         match proxy {
             // For plain HTTP the proxy itself sends this response.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{join, try_join_all, try_join3};
+use futures_util::future::{try_join_all, try_join4};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
@@ -134,9 +134,10 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
         audit::prepare(builds).await;
         Ok(())
     };
-    let (compiled, environments, launchers, ()) = try_join4(
-        compile::run(builds),
+    // The question is sent first: the compile begins with work that does not wait.
+    let (environments, compiled, launchers, ()) = try_join4(
         environments,
+        compile::run(builds),
         launcher::compile(builds),
         audits,
     )

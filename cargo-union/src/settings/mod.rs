@@ -47,6 +47,8 @@ pub enum Command {
     Check(WorkspaceOptions),
     /// `config`
     Config(WorkspaceOptions),
+    /// `doctor`
+    Doctor(WorkspaceOptions),
     /// `plan`
     Plan(BuildOptions),
     /// `build`
@@ -156,10 +158,8 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             };
             Command::Check(reader.with_backend(scope, backend)?)
         }
-        cli::CommandArgs::Config(config) => {
-            let scope = reader.workspace_options(config.scope, &cli::CargoArgs::default())?;
-            Command::Config(reader.with_backend(scope, config.backend)?)
-        }
+        cli::CommandArgs::Config(config) => Command::Config(reader.config_options(config)?),
+        cli::CommandArgs::Doctor(config) => Command::Doctor(reader.config_options(config)?),
         cli::CommandArgs::Plan(plan) => Command::Plan(reader.build_options(plan)?),
         cli::CommandArgs::Build(build) => {
             let options = reader.build_options(build.work)?;
@@ -263,6 +263,11 @@ impl OptionsReader<'_> {
             overrides,
             ..scope
         })
+    }
+
+    fn config_options(&self, args: cli::ConfigArgs) -> Result<WorkspaceOptions> {
+        let scope = self.workspace_options(args.scope, &cli::CargoArgs::default())?;
+        self.with_backend(scope, args.backend)
     }
 
     fn backend_options(&self, backend: cli::BackendArgs) -> Result<BackendOptions> {

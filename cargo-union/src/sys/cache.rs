@@ -49,6 +49,8 @@ pub struct Cache {
     files: Arc<OnceLock<StatCache>>,
     /// Whether hashes of earlier processes are ignored.
     rehashes: bool,
+    /// Whether notes are written.
+    keeps_notes: bool,
     /// The blobs that this process has written or verified.
     verified: Arc<Mutex<HashSet<Digest>>>,
 }
@@ -95,6 +97,7 @@ impl Cache {
             lock: Arc::default(),
             files: Arc::default(),
             rehashes: false,
+            keeps_notes: true,
             verified: Arc::default(),
         }
     }
@@ -105,6 +108,15 @@ impl Cache {
         Self {
             files: Arc::default(),
             rehashes: true,
+            ..self
+        }
+    }
+
+    /// Reads the notes of other runs, and writes none.
+    #[must_use]
+    pub fn without_new_notes(self) -> Self {
+        Self {
+            keeps_notes: false,
             ..self
         }
     }
@@ -142,6 +154,7 @@ impl Cache {
             lock: Arc::default(),
             files: Arc::default(),
             rehashes: false,
+            keeps_notes: true,
             verified: Arc::default(),
         }
     }
@@ -264,6 +277,9 @@ impl Cache {
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn put_note<T: Serialize>(&self, kind: &str, name: &str, note: &T) -> Result<()> {
+        if !self.keeps_notes {
+            return Ok(());
+        }
         let json =
             serde_json::to_vec(note).expect("notes are plain values, which always serialize");
         fs::replace(

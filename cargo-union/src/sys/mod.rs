@@ -6,6 +6,7 @@ pub mod cache;
 pub(crate) mod cleanup;
 pub(crate) mod copy;
 pub mod digest;
+pub mod disk;
 pub mod error;
 pub mod fs;
 pub mod log;

@@ -5,6 +5,7 @@
 mod backend;
 mod bars;
 mod diagnostics;
+mod doctor;
 mod problem;
 mod progress;
 mod run;

@@ -302,6 +302,13 @@ impl CargoConfig {
         self.files.iter().map(|(path, _)| path.as_path())
     }
 
+    /// The keys that change a compile or the directories of its results, by file, in the order of precedence.
+    pub(super) fn relevant_keys(&self) -> Vec<(&Path, Vec<String>)> {
+        let files = self.files.iter();
+        let found = files.map(|(path, table)| (path.as_path(), relevant_keys_of(table)));
+        found.filter(|(_, keys)| !keys.is_empty()).collect()
+    }
+
     /// Directories of `[patch]`. A relative path is resolved from the parent of its file's `.cargo` directory.
     pub(super) fn patched_directories(&self) -> Vec<PathBuf> {
         self.directories_of_files(patched_directories)
@@ -342,6 +349,55 @@ impl CargoConfig {
             .map(|(name, table)| (name.as_str(), table))
             .filter(|(name, _)| name.starts_with("cfg("))
     }
+}
+
+/// See [`CargoConfig::relevant_keys`]. Values are left out, since `[env]` may hold secrets.
+fn relevant_keys_of(table: &Table) -> Vec<String> {
+    const BUILD: [&str; 7] = [
+        "rustc",
+        "rustc-wrapper",
+        "rustc-workspace-wrapper",
+        "rustflags",
+        "target",
+        "target-dir",
+        "build-dir",
+    ];
+    let names = |key: &str| -> Vec<&str> {
+        let values = table.get(key).and_then(Toml::as_table);
+        values
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| &**name)
+            .collect()
+    };
+    let mut keys: Vec<String> = Vec::new();
+    let build = names("build");
+    keys.extend(
+        BUILD
+            .iter()
+            .filter(|key| build.contains(key))
+            .map(|key| format!("build.{key}")),
+    );
+    for name in names("target") {
+        let values = table["target"].get(name).and_then(Toml::as_table);
+        let values = values.into_iter().flatten().map(|(key, _)| key);
+        keys.extend(
+            values
+                .filter(|key| *key != "runner")
+                .map(|key| format!("target.{name}.{key}")),
+        );
+    }
+    for key in ["env", "profile"] {
+        keys.extend(names(key).into_iter().map(|name| format!("{key}.{name}")));
+    }
+    let whole = ["patch", "paths", "source", "unstable"];
+    keys.extend(
+        whole
+            .iter()
+            .filter(|key| table.contains_key(**key))
+            .map(|key| (*key).to_owned()),
+    );
+    keys
 }
 
 /// The variable that cargo reads for a target: `CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER`.

@@ -126,6 +126,15 @@ pub struct CargoInvocation {
     pub arguments: Vec<OsString>,
 }
 
+/// The program that rustc starts to link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkerProgram {
+    /// A name on the PATH, or a path.
+    pub name: PathBuf,
+    /// Whether it was found, on the PATH or among rustc's own tools.
+    pub exists: bool,
+}
+
 /// Runs cargo on the host.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Host;
@@ -193,6 +202,32 @@ impl Snapshot<'_> {
             "Install the linker{package} or name it as `target.{triple}.linker` in cargo's configuration; or install zig and \
                  cargo-zigbuild; or start Docker or podman, and the crate is compiled in a container."
         )))
+    }
+
+    /// The program that links for a target on the host, for a target that [`check_linker`](Self::check_linker) accepts.
+    pub fn linker_program(&self, triple: &str, compile: &CompileSettings) -> LinkerProgram {
+        let environment = self.environment(compile);
+        let flags = self.config.rustflags(&environment, triple, |_| false);
+        let of_flags = flags.iter().rev().find_map(|flag| {
+            let option = flag.trim_start_matches("-C").trim_start();
+            option.strip_prefix("linker=").map(PathBuf::from)
+        });
+        let name = match self.linker(&environment, triple) {
+            Linker::Cross { program, .. } => PathBuf::from(program),
+            Linker::Own | Linker::Missing(_) => of_flags
+                .or_else(|| self.config.linker(&environment, triple, false))
+                .unwrap_or_else(|| PathBuf::from("cc")),
+        };
+        let of_rustc = |name: &Path| {
+            let tools = self.toolchain.sysroot.join("lib/rustlib");
+            tools
+                .join(&self.toolchain.host)
+                .join("bin")
+                .join(name)
+                .is_file()
+        };
+        let exists = environment.find_program(&name).is_some() || of_rustc(&name);
+        LinkerProgram { name, exists }
     }
 
     /// The linker for a target on the host, with cargo in this environment.

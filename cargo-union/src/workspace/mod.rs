@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cargo_metadata::semver::VersionReq;
+use cargo_metadata::semver::{Version, VersionReq};
 use union_build::diag::SourceFile;
 
 mod cargo;
@@ -61,7 +61,8 @@ pub use job::{CargoJob, JobMember};
 pub use learned_inputs::{LearnedInputs, LearnedPackages};
 pub use metadata::Selection;
 pub use method::{
-    CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, PATIENCE, ProbeOutput,
+    CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, LinkerProgram, PATIENCE,
+    ProbeOutput,
 };
 pub use remap::SCOPE;
 pub use snapshot::Snapshot;
@@ -154,6 +155,13 @@ pub struct Dependency {
     pub path: Option<PathBuf>,
     /// The version requirement.
     pub requirement: VersionReq,
+}
+
+impl Dependency {
+    /// Whether its version requirement accepts a version.
+    pub fn accepts(&self, version: &str) -> bool {
+        Version::parse(version).is_ok_and(|version| self.requirement.matches(&version))
+    }
 }
 
 /// The kind of a dependency.

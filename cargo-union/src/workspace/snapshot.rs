@@ -87,6 +87,36 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// A snapshot for questions about this machine: its toolchain, linkers, and cargo's configuration. It has no packages of
+    /// Cargo.lock, so it computes no keys. Writes nothing to the workspace.
+    ///
+    /// # Errors
+    /// `ManifestSyntax`, `WorkspaceInvalid`, `ToolMissing`, `FileUnreadable`.
+    pub async fn of_machine(
+        cargo: &'a Cargo,
+        workspace: &'a Workspace,
+        cache: &Cache,
+    ) -> Result<Self> {
+        let config = CargoConfig::load(cargo, &workspace.root)?;
+        let toolchain = Toolchain::find(cargo, &config, &workspace.root, cache).await?;
+        Ok(Self {
+            workspace,
+            cargo,
+            toolchain,
+            config,
+            lockfile: Lockfile::parse(&workspace.root.join("Cargo.lock"), "version = 4")?,
+            root_manifest: manifest::parse(&workspace.root_manifest)?,
+            outside: Vec::new(),
+            sources: SourceFiles::new(Vec::new()),
+            shared: Mutex::default(),
+        })
+    }
+
+    /// The keys of cargo's configuration files that change a compile or the paths of its results, by file.
+    pub fn config_keys(&self) -> Vec<(&Path, Vec<String>)> {
+        self.config.relevant_keys()
+    }
+
     /// The commit that is checked out in the workspace's repository; `None` without git.
     pub fn revision(&self) -> Option<String> {
         self.sources

@@ -97,6 +97,15 @@ impl Toolchain {
         Ok(toolchain)
     }
 
+    /// Finds the toolchain that cargo uses in a directory.
+    ///
+    /// # Errors
+    /// `ToolMissing`; `WorkspaceInvalid` and `FileUnreadable` for cargo's configuration.
+    pub async fn of_directory(cargo: &Cargo, directory: &Path, cache: &Cache) -> Result<Self> {
+        let config = CargoConfig::load(cargo, directory)?;
+        Self::find(cargo, &config, directory, cache).await
+    }
+
     /// Whether the standard library for a target is installed.
     pub fn has_target(&self, triple: &str) -> bool {
         self.sysroot

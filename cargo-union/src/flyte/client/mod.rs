@@ -252,6 +252,12 @@ impl Client {
         }
     }
 
+    /// Seconds by which this machine's clock is ahead of the backend's; negative if it is behind. `None` before the
+    /// backend has told its time.
+    pub fn clock_difference(&self) -> Option<i64> {
+        self.connection.transport.clock_difference()
+    }
+
     /// The URL of the server, without a slash at its end, as messages show it.
     pub fn endpoint(&self) -> String {
         self.connection

@@ -14,7 +14,7 @@ use union_build::diag::Code;
 use super::failure::RegistryFailure;
 use super::{Existence, ImageTarget, Published, Publisher};
 use crate::image::Image;
-use crate::image::reference::ImageRef;
+use crate::image::reference::{ImageRef, Repository};
 use crate::sys::error::{Error, Result};
 
 mod client;
@@ -40,6 +40,25 @@ pub use settings::{RegistryOptions, RegistrySettings};
 
 use endpoint::RepositoryEndpoint;
 
+impl Registry {
+    /// Checks that a repository accepts uploads: one is started and cancelled.
+    ///
+    /// # Errors
+    /// When the registry denies it, is unreachable, or its response is invalid.
+    pub async fn check_push(&self, repository: &Repository) -> Result<()> {
+        let accepted = self.try_upload(&RepositoryEndpoint::of(repository)).await;
+        accepted.map_err(|failure| {
+            failure.into_error(format!("could not start an upload to {repository}"))
+        })
+    }
+
+    /// Seconds by which this machine's clock is ahead of the registry's that has answered last; negative if it is behind.
+    /// `None` before a registry has told its time.
+    pub fn clock_difference(&self) -> Option<i64> {
+        self.transport.transport.clock_difference()
+    }
+}
+
 #[async_trait]
 impl Publisher for Registry {
     async fn existence(&self, target: &ImageTarget) -> Result<Existence> {
@@ -53,16 +72,7 @@ impl Publisher for Registry {
     }
 
     async fn prepare(&self, target: &ImageTarget) -> Result<()> {
-        let reference = reference(target)?;
-        let accepted = self
-            .try_upload(&RepositoryEndpoint::of(&reference.repository))
-            .await;
-        accepted.map_err(|failure| {
-            failure.into_error(format!(
-                "could not start an upload to {}",
-                reference.repository
-            ))
-        })
+        self.check_push(&reference(target)?.repository).await
     }
 
     async fn publish(
