@@ -272,7 +272,7 @@ fn remote_build_secrets_are_passed_by_name() {
         .run(["build"])
         .exits(2)
         .fails_with("U0117")
-        .stderr_has("takes the secret `hub` from the backend");
+        .stderr_has("reads the secret `hub` from the backend");
     assert!(
         !setup
             .backend

@@ -255,10 +255,17 @@ class Runs(RunServiceSync):
         name, told, phase = request.action_id.run.name, 0, None
         while phase not in LAST:
             one = One(name)
-            if one.phase() == phase:
+            now = one.phase()
+            if now == phase:
                 time.sleep(0.01)
                 continue
-            phase = one.phase()
+            # On a busy machine more than one phase may have passed since the last message.
+            if phase in BEFORE and now not in [*BEFORE, "ABORTED"]:
+                passed = BEFORE[BEFORE.index(phase) + 1 :] if "missing-secret" not in state.BEHAVIOUR else []
+                now = next(iter(passed), now)
+            elif phase in BEFORE and now in BEFORE and BEFORE.index(now) > BEFORE.index(phase) + 1:
+                now = BEFORE[BEFORE.index(phase) + 1]
+            phase = now
             details = one.details(phase)
             # The real one sends no message when there are further events.
             for attempt in details.attempts:

@@ -80,7 +80,7 @@ def steps():
     enqueue("ask-1", condition=ConditionAction(name="approve", prompt="?"))
     update = next(updates).action_update
     assert update.phase == ACTION_PHASE_FAILED, update
-    assert "`approve` waits for an answer of a user" in update.error.message, update
+    assert "`approve` waits for the input of a user" in update.error.message, update
 
     # A later watcher gets the existing actions, and then the end of the list.
     again = watch()
