@@ -130,7 +130,10 @@ async fn invalid_frames_end_a_stream() {
     let huge = vec![0, 0xff, 0xff, 0xff, 0xff];
     for (frames, words) in [
         (vec![huge], "4294967295 bytes"),
-        (vec![frame(0, b"\xff\xff\xff")], "another message than expected"),
+        (
+            vec![frame(0, b"\xff\xff\xff")],
+            "another message than expected",
+        ),
         (
             vec![frame(2, b"not json")],
             "an invalid end-of-stream frame",

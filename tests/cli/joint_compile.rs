@@ -25,11 +25,11 @@ fn workspace() -> Project {
     project.locked()
 }
 
-/// A cargo that records each build, and runs `tree` as these lines of a shell say.
+/// A cargo that records each build, and answers the question for features by these lines of a shell.
 fn watched(project: Project, tree: &str) -> Project {
     let log = project.temp().join("builds");
     let script = format!(
-        "#!/bin/sh\ncase $1 in\n  build) echo \"$@\" | grep -o -- '--bin [a-z]*' | tr -d '\\n' >>{log}; echo >>{log} ;;\n  tree) {tree} ;;\nesac\nexec {} \"$@\"\n",
+        "#!/bin/sh\ncase $1 in\n  build) echo \"$@\" | grep -o -- '--bin [a-z]*' | tr -d '\\n' >>{log}; echo >>{log} ;;\n  tree) case \"$*\" in *'{{p}}|{{f}}'*) {tree} ;; esac ;;\nesac\nexec {} \"$@\"\n",
         env!("CARGO"),
         log = log.display(),
     );

@@ -2,8 +2,8 @@
 //!
 //! `build` returns an [`Image`], `publish` publishes it, and `pipeline` connects the two.
 
-pub mod audit_data;
 pub mod artifact;
+pub mod audit_data;
 pub mod config;
 pub mod crate_graph;
 pub mod elf;

@@ -1,14 +1,17 @@
 //! Executes a build plan: compiles, packs and publishes the missing images.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::future::{try_join_all, try_join4};
+use futures_util::future::{try_join_all, try_join3};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
 use super::audit;
 use super::context::{LoadedWorkspace, PackageContext};
 use super::environment::EnvironmentStore;
+use super::executables::Executables;
 use super::outcome::PackageOutcome;
 use super::package::{CompiledPackage, PackageBuild, PackedPackage, PublishedPackage};
 use super::plan::BuildPlan;
@@ -19,6 +22,7 @@ use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
+use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
 
 /// How often the packages are compiled when a compile reads inputs that its keys do not cover. Each further compile uses
@@ -130,16 +134,11 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
         try_join_all(builds.iter().map(PackageBuild::check_push)).await?;
         try_join_all(environments).await
     };
-    let audits = async {
-        audit::prepare(builds).await;
-        Ok(())
-    };
     // The question is sent first: the compile begins with work that does not wait.
-    let (environments, compiled, launchers, ()) = try_join4(
+    let (environments, compiled, launchers) = try_join3(
         environments,
-        compile::run(builds),
+        compile_and_list_crates(builds),
         launcher::compile(builds),
-        audits,
     )
     .await?;
     let packages = compiled.into_iter().zip(environments).zip(launchers);
@@ -150,6 +149,24 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
         launchers,
     };
     Ok(packages.map(package).collect())
+}
+
+/// Compiles all packages, and lists their crates meanwhile. Lists that the end of the compile has interrupted are made when they
+/// are needed.
+async fn compile_and_list_crates(
+    builds: &[PackageBuild<'_>],
+) -> Result<Vec<(Executables, CoverageFindings)>> {
+    // Until then, the compile has the lock of cargo's package cache, for which it would wait with a message.
+    const DELAY: Duration = Duration::from_millis(500);
+    let mut compile = pin!(compile::run(builds));
+    let list = async {
+        tokio::time::sleep(DELAY).await;
+        audit::prepare(builds).await;
+    };
+    tokio::select! {
+        compiled = &mut compile => compiled,
+        () = list => compile.await,
+    }
 }
 
 /// Compiles all packages until a compile reads no inputs that its keys do not cover.
