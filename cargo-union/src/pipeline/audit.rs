@@ -16,7 +16,7 @@ use crate::image::audit_data::{self, SECTION};
 use crate::image::crate_graph::CrateGraph;
 use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
-use crate::image::section::append_section;
+use crate::image::section::{SectionError, append_section};
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::ResolvedImage;
@@ -129,11 +129,15 @@ pub(super) async fn list_crates(
 fn add_section(executable: &mut Executable, content: &[u8], directory: &Path) -> Result<()> {
     let path = &executable.path;
     let file = File::open(path).map_err(|cause| fs::unreadable(path, cause))?;
-    let section = append_section(&ReadCache::new(&file), SECTION, content).map_err(|cause| {
-        let name = &executable.name;
-        let message = format!("could not add the list of its crates to `{name}`");
-        Error::new(Code::CratesUnlisted, message).because(cause)
-    })?;
+    let section = match append_section(&ReadCache::new(&file), SECTION, content) {
+        // The start check says what is wrong with it.
+        Err(SectionError::Elf(_)) => return Ok(()),
+        section => section.map_err(|cause| {
+            let name = &executable.name;
+            let message = format!("could not add the list of its crates to `{name}`");
+            Error::new(Code::CratesUnlisted, message).because(cause)
+        })?,
+    };
     if let Some(section) = section {
         fs::create_directory(directory)?;
         let copy = directory.join(&executable.name);
@@ -149,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn binary_without_place_for_the_list_is_refused() {
+    fn file_that_is_no_program_is_left_for_the_start_check() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("hello");
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
@@ -157,9 +161,7 @@ mod tests {
             name: "hello".to_owned(),
             path: path.clone(),
         };
-        let error = add_section(&mut executable, b"x", &directory.path().join("copy")).unwrap_err();
-        let error = crate::pipeline::problems::PipelineError::from(error).to_string();
-        assert_eq!(error, "could not add the list of its crates to `hello`");
+        add_section(&mut executable, b"x", &directory.path().join("copy")).unwrap();
         assert_eq!(executable.path, path);
     }
 }
