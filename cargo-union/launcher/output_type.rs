@@ -42,7 +42,7 @@ impl OutputType {
             .map(|(_, ty)| *ty)
     }
 
-    /// What the program should write, as messages name it.
+    /// What the program must write, as messages name it.
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Self::Integer => "a whole number such as `21`",

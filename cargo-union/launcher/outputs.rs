@@ -96,9 +96,9 @@ fn find_entry(directory: &Path, output: Output) -> Result<Name, Wrong> {
     };
     let mut line = Line::error();
     line.quoted(name)
-        .text(" could be each of ")
+        .text(" matches each of ")
         .quoted(first.bytes());
-    // Each name is looked for anew, so that none has to be kept. The first ones are enough to see what is wrong.
+    // Each name is looked up again, so that none has to be stored. The first ones are enough to see what is wrong.
     const MOST: usize = 10;
     for count in 2.. {
         line.text(", ").quoted(other.bytes());
@@ -111,16 +111,16 @@ fn find_entry(directory: &Path, output: Output) -> Result<Name, Wrong> {
             None => break,
         }
     }
-    line.text(": leave one of them").send();
+    line.text(": write only one of them").send();
     Err(Wrong)
 }
 
 fn missing(directory: &Path, output: Output) -> Wrong {
     let mut line = Line::error();
     line.quoted(output.name)
-        .text(" is missing: the program should leave ")
+        .text(" is missing: the program must write ")
         .text(output.ty.expected());
-    line.text(" at `")
+    line.text(" to `")
         .foreign(directory.bytes())
         .text("/")
         .foreign(output.name)
@@ -186,9 +186,9 @@ fn check_entry(path: &mut Path, output: Output) -> Result<(), Wrong> {
             line.quoted(output.name)
                 .text(" has ")
                 .number(size)
-                .text(" bytes; copilot takes at most ")
+                .text(" bytes; copilot accepts at most ")
                 .number(MAX_BYTES);
-            line.text(" of what is not a file: declare it as `file`, or write less")
+            line.text(" of a value that is not a file: declare it as `file`, or write less")
                 .send();
         }
         (Kind::File, _) => return check_text(path, output),

@@ -39,7 +39,7 @@ fn log_links_are_shown_once() {
     let setup = Setup::behaving("no-links");
     let outcome = setup.hello(TYPED).run(RUN).succeeds();
     assert_eq!(
-        outcome.stderr().matches("gives no text of logs").count(),
+        outcome.stderr().matches("has no text of logs").count(),
         1,
         "{}",
         outcome.stderr()

@@ -109,12 +109,12 @@ fn remote_builder_refuses_env_values_secrets_and_platforms() {
         ),
         (
             "commands = [\"x\"]\nsecrets = [{ id = \"a\", env = \"A\" }]",
-            "takes the secret `a` from the backend",
+            "reads the secret `a` from the backend",
             "flyte create secret a",
         ),
         (
             "commands = [\"x\"]\nsecrets = [{ id = \"a\", required = false }]",
-            "cannot do without the secret `a`",
+            "requires the secret `a`",
             "required = false",
         ),
         (

@@ -464,7 +464,7 @@ fn each_task_problem_has_code_location_and_help() {
             Code::InvalidValue,
             "command = [\"{{.outputPrefx}}\"]",
             "2:12",
-            "in place of `{{.outputPrefx}}`",
+            "`{{.outputPrefx}}` is not a template",
             "did you mean `{{.outputPrefix}}`?",
         ),
         (
