@@ -4,6 +4,8 @@
 
 mod body_limits;
 mod concurrency;
+mod copy;
+mod copy_failures;
 mod images;
 mod interruptions;
 mod invalid_responses;

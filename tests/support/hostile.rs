@@ -296,6 +296,12 @@ fn manifest(
             .into_iter()
             .flatten()
             .chain([&document["config"]]);
+        // Layers that may not be distributed are fetched from elsewhere.
+        let is_foreign = |blob: &serde_json::Value| {
+            let media_type = blob["mediaType"].as_str().unwrap_or_default();
+            media_type.contains("foreign") || media_type.contains("nondistributable")
+        };
+        let blobs = blobs.filter(|blob| !is_foreign(blob));
         for digest in blobs.filter_map(|blob| blob["digest"].as_str()) {
             if !memory
                 .blobs

@@ -5,6 +5,7 @@ mod create;
 mod get;
 mod logs;
 pub mod pages;
+mod push;
 mod register;
 mod run;
 mod runs;
@@ -20,6 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use create::{CreateCommand, CreateConfigArgs};
 pub use get::{GetCommand, GetRunArgs, GetTaskArgs, ListArgs, ListRunsArgs, ListTriggersArgs};
 pub use logs::LogsArgs;
+pub use push::PushArgs;
 pub use register::RegisterArgs;
 pub use run::{RemoteRunArgs, RunArgs};
 pub use runs::{AbortArgs, RerunArgs};
@@ -68,6 +70,8 @@ pub enum CommandArgs {
     Plan(BuildArgs),
     /// Compile, build and publish the images
     Build(BuildCommandArgs),
+    /// Copy an image with its attached documents to another registry, by digest; needs no package
+    Push(PushArgs),
     /// Build and push the images, and register the tasks with the backend
     #[command(disable_version_flag = true)]
     Register(RegisterArgs),

@@ -66,14 +66,7 @@ fn show(packages: &[PackageOutcome], ui: &Ui) -> Result<()> {
         .flat_map(|package| &package.images)
         .map(ImageRow::of)
         .collect();
-    if ui.output_options().json {
-        ui.document("build", &Document { images })?;
-    } else {
-        let text: String = images
-            .iter()
-            .map(|image| format!("{}\n", image.pinned.unwrap_or(image.location)))
-            .collect();
-        ui.data(&text)?;
-    }
-    Ok(())
+    let line = |image: &ImageRow<'_>| format!("{}\n", image.pinned.unwrap_or(image.location));
+    let text: String = images.iter().map(line).collect();
+    Ok(ui.result("build", &Document { images }, &text)?)
 }

@@ -54,11 +54,7 @@ pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
         packages: packages.collect(),
         backend,
     };
-    if ui.output_options().json {
-        ui.document("config", &document)?;
-    } else {
-        ui.data(&format_document(&document))?;
-    }
+    ui.result("config", &document, &format_document(&document))?;
     Ok(Exit::Success)
 }
 

@@ -78,10 +78,7 @@ pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
             limit,
         } => {
             let shown = listing::task_document(&context, task, version.as_deref(), *limit).await?;
-            match ui.output_options().json {
-                true => ui.document("get", &document(scope, "task", &shown))?,
-                false => ui.data(&shown.to_string())?,
-            }
+            ui.result("get", &document(scope, "task", &shown), &shown.to_string())?;
             Ok(Exit::Success)
         }
         Resource::Run(run) => show_run(&context, run, ui).await,
@@ -99,12 +96,8 @@ async fn show_run(context: &ProjectContext, name: &str, ui: &Ui) -> Result<Exit>
     let page = console::run(client, &run.scope, &run.name);
     let report = report_run(client, &run).await?;
     let row = RunDocument::of(&run, &report, &page);
-    if ui.output_options().json {
-        let scope = Some((run.scope.project.as_str(), run.scope.domain.as_str()));
-        ui.document("get", &document(scope, "run", &row))?;
-    } else {
-        ui.data(&row.to_string())?;
-    }
+    let scope = Some((run.scope.project.as_str(), run.scope.domain.as_str()));
+    ui.result("get", &document(scope, "run", &row), &row.to_string())?;
     Ok(Exit::Success)
 }
 

@@ -85,10 +85,7 @@ pub(super) async fn print_dockerfile(
 ) -> Result<Exit> {
     let loaded = LoadedWorkspace::open(options, ui).await?;
     let dockerfile = environment_dockerfile(&loaded, image)?;
-    if ui.output_options().json {
-        ui.document("dockerfile", &DockerfileDocument { dockerfile })?;
-    } else {
-        ui.data(&dockerfile)?;
-    }
+    let document = DockerfileDocument { dockerfile };
+    ui.result("dockerfile", &document, &document.dockerfile)?;
     Ok(Exit::Success)
 }

@@ -14,6 +14,7 @@ mod login;
 mod logs;
 mod new;
 mod plan;
+mod push;
 mod register;
 mod run;
 mod secret;
@@ -50,6 +51,7 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Doctor(scope) => doctor::run(scope, ui).await,
         Command::Plan(work) => plan::run(work, ui).await,
         Command::Build(work) => build::run(work, ui).await,
+        Command::Push(push) => push::run(push, ui).await,
         Command::Register(register) => register::run(register, ui).await,
         Command::Run(options) => run::run_local(options, ui).await,
         Command::Remote(options) => run::run_remote(options, ui).await,

@@ -67,7 +67,7 @@ pub(super) async fn run_local(options: &LocalRunOptions, ui: &Arc<Ui>) -> Result
         outputs: Some(&outputs),
         details: RunDetails::Traces(&traces),
     };
-    show("run", &document, &format_outputs(&outputs), ui)?;
+    ui.result("run", &document, &format_outputs(&outputs))?;
     Ok(Exit::Success)
 }
 
@@ -105,17 +105,8 @@ pub(super) async fn run_remote(options: &RemoteRunOptions, ui: &Arc<Ui>) -> Resu
         RemoteRunMode::Rerun(_) => "rerun",
         RemoteRunMode::New(_) | RemoteRunMode::Follow(_) => "run",
     };
-    show(command, &document, &text, ui)?;
+    ui.result(command, &document, &text)?;
     Ok(Exit::Success)
-}
-
-fn show(command: &str, document: &Document<'_>, text: &str, ui: &Ui) -> Result<()> {
-    if ui.output_options().json {
-        ui.document(command, document)?;
-    } else {
-        ui.data(text)?;
-    }
-    Ok(())
 }
 
 /// One output per line: `NAME = VALUE`.

@@ -5,6 +5,7 @@
 pub mod artifact;
 pub mod audit_data;
 pub mod config;
+pub mod content;
 pub mod crate_graph;
 pub mod elf;
 pub mod glibc;

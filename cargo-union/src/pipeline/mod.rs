@@ -22,6 +22,7 @@ pub(crate) mod outcome;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod problems;
+pub(crate) mod promotion;
 pub(crate) mod record;
 mod reporter;
 pub(crate) mod resolve;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use union_build::spec::BackendChoice;
 use union_build::spec::merge::Overrides;
 
+use crate::image::reference::{BaseRef, Repository};
 use crate::sys::cache::Cache;
 use crate::sys::process::Environment;
 use crate::workspace::{Cargo, Selection};
@@ -74,6 +75,23 @@ pub struct BuildOptions {
     pub sbom: Option<PathBuf>,
     /// Every timestamp in an image, in seconds since the Unix epoch.
     pub source_date_epoch: u64,
+}
+
+/// Options of `push`.
+#[derive(Debug)]
+pub struct PushOptions {
+    /// The image.
+    pub source: BaseRef,
+    /// The repository that it is copied to.
+    pub target: Repository,
+    /// `--rebuild`: the tag is taken from another image.
+    pub replace: bool,
+    /// `--registry-config` or UNION_REGISTRY_CONFIG.
+    pub registry_config: Option<PathBuf>,
+    /// The cache, which blobs pass through that cannot be mounted.
+    pub cache: Cache,
+    /// Size in bytes to which the cache is reduced afterwards.
+    pub cache_limit: u64,
 }
 
 /// Where images are published.

@@ -6,6 +6,7 @@
 mod daily;
 mod get;
 mod logs;
+mod push;
 mod register;
 mod remote;
 mod run;
@@ -20,7 +21,9 @@ use union_build::spec::merge::Overrides;
 
 use crate::cli;
 pub use crate::deploy::flyte_config::NewFlyteConfig;
-pub use crate::pipeline::options::{BackendOptions, BuildOptions, ImageOutput, WorkspaceOptions};
+pub use crate::pipeline::options::{
+    BackendOptions, BuildOptions, ImageOutput, PushOptions, WorkspaceOptions,
+};
 pub use crate::run::options::{
     InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, Rerun, RunTarget,
 };
@@ -53,6 +56,8 @@ pub enum Command {
     Plan(BuildOptions),
     /// `build`
     Build(BuildOptions),
+    /// `push`
+    Push(PushOptions),
     /// `register`
     Register(RegisterOptions),
     /// `run`
@@ -171,6 +176,7 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
                 ..options
             })
         }
+        cli::CommandArgs::Push(push) => Command::Push(reader.push(push)?),
         cli::CommandArgs::Register(register) => Command::Register(reader.register(register)?),
         cli::CommandArgs::Run(run) if run.remote.remote || run.remote.follow.is_some() => {
             Command::Remote(reader.remote(run)?)

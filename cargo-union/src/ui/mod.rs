@@ -236,6 +236,17 @@ impl Ui {
         self.data(&document_text(command, content))
     }
 
+    /// Writes a result to stdout: the document with `--format json`, else the text.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn result(&self, command: &str, content: &impl Serialize, text: &str) -> io::Result<()> {
+        match self.options.json {
+            true => self.document(command, content),
+            false => self.data(text),
+        }
+    }
+
     /// Writes problems to stdout as a JSON document, with `--format json` only.
     pub fn failure(&self, mut problems: Vec<Problem>) {
         #[derive(Serialize)]

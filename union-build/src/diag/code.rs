@@ -121,6 +121,7 @@ codes! {
     EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
     EngineFailed = "U0415", "The container engine refused the request", "The message contains the engine's error.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
+    SourceMissing = "U0417", "The image to push does not exist, or is incomplete", "Check its repository, its tag and its digest.";
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names contains its whole output.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";

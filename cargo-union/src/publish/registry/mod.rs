@@ -5,8 +5,8 @@
 //! a tag: the tag is always written last.
 //!
 //! `manifests` reads and writes manifests, `pull` fetches bases, `existence` checks whether an image exists, `upload`
-//! transfers blobs, `push` publishes images, and `referrers` attaches documents to them. All of them send requests through `transport`, which uses `origin` to
-//! select https or http.
+//! transfers blobs, `push` publishes images, `referrers` attaches documents to them, and `copy` copies them to another
+//! repository. All of them send requests through `transport`, which uses `origin` to select https or http.
 
 use async_trait::async_trait;
 use union_build::diag::Code;
@@ -18,6 +18,7 @@ use crate::image::reference::{ImageRef, Repository};
 use crate::sys::error::{Error, Result};
 
 mod client;
+mod copy;
 mod endpoint;
 mod existence;
 mod logins;
@@ -35,6 +36,7 @@ mod upload;
 mod upload_session;
 
 pub use client::Registry;
+pub use copy::CopiedImage;
 pub use referrers::{AttachOutcome, FallbackTag};
 pub use settings::{RegistryOptions, RegistrySettings};
 

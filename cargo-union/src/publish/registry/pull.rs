@@ -80,12 +80,7 @@ impl BaseSource for Registry {
         if let Some(path) = self.cached_blob(descriptor) {
             return Ok(path);
         }
-        let tried = || {
-            format!(
-                "could not fetch {} of the base image {repository}",
-                descriptor.digest
-            )
-        };
+        let tried = || format!("could not fetch {} of {repository}", descriptor.digest);
         let (mirror, origin) = (
             RepositoryEndpoint::mirror_of(repository, &self.mirrors),
             RepositoryEndpoint::of(repository),

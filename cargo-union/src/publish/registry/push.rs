@@ -20,7 +20,7 @@ use crate::sys::digest::Digest;
 const LONGEST_TAG: usize = 128;
 
 /// The state of a tag.
-enum TagState {
+pub(super) enum TagState {
     Holds(Digest),
     Nothing,
     /// The user may write it, but not read it.
@@ -38,14 +38,14 @@ impl Registry {
         let sent = AtomicU64::new(0);
         self.send_parts(place, image, false, &sent).await?;
         let ours = image.top().descriptor.digest;
-        let before = self.tagged(place, target).await?;
+        let before = self.tagged(place, &target.tag).await?;
         let (digest, adopted) = match before {
             TagState::Holds(there) if there == ours => (ours, false),
             // Another machine published the same key first. Its image is equivalent and may be in use already.
             TagState::Holds(there) if !replace => (self.checked(place, target, there).await?, true),
             _ => {
                 if let TagState::Holds(there) = before {
-                    self.keep_alive(place, target, there).await?;
+                    self.keep_alive(place, &target.tag, there).await?;
                 }
                 self.tag(place, target, image, replace, &sent).await?
             }
@@ -154,7 +154,7 @@ impl Registry {
         {
             return Err(refusal.failure.clone());
         }
-        match (self.tagged(place, target).await?, refusal) {
+        match (self.tagged(place, &target.tag).await?, refusal) {
             (TagState::Holds(there), _) if there == ours => Ok((ours, false)),
             (TagState::Holds(there), None) => match self.check(place, target, there).await {
                 Ok(()) => Ok((there, true)),
@@ -181,12 +181,13 @@ impl Registry {
         }
     }
 
-    async fn tagged(
+    /// What a tag holds.
+    pub(super) async fn tagged(
         &self,
         place: &RepositoryEndpoint,
-        target: &ImageTarget,
+        tag: &str,
     ) -> Result<TagState, RegistryFailure> {
-        match self.head_manifest(place, &target.tag).await {
+        match self.head_manifest(place, tag).await {
             Ok(Some(digest)) => Ok(TagState::Holds(digest)),
             Ok(None) => Ok(TagState::Nothing),
             Err(refusal) if self.is_ambiguous(place, &refusal) => Ok(TagState::Hidden),
@@ -205,10 +206,10 @@ impl Registry {
 
     /// Creates another tag for the image that loses its tag: registered tasks refer to it by digest, and registries
     /// remove untagged images.
-    async fn keep_alive(
+    pub(super) async fn keep_alive(
         &self,
         place: &RepositoryEndpoint,
-        target: &ImageTarget,
+        tag: &str,
         there: Digest,
     ) -> Result<(), RegistryFailure> {
         let old = self
@@ -219,7 +220,7 @@ impl Registry {
             return Ok(());
         };
         let suffix = format!("-{}", &there.hex()[..12]);
-        let stem = &target.tag[..target.tag.len().min(LONGEST_TAG - suffix.len())];
+        let stem = &tag[..tag.len().min(LONGEST_TAG - suffix.len())];
         let old = Blob {
             descriptor,
             content: BlobSource::Bytes(bytes),
@@ -229,7 +230,8 @@ impl Registry {
             .map_err(|refusal| refusal.failure)
     }
 
-    async fn put_counted(
+    /// Writes a manifest, and counts its bytes as sent.
+    pub(super) async fn put_counted(
         &self,
         place: &RepositoryEndpoint,
         reference: &str,
@@ -241,12 +243,13 @@ impl Registry {
     }
 }
 
-fn lacks_blobs(refusal: &ErrorResponse) -> bool {
+/// Whether a registry refused a manifest because it does not have its blobs or manifests.
+pub(super) fn lacks_blobs(refusal: &ErrorResponse) -> bool {
     refusal.has(&["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"])
 }
 
 /// Whether a registry may have refused a tag because it exists and is immutable, which registries report differently.
-fn may_be_immutable(refusal: &ErrorResponse) -> bool {
+pub(super) fn may_be_immutable(refusal: &ErrorResponse) -> bool {
     let Some(status) = refusal.status else {
         return false;
     };

@@ -87,13 +87,8 @@ impl Registry {
         artifact_type: Option<&str>,
     ) -> Result<Vec<Referrer>> {
         let place = RepositoryEndpoint::of(repository);
-        let listed = async {
-            match self.api_referrers(&place, subject, artifact_type).await? {
-                Some(referrers) => Ok(referrers),
-                None => entries(&place, &self.fallback_index(&place, subject).await?),
-            }
-        };
-        let listed = listed.await.map_err(|failure: RegistryFailure| {
+        let listed = self.list_referrers(&place, subject, artifact_type).await;
+        let listed = listed.map_err(|failure: RegistryFailure| {
             failure.into_error(format!(
                 "could not list the referrers of {repository}@{subject}"
             ))
@@ -103,6 +98,19 @@ impl Registry {
             artifact_type.is_none() || referrer.artifact_type.as_deref() == artifact_type
         };
         Ok(listed.into_iter().filter(is_asked).collect())
+    }
+
+    /// The referrers by the API, else those of the fallback tag, which are not filtered.
+    pub(super) async fn list_referrers(
+        &self,
+        place: &RepositoryEndpoint,
+        subject: Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Vec<Referrer>, RegistryFailure> {
+        match self.api_referrers(place, subject, artifact_type).await? {
+            Some(referrers) => Ok(referrers),
+            None => entries(place, &self.fallback_index(place, subject).await?),
+        }
     }
 
     async fn attach_to(
@@ -147,7 +155,7 @@ impl Registry {
     }
 
     /// The pages of the referrers API; `None` if the registry does not have it.
-    async fn api_referrers(
+    pub(super) async fn api_referrers(
         &self,
         place: &RepositoryEndpoint,
         subject: Digest,
@@ -221,7 +229,8 @@ impl Registry {
         )))
     }
 
-    async fn add_to_fallback(
+    /// Adds an entry to the fallback tag of a subject, unless it has it.
+    pub(super) async fn add_to_fallback(
         &self,
         place: &RepositoryEndpoint,
         subject: Digest,

@@ -1,0 +1,96 @@
+//! `cargo union push`: copies an image with its referrers to another registry, without a workspace.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::image::artifact::Referrer;
+use crate::pipeline::Reporter;
+use crate::pipeline::options::PushOptions;
+use crate::publish;
+use crate::publish::registry::{Registry, RegistryOptions, RegistrySettings};
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
+use crate::sys::words;
+
+/// The document of `push`.
+#[derive(Debug, Serialize)]
+pub(crate) struct PushedImage {
+    source: String,
+    /// With the tag, or pinned if there is none.
+    location: String,
+    /// The reference by digest.
+    pub(crate) pinned: String,
+    digest: Digest,
+    tag: Option<String>,
+    /// Uploaded bytes.
+    sent: u64,
+    referrers: Vec<PushedReferrer>,
+}
+
+/// A document that is attached to the image or one of its manifests.
+#[derive(Debug, Serialize)]
+struct PushedReferrer {
+    digest: Digest,
+    artifact_type: Option<String>,
+}
+
+/// Copies an image.
+///
+/// # Errors
+/// Those of [`Registry::copy`]; `FileUnwritable` when the cache cannot be written.
+pub(crate) async fn push(
+    options: &PushOptions,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<PushedImage> {
+    let PushOptions { source, target, .. } = options;
+    // There may be no workspace, whose target directory is the replacement elsewhere.
+    if let Some(warning) = options.cache.settle(Path::new("target/union/cache")) {
+        publish::Reporter::warning(&**reporter, &warning);
+    }
+    let settings = RegistrySettings {
+        registry_config: options.registry_config.clone(),
+        options: RegistryOptions::of_process(),
+        ..RegistrySettings::default()
+    };
+    let registry = Registry::new(settings, options.cache.clone(), reporter.clone());
+    let copied = registry.copy(source, target, options.replace).await?;
+    options.cache.sweep(options.cache_limit)?;
+    let pinned = target.pinned(copied.digest).to_string();
+    let location = match &source.tag {
+        Some(tag) => target.tagged(tag).to_string(),
+        None => {
+            reporter.note(&format!("{source} has no tag, and got none at {target}"));
+            pinned.clone()
+        }
+    };
+    let documents = match copied.referrers.len() {
+        0 => String::new(),
+        1 => ", 1 attached document".to_owned(),
+        count => format!(", {count} attached documents"),
+    };
+    match copied.sent {
+        0 => reporter.status("Unchanged", &format!("{location}{documents}")),
+        sent => reporter.status(
+            "Pushed",
+            &format!("{location} ({} sent{documents})", words::bytes(sent)),
+        ),
+    }
+    Ok(PushedImage {
+        source: source.to_string(),
+        location,
+        pinned,
+        digest: copied.digest,
+        tag: source.tag.clone(),
+        sent: copied.sent,
+        referrers: copied.referrers.into_iter().map(pushed_referrer).collect(),
+    })
+}
+
+fn pushed_referrer(referrer: Referrer) -> PushedReferrer {
+    PushedReferrer {
+        digest: referrer.descriptor.digest,
+        artifact_type: referrer.artifact_type,
+    }
+}
