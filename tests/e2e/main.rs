@@ -1,6 +1,7 @@
 //! The tool with a real registry and engine, also when these fail.
 #![allow(clippy::unwrap_used)]
 
+mod attached;
 mod bases;
 mod cuda;
 mod default_build;

@@ -268,3 +268,83 @@ async fn a_registry_that_refuses_manifests_with_a_subject_is_one_error() {
         assert_eq!(registry.count("PUT", "/manifests/sha256-"), 0);
     }
 }
+
+#[tokio::test]
+async fn a_document_is_looked_for_where_the_response_does_not_confirm_its_subject() {
+    let (registry, setup) = (with_api(), Setup::new());
+    registry.memory().hides_subject = true;
+    let host = registry.host();
+    let subject = pushed(&setup, &host).await;
+    let artifact = document("application/a", "one");
+    let attached = attach(&setup, &host, &subject, &artifact, FallbackTag::Write).await;
+    assert_eq!(attached.unwrap(), AttachOutcome::Listed);
+    assert_eq!(registry.count("PUT", "/manifests/sha256-"), 0);
+}
+
+/// A registry whose referrers API answers with these entries, and with a link to the next page.
+fn with_entries(entries: serde_json::Value, next: bool) -> Hostile {
+    Hostile::start(move |request, _| {
+        if !request.path.contains("/referrers/") {
+            return None;
+        }
+        let index = serde_json::json!({ "schemaVersion": 2, "manifests": entries });
+        let reply = Reply::status(200)
+            .with("Content-Type", "application/vnd.oci.image.index.v1+json")
+            .body(index.to_string());
+        let link = format!("<{}?page=2>; rel=\"next\"", request.path);
+        Some(
+            if next {
+                reply.with("Link", link)
+            } else {
+                reply
+            }
+            .into(),
+        )
+    })
+}
+
+#[tokio::test]
+async fn a_document_that_the_registry_does_not_list_is_unsupported() {
+    let (registry, setup) = (with_entries(serde_json::json!([]), false), Setup::new());
+    let subject = pushed(&setup, &registry.host()).await;
+    let artifact = document("application/a", "one");
+    let attached = attach(
+        &setup,
+        &registry.host(),
+        &subject,
+        &artifact,
+        FallbackTag::Never,
+    )
+    .await;
+    assert_eq!(attached.unwrap(), AttachOutcome::Unsupported);
+    assert_eq!(registry.count("PUT", "/manifests/sha256:"), 1);
+    assert_eq!(registry.count("PUT", "/manifests/sha256-"), 0);
+}
+
+#[tokio::test]
+async fn entries_with_other_digests_than_sha256_are_skipped() {
+    let entry = |digest: String| serde_json::json!({ "mediaType": "a/b", "digest": digest, "size": 1, "annotations": { "text": "one" } });
+    let entries = serde_json::json!([
+        entry(format!("sha512:{}", "a".repeat(128))),
+        entry(Digest::of("one").to_string()),
+    ]);
+    let (registry, setup) = (with_entries(entries, false), Setup::new());
+    let all = listed(&setup, &registry.host(), Digest::of("subject"), None).await;
+    assert_eq!(all, ["one"]);
+}
+
+#[tokio::test]
+async fn a_list_of_referrers_without_an_end_is_an_error() {
+    let entry = serde_json::json!([{ "mediaType": "a/b", "digest": Digest::of("one"), "size": 1 }]);
+    let (registry, setup) = (with_entries(entry, true), Setup::new());
+    let host = registry.host();
+    let listed = setup
+        .client()
+        .referrers(&repository(&host, "acme/app"), Digest::of("subject"), None)
+        .await;
+    assert_error(
+        listed,
+        Code::RegistryInvalid,
+        &["could not list", "100 pages"],
+    );
+}

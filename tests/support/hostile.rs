@@ -39,6 +39,8 @@ pub struct Memory {
     pub least_chunk: usize,
     /// The page size of the referrers API; 0 for a registry without it.
     pub referrers_page: usize,
+    /// Whether responses to a manifest with a subject lack `OCI-Subject`, although its referrers are listed.
+    pub hides_subject: bool,
     uploads: BTreeMap<String, Vec<u8>>,
     seen: Vec<Seen>,
 }
@@ -318,7 +320,9 @@ fn manifest(
         );
         let reply = Reply::status(201).with("Docker-Content-Digest", digest(&bytes));
         return match document["subject"]["digest"].as_str() {
-            Some(subject) if memory.referrers_page > 0 => reply.with("OCI-Subject", subject),
+            Some(subject) if memory.referrers_page > 0 && !memory.hides_subject => {
+                reply.with("OCI-Subject", subject)
+            }
             _ => reply,
         };
     }

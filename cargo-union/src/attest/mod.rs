@@ -1,6 +1,7 @@
 //! Documents about images, made from values alone. They are part of neither an image nor its key.
 
 pub mod cyclonedx;
+pub mod provenance;
 
 /// A document about an image, as it is written to a file or attached to the image in a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]

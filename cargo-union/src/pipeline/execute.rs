@@ -8,6 +8,7 @@ use futures_util::future::{try_join_all, try_join3};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
+use super::attachment::attach_documents;
 use super::audit;
 use super::context::{LoadedWorkspace, PackageContext};
 use super::environment::EnvironmentStore;
@@ -63,6 +64,7 @@ pub(crate) async fn execute(
     if !options.dry {
         handover.commit();
     }
+    attach_documents(&builds, &published, options.jobs).await;
     let outcomes = builds
         .into_iter()
         .zip(published)

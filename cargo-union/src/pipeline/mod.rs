@@ -3,6 +3,7 @@
 //! `plan::BuildPlan::compute` resolves each image (bases, inputs, key, tag) and checks whether it exists;
 //! `execute::execute` compiles, packs and publishes the missing ones, and records the results.
 
+mod attachment;
 mod audit;
 pub(crate) mod backend;
 pub(crate) mod build;

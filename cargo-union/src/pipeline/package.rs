@@ -63,7 +63,7 @@ pub(super) struct PackedPackage {
 
 /// The published images by name.
 pub(super) struct PublishedPackage {
-    images: BTreeMap<String, PublishedImage>,
+    pub(super) images: BTreeMap<String, PublishedImage>,
     printed_interfaces: PrintedInterfaces,
 }
 

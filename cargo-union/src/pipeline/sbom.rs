@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use union_build::diag::Code;
 
 use super::audit;
-use super::context::LoadedWorkspace;
+use super::context::{LoadedWorkspace, UnionPackage};
 use super::outcome::PackageOutcome;
 use super::plan::BuildPlan;
-use super::resolve::platforms;
+use super::resolve::{ResolvedImage, platforms};
+use crate::attest::ImageDocument;
 use crate::attest::cyclonedx::{SbomSubject, sbom};
 use crate::image::platform::Platform;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::problems::Result;
+use crate::sys::digest::Digest;
 use crate::sys::error::Error;
 use crate::sys::fs;
 use crate::workspace::Snapshot;
@@ -83,23 +85,36 @@ pub(super) async fn write(
     for (package, outcome) in session.packages.iter().zip(outcomes) {
         let images = outcome.plan.images.iter().zip(&outcome.images);
         for (resolved, built) in images.map(|(image, built)| (&image.resolved, built)) {
-            for (platform, base) in resolved.bases.iter() {
-                let crates =
-                    audit::list_crates(options, snapshot, package, resolved, platform).await?;
-                let document = sbom(&SbomSubject {
-                    name: &resolved.spec().name,
-                    tag: &resolved.tag,
-                    digest: built.record.digest,
-                    platform,
-                    base: base
-                        .as_ref()
-                        .map(|base| base.repository.pinned(base.digest)),
-                    crates: crates.as_ref(),
-                });
+            for platform in resolved.bases.platforms() {
+                let image = (resolved, built.record.digest);
+                let document = document(options, snapshot, package, image, platform).await?;
                 let path = file_for(file, package.name(), &resolved.name, platform);
                 fs::replace(&path, &document.bytes)?;
             }
         }
     }
     Ok(())
+}
+
+/// The bill of materials of an image, with its digest if that is known, for one of its platforms.
+///
+/// # Errors
+/// `CratesUnlisted`.
+pub(super) async fn document(
+    options: &BuildOptions,
+    snapshot: &Snapshot<'_>,
+    package: &UnionPackage,
+    (resolved, digest): (&ResolvedImage, Option<Digest>),
+    platform: &Platform,
+) -> Result<ImageDocument> {
+    let crates = audit::list_crates(options, snapshot, package, resolved, platform).await?;
+    let base = resolved.bases.get(platform).and_then(Option::as_ref);
+    Ok(sbom(&SbomSubject {
+        name: &resolved.spec().name,
+        tag: &resolved.tag,
+        digest,
+        platform,
+        base: base.map(|base| base.repository.pinned(base.digest)),
+        crates: crates.as_ref(),
+    }))
 }

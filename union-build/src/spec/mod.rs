@@ -77,6 +77,9 @@ pub struct Spec {
     pub mirrors: BTreeMap<String, String>,
     /// Docker `config.json` to read credentials from, absolute; `None` is the default location.
     pub registry_config: Option<Sourced<PathBuf>>,
+    /// Whether documents are attached to pushed images, also by a fallback tag; `None` is only where the registry has the
+    /// referrers API.
+    pub attest: Option<Sourced<bool>>,
     /// Image specs by name; never empty.
     pub images: BTreeMap<String, ImageSpec>,
     /// Tasks by name; empty when the package declares environments only.

@@ -78,6 +78,7 @@ pub(super) fn validate(
             .map(|(host, mirror)| (host, mirror.value))
             .collect(),
         registry_config: reader.path("registry-config"),
+        attest: reader.bool("attest"),
         images: images
             .into_iter()
             .map(|image| (image.key.clone(), image))

@@ -115,20 +115,27 @@ impl ResolvedImage {
             .collect()
     }
 
-    /// Every input by name, as a plan shows it. Variables are hashed in a key, but those of the manifest are not secret and
-    /// are shown with their values.
-    pub(crate) fn shown_inputs(&self) -> BTreeMap<String, String> {
+    /// Every input of the key by name, with its value. Variables and secrets are hashes.
+    pub(crate) fn key_inputs(&self) -> BTreeMap<String, Value> {
         let own = self
             .inputs
             .iter()
-            .map(|(name, value)| (name.to_owned(), value.to_string()));
-        let others = self.others.iter().map(|(name, key)| {
-            (
-                format!("reference to image `{name}`"),
-                Value::from(*key).to_string(),
-            )
-        });
-        let mut shown: BTreeMap<String, String> = own.chain(others).collect();
+            .map(|(name, value)| (name.to_owned(), value.clone()));
+        let others = self
+            .others
+            .iter()
+            .map(|(name, key)| (format!("reference to image `{name}`"), Value::from(*key)));
+        own.chain(others).collect()
+    }
+
+    /// Every input by name, as a plan shows it. Variables are hashed in a key, but those of the manifest are not secret and
+    /// are shown with their values.
+    pub(crate) fn shown_inputs(&self) -> BTreeMap<String, String> {
+        let mut shown: BTreeMap<String, String> = self
+            .key_inputs()
+            .into_iter()
+            .map(|(name, value)| (name, value.to_string()))
+            .collect();
         let own = self.spec();
         let of_images = self.chain.iter().flat_map(|spec| {
             let prefix = if spec.key == own.key {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Delivery, ExistingImage, ImageBackend, PackedImage, PublishedImage};
+use super::{
+    AttachmentSubjects, Delivery, ExistingImage, ImageBackend, PackedImage, PublishedImage,
+};
 use crate::build::{BuildRequest, Builder};
-use crate::image::Image;
 use crate::image::reference::ImageRef;
+use crate::image::{Image, PlatformImage};
 use crate::pipeline::resolve::ResolvedImage;
 use crate::publish::{Existence, ImageTarget, Publisher};
 use crate::sys::digest::Digest;
@@ -91,6 +93,7 @@ impl PackedImage for LocalImage {
         };
         Ok(PublishedImage {
             sent: published.sent,
+            subjects: (self.backend.in_registry && !published.adopted).then(|| self.subjects()),
             ..self.describe(published.digest, delivery)
         })
     }
@@ -115,6 +118,18 @@ impl LocalImage {
             code_size: code.map_or(0, |layer| layer.blob.descriptor.size),
             sent: 0,
             delivery,
+            subjects: None,
+        }
+    }
+
+    fn subjects(&self) -> AttachmentSubjects {
+        let platform = |image: &PlatformImage| {
+            let manifest = image.manifest.descriptor.clone();
+            (image.platform.clone(), manifest)
+        };
+        AttachmentSubjects {
+            top: self.content.top().descriptor.clone(),
+            platforms: self.content.platforms.iter().map(platform).collect(),
         }
     }
 }

@@ -11,6 +11,8 @@ mod remote_progress;
 use union_build::diag::Code;
 
 use crate::build::BuildRequest;
+use crate::image::layer::Descriptor;
+use crate::image::per_platform::PerPlatform;
 use crate::image::reference::PinnedRef;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::publish::ImageTarget;
@@ -99,6 +101,17 @@ pub(crate) struct PublishedImage {
     /// Bytes that were sent.
     pub(crate) sent: u64,
     pub(crate) delivery: Delivery,
+    /// What documents can be attached to; `None` unless this process pushed the image to a registry.
+    pub(crate) subjects: Option<AttachmentSubjects>,
+}
+
+/// The manifests of an image in a registry, to which documents are attached.
+#[derive(Clone, Debug)]
+pub(crate) struct AttachmentSubjects {
+    /// The index, or the manifest of a single platform.
+    pub(crate) top: Descriptor,
+    /// The manifest of each platform.
+    pub(crate) platforms: PerPlatform<Descriptor>,
 }
 
 /// How an image got to its destination.

@@ -202,6 +202,7 @@ impl PackedImage for PackedRemoteImage {
             code_size: result.sent,
             sent: result.sent,
             delivery: Delivery::Published,
+            subjects: None,
         })
     }
 
@@ -218,6 +219,7 @@ impl PackedImage for PackedRemoteImage {
             code_size: 0,
             sent: 0,
             delivery: Delivery::Packed,
+            subjects: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use union_build::diag::Code;
 
@@ -45,7 +46,8 @@ pub enum AttachOutcome {
     Listed,
     /// It was added to the fallback tag.
     Tagged,
-    /// The registry has no referrers API, and [`FallbackTag::Never`] was given.
+    /// Nobody can find it: the registry does not list it, and [`FallbackTag::Never`] was given. Nothing was sent to a
+    /// registry without the referrers API. One that has the API but does not list the document has received it.
     Unsupported,
 }
 
@@ -122,7 +124,9 @@ impl Registry {
     ) -> Result<AttachOutcome, RegistryFailure> {
         let referrer = artifact.referrer(subject);
         let is_ours = |other: &Referrer| other.descriptor.digest == referrer.descriptor.digest;
-        let listed = match self.api_referrers(place, subject.digest, None).await? {
+        let of_api = self.api_referrers(place, subject.digest, None).await?;
+        let has_api = of_api.is_some();
+        let listed = match of_api {
             Some(listed) => listed,
             None if fallback == FallbackTag::Never => return Ok(AttachOutcome::Unsupported),
             // Also refuses a tag that holds something else before anything is sent.
@@ -144,6 +148,13 @@ impl Registry {
             .await
             .map_err(|refusal| refusal.failure)?;
         if is_listed {
+            return Ok(AttachOutcome::Listed);
+        }
+        // Some registries list a document without saying so in the response.
+        if has_api
+            && let Some(listed) = self.api_referrers(place, subject.digest, None).await?
+            && listed.iter().any(is_ours)
+        {
             return Ok(AttachOutcome::Listed);
         }
         if fallback == FallbackTag::Never {
@@ -187,17 +198,19 @@ impl Registry {
                 .header(LINK)
                 .and_then(next)
                 .and_then(|link| call.url.join(link).ok());
-            let page = serde_json::from_slice(&answer.bytes().await?)
+            let page: Value = serde_json::from_slice(&answer.bytes().await?)
                 .map_err(|_| invalid(place, "with something that is no list of referrers"))?;
-            let page = entries(place, &page)?;
-            let ended = page.is_empty();
-            referrers.extend(page);
+            referrers.extend(entries(place, &page)?);
+            let ended = page["manifests"].as_array().is_none_or(Vec::is_empty);
             match following.filter(|url| !ended && same_origin(url, &call.url)) {
                 Some(url) => call = self.transport.call_to(place, scopes(), Method::GET, url),
-                None => break,
+                None => return Ok(Some(referrers)),
             }
         }
-        Ok(Some(referrers))
+        Err(invalid(
+            place,
+            &format!("with a list of referrers that does not end after {PAGES} pages"),
+        ))
     }
 
     /// The index under the fallback tag, with all its fields; an empty one if the tag does not exist.
@@ -262,14 +275,23 @@ impl Registry {
     }
 }
 
-/// The entries of an index of referrers. Tools in Go write `null` for an empty list.
+/// The entries of an index of referrers. Tools in Go write `null` for an empty list. Entries with digests of other
+/// algorithms than sha256 are left out: nothing here can verify them.
 fn entries(place: &RepositoryEndpoint, index: &Value) -> Result<Vec<Referrer>, RegistryFailure> {
-    let entries: Option<Option<Vec<Referrer>>> = index
-        .get("manifests")
-        .map(|manifests| serde_json::from_value(manifests.clone()))
-        .transpose()
-        .map_err(|_| invalid(place, "with a list of referrers whose entries are invalid"))?;
-    Ok(entries.flatten().unwrap_or_default())
+    let invalid_entries = || invalid(place, "with a list of referrers whose entries are invalid");
+    let entries = match index.get("manifests") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(entries) => entries.as_array().ok_or_else(invalid_entries)?,
+    };
+    let is_verifiable = |entry: &&Value| {
+        let digest = entry["digest"].as_str();
+        digest.is_none_or(|digest| digest.starts_with("sha256:") || !digest.contains(':'))
+    };
+    entries
+        .iter()
+        .filter(is_verifiable)
+        .map(|entry| Referrer::deserialize(entry).map_err(|_| invalid_entries()))
+        .collect()
 }
 
 fn invalid(place: &RepositoryEndpoint, what: &str) -> RegistryFailure {

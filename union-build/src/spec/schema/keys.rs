@@ -49,6 +49,13 @@ pub static UNION: SchemaLevel = SchemaLevel {
             "Hosts, `host[:port]`, that may be contacted over plain HTTP; loopback always may.",
         ).example("[\"registry.example.com:5000\"]")
         .default("[]"),
+        SchemaKey::new(
+            "attest",
+            KeyKind::Bool,
+            "Whether a bill of materials and provenance are attached to pushed images: `true` also by a fallback tag, `false` never.",
+        )
+        .example("true")
+        .computed("where the registry has the referrers API"),
         SchemaKey::new("mirrors", KeyKind::TextMap, "Registry host → `host[:port][/path]` that base images are read from instead.").example("{ \"docker.io\" = \"mirror.example.com\" }")
             .default("{}"),
         SchemaKey::new("build", KeyKind::Table(&BUILD), "How the crate is compiled."),

@@ -1,0 +1,286 @@
+//! The provenance of an image: an in-toto statement with an SLSA v1 predicate, as JSON. It has no time and no random
+//! number, so that the same image and inputs give the same bytes.
+//!
+//! Source: in-toto attestation framework, "Statement layer specification" v1, and SLSA v1.0, "Provenance".
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use union_build::key::{self, Key};
+
+use super::ImageDocument;
+use crate::image::platform::Platform;
+use crate::image::reference::PinnedRef;
+use crate::sys::digest::Digest;
+
+/// The media type of the document.
+pub const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
+
+const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+const PREDICATE: &str = "https://slsa.dev/provenance/v1";
+/// What the parameters mean; docs/supply-chain.md describes them.
+const BUILD_TYPE: &str = "https://github.com/unionai-oss/cargo-union/build/v1";
+const BUILDER: &str = "https://github.com/unionai-oss/cargo-union";
+
+/// What a statement is about.
+#[derive(Clone, Debug)]
+pub struct ProvenanceSubject<'a> {
+    /// The image, by the digest of its index or of its only manifest.
+    pub image: &'a PinnedRef,
+    /// The package that declares it.
+    pub package: &'a str,
+    /// The key of the image in the manifest.
+    pub name: &'a str,
+    /// The platforms of the image.
+    pub platforms: &'a [Platform],
+    /// The git revision that was checked out; `None` without git. The inputs say what was read.
+    pub revision: Option<&'a str>,
+    /// The base image of all platforms; `None` for scratch and for a Dockerfile.
+    pub base: Option<&'a PinnedRef>,
+    /// The content key.
+    pub key: Key,
+    /// Every input of the key by name.
+    pub inputs: &'a BTreeMap<String, key::Value>,
+}
+
+/// What the statement of an image says about its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenanceInputs {
+    /// The package that declares the image.
+    pub package: String,
+    /// The key of the image in the manifest.
+    pub name: String,
+    /// The content key.
+    pub key: String,
+    /// Every input of the key by name.
+    pub inputs: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Statement {
+    #[serde(rename = "_type")]
+    kind: String,
+    subject: Vec<Resource>,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    predicate: Predicate,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Predicate {
+    build_definition: BuildDefinition,
+    run_details: RunDetails,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BuildDefinition {
+    build_type: String,
+    external_parameters: ExternalParameters,
+    internal_parameters: InternalParameters,
+    resolved_dependencies: Vec<Resource>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExternalParameters {
+    package: String,
+    image: String,
+    platforms: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InternalParameters {
+    key: String,
+    inputs: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Resource {
+    name: String,
+    digest: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunDetails {
+    builder: BuilderIdentity,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BuilderIdentity {
+    id: String,
+    version: BTreeMap<String, String>,
+}
+
+/// The provenance of an image.
+pub fn provenance(subject: &ProvenanceSubject<'_>) -> ImageDocument {
+    let source = subject.revision.map(|revision| Resource {
+        name: "source".to_owned(),
+        digest: BTreeMap::from([("gitCommit".to_owned(), revision.to_owned())]),
+    });
+    let statement = Statement {
+        kind: STATEMENT.to_owned(),
+        subject: vec![image_resource(subject.image)],
+        predicate_type: PREDICATE.to_owned(),
+        predicate: Predicate {
+            build_definition: BuildDefinition {
+                build_type: BUILD_TYPE.to_owned(),
+                external_parameters: ExternalParameters {
+                    package: subject.package.to_owned(),
+                    image: subject.name.to_owned(),
+                    platforms: subject.platforms.iter().map(ToString::to_string).collect(),
+                },
+                internal_parameters: InternalParameters {
+                    key: subject.key.to_string(),
+                    inputs: input_values(subject.inputs),
+                },
+                resolved_dependencies: source
+                    .into_iter()
+                    .chain(subject.base.map(image_resource))
+                    .collect(),
+            },
+            run_details: RunDetails {
+                builder: BuilderIdentity {
+                    id: BUILDER.to_owned(),
+                    version: BTreeMap::from([(
+                        "cargo-union".to_owned(),
+                        env!("CARGO_PKG_VERSION").to_owned(),
+                    )]),
+                },
+            },
+        },
+    };
+    ImageDocument {
+        media_type: MEDIA_TYPE,
+        bytes: serde_json::to_vec(&statement)
+            .expect("statements are plain values, which always serialize"),
+    }
+}
+
+/// The inputs in a statement of this tool about an image; `None` for any other document.
+pub fn inputs_of(document: &[u8], image: Digest) -> Option<ProvenanceInputs> {
+    let statement: Statement = serde_json::from_slice(document).ok()?;
+    let is_about = |resource: &Resource| {
+        resource.digest.get("sha256").map(String::as_str) == Some(image.hex().as_str())
+    };
+    let definition = statement.predicate.build_definition;
+    let is_ours = statement.predicate_type == PREDICATE && definition.build_type == BUILD_TYPE;
+    (is_ours && statement.subject.iter().any(is_about)).then_some(ProvenanceInputs {
+        package: definition.external_parameters.package,
+        name: definition.external_parameters.image,
+        key: definition.internal_parameters.key,
+        inputs: definition.internal_parameters.inputs,
+    })
+}
+
+/// The inputs as a statement holds them: hashes as `sha256:…`, complete.
+pub fn input_values(inputs: &BTreeMap<String, key::Value>) -> BTreeMap<String, serde_json::Value> {
+    inputs
+        .iter()
+        .map(|(name, value)| (name.clone(), input_value(value)))
+        .collect()
+}
+
+fn input_value(value: &key::Value) -> serde_json::Value {
+    match value {
+        key::Value::Text(text) => text.as_str().into(),
+        key::Value::Bool(value) => (*value).into(),
+        key::Value::Number(value) => (*value).into(),
+        key::Value::Hash(hash) => format!("sha256:{}", key::hex(hash)).into(),
+        key::Value::List(values) => values.iter().map(input_value).collect(),
+        key::Value::Map(values) => values
+            .iter()
+            .map(|(name, value)| (name.clone(), input_value(value)))
+            .collect(),
+    }
+}
+
+fn image_resource(image: &PinnedRef) -> Resource {
+    Resource {
+        name: image.repository.to_string(),
+        digest: BTreeMap::from([("sha256".to_owned(), image.digest.hex())]),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::image::reference::Repository;
+    use union_build::key::{Inputs, Value};
+
+    fn pinned(name: &str) -> PinnedRef {
+        Repository::below("ghcr.io/acme", name).pinned(Digest::of(name))
+    }
+
+    fn document(revision: Option<&str>) -> (ImageDocument, BTreeMap<String, Value>) {
+        let inputs = BTreeMap::from([
+            ("env TOKEN".to_owned(), Value::hash_of("secret")),
+            ("features".to_owned(), Value::texts(["a", "b"])),
+            ("user".to_owned(), Value::from("nobody")),
+        ]);
+        let document = provenance(&ProvenanceSubject {
+            image: &pinned("app"),
+            package: "hello",
+            name: "default",
+            platforms: &[Platform::new("linux", "amd64", None)],
+            revision,
+            base: Some(&pinned("base")),
+            key: Inputs::new().key("image"),
+            inputs: &inputs,
+        });
+        (document, inputs)
+    }
+
+    #[test]
+    fn provenance_has_the_fields_of_slsa() {
+        let (document, _) = document(Some("abc"));
+        let value: serde_json::Value = serde_json::from_slice(&document.bytes).unwrap();
+        assert_eq!(value["_type"], STATEMENT);
+        assert_eq!(value["predicateType"], PREDICATE);
+        assert_eq!(
+            value["subject"][0]["digest"]["sha256"],
+            Digest::of("app").hex()
+        );
+        let definition = &value["predicate"]["buildDefinition"];
+        assert_eq!(definition["externalParameters"]["image"], "default");
+        assert_eq!(
+            definition["externalParameters"]["platforms"][0],
+            "linux/amd64"
+        );
+        assert_eq!(
+            definition["resolvedDependencies"][0]["digest"]["gitCommit"],
+            "abc"
+        );
+        assert_eq!(
+            definition["resolvedDependencies"][1]["digest"]["sha256"],
+            Digest::of("base").hex()
+        );
+        let inputs = &definition["internalParameters"]["inputs"];
+        assert_eq!(inputs["env TOKEN"], Digest::of("secret").to_string());
+        assert_eq!(inputs["features"][1], "b");
+        let builder = &value["predicate"]["runDetails"]["builder"];
+        assert_eq!(builder["version"]["cargo-union"], env!("CARGO_PKG_VERSION"));
+        assert!(
+            !String::from_utf8(document.bytes)
+                .unwrap()
+                .contains("secret")
+        );
+    }
+
+    #[test]
+    fn inputs_are_read_only_from_a_statement_about_the_image() {
+        let (document, inputs) = document(None);
+        let read = inputs_of(&document.bytes, Digest::of("app")).unwrap();
+        assert_eq!(read.inputs, input_values(&inputs));
+        assert_eq!(
+            (read.package.as_str(), read.name.as_str()),
+            ("hello", "default")
+        );
+        assert_eq!(inputs_of(&document.bytes, Digest::of("other")), None);
+        let text = String::from_utf8(document.bytes).unwrap();
+        let foreign = text.replace(BUILD_TYPE, "https://example.com/build");
+        assert_eq!(inputs_of(foreign.as_bytes(), Digest::of("app")), None);
+        assert_eq!(inputs_of(b"{}", Digest::of("app")), None);
+    }
+}
