@@ -133,3 +133,140 @@ fn refused_document_is_a_warning() {
         .stderr_has("subjects")
         .stderr_has("`attest = false`");
 }
+
+/// Changes one byte of what the registry holds under a digest.
+fn flip(registry: &Hostile, digest: &str) {
+    let mut memory = registry.memory();
+    let key = ("team/hello".to_owned(), digest.to_owned());
+    let bytes = match memory.blobs.contains_key(&key) {
+        true => memory.blobs.get_mut(&key).unwrap(),
+        false => &mut memory.manifests.get_mut(&key).unwrap().1,
+    };
+    let place = bytes.iter().rposition(u8::is_ascii_lowercase).unwrap();
+    bytes[place] ^= 1;
+}
+
+/// The digest of the document of a type, and that of its manifest.
+fn document_digests(registry: &Hostile, kind: &str) -> (String, String) {
+    let memory = registry.memory();
+    let mut found = memory
+        .manifests
+        .iter()
+        .filter_map(|((_, reference), (_, bytes))| {
+            let manifest: Value = serde_json::from_slice(bytes).unwrap();
+            let layer = manifest["layers"][0]["digest"].as_str()?.to_owned();
+            (manifest["artifactType"] == kind).then(|| (layer, reference.clone()))
+        });
+    found.next().unwrap()
+}
+
+fn pinned(registry: &Hostile) -> String {
+    format!("{}/team/hello@{}", registry.host(), image_digest(registry))
+}
+
+#[test]
+fn verify_compares_an_image_with_another_checkout() {
+    let registry = with_api();
+    project(&registry.host(), "").run(["build"]).succeeds();
+    let checkout = project(&registry.host(), "");
+    let reference = pinned(&registry);
+    checkout
+        .run(["verify", &reference])
+        .succeeds()
+        .stdout_has(&format!("identical: {reference} has the key "))
+        .compiles_nothing();
+    assert!(!checkout.path("Union.lock").exists());
+    checkout.edit("src/main.rs", "fn main()", "fn  main()");
+    checkout
+        .run(["verify", &reference])
+        .exits(1)
+        .stdout_has("\n  src/main.rs: sha256:");
+    let result = checkout
+        .run(["verify", &reference, "--format", "json"])
+        .exits(1)
+        .json();
+    assert_eq!(result["identical"], false);
+    assert_eq!(result["difference"]["input"], "src/main.rs");
+    assert_eq!(result["inputs_from"], "provenance");
+}
+
+#[test]
+fn verify_knows_inputs_without_provenance_only_from_the_build_record() {
+    let setup = Setup::new();
+    let builder = project(setup.registry.host(), "");
+    let built = builder.run(["build", "--format", "json"]).succeeds().json();
+    let reference = built["images"][0]["location"].as_str().unwrap();
+    builder.run(["verify", reference]).succeeds();
+    builder.edit("src/main.rs", "fn main()", "fn  main()");
+    builder
+        .run(["verify", reference])
+        .exits(1)
+        .stdout_has("\n  src/main.rs: ");
+    let checkout = project(setup.registry.host(), "");
+    checkout.edit("src/main.rs", "fn main()", "fn  main()");
+    checkout
+        .run(["verify", reference])
+        .exits(1)
+        .stdout_has("`attest = true`")
+        .stdout_lacks("src/main.rs");
+}
+
+#[test]
+fn verify_refuses_a_flipped_byte() {
+    let registry = with_api();
+    project(&registry.host(), "").run(["build"]).succeeds();
+    let checkout = project(&registry.host(), "");
+    let reference = pinned(&registry);
+    let image = image_digest(&registry);
+    let config = {
+        let memory = registry.memory();
+        let (_, manifest) = &memory.manifests[&("team/hello".to_owned(), image.clone())];
+        let manifest: Value = serde_json::from_slice(manifest).unwrap();
+        manifest["config"]["digest"].as_str().unwrap().to_owned()
+    };
+    let (statement, manifest) = document_digests(&registry, "application/vnd.in-toto+json");
+    let (bill, _) = document_digests(&registry, "application/vnd.cyclonedx+json");
+    for digest in [image, config, statement, manifest, bill] {
+        flip(&registry, &digest);
+        checkout
+            .run(["verify", &reference])
+            .fails_with("U0407")
+            .stderr_has("could not read");
+        // The bit is flipped back.
+        flip(&registry, &digest);
+    }
+    checkout.run(["verify", &reference]).succeeds();
+}
+
+#[test]
+fn verify_names_what_it_cannot_compare() {
+    let registry = with_api();
+    let project = project(&registry.host(), "");
+    let reference = |name: &str| format!("{}/team/{name}", registry.host());
+    project
+        .run(["verify", &reference("hello:none")])
+        .fails_with("U0418")
+        .stderr_has("there is no image");
+    project
+        .run(["verify", &reference("other:none")])
+        .fails_with("U0418")
+        .stderr_has("`team/other`")
+        .stderr_has("`default`");
+    project
+        .run(["verify", &reference("hello@sha256:0")])
+        .fails_with("U0120")
+        .stderr_has("the digest is not");
+    registry.memory().put_blob("team/hello", b"{}");
+    let digest = union_tests::hostile::digest(b"{}");
+    let manifest = format!(
+        "{{\"schemaVersion\":2,\"config\":{{\"mediaType\":\"a/b\",\"digest\":\"{digest}\",\"size\":2}},\"layers\":[]}}"
+    );
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    registry
+        .memory()
+        .put_manifest("team/hello", "foreign", kind, manifest.as_bytes());
+    project
+        .run(["verify", &reference("hello:foreign")])
+        .fails_with("U0418")
+        .stderr_has("it has no key");
+}

@@ -100,6 +100,8 @@ pub enum CommandArgs {
     Images(ImagesArgs),
     /// Resolve the tags of the base images again, and write their digests into Union.lock
     Update(UpdateArgs),
+    /// Compare an image in a registry with this checkout; builds nothing
+    Verify(VerifyArgs),
     /// Log in to the backend, as the Flyte config specifies
     Login(BackendArgs),
     /// Log out of the backend
@@ -396,6 +398,22 @@ pub struct ImagesArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub packages: PackageArgs,
+}
+
+/// `verify`
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Image to verify: `registry/repository:tag` or `registry/repository@sha256:…`
+    #[arg(value_name = "REF")]
+    pub reference: String,
+
+    /// Image of the manifest to compare with [default: the one with the name of the repository]
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub scope: WorkspaceArgs,
 }
 
 /// `update`

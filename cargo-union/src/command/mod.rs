@@ -20,6 +20,7 @@ mod run;
 mod secret;
 mod trigger;
 mod update;
+mod verify;
 
 use std::error::Error as _;
 
@@ -65,6 +66,7 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Images(scope) => images::run(scope, ui).await,
         Command::Dockerfile { scope, image } => images::print_dockerfile(scope, image, ui).await,
         Command::Update(update) => update::run(update, ui).await,
+        Command::Verify(options) => verify::run(options, ui).await,
         Command::Login(backend) => login::log_in(backend, ui).await,
         Command::Logout(backend) => login::log_out(backend, ui).await,
         Command::Whoami(backend) => login::who_am_i(backend, ui).await,

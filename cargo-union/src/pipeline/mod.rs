@@ -32,5 +32,6 @@ mod sbom;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod update;
+pub(crate) mod verify;
 
 pub use reporter::{Guard, Reporter};

@@ -94,6 +94,17 @@ pub struct PushOptions {
     pub cache_limit: u64,
 }
 
+/// Options of `verify`.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// The selected packages; nothing is built.
+    pub build: BuildOptions,
+    /// `REF`: `registry/repository:tag` or `registry/repository@sha256:…`
+    pub reference: String,
+    /// `--image`: the key of the image in the manifest.
+    pub image: Option<String>,
+}
+
 /// Where images are published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageOutput {

@@ -142,14 +142,14 @@ pub(crate) async fn plan(
 }
 
 /// A package whose images have keys and tags, before it is checked which of them exist.
-struct ResolvedPackage<'a> {
-    package: &'a UnionPackage,
-    resolved: Vec<ResolvedImage>,
-    destinations: OutputResolver,
+pub(super) struct ResolvedPackage<'a> {
+    pub(super) package: &'a UnionPackage,
+    pub(super) resolved: Vec<ResolvedImage>,
+    pub(super) destinations: OutputResolver,
 }
 
 impl<'a> ResolvedPackage<'a> {
-    async fn resolve(
+    pub(super) async fn resolve(
         options: &BuildOptions,
         loaded: &LoadedWorkspace,
         package: &'a UnionPackage,

@@ -11,6 +11,7 @@ mod register;
 mod remote;
 mod run;
 mod scaffold;
+mod verify;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use union_build::spec::merge::Overrides;
 use crate::cli;
 pub use crate::deploy::flyte_config::NewFlyteConfig;
 pub use crate::pipeline::options::{
-    BackendOptions, BuildOptions, ImageOutput, PushOptions, WorkspaceOptions,
+    BackendOptions, BuildOptions, ImageOutput, PushOptions, VerifyOptions, WorkspaceOptions,
 };
 pub use crate::run::options::{
     InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, Rerun, RunTarget,
@@ -89,6 +90,8 @@ pub enum Command {
     },
     /// `update`
     Update(UpdateOptions),
+    /// `verify`
+    Verify(VerifyOptions),
     /// `login`
     Login(BackendOptions),
     /// `logout`
@@ -209,6 +212,7 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             dry_run: update.dry_run,
             scope: reader.workspace_options(update.scope, &cli::CargoArgs::default())?,
         }),
+        cli::CommandArgs::Verify(verify) => Command::Verify(reader.verify(verify)?),
         cli::CommandArgs::Login(backend) => Command::Login(reader.backend_options(backend)?),
         cli::CommandArgs::Logout(backend) => Command::Logout(reader.backend_options(backend)?),
         cli::CommandArgs::Whoami(backend) => Command::Whoami(reader.backend_options(backend)?),

@@ -122,6 +122,7 @@ codes! {
     EngineFailed = "U0415", "The container engine refused the request", "The message contains the engine's error.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
     SourceMissing = "U0417", "The image to push does not exist, or is incomplete", "Check its repository, its tag and its digest.";
+    ImageUnverified = "U0418", "An image cannot be compared with the checkout", "Check the reference, and choose the image with `-p` and `--image`.";
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names contains its whole output.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";

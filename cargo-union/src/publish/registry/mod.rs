@@ -18,6 +18,7 @@ use crate::image::reference::{ImageRef, Repository};
 use crate::sys::error::{Error, Result};
 
 mod client;
+mod contents;
 mod copy;
 mod endpoint;
 mod existence;
@@ -36,6 +37,7 @@ mod upload;
 mod upload_session;
 
 pub use client::Registry;
+pub use contents::ImageContents;
 pub use copy::CopiedImage;
 pub use referrers::{AttachOutcome, FallbackTag};
 pub use settings::{RegistryOptions, RegistrySettings};

@@ -1,0 +1,300 @@
+//! Compares an image in a registry with this checkout, by its key. Compiles and writes nothing.
+//!
+//! The key of an image is computed from all of its inputs, so an equal key means equal inputs. Where the keys differ, the
+//! inputs of the image are those of its provenance or of this machine's record of the build.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+use union_build::diag::Code;
+
+use super::plan::ResolvedPackage;
+use super::state::BuildState;
+use crate::attest::{cyclonedx, provenance};
+use crate::image::config::labels_of;
+use crate::image::manifest::{self, KEY};
+use crate::image::plan::{InputChange, changes};
+use crate::image::reference::{BaseRef, PinnedRef};
+use crate::pipeline::Reporter;
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::options::VerifyOptions;
+use crate::pipeline::problems::Result;
+use crate::pipeline::resolve::ResolvedImage;
+use crate::publish::registry::ImageContents;
+use crate::sys::error::Error;
+use crate::sys::words;
+use crate::workspace::{Snapshot, UnionLock};
+
+/// The largest number of characters of a value that is shown.
+const LONGEST: usize = 200;
+
+/// The result of comparing an image with the checkout.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Verification {
+    /// The image by digest.
+    pub(crate) reference: String,
+    /// The package and the image of the checkout that it was compared with.
+    pub(crate) package: String,
+    pub(crate) image: String,
+    pub(crate) identical: bool,
+    /// The key of the image.
+    pub(crate) key: String,
+    /// The key of the checkout.
+    pub(crate) checkout_key: String,
+    /// The first input that differs, `old` in the image and `new` in the checkout; `None` if the keys are equal or the
+    /// inputs of the image are not known.
+    pub(crate) difference: Option<InputChange>,
+    /// Where the inputs of the image are known from.
+    pub(crate) inputs_from: Option<InputsSource>,
+}
+
+/// Where the inputs of an image are known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum InputsSource {
+    /// The provenance that is attached to it.
+    Provenance,
+    /// The record of its build on this machine.
+    BuildRecord,
+}
+
+/// Compares the key of an image with that of this checkout.
+///
+/// # Errors
+/// `InvalidReference`, `ImageUnverified`; `DigestMismatch` when anything differs from its digest; `UnionLockStale`; the
+/// errors of reading.
+pub(crate) async fn verify(
+    options: &VerifyOptions,
+    loaded: &LoadedWorkspace,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Verification> {
+    let reference = parse(&options.reference)?;
+    let scope = &options.build.scope;
+    let snapshot =
+        Snapshot::take(&scope.cargo, &loaded.workspace, &scope.cache, &**reporter).await?;
+    let mut lock = UnionLock::load(&loaded.workspace.root)?;
+    let mut packages = Vec::new();
+    for package in &loaded.packages {
+        let resolving = ResolvedPackage::resolve(
+            &options.build,
+            loaded,
+            package,
+            &snapshot,
+            &mut lock,
+            reporter,
+        );
+        packages.push(resolving.await?);
+    }
+    let candidates = candidates(&packages, options, &reference)?;
+    let (first, _) = candidates[0];
+    let registry = &first.destinations.registry;
+    let tag_or_digest = match reference.digest {
+        Some(digest) => digest.to_string(),
+        None => reference.tag.clone().unwrap_or_default(),
+    };
+    let pinned = registry
+        .pinned(&reference.repository, &tag_or_digest)
+        .await?;
+    let types = [provenance::MEDIA_TYPE, cyclonedx::MEDIA_TYPE];
+    let contents = registry.contents(&pinned, &types).await?;
+    let key = key_of(&pinned, &contents)?;
+    let inputs = contents
+        .documents
+        .iter()
+        .filter_map(|document| provenance::inputs_of(document, pinned.digest))
+        .find(|inputs| inputs.key == key);
+    let (package, image) = choose(&candidates, &pinned, &key, inputs.as_ref())?;
+    let checkout_key = image.key.to_string();
+    let record = || {
+        let directory = &package.package.package.directory;
+        let target = &loaded.workspace.target_directory;
+        let mut state = BuildState::load(target, package.package.name(), directory);
+        state
+            .images
+            .remove(&image.name)
+            .filter(|record| record.key == key)
+    };
+    let (differences, inputs_from) = if checkout_key == key {
+        (Vec::new(), None)
+    } else if let Some(inputs) = &inputs {
+        let own = provenance::input_values(&image.key_inputs());
+        let differences = changes(&shown(&inputs.inputs), &shown(&own));
+        (differences, Some(InputsSource::Provenance))
+    } else if let Some(record) = record() {
+        let differences = changes(&record.inputs, &image.shown_inputs());
+        (differences, Some(InputsSource::BuildRecord))
+    } else {
+        (Vec::new(), None)
+    };
+    Ok(Verification {
+        reference: pinned.to_string(),
+        package: package.package.name().to_owned(),
+        image: image.name.clone(),
+        identical: checkout_key == key,
+        key,
+        checkout_key,
+        difference: differences.into_iter().next(),
+        inputs_from,
+    })
+}
+
+type Candidate<'a> = (&'a ResolvedPackage<'a>, &'a ResolvedImage);
+
+fn parse(text: &str) -> Result<BaseRef> {
+    text.parse().map_err(|cause| {
+        let message = format!("could not read the image `{text}`");
+        Error::new(Code::InvalidReference, message)
+            .because(cause)
+            .into()
+    })
+}
+
+/// The images of the checkout that may be the one in the repository; never empty.
+fn candidates<'a>(
+    packages: &'a [ResolvedPackage<'a>],
+    options: &VerifyOptions,
+    reference: &BaseRef,
+) -> Result<Vec<Candidate<'a>>> {
+    let all: Vec<Candidate<'a>> = packages
+        .iter()
+        .flat_map(|package| package.resolved.iter().map(move |image| (package, image)))
+        .collect();
+    let path = &reference.repository.path;
+    let is_candidate = |(_, image): &&Candidate<'a>| match &options.image {
+        Some(name) => image.name == *name,
+        // Another registry may hold a copy of the image.
+        None => {
+            let name = &image.spec().name.value;
+            path == name || path.ends_with(&format!("/{name}"))
+        }
+    };
+    let candidates: Vec<Candidate<'a>> = all.iter().filter(is_candidate).copied().collect();
+    if candidates.is_empty() {
+        let names: BTreeSet<&str> = all.iter().map(|(_, image)| image.name.as_str()).collect();
+        let what = match &options.image {
+            Some(name) => format!("there is no image `{name}` in the chosen packages"),
+            None => format!("no image of the chosen packages has the repository `{path}`"),
+        };
+        let help = format!(
+            "Choose one with `-p` and `--image`: {}.",
+            words::list(names)
+        );
+        return Err(Error::new(Code::ImageUnverified, what).help(help).into());
+    }
+    Ok(candidates)
+}
+
+/// The candidate that the provenance names, or that has the key, or the only one.
+///
+/// # Errors
+/// `ImageUnverified` if several are left.
+fn choose<'a>(
+    candidates: &[Candidate<'a>],
+    image: &PinnedRef,
+    key: &str,
+    inputs: Option<&provenance::ProvenanceInputs>,
+) -> Result<Candidate<'a>> {
+    let same_key = candidates
+        .iter()
+        .find(|(_, image)| image.key.to_string() == key);
+    let named = candidates.iter().find(|(package, image)| {
+        inputs.is_some_and(|inputs| {
+            inputs.package == package.package.name() && inputs.name == image.name
+        })
+    });
+    match (same_key.or(named), candidates) {
+        (Some(found), _) | (None, [found]) => Ok(*found),
+        _ => {
+            let names = candidates.iter().map(|(_, image)| image.name.as_str());
+            let what = format!("several images of the checkout may be {image}");
+            let help = format!(
+                "Choose one with `-p` and `--image`: {}.",
+                words::list(names)
+            );
+            Err(Error::new(Code::ImageUnverified, what).help(help).into())
+        }
+    }
+}
+
+/// The key of an image, which all of its manifests and configs must state.
+///
+/// # Errors
+/// `ImageUnverified` if there is none, or they differ.
+fn key_of(image: &PinnedRef, contents: &ImageContents) -> Result<String> {
+    let annotations = contents
+        .manifests
+        .iter()
+        .map(|raw| manifest::summary(&raw.bytes).and_then(|summary| summary.key));
+    let labels = contents
+        .configs
+        .iter()
+        .map(|config| labels_of(config).remove(KEY));
+    let keys: BTreeSet<Option<String>> = annotations.chain(labels).collect();
+    let mut found = keys.iter().flatten();
+    let why = match (found.next(), found.next(), keys.contains(&None)) {
+        (Some(key), None, false) if !contents.configs.is_empty() => return Ok(key.clone()),
+        (None, ..) => "it has no key: this tool did not build it",
+        _ => "its manifests and configs do not all state one key",
+    };
+    let error = Error::new(Code::ImageUnverified, format!("could not verify {image}"));
+    Err(error.because(why).into())
+}
+
+/// Values as they are shown: texts as they are, others as JSON.
+fn shown(inputs: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    };
+    inputs
+        .iter()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            reference,
+            package,
+            image,
+            checkout_key,
+            ..
+        } = self;
+        if self.identical {
+            return writeln!(
+                f,
+                "identical: {reference} has the key {checkout_key} of {package} {image}"
+            );
+        }
+        let key = words::printable(&self.key, LONGEST);
+        writeln!(
+            f,
+            "different: {reference} has the key {key}, {package} {image} has {checkout_key}"
+        )?;
+        let value = |value: &Option<String>| match value {
+            Some(value) => words::printable(value, LONGEST),
+            None => "not an input".to_owned(),
+        };
+        match (&self.difference, self.inputs_from) {
+            (Some(change), _) => writeln!(
+                f,
+                "  {}: {} in the image, {} in this checkout",
+                words::printable(&change.input, LONGEST),
+                value(&change.old),
+                value(&change.new)
+            ),
+            (None, Some(_)) => writeln!(
+                f,
+                "  no single input differs: another version of the tool made the key"
+            ),
+            (None, None) => writeln!(
+                f,
+                "  the inputs of the image are not known; images that are pushed with `attest = true` have them attached"
+            ),
+        }
+    }
+}

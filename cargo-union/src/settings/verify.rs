@@ -1,0 +1,30 @@
+//! Options of `verify`.
+
+use super::OptionsReader;
+use crate::cli;
+use crate::pipeline::options::VerifyOptions;
+use crate::sys::error::Result;
+
+impl OptionsReader<'_> {
+    /// The options of `verify`, which never changes Cargo.lock or Union.lock.
+    pub(super) fn verify(&self, verify: cli::VerifyArgs) -> Result<VerifyOptions> {
+        let build = self.build_options(cli::BuildArgs {
+            task: Vec::new(),
+            output: None,
+            no_push: false,
+            jobs: None,
+            rebuild: false,
+            rehash: false,
+            scope: verify.scope,
+            cargo: cli::CargoArgs {
+                locked: true,
+                ..cli::CargoArgs::default()
+            },
+        })?;
+        Ok(VerifyOptions {
+            build,
+            reference: verify.reference,
+            image: verify.image,
+        })
+    }
+}
