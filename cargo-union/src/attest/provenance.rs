@@ -60,7 +60,7 @@ pub struct ProvenanceInputs {
 struct Statement {
     #[serde(rename = "_type")]
     kind: String,
-    subject: Vec<Resource>,
+    subject: Vec<ResourceDescriptor>,
     #[serde(rename = "predicateType")]
     predicate_type: String,
     predicate: Predicate,
@@ -70,7 +70,7 @@ struct Statement {
 #[serde(rename_all = "camelCase")]
 struct Predicate {
     build_definition: BuildDefinition,
-    run_details: RunDetails,
+    run_details: BuildRunDetails,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,7 +79,7 @@ struct BuildDefinition {
     build_type: String,
     external_parameters: ExternalParameters,
     internal_parameters: InternalParameters,
-    resolved_dependencies: Vec<Resource>,
+    resolved_dependencies: Vec<ResourceDescriptor>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,13 +96,13 @@ struct InternalParameters {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Resource {
+struct ResourceDescriptor {
     name: String,
     digest: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct RunDetails {
+struct BuildRunDetails {
     builder: BuilderIdentity,
 }
 
@@ -114,7 +114,7 @@ struct BuilderIdentity {
 
 /// The provenance of an image.
 pub fn provenance(subject: &ProvenanceSubject<'_>) -> ImageDocument {
-    let source = subject.revision.map(|revision| Resource {
+    let source = subject.revision.map(|revision| ResourceDescriptor {
         name: "source".to_owned(),
         digest: BTreeMap::from([("gitCommit".to_owned(), revision.to_owned())]),
     });
@@ -139,7 +139,7 @@ pub fn provenance(subject: &ProvenanceSubject<'_>) -> ImageDocument {
                     .chain(subject.base.map(image_resource))
                     .collect(),
             },
-            run_details: RunDetails {
+            run_details: BuildRunDetails {
                 builder: BuilderIdentity {
                     id: BUILDER.to_owned(),
                     version: BTreeMap::from([(
@@ -160,7 +160,7 @@ pub fn provenance(subject: &ProvenanceSubject<'_>) -> ImageDocument {
 /// The inputs in a statement of this tool about an image; `None` for any other document.
 pub fn inputs_of(document: &[u8], image: Digest) -> Option<ProvenanceInputs> {
     let statement: Statement = serde_json::from_slice(document).ok()?;
-    let is_about = |resource: &Resource| {
+    let is_about = |resource: &ResourceDescriptor| {
         resource.digest.get("sha256").map(String::as_str) == Some(image.hex().as_str())
     };
     let definition = statement.predicate.build_definition;
@@ -195,8 +195,8 @@ fn input_value(value: &key::Value) -> serde_json::Value {
     }
 }
 
-fn image_resource(image: &PinnedRef) -> Resource {
-    Resource {
+fn image_resource(image: &PinnedRef) -> ResourceDescriptor {
+    ResourceDescriptor {
         name: image.repository.to_string(),
         digest: BTreeMap::from([("sha256".to_owned(), image.digest.hex())]),
     }

@@ -38,7 +38,7 @@ pub(super) async fn attach_documents(
                 && let (Some(subjects), Some(pinned)) =
                     (&published.subjects, &published.existing.pinned)
             {
-                pushed.push(PushedImage {
+                pushed.push(AttachmentJob {
                     build,
                     image,
                     published,
@@ -49,7 +49,7 @@ pub(super) async fn attach_documents(
             }
         }
     }
-    let attaching = pushed.iter().map(PushedImage::attach_or_warn);
+    let attaching = pushed.iter().map(AttachmentJob::attach_or_warn);
     stream::iter(attaching)
         .buffer_unordered(jobs)
         .collect::<()>()
@@ -66,7 +66,7 @@ fn fallback_tag(build: &PackageBuild<'_>) -> Option<FallbackTag> {
 }
 
 /// An image that this process has pushed.
-struct PushedImage<'a> {
+struct AttachmentJob<'a> {
     build: &'a PackageBuild<'a>,
     image: &'a ImagePlan,
     published: &'a PublishedImage,
@@ -75,7 +75,7 @@ struct PushedImage<'a> {
     fallback: FallbackTag,
 }
 
-impl PushedImage<'_> {
+impl AttachmentJob<'_> {
     async fn attach_or_warn(&self) {
         let Err(error) = self.attach().await else {
             return;
