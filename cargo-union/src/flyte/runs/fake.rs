@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -30,6 +31,8 @@ pub(super) enum Script<T> {
     IsCut(Vec<T>),
     /// The stream stays open after these messages.
     StaysOpen(Vec<T>),
+    /// The stream ends after these messages, each of which comes after a pause.
+    Paced(Vec<(Duration, T)>),
 }
 
 #[derive(Default)]
@@ -75,6 +78,12 @@ fn next<T: Send + 'static>(from: &Mutex<VecDeque<Script<T>>>) -> Result<Messages
         Some(Script::Ends(messages)) => all(messages).boxed(),
         Some(Script::IsCut(messages)) => all(messages).chain(stream::iter([Err(cut())])).boxed(),
         Some(Script::StaysOpen(messages)) => all(messages).chain(stream::pending()).boxed(),
+        Some(Script::Paced(messages)) => stream::iter(messages)
+            .then(|(pause, message)| async move {
+                tokio::time::sleep(pause).await;
+                Ok(message)
+            })
+            .boxed(),
         None => stream::pending().boxed(),
     })
 }

@@ -135,6 +135,7 @@ impl AttemptLog<'_> {
                 (Some(_), None) if missing && progress.has_lines => return Ok(()),
                 (Some(failure), None) => return Err(failure),
                 (Some(failure), _) if !missing && !passes(&failure) => return Err(failure),
+                (_, pause) if over => tokio::time::sleep(pause.unwrap_or_default()).await,
                 (_, pause) => self.sleep_until_over(pause.unwrap_or_default(), logs).await,
             }
         }
@@ -164,11 +165,8 @@ impl AttemptLog<'_> {
         logs.has_changed().is_err() || logs.borrow().is_over(self.attempt)
     }
 
-    /// Sleeps, but not beyond the end of the attempt.
+    /// Sleeps, but not beyond the end of the attempt, which may have come while its log was read.
     async fn sleep_until_over(&self, pause: Duration, logs: &mut Receiver<LogStream>) {
-        if self.is_over(logs) {
-            return tokio::time::sleep(pause).await;
-        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = logs.wait_for(|state| state.is_over(self.attempt)) => {}

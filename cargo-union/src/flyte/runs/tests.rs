@@ -288,6 +288,35 @@ async fn open_log_is_closed_after_the_silence_limit() {
 }
 
 #[tokio::test]
+async fn log_that_ends_with_the_run_is_completed_without_a_pause() {
+    let policy = ReconnectPolicy {
+        retry: RetryPolicy {
+            first_pause: Duration::from_secs(600),
+            longest_pause: Duration::from_secs(600),
+            ..QUICK.retry
+        },
+        ..QUICK
+    };
+    let milliseconds = Duration::from_millis;
+    let watched = vec![Script::Paced(vec![
+        (milliseconds(0), details(ActionPhase::Running, 1)),
+        (milliseconds(20), details(ActionPhase::Succeeded, 1)),
+    ])];
+    let log = lines(&[(1, "all")]);
+    // It ends just after the run, which had not ended when it was opened.
+    let tailed = vec![
+        Script::Paced(vec![
+            (milliseconds(5), log.clone()),
+            (milliseconds(30), Vec::new()),
+        ]),
+        Script::Ends(vec![log]),
+    ];
+    let (end, events) = follow_with_policy(policy, watched, tailed).await;
+    assert_eq!(end.unwrap(), RunOutcome::Succeeded);
+    assert_eq!(events, ["is running 1", "wrote all", "is succeeded 1"]);
+}
+
+#[tokio::test]
 async fn unavailable_logs_are_reported_once_and_are_not_an_error() {
     let watched = vec![Script::Ends(vec![
         details(ActionPhase::Running, 1),
