@@ -25,23 +25,23 @@ use crate::sys::fs;
 use crate::workspace::Snapshot;
 
 /// Lists the crates of the missing images while they are compiled, so that [`add_crates`] finds the lists in the cache. An
-/// error is reported there, because that of the compile explains more.
+/// error is reported there, because that of the compile explains more. Images with the same compile have the same list.
 pub(super) async fn prepare(builds: &[PackageBuild<'_>]) {
-    let images = builds.iter().flat_map(|build| {
-        build
-            .plan
-            .missing()
-            .map(move |image| (build, &image.resolved))
-    });
-    let lists =
-        images
-            .filter(|(_, resolved)| is_audited(resolved))
-            .map(|(build, resolved)| async move {
-                for (platform, _) in resolved.bases.iter() {
-                    drop(crates_of(build, resolved, platform).await);
-                }
-            });
-    join_all(lists).await;
+    let mut lists = BTreeMap::new();
+    for build in builds {
+        for image in build.plan.missing() {
+            let resolved = &image.resolved;
+            let code = resolved.code.as_ref().filter(|_| is_audited(resolved));
+            for (platform, compile) in code.iter().flat_map(|code| code.builds.iter()) {
+                let settings = code.map(|code| &code.compile);
+                let name = (build.context.package.name(), settings, &compile.target);
+                lists
+                    .entry(name)
+                    .or_insert_with(|| crates_of(build, resolved, platform));
+            }
+        }
+    }
+    drop(join_all(lists.into_values()).await);
 }
 
 /// The executables to pack for each missing image of a package, by its name: with the section, unless they have one.

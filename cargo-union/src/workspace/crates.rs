@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use union_build::diag::Code;
 
 use super::lockfile::{LockedPackage, Lockfile};
@@ -14,10 +13,6 @@ use crate::sys::error::{Error, Result};
 
 /// What Cargo.lock calls crates.io, whichever mirror replaces it.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
-/// The crates of a program as they are kept between runs.
-#[derive(Serialize, Deserialize)]
-struct KeptCrates(CrateGraph);
 
 impl Snapshot<'_> {
     /// The crates of the binaries of a package. Kept as long as manifests, Cargo.lock, settings and toolchain do not
@@ -35,7 +30,7 @@ impl Snapshot<'_> {
     ) -> Result<CrateGraph> {
         const KIND: &str = "crates-1";
         let name = self.features_key(package, target, inputs).to_string();
-        if let Some(KeptCrates(known)) = cache.note(KIND, &name) {
+        if let Some(known) = cache.note(KIND, &name) {
             return Ok(known);
         }
         let failed = || {
@@ -65,10 +60,9 @@ impl Snapshot<'_> {
         let graph = tree
             .into_graph(&self.lockfile)
             .map_err(|cause| failed().because(cause))?;
-        let kept = KeptCrates(graph);
-        // Without a kept answer the next run asks again.
-        drop(cache.put_note(KIND, &name, &kept));
-        Ok(kept.0)
+        // Without a cached answer the next run asks again.
+        drop(cache.put_note(KIND, &name, &graph));
+        Ok(graph)
     }
 }
 
