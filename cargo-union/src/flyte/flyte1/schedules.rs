@@ -196,7 +196,7 @@ impl Flyte1 {
             };
             match existing {
                 None => {
-                    missing.push((trigger, plan.clone()));
+                    missing.push(trigger);
                     unsettled.push((trigger, plan));
                 }
                 Some(existing) if wants_active(trigger) && was_never_active(&existing) => {
@@ -230,7 +230,7 @@ impl Flyte1 {
     async fn create_plans(
         &self,
         request: &DeployTaskRequest,
-        plans: &[(&TaskTrigger, Identifier)],
+        triggers: &[&TaskTrigger],
     ) -> Result<(), RpcFailure> {
         let workflow: RestCall<WorkflowCreateResponse> = RestCall::post(
             "CreateWorkflow",
@@ -238,7 +238,7 @@ impl Flyte1 {
             &workflow(request),
         );
         exists(self.0.rest(&workflow).await)?;
-        for (trigger, _) in plans {
+        for trigger in triggers {
             let plan: RestCall<LaunchPlanCreateResponse> = RestCall::post(
                 "CreateLaunchPlan",
                 &["api", "v1", "launch_plans"],
