@@ -1,7 +1,8 @@
 //! Linkers: which one is selected, and the errors when it is missing or fails.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
 
 use union_tests::Project;
 
@@ -132,6 +133,62 @@ fn zig_replaces_a_missing_linker() {
     project.run(["build"]).fails_with("U0206");
     assert!(!project.path("../zigbuild").exists());
     assert!(project.path("../sysroot/asked").exists());
+}
+
+#[test]
+fn linker_of_another_system_is_not_used() {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    for host in ["x86_64-alpine-linux-musl", "x86_64-apple-darwin"] {
+        let tables = format!("{SCRATCH}launcher = false\n");
+        let project = Project::package("hello").union(&tables).locked();
+        let compiled = project.path("../compiled").display().to_string();
+        // A compiler for that host, which has the standard library for the target.
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in\n-vV) rustc -vV | sed 's/^host: .*/host: {host}/'; exit;;\n\
+             *--crate-name\\ hello*) echo \"$*\" >{compiled}; exit 1;;\nesac\nexec rustc \"$@\"\n"
+        );
+        program(&project, "../rustc", &script);
+        let compiler = project.path("../rustc").display().to_string();
+        // A PATH with the compiler of that host, and without Debian's compiler for the target.
+        let tools = project.path("../tools");
+        fs::create_dir_all(&tools).unwrap();
+        for name in ["cargo", "rustc", "cc", "sh", "sed", "git", "echo"] {
+            let path = std::env::var_os("PATH").unwrap();
+            let mut found = std::env::split_paths(&path).map(|directory| directory.join(name));
+            let program = found.find(|path| path.is_file()).unwrap();
+            symlink(program, tools.join(name)).unwrap();
+        }
+        let project = project
+            .env("RUSTC", compiler)
+            .env("PATH", tools.display().to_string())
+            .env("DOCKER_HOST", "unix:///nowhere.sock");
+        // Neither a linker nor zig is there, so it has to be a container.
+        project
+            .run(["build"])
+            .exits(1)
+            .fails_with("U0207")
+            .stderr_has(&format!(
+                "this machine ({host}) has no linker for `{TARGET}`"
+            ))
+            .stderr_has("start Docker or podman")
+            .compiles_nothing();
+        let asked = project.path("../zigbuild").display().to_string();
+        program(
+            &project,
+            "../tools/cargo-zigbuild",
+            &format!(
+                "#!/bin/sh\n[ \"$1\" != --version ] || exec echo cargo-zigbuild 0.1.0\necho \"$*\" >{asked}\nexit 1\n"
+            ),
+        );
+        program(&project, "../tools/zig", "#!/bin/sh\necho 0.15.0\n");
+        program(&project, "../tools/python3", "#!/bin/sh\nexit 1\n");
+        project.run(["build"]).fails_with("U0206");
+        assert!(
+            fs::read_to_string(&asked).unwrap().contains(TARGET),
+            "{host}"
+        );
+        assert!(!Path::new(&compiled).exists(), "{host}");
+    }
 }
 
 #[test]
