@@ -143,3 +143,63 @@ fn backend_without_a_trigger_list_is_a_warning() {
     let listed = project.run(["get", "triggers"]).exits(1);
     listed.fails_with("U0757");
 }
+
+/// A second task with a trigger, of the same package and binary.
+const REMOVED: &str = "[package.metadata.union.tasks.gone.triggers.hourly]\nevery = \"1h\"\n";
+
+#[test]
+fn registration_deactivates_triggers_of_removed_tasks() {
+    let setup = Setup::new();
+    let project = setup.hello(&format!("{TRIGGERS}{REMOVED}"));
+    project.run(["register"]).succeeds();
+    let official = &setup.backend;
+    official.official_in_project(["create", "trigger"], &["gone", "by-hand"]);
+    // Another package with triggers in the same project and domain.
+    let other = Project::package("other")
+        .union(&setup.settings("package"))
+        .union(&TRIGGERS.replace("tasks.hello", "tasks.stays"))
+        .locked();
+    let other = setup.with_backend(other);
+    other.run(["register"]).succeeds();
+    let manifest = project.read("Cargo.toml");
+    project.write("Cargo.toml", manifest.replace(REMOVED, ""));
+
+    let dry = project.run(["register", "--dry-run"]).succeeds();
+    dry.stderr_has("Would stop gone/hourly, whose task is not declared");
+    // Chosen tasks do not tell which ones exist.
+    let chosen = project.run(["register", "--task", "hello"]).succeeds();
+    chosen.stderr_lacks("gone");
+    assert!(states(&project).contains(&"gone/hourly: true".to_owned()));
+
+    let registered = project.run(["register", "--format", "json"]).succeeds();
+    let registered = registered.stderr_has("Deactivated gone/hourly, whose task is not declared");
+    assert_eq!(
+        registered.json()["deactivated"],
+        serde_json::json!(["gone/hourly"])
+    );
+    assert_eq!(
+        states(&project),
+        [
+            "gone/by-hand: true",
+            "gone/hourly: false",
+            "hello/nightly: true",
+            "hello/often: false",
+            "stays/nightly: true",
+            "stays/often: false"
+        ]
+    );
+    let again = project.run(["register"]).succeeds();
+    again.stderr_lacks("Deactivated");
+    setup.backend.assert_all_valid();
+}
+
+#[test]
+fn trigger_of_a_removed_task_stays_when_a_task_is_refused() {
+    let setup = Setup::with(Stub::refusing("hello=not wanted"));
+    let project = setup.hello(REMOVED);
+    project.run(["register"]).succeeds();
+    project.edit("Cargo.toml", REMOVED, TRIGGERS);
+    let refused = project.run(["register"]).exits(1);
+    refused.stderr_has("not wanted").stderr_lacks("gone");
+    assert_eq!(states(&project), ["gone/hourly: true"]);
+}

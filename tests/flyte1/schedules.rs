@@ -49,6 +49,23 @@ fn declared_triggers_are_activated_and_others_deactivated() {
 }
 
 #[test]
+fn triggers_of_removed_tasks_are_deactivated() {
+    let setup = Setup::new();
+    let removed = "[package.metadata.union.tasks.gone.triggers.hourly]\nevery = \"1h\"\n";
+    let project = setup.hello(&format!("{TYPED}{removed}"));
+    project.run(["register"]).succeeds();
+    assert_eq!(setup.backend.active_plans().len(), 1);
+    project.edit("Cargo.toml", removed, "");
+    let registered = project.run(["register", "--format", "json"]).succeeds();
+    let registered = registered.stderr_has("Deactivated gone/hourly, whose task is not declared");
+    assert_eq!(
+        registered.json()["deactivated"],
+        serde_json::json!(["gone/hourly"])
+    );
+    assert_eq!(setup.backend.active_plans(), [""; 0]);
+}
+
+#[test]
 fn triggers_are_listed_deactivated_and_activated_again() {
     let setup = Setup::new();
     let two = trigger("nightly", "cron = \"0 3 * * *\"") + &trigger("often", "every = \"5m\"");

@@ -10,6 +10,7 @@ use crate::command::reporter;
 use crate::deploy::registration::{RegistrationOutcome, TaskOutcome, register_tasks};
 use crate::exit::Exit;
 use crate::flyte::register::RegistrationAction;
+use crate::flyte::triggers::TriggerSummary;
 use crate::settings::RegisterOptions;
 use crate::sys::error::Error;
 use crate::ui::{Problem, Ui};
@@ -19,6 +20,8 @@ struct Document<'a> {
     dry_run: bool,
     images: Vec<ImageRow<'a>>,
     tasks: Vec<RegisteredTaskRow<'a>>,
+    /// `TASK/NAME` of triggers of removed tasks that were deactivated.
+    deactivated: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -78,11 +81,9 @@ pub(super) async fn run(options: &RegisterOptions, ui: &Arc<Ui>) -> Result<Exit>
     let outcome = register_tasks(options, &reporter(ui)).await?;
     show(&outcome, options.options.dry, ui)?;
     // Errors come last and are not mixed with the status of other tasks.
-    let errors: Vec<&Error> = outcome
-        .tasks
-        .iter()
-        .filter_map(|task| task.result.as_ref().err())
-        .collect();
+    let of_tasks = outcome.tasks.iter().map(|task| task.result.as_ref().err());
+    let of_triggers = outcome.deactivated.as_ref().err();
+    let errors: Vec<&Error> = of_tasks.chain([of_triggers]).flatten().collect();
     ui.errors(&errors);
     Ok(if errors.is_empty() {
         Exit::Success
@@ -101,12 +102,14 @@ fn show(outcome: &RegistrationOutcome, dry_run: bool, ui: &Ui) -> Result<()> {
             .flat_map(|package| &package.images)
             .map(ImageRow::of)
             .collect();
+        let deactivated = outcome.deactivated.as_deref().unwrap_or_default();
         ui.document(
             "register",
             &Document {
                 dry_run,
                 images,
                 tasks,
+                deactivated: deactivated.iter().map(TriggerSummary::path).collect(),
             },
         )?;
     } else {

@@ -9,6 +9,7 @@ pub mod options;
 pub(crate) mod outcome;
 pub(crate) mod project;
 pub(crate) mod registration;
+mod removed_tasks;
 mod requests;
 pub mod secrets;
 mod working_tree;

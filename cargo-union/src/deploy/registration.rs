@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join, try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::options::RegisterOptions;
+use super::removed_tasks::RemovedTriggers;
 use super::{TaskIdent, TaskRegistration, access, capabilities, limits, requests, working_tree};
 use crate::flyte::capabilities::BackendKind;
 use crate::flyte::client::Client;
@@ -15,6 +16,7 @@ use crate::flyte::register::{
     RegistrationAction, RegistrationPlan, UndeclaredTriggers, apply_registration,
     plan_registration, unseen,
 };
+use crate::flyte::triggers::TriggerSummary;
 use crate::flyte::version::TaskVersionHash;
 use crate::flyte::{console, project};
 use crate::image::plan::ImageAction;
@@ -39,6 +41,8 @@ pub(crate) struct RegistrationOutcome {
     pub(crate) packages: Vec<PackageOutcome>,
     /// The tasks of all packages.
     pub(crate) tasks: Vec<TaskOutcome>,
+    /// The triggers of removed tasks that were deactivated, or would be in a dry run.
+    pub(crate) deactivated: Result<Vec<TriggerSummary>, Error>,
 }
 
 /// A task and whether it was registered.
@@ -105,11 +109,30 @@ pub(crate) async fn register_tasks(
         let result = register_task(options, client.ok_or(kind), task, &**reporter).await;
         task_outcome(client, task, result)
     });
-    let tasks = stream::iter(registrations)
+    let registrations = stream::iter(registrations)
         .buffered(TASKS_AT_ONCE)
-        .collect()
-        .await;
-    Ok(RegistrationOutcome { packages, tasks })
+        .collect::<Vec<_>>();
+    // Tasks that were not chosen are declared too.
+    let removed = async {
+        match client.filter(|_| options.options.tasks.is_empty()) {
+            Some(client) => RemovedTriggers::find(client, &session, &tasks).await,
+            None => Ok(RemovedTriggers::default()),
+        }
+    };
+    let (outcomes, removed) = join(registrations, removed).await;
+    let are_registered = outcomes.iter().all(|task| task.result.is_ok());
+    let deactivated = match (client, removed) {
+        (Some(client), Ok(removed)) if are_registered => {
+            let dry_run = options.options.dry;
+            removed.deactivate(client, dry_run, &**reporter).await
+        }
+        (_, removed) => removed.map(|_| Vec::new()),
+    };
+    Ok(RegistrationOutcome {
+        packages,
+        tasks: outcomes,
+        deactivated,
+    })
 }
 
 /// A client of the backend; `None` in a dry run without a configured backend.

@@ -100,7 +100,7 @@ impl Backend for Client {
     async fn triggers(
         &self,
         scope: &ProjectDomain,
-        task: &str,
+        task: Option<&str>,
     ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure> {
         self.dispatch(|services| async move { services.triggers(scope, task).await })
             .await

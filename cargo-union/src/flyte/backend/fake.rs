@@ -136,14 +136,10 @@ impl Backend for FakeBackend {
 
     async fn triggers(
         &self,
-        _: &ProjectDomain,
-        task: &str,
+        scope: &ProjectDomain,
+        task: Option<&str>,
     ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure> {
-        let triggers = self.triggers.lock().expect("the mutex is not poisoned");
-        let of_task = triggers
-            .values()
-            .filter(|(trigger, _)| trigger.task == task);
-        let listed = of_task.map(|(trigger, _)| trigger.clone()).collect();
+        let listed = self.list_triggers(scope, task).await?;
         Ok((!self.lists_no_triggers).then_some(listed))
     }
 

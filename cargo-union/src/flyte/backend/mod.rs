@@ -46,11 +46,12 @@ pub trait Backend: Send + Sync {
         task: Option<&str>,
     ) -> Result<Vec<TriggerSummary>, RpcFailure>;
 
-    /// The triggers of a task that may be active; `None` when the backend has no service for triggers.
+    /// The triggers of a project and domain, or of one task of it, that may be active; `None` when the backend has no
+    /// service for triggers.
     async fn triggers(
         &self,
         scope: &ProjectDomain,
-        task: &str,
+        task: Option<&str>,
     ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure>;
 
     /// The version of its task with which a trigger was registered last.
@@ -159,9 +160,9 @@ impl Backend for Flyte2 {
     async fn triggers(
         &self,
         scope: &ProjectDomain,
-        task: &str,
+        task: Option<&str>,
     ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure> {
-        match triggers::list(self, scope, Some(task)).await {
+        match triggers::list(self, scope, task).await {
             Err(failure) if failure.is(RpcStatus::Unimplemented) => Ok(None),
             triggers => triggers.map(Some),
         }

@@ -117,14 +117,14 @@ impl Backend for Flyte1 {
     async fn triggers(
         &self,
         scope: &ProjectDomain,
-        task: &str,
+        task: Option<&str>,
     ) -> Result<Option<Vec<TriggerSummary>>, RpcFailure> {
         let active = self.0.active_plans(&scope.project, &scope.domain).await?;
-        let of_task = active
+        let chosen = active
             .iter()
             .filter_map(launch_plans::summary)
-            .filter(|trigger| trigger.task == task);
-        Ok(Some(of_task.collect()))
+            .filter(|trigger| task.is_none_or(|task| trigger.task == task));
+        Ok(Some(chosen.collect()))
     }
 
     async fn trigger_version(

@@ -22,23 +22,7 @@ pub(super) struct RegistrationContext<'a> {
 impl RegistrationContext<'_> {
     /// A version of the task; `None` when it does not exist.
     pub(super) async fn details(&self, version: &str) -> Result<Option<TaskSpec>, RpcFailure> {
-        let ProjectDomain {
-            org,
-            project,
-            domain,
-        } = self.scope.clone();
-        let id = TaskIdentifier {
-            org,
-            project,
-            domain,
-            name: self.subject.name.to_owned(),
-            version: version.to_owned(),
-        };
-        Ok(self
-            .backend
-            .details(id)
-            .await?
-            .and_then(|details| details.spec))
+        registered_spec(self.backend, self.scope, &self.subject.name, version).await
     }
 
     /// The error of a look-up that has failed.
@@ -58,4 +42,27 @@ impl RegistrationContext<'_> {
             error
         }
     }
+}
+
+/// A version of a task as it is registered; `None` when it does not exist.
+pub(super) async fn registered_spec(
+    backend: &dyn Backend,
+    scope: &ProjectDomain,
+    name: &str,
+    version: &str,
+) -> Result<Option<TaskSpec>, RpcFailure> {
+    let ProjectDomain {
+        org,
+        project,
+        domain,
+    } = scope.clone();
+    let id = TaskIdentifier {
+        org,
+        project,
+        domain,
+        name: name.to_owned(),
+        version: version.to_owned(),
+    };
+    let details = backend.details(id).await?;
+    Ok(details.and_then(|details| details.spec))
 }

@@ -6,6 +6,7 @@
 mod context;
 mod deactivation;
 mod differences;
+mod removed_tasks;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::sys::error::{Error, Result};
 use context::RegistrationContext;
 pub use deactivation::UndeclaredTriggers;
 use differences::Difference;
+pub use removed_tasks::{DeclaredTasks, deactivate_removed};
 
 /// The effect of a registration on the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ pub async fn plan_registration(
         let found = futures_util::future::try_join3(
             backend.latest(scope, &subject.name),
             context.details(&version.text),
-            backend.triggers(scope, &subject.name),
+            backend.triggers(scope, Some(&subject.name)),
         );
         let (latest, exact, triggers) = found.await?;
         // After the lookups, which may correct what was remembered of the backend.
