@@ -1,10 +1,9 @@
 //! `cargo union login`, `logout` and `whoami`.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 
 use union_tests::backend::{Backend, CLIENT, Reply, SECRET, denial};
+use union_tests::browser::{LoginAddress, challenge, redirected};
 use union_tests::http::ReservedPort;
 use union_tests::{Outcome, Project};
 
@@ -148,36 +147,6 @@ fn invalid_device_flow_intervals_do_not_stop_the_login() {
     }
 }
 
-/// The address of a login prompt, with its query fields.
-fn address(stderr: &str) -> (String, Vec<(String, String)>) {
-    let url = stderr
-        .split_whitespace()
-        .find(|word| word.contains("/oauth/authorize?"))
-        .unwrap_or_else(|| panic!("{stderr}"));
-    let (path, query) = url.split_once('?').unwrap();
-    (path.to_owned(), union_tests::http::parse_query(query))
-}
-
-fn field<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
-    fields
-        .iter()
-        .find(|(known, _)| known == name)
-        .map_or("", |(_, value)| value)
-}
-
-/// The request of a browser that is redirected by the login server.
-fn come_back(port: u16, query: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(
-        stream,
-        "GET /callback?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 #[test]
 fn browser_redirect_requires_the_matching_state() {
     let (backend, free) = (Backend::obedient(), ReservedPort::new());
@@ -186,8 +155,8 @@ fn browser_redirect_requires_the_matching_state() {
     let project = user(&backend, "");
     let mut login = project.start(["login"]);
     login.until_stderr_has("to log in");
-    let (path, fields) = address(&login.stderr());
-    assert_eq!(path, format!("{}/oauth/authorize", backend.url()));
+    let address = LoginAddress::find(&login.stderr());
+    assert_eq!(address.url, format!("{}/oauth/authorize", backend.url()));
     for (name, value) in [
         ("client_id", "cli"),
         ("response_type", "code"),
@@ -196,14 +165,14 @@ fn browser_redirect_requires_the_matching_state() {
         ("audience", "aud"),
         ("redirect_uri", &format!("http://localhost:{port}/callback")),
     ] {
-        assert_eq!(field(&fields, name), value, "{name}");
+        assert_eq!(address.field(name), value, "{name}");
     }
-    assert!(come_back(port, "code=the-code&state=guessed").starts_with("HTTP/1.1 400"));
+    assert!(redirected(port, "code=the-code&state=guessed").starts_with("HTTP/1.1 400"));
     assert!(backend.calls("/token").is_empty(), "a guess was redeemed");
     assert!(
-        come_back(
+        redirected(
             port,
-            &format!("code=the-code&state={}", field(&fields, "state"))
+            &format!("code=the-code&state={}", address.field("state"))
         )
         .contains("You are logged in")
     );
@@ -218,16 +187,9 @@ fn browser_redirect_requires_the_matching_state() {
     }
     assert_eq!(
         challenge(&form.field("code_verifier").unwrap()),
-        field(&fields, "code_challenge")
+        address.field("code_challenge")
     );
     project.run(["whoami"]).succeeds();
-}
-
-/// The code challenge of a verifier.
-fn challenge(verifier: &str) -> String {
-    use base64::Engine as _;
-    use sha2::Digest as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(verifier))
 }
 
 #[test]
@@ -238,10 +200,10 @@ fn login_denied_in_the_browser_fails() {
     let project = user(&backend, "");
     let mut login = project.start(["login"]);
     login.until_stderr_has("to log in");
-    let (_, fields) = address(&login.stderr());
-    come_back(
+    let address = LoginAddress::find(&login.stderr());
+    redirected(
         port,
-        &format!("error=access_denied&state={}", field(&fields, "state")),
+        &format!("error=access_denied&state={}", address.field("state")),
     );
     login
         .wait()
@@ -270,10 +232,10 @@ fn available_browser_is_opened() {
     while !visited.exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let (_, fields) = address(&std::fs::read_to_string(visited).unwrap());
-    come_back(
+    let address = LoginAddress::find(&std::fs::read_to_string(visited).unwrap());
+    redirected(
         port,
-        &format!("code=the-code&state={}", field(&fields, "state")),
+        &format!("code=the-code&state={}", address.field("state")),
     );
     login.wait().succeeds();
 }

@@ -111,6 +111,11 @@ class Store:
 STORE = Store()
 
 
+def setting(name):
+    """The value of the behaviour `name=value`; None without it."""
+    return next((word.split("=", 1)[1] for word in BEHAVIOUR if word.startswith(f"{name}=")), None)
+
+
 def key(id):
     return f"{id.project}/{id.domain}/{id.name}/{id.version}"
 
@@ -460,7 +465,7 @@ ROUTES = [
     ("GET", f"api/v1/task_executions/{SCOPE}/{PART}/n0", None, lambda query, *name: Run(*name).attempts()),
     ("GET", "me", None, lambda query: identity_pb2.UserInfoResponse(name="Ada", email="ada@example.test")),
 ]
-PUBLIC = {"config/v1/flyte_client", ".well-known/oauth-authorization-server", "oauth2/token"}
+PUBLIC = {"config/v1/flyte_client", ".well-known/oauth-authorization-server", "oauth2/token", "oauth2/device"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -521,10 +526,10 @@ class Handler(BaseHTTPRequestHandler):
         number = STORE.marked("tokens", "count") or 0
         if f"Bearer {TOKEN}-{number}" not in sent or number == 0:
             raise Refused(LOGIN, "token parse error [JWT_VERIFICATION_FAILED]")
-        limit = [int(word.split("=")[1]) for word in BEHAVIOUR if word.startswith("expires=")]
+        limit = setting("expires")
         used = (STORE.marked("tokens", "used") or 0) + 1
         STORE.mark("tokens", "used", used)
-        if limit and used > limit[0]:
+        if limit and used > int(limit):
             STORE.mark("tokens", "used", 0)
             STORE.mark("tokens", "count", number + 1)
             raise Refused(LOGIN, "token has expired")
@@ -536,29 +541,52 @@ class Handler(BaseHTTPRequestHandler):
         if path == "config/v1/flyte_client":
             content = {
                 "clientId": "flytectl",
-                "redirectUri": "http://localhost:53593/callback",
+                "redirectUri": f"http://localhost:{setting('redirect') or 53593}/callback",
                 "scopes": ["offline", "all"],
                 "authorizationMetadataKey": "flyte-authorization",
                 "audience": "https://audience.example.test",
             }
         elif path == "oauth2/token":
-            form = parse_qs(body.decode())
-            expected = "Basic " + base64.b64encode(b"robot:secret").decode()
-            if self.headers.get("Authorization") != expected or form.get("grant_type") != ["client_credentials"]:
-                return 401, JSON, json.dumps({"error": "invalid_client"}).encode()
+            error = self.grant_error({name: values[0] for name, values in parse_qs(body.decode()).items()})
+            if error:
+                status = 401 if error == "invalid_client" else 400
+                return status, JSON, json.dumps({"error": error}).encode()
             STORE.mark("tokens", "form", body.decode())
             number = max(STORE.marked("tokens", "count") or 0, 1)
             STORE.mark("tokens", "count", number)
             content = {"access_token": f"{TOKEN}-{number}", "expires_in": 1799, "scope": "all", "token_type": "bearer"}
+        elif path == "oauth2/device":
+            STORE.mark("tokens", "device", body.decode())
+            content = {
+                "device_code": "the-device",
+                "user_code": "ABCD-EFGH",
+                "verification_uri": f"{base}/activate",
+                "expires_in": 300,
+                "interval": 1,
+            }
         else:
             content = {
                 "issuer": base,
                 "authorizationEndpoint": f"{base}/oauth2/authorize",
                 "tokenEndpoint": f"{base}/oauth2/token",
-                "deviceAuthorizationEndpoint": "",
+                "deviceAuthorizationEndpoint": f"{base}/oauth2/device" if "device" in BEHAVIOUR else "",
                 "grantTypesSupported": ["client_credentials"],
             }
         return 200, JSON, json.dumps(content).encode()
+
+    def grant_error(self, form):
+        """The error of a request for a token; None for a client with its secret, an approved device, and a valid code."""
+        grant = form.get("grant_type")
+        if grant == "client_credentials":
+            expected = "Basic " + base64.b64encode(b"robot:secret").decode()
+            return None if self.headers.get("Authorization") == expected else "invalid_client"
+        if form.get("client_id") != "flytectl":
+            return "invalid_client"
+        if grant == "urn:ietf:params:oauth:grant-type:device_code":
+            if STORE.once("pending"):
+                return "authorization_pending"
+            return None if form.get("device_code") == "the-device" else "invalid_grant"
+        return None if grant == "authorization_code" and form.get("code") == "the-code" else "invalid_grant"
 
     def store(self, path, body):
         if self.headers.get("Content-MD5") != base64.b64encode(hashlib.md5(body).digest()).decode():

@@ -14,6 +14,7 @@
 pub mod arbitrary;
 pub mod backend;
 pub mod base;
+pub mod browser;
 pub mod c;
 pub mod engine;
 pub mod flyte1;
