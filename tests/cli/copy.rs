@@ -1,7 +1,9 @@
 //! `copy` with cargo alone: which files of a workspace are copied into an image.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use union_tests::{Outcome, Project};
@@ -261,4 +263,45 @@ fn member_beside_the_root_copies_from_package_and_workspace() {
         .exits(2)
         .fails_with("U0113")
         .stderr_has("svc/Cargo.toml:9:51");
+}
+
+#[test]
+fn tree_that_changes_while_it_is_read_is_an_error_or_complete() {
+    const IMAGE: &str =
+        "[package.metadata.union.images.default]\nbase-image = \"scratch\"\ncopy = [\".\"]\n";
+    let project = Project::package("hello").union(IMAGE).locked();
+    project.run(["build"]).succeeds();
+    let directory = project.path("changing");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Files and directories appear and vanish in the walked directory.
+            for round in 0.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let inner = directory.join(format!("{}", round % 7));
+                fs::create_dir_all(&inner).unwrap();
+                for name in 0..20 {
+                    fs::write(inner.join(format!("{name}.txt")), format!("{round}")).unwrap();
+                }
+                fs::remove_dir_all(&inner).unwrap();
+            }
+        });
+        let outcomes: Vec<_> = (0..12).map(|_| project.run(["build"])).collect();
+        is_over.store(true, Ordering::Relaxed);
+        for outcome in outcomes {
+            let outcome = outcome.stderr_lacks("panicked");
+            // A vanished file, or one that was otherwise when the key was computed.
+            let is_known = ["U0004", "U0209"].map(|code| outcome.stderr().contains(code));
+            if is_known.contains(&true) {
+                outcome.exits(1);
+            } else {
+                outcome.succeeds();
+            }
+        }
+    });
+    // Nothing is left of the interrupted runs.
+    project.run(["build"]).succeeds();
+    project.run(["build"]).succeeds().stderr_has("Unchanged");
 }
