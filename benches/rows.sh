@@ -197,6 +197,68 @@ row_workspace() {
     row '… nothing changed' "$(seconds "${figures[0]}") s" "\`cargo metadata\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 2.5'
 }
 
+# A workspace of three hundred packages, of which ten have an image; `app-0` depends on all the others. Checked, planned and
+# built with nothing changed.
+make_large() {
+    local directory=$work/large number
+    large=$directory
+    rm -rf "$directory"
+    mkdir -p "$directory"
+    printf '[workspace]\nmembers = ["part-*", "app-*"]\nresolver = "3"\n' >"$directory/Cargo.toml"
+    for ((number = 0; number < 290; number++)); do
+        mkdir -p "$directory/part-$number/src"
+        printf '[package]\nname = "part-%s"\nversion = "0.1.0"\nedition = "2024"\nlicense = "MIT OR Apache-2.0"\n' "$number" >"$directory/part-$number/Cargo.toml"
+        printf 'pub fn number() -> u64 {\n    %s\n}\n' "$number" >"$directory/part-$number/src/lib.rs"
+    done
+    for ((number = 0; number < 10; number++)); do
+        mkdir -p "$directory/app-$number/src"
+        printf '[package]\nname = "app-%s"\nversion = "0.1.0"\nedition = "2024"\n\n[package.metadata.union.images.default]\nbase-image = "scratch"\n\n[dependencies]\n' \
+            "$number" >"$directory/app-$number/Cargo.toml"
+        printf 'const EDIT: u64 = 0;\nfn main() {\n    println!("{}", EDIT + %s);\n}\n' "$number" >"$directory/app-$number/src/main.rs"
+    done
+    for ((number = 0; number < 290; number++)); do
+        printf 'part-%s = { path = "../part-%s" }\n' "$number" "$number" >>"$directory/app-0/Cargo.toml"
+    done
+    cargo generate-lockfile --quiet --offline --manifest-path "$directory/Cargo.toml"
+    say 'compiling three hundred packages'
+    union --workspace --manifest-path "$directory/Cargo.toml" >>"$log" 2>&1 || fail "$directory cannot be built"
+}
+
+row_large() {
+    make_large
+    local manifest="--manifest-path '$large/Cargo.toml'" figures name
+    medians true \
+        "cargo metadata --offline --format-version 1 $manifest" \
+        "'$tool' check --quiet --workspace --registry '$registry' $manifest" \
+        "'$tool' plan --quiet --workspace --registry '$registry' $manifest" \
+        "'$tool' build --quiet --workspace --registry '$registry' $manifest" \
+        "'$tool' doctor --quiet --workspace --registry '$registry' $manifest || true"
+    local goals=('≤ 1.1' '≤ 1.3' '≤ 1.4') index=1
+    for name in check plan build; do
+        row "300 packages, 10 images, \`$name\`, nothing changed" "$(seconds "${figures[index]}") s" "\`cargo metadata\`: $(seconds "${figures[0]}") s" "$(calculate "${figures[index]} / ${figures[0]}")" "${goals[index - 1]}"
+        index=$((index + 1))
+    done
+    row '300 packages, `doctor`' "$(seconds "${figures[4]}") s" '' '' '≤ 0.3 s'
+}
+
+# What the list of crates and the attached documents cost for a binary with three hundred crates: an edit, and nothing
+# changed, with all of them and without any. The registry has no referrers API.
+row_documents() {
+    make_large
+    local manifest="--manifest-path '$large/Cargo.toml'" figures none=$work/without-documents
+    rm -rf "$none"
+    cp -r "$large" "$none"
+    sed -i 's/^base-image.*/&\nauditable = false/; s/^\[package.metadata.union.images.default\]/[package.metadata.union]\nattest = false\n&/' "$none/app-0/Cargo.toml"
+    sed -i 's/^\[package.metadata.union.images.default\]/[package.metadata.union]\nattest = true\n&/' "$large/app-0/Cargo.toml"
+    local with="'$tool' build --quiet -p app-0 --registry '$registry'/with $manifest --sbom '$work/sbom.json'"
+    local without="'$tool' build --quiet -p app-0 --registry '$registry'/without --manifest-path '$none/Cargo.toml'"
+    local edit="for directory in '$large' '$none'; do sed -i \"s/^const EDIT: u64 = .*/const EDIT: u64 = \$(date +%s%N);/\" \"\$directory/app-0/src/main.rs\"; done"
+    medians "$edit" "$without" "$with"
+    row '300 crates: list, SBOM and provenance, edit' "$(seconds "${figures[1]}") s" "without them: $(seconds "${figures[0]}") s" "+ $(seconds "$(longer 1 0)") s" '≤ + 0.1 s'
+    medians true "$without" "$with"
+    row '… nothing changed' "$(seconds "${figures[1]}") s" "without them: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.05'
+}
+
 # Fifty tasks on five images compared with one task: everything is compiled, cache and repository are empty.
 row_growth() {
     make_package "$work/one" 1 1
