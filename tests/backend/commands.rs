@@ -45,7 +45,7 @@ fn file_of_tokens(project: &Project) -> Option<std::path::PathBuf> {
 
 #[test]
 fn device_flow_stores_the_token() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     backend.memory().pending = 2;
     let project = user(&backend, "  authType: DeviceFlow\n");
     project
@@ -76,7 +76,7 @@ fn device_flow_stores_the_token() {
 
 #[test]
 fn json_documents_have_user_and_endpoint() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let project = user(&backend, "  authType: DeviceFlow\n");
     let login = discreet(project.run(["login", "--format", "json"]).succeeds()).json();
     assert_eq!(
@@ -149,7 +149,7 @@ fn invalid_device_flow_intervals_do_not_stop_the_login() {
 
 #[test]
 fn browser_redirect_requires_the_matching_state() {
-    let (backend, free) = (Backend::obedient(), ReservedPort::new());
+    let (backend, free) = (Backend::without_faults(), ReservedPort::new());
     let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
     let project = user(&backend, "");
@@ -194,7 +194,7 @@ fn browser_redirect_requires_the_matching_state() {
 
 #[test]
 fn login_denied_in_the_browser_fails() {
-    let (backend, free) = (Backend::obedient(), ReservedPort::new());
+    let (backend, free) = (Backend::without_faults(), ReservedPort::new());
     let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
     let project = user(&backend, "");
@@ -214,7 +214,7 @@ fn login_denied_in_the_browser_fails() {
 
 #[test]
 fn available_browser_is_opened() {
-    let (backend, free) = (Backend::obedient(), ReservedPort::new());
+    let (backend, free) = (Backend::without_faults(), ReservedPort::new());
     let port = free.port();
     backend.memory().redirect = format!("http://localhost:{port}/callback");
     let project = user(&backend, "")
@@ -242,7 +242,7 @@ fn available_browser_is_opened() {
 
 #[test]
 fn redirect_uri_of_another_host_is_refused() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     backend.memory().redirect = "https://evil.example.test/callback".to_owned();
     user(&backend, "")
         .run(["login"])
@@ -254,7 +254,7 @@ fn redirect_uri_of_another_host_is_refused() {
 #[test]
 fn api_key_sets_backend_and_credentials() {
     use base64::Engine as _;
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let key = base64::engine::general_purpose::STANDARD
         .encode(format!("{}:{CLIENT}:{SECRET}:tenant", backend.host()));
     let project = Project::empty()
@@ -276,7 +276,7 @@ fn api_key_sets_backend_and_credentials() {
 
 #[test]
 fn wrong_client_secret_names_the_client() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let project = user(
         &backend,
         "  clientId: robot\n  clientSecretEnvVar: MY_SECRET\n",
@@ -300,7 +300,7 @@ fn wrong_client_secret_names_the_client() {
 
 #[test]
 fn disable_keyring_stores_no_token() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let project = user(&backend, "  authType: DeviceFlow\n  disableKeyring: true\n");
     project.run(["login"]).succeeds();
     assert_eq!(file_of_tokens(&project), None);

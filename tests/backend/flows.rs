@@ -20,7 +20,7 @@ fn robot(backend: &Backend) -> Setup {
 
 #[tokio::test]
 async fn client_secret_gives_a_token_on_demand() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let client = robot(&backend).client();
     assert_eq!(
         client.user().await.unwrap().subject.as_deref(),
@@ -57,7 +57,7 @@ async fn client_secret_gives_a_token_on_demand() {
 
 #[tokio::test]
 async fn client_secret_file_drops_its_last_newline() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let setup = Setup::of(&backend)
         .env("FLYTE_ADMIN_CLIENTID", CLIENT)
         .env("FLYTE_ADMIN_CLIENTSECRETLOCATION", "secret");
@@ -72,7 +72,7 @@ async fn client_secret_file_drops_its_last_newline() {
 
 #[tokio::test]
 async fn concurrent_calls_share_one_login_and_one_failure() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let client = robot(&backend).client();
     for result in join_all((0..20).map(|_| client.user())).await {
         result.unwrap();
@@ -82,7 +82,7 @@ async fn concurrent_calls_share_one_login_and_one_failure() {
     let spawned =
         tokio::spawn(async move { client.stream(WATCH, &UserInfoRequest {}).await.map(drop) });
     spawned.await.unwrap().unwrap_err();
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let client = robot(&backend).env("MY_SECRET", "hunter2").client();
     for result in join_all((0..20).map(|_| client.user())).await {
         assert_failure(
@@ -96,7 +96,7 @@ async fn concurrent_calls_share_one_login_and_one_failure() {
 
 #[tokio::test]
 async fn refused_token_is_replaced_once() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let client = robot(&backend).client();
     client.user().await.unwrap();
     backend.memory().revoke();
@@ -170,7 +170,7 @@ async fn stream_is_reopened_after_the_login() {
 
 #[tokio::test]
 async fn token_header_is_set_by_the_backend() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     backend.memory().header = "flyte-authorization".to_owned();
     robot(&backend).client().user().await.unwrap();
     let last = backend.calls("UserInfo").pop().unwrap();
@@ -183,7 +183,7 @@ async fn token_header_is_set_by_the_backend() {
 
 #[tokio::test]
 async fn scopes_of_the_config_precede_those_of_the_backend() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     robot(&backend)
         .env("FLYTE_ADMIN_SCOPES", "openid,offline_access")
         .client()
@@ -198,7 +198,7 @@ async fn scopes_of_the_config_precede_those_of_the_backend() {
 
 #[tokio::test]
 async fn token_command_needs_no_auth_metadata() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let (token, _) = backend.memory().issue();
     let command = format!("/bin/sh -c 'echo {token}'");
     let setup = Setup::of(&backend)
@@ -231,7 +231,7 @@ async fn proxy_has_its_own_token() {
 
 #[tokio::test]
 async fn proxy_token_is_sent_to_no_other_server() {
-    let tokens = Backend::obedient();
+    let tokens = Backend::without_faults();
     let metadata = message(&[(3, &format!("{}/oauth/token", tokens.url()))]);
     let backend = Backend::secure(move |call, _| {
         call.is("GetOAuth2Metadata")
@@ -265,7 +265,7 @@ async fn proxy_token_is_sent_to_no_other_server() {
 
 #[tokio::test]
 async fn login_uses_only_the_configured_token_server() {
-    let other = Backend::obedient();
+    let other = Backend::without_faults();
     let to = format!("{}/oauth/token", other.url());
     let backend = Backend::secure(move |call, _| {
         call.is("token")
@@ -282,7 +282,7 @@ async fn login_uses_only_the_configured_token_server() {
 
 #[tokio::test]
 async fn stored_token_is_used_and_refreshed_without_the_user() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let (access, refresh) = backend.memory().issue();
     let mut setup = Setup::of(&backend).with_tokens(&backend, &access, &refresh);
     setup.interactive = false;
@@ -309,7 +309,7 @@ async fn stored_token_is_used_and_refreshed_without_the_user() {
 
 #[tokio::test]
 async fn client_secret_leaves_the_stored_login_unchanged() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let (access, refresh) = backend.memory().issue();
     robot(&backend)
         .with_tokens(&backend, &access, &refresh)
@@ -329,7 +329,7 @@ async fn client_secret_leaves_the_stored_login_unchanged() {
 
 #[tokio::test]
 async fn unrefreshable_token_is_deleted_and_a_login_required() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let mut setup = Setup::of(&backend).with_tokens(&backend, "old", "revoked");
     setup.interactive = false;
     let failed = setup.client().user().await;
@@ -350,7 +350,7 @@ async fn unrefreshable_token_is_deleted_and_a_login_required() {
 
 #[tokio::test]
 async fn token_stored_by_another_process_is_used() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     backend.memory().accepted.insert("old".to_owned());
     let mut setup = Setup::of(&backend).with_tokens(&backend, "old", "revoked");
     setup.interactive = false;
@@ -368,7 +368,7 @@ async fn token_stored_by_another_process_is_used() {
 
 #[tokio::test]
 async fn two_processes_refresh_a_token_once() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let (access, refresh) = backend.memory().issue();
     let mut setup = Setup::of(&backend).with_tokens(&backend, &access, &refresh);
     setup.interactive = false;
@@ -470,7 +470,7 @@ async fn missing_auth_metadata_is_reported() {
 
 #[tokio::test]
 async fn incomplete_auth_config_names_the_missing_key() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let kind = |kind: &str| Setup::of(&backend).env("FLYTE_AUTH_TYPE", kind);
     for (setup, words) in [
         (kind("ClientSecret"), "admin.clientId"),

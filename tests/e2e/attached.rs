@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use union_tests::Project;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 
 use crate::setup::Setup;
 
@@ -18,14 +18,14 @@ fn project(host: &str, settings: &str) -> Project {
 }
 
 /// A registry with the referrers API.
-fn with_api() -> Hostile {
-    let registry = Hostile::obedient();
+fn with_api() -> FaultyRegistry {
+    let registry = FaultyRegistry::without_faults();
     registry.memory().referrers_page = 10;
     registry
 }
 
 /// The attached documents by their type.
-fn documents(registry: &Hostile) -> Vec<(String, Value)> {
+fn documents(registry: &FaultyRegistry) -> Vec<(String, Value)> {
     let memory = registry.memory();
     let documents = memory.manifests.values().filter_map(|(_, bytes)| {
         let manifest: Value = serde_json::from_slice(bytes).unwrap();
@@ -41,7 +41,7 @@ fn documents(registry: &Hostile) -> Vec<(String, Value)> {
 }
 
 /// The digest of the only image.
-fn image_digest(registry: &Hostile) -> String {
+fn image_digest(registry: &FaultyRegistry) -> String {
     let memory = registry.memory();
     let mut images = memory
         .manifests
@@ -77,9 +77,12 @@ fn documents_are_attached_after_the_push_and_not_again() {
     );
     let inputs = &statement["predicate"]["buildDefinition"]["internalParameters"]["inputs"];
     let greeting = inputs["env GREETING"].as_str().unwrap();
-    assert_eq!(greeting, union_tests::hostile::digest(b"hello"));
+    assert_eq!(greeting, union_tests::faulty_registry::digest(b"hello"));
     let source = std::fs::read(project.path("src/main.rs")).unwrap();
-    assert_eq!(inputs["src/main.rs"], union_tests::hostile::digest(&source));
+    assert_eq!(
+        inputs["src/main.rs"],
+        union_tests::faulty_registry::digest(&source)
+    );
 
     let before = (
         registry.count("PUT", ""),
@@ -121,7 +124,7 @@ fn registry_without_the_api_gets_a_fallback_tag_only_with_attest() {
 
 #[test]
 fn refused_document_is_a_warning() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let is_document = request.method == "PUT" && request.path.contains("/manifests/sha256:");
         is_document.then(|| Reply::error(403, "DENIED", "no \u{1b}[31msubjects").into())
     });
@@ -135,7 +138,7 @@ fn refused_document_is_a_warning() {
 }
 
 /// Changes one letter of what the registry holds under a digest: from `s` to `r`, or back.
-fn flip(registry: &Hostile, digest: &str, place: Option<usize>) -> usize {
+fn flip(registry: &FaultyRegistry, digest: &str, place: Option<usize>) -> usize {
     let mut memory = registry.memory();
     let key = ("team/hello".to_owned(), digest.to_owned());
     let bytes = match memory.blobs.contains_key(&key) {
@@ -148,7 +151,7 @@ fn flip(registry: &Hostile, digest: &str, place: Option<usize>) -> usize {
 }
 
 /// The digest of the document of a type, and that of its manifest.
-fn document_digests(registry: &Hostile, kind: &str) -> (String, String) {
+fn document_digests(registry: &FaultyRegistry, kind: &str) -> (String, String) {
     let memory = registry.memory();
     let mut found = memory
         .manifests
@@ -161,7 +164,7 @@ fn document_digests(registry: &Hostile, kind: &str) -> (String, String) {
     found.next().unwrap()
 }
 
-fn pinned(registry: &Hostile) -> String {
+fn pinned(registry: &FaultyRegistry) -> String {
     format!("{}/team/hello@{}", registry.host(), image_digest(registry))
 }
 
@@ -257,7 +260,7 @@ fn verify_names_what_it_cannot_compare() {
         .fails_with("U0120")
         .stderr_has("the digest is not");
     registry.memory().put_blob("team/hello", b"{}");
-    let digest = union_tests::hostile::digest(b"{}");
+    let digest = union_tests::faulty_registry::digest(b"{}");
     let manifest = format!(
         "{{\"schemaVersion\":2,\"config\":{{\"mediaType\":\"a/b\",\"digest\":\"{digest}\",\"size\":2}},\"layers\":[]}}"
     );

@@ -2,7 +2,7 @@
 
 use union_tests::Project;
 use union_tests::engine::Engine;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 use union_tests::registry::Registry;
 
 use crate::setup::{Setup, line, push_base};
@@ -58,7 +58,7 @@ fn base_without_the_platform_lists_its_platforms() {
 
 #[test]
 fn base_with_a_wrong_digest_is_refused() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let lie = Reply::status(200).with("Content-Type", kind).with(
             "Docker-Content-Digest",

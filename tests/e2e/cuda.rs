@@ -87,7 +87,7 @@ fn descriptor(setup: &Setup, tag: &str, kind: &str) -> Value {
     );
     let accepted = format!("Accept: {kind}");
     let manifest = curl(&["-H", &accepted, &url]);
-    let digest = union_tests::hostile::digest(&manifest);
+    let digest = union_tests::faulty_registry::digest(&manifest);
     json!({ "mediaType": kind, "digest": digest, "size": manifest.len() })
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use union_tests::Project;
-use union_tests::front::Front;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
+use union_tests::front_end::FrontEnd;
 use union_tests::http::ReservedPort;
 use union_tests::registry::Registry;
 use union_tests::run::until_ended;
@@ -57,7 +57,7 @@ fn a_denied_push_ends_the_compile() {
     let started = Arc::new(OnceLock::<PathBuf>::new());
     let marker = started.clone();
     // The answer waits until the compile is under way.
-    let registry = Hostile::start(move |request, _| {
+    let registry = FaultyRegistry::start(move |request, _| {
         if request.method != "POST" {
             return None;
         }
@@ -84,7 +84,7 @@ fn a_denied_push_ends_the_compile() {
 fn a_compile_error_does_not_wait_for_the_registry() {
     let over = Arc::new(AtomicBool::new(false));
     let held = over.clone();
-    let registry = Hostile::start(move |request, _| {
+    let registry = FaultyRegistry::start(move |request, _| {
         if request.method == "POST" {
             comes_true(|| held.load(Ordering::SeqCst));
         }
@@ -100,7 +100,7 @@ fn a_compile_error_does_not_wait_for_the_registry() {
 
 #[test]
 fn web_server_is_not_a_registry() {
-    let server = Hostile::start(|_, _| {
+    let server = FaultyRegistry::start(|_, _| {
         Some(
             Reply::status(200)
                 .with("Content-Type", "text/html")
@@ -119,7 +119,7 @@ fn web_server_is_not_a_registry() {
 fn interrupted_upload_leaves_no_tag_and_next_run_finishes() {
     let stuck = Arc::new(AtomicBool::new(true));
     let held = stuck.clone();
-    let registry = Hostile::start(move |request, _| {
+    let registry = FaultyRegistry::start(move |request, _| {
         // The registry reads nothing of a blob while it is paused.
         while request.method == "PUT"
             && request.path.contains("/blobs/")
@@ -156,7 +156,7 @@ fn interrupted_upload_leaves_no_tag_and_next_run_finishes() {
 fn image_is_pushed_through_a_body_size_limit() {
     const MIB: usize = 1 << 20;
     let registry = Registry::open();
-    let front = Front::before(registry.host(), MIB);
+    let front = FrontEnd::before(registry.host(), MIB);
     let project = project(&front.host());
     project.append("Cargo.toml", "copy = [\"weights\"]\n");
     // Numbers of a simple generator, which cannot be compressed.

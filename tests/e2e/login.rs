@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use union_tests::Project;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 use union_tests::registry::Registry;
 
 use crate::setup::{is_below, push_base};
@@ -119,7 +119,7 @@ fn public_base_is_pulled_despite_a_failing_helper() {
     // It gives a token without a login, as Docker Hub does, once the base is pushed.
     let has_base = Arc::new(AtomicBool::new(false));
     let asks_for_tokens = has_base.clone();
-    let base = Hostile::start(move |request, _| {
+    let base = FaultyRegistry::start(move |request, _| {
         if !asks_for_tokens.load(Ordering::SeqCst)
             || request.header("authorization") == Some("Bearer for-everybody")
         {

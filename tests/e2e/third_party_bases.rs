@@ -124,14 +124,14 @@ impl Setup {
                 &url,
             ],
         );
-        json!({ "mediaType": kind, "digest": union_tests::hostile::digest(text.as_bytes()), "size": text.len() })
+        json!({ "mediaType": kind, "digest": union_tests::faulty_registry::digest(text.as_bytes()), "size": text.len() })
     }
 
     /// Uploads a blob.
     fn blob(&self, repository: &str, bytes: &[u8]) -> Value {
         let file = self.path("blob");
         std::fs::write(&file, bytes).unwrap();
-        let digest = union_tests::hostile::digest(bytes);
+        let digest = union_tests::faulty_registry::digest(bytes);
         let start = format!(
             "http://{}/v2/{repository}/blobs/uploads/",
             self.registry.host()

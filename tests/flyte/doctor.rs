@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use union_tests::backend::Backend;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 use union_tests::http::{ReservedPort, Server};
 use union_tests::stub::Stub;
 use union_tests::{Outcome, Project};
@@ -169,7 +169,7 @@ fn doctor_checks_what_it_can_outside_of_a_workspace() {
 
 #[test]
 fn doctor_names_the_login_and_the_refusal_of_a_registry_and_no_secret() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let denied = Reply::error(403, "DENIED", "read-only").with("WWW-Authenticate", "Basic");
         let is_known = request.header("authorization").is_some();
         let wanted = Reply::status(401).with("WWW-Authenticate", "Basic realm=\"test\"");
@@ -200,7 +200,7 @@ fn doctor_names_the_login_and_the_refusal_of_a_registry_and_no_secret() {
 
 #[test]
 fn doctor_reports_a_login_file_that_cannot_be_used() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let wanted = Reply::status(401).with("WWW-Authenticate", "Basic realm=\"test\"");
         (request.method == "POST").then(|| wanted.into())
     });
@@ -220,15 +220,15 @@ fn doctor_reports_a_login_file_that_cannot_be_used() {
 #[test]
 fn doctor_reads_bases() {
     const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-    let registry = Hostile::obedient();
+    let registry = FaultyRegistry::without_faults();
     let manifest = format!(
         "{{\"schemaVersion\":2,\"mediaType\":\"{MANIFEST}\",\"config\":{{}},\"layers\":[]}}"
     );
     registry
         .memory()
         .put_manifest("base", "1", MANIFEST, manifest.as_bytes());
-    let digest = union_tests::hostile::digest(manifest.as_bytes());
-    let absent = union_tests::hostile::digest(b"absent");
+    let digest = union_tests::faulty_registry::digest(manifest.as_bytes());
+    let absent = union_tests::faulty_registry::digest(b"absent");
     for (reference, exit, status, detail) in [
         ("base:1".to_owned(), 0, "ok", "sha256:"),
         ("base:2".to_owned(), 1, "error", "base:2"),
@@ -249,7 +249,7 @@ fn doctor_reads_bases() {
 #[test]
 fn doctor_compares_the_clock_with_the_date_of_responses() {
     for (seconds, exit, status) in [(0, 0, "ok"), (150, 0, "warning"), (400, 1, "error")] {
-        let registry = Hostile::start(move |request, _| {
+        let registry = FaultyRegistry::start(move |request, _| {
             let date = SystemTime::now() + Duration::from_secs(seconds);
             let reply = Reply::status(202).with("Location", "/v2/team/hello/blobs/uploads/1");
             let reply = reply.with("Date", httpdate::fmt_http_date(date));
@@ -273,7 +273,7 @@ fn doctor_asks_registry_and_backend_concurrently() {
     }
     let flags: Arc<[AtomicBool; 2]> = Arc::default();
     let (of_registry, of_backend) = (flags.clone(), flags.clone());
-    let registry = Hostile::start(move |request, _| {
+    let registry = FaultyRegistry::start(move |request, _| {
         if request.method == "POST" {
             meet(&of_registry[0], &of_registry[1]);
         }
@@ -464,7 +464,7 @@ fn doctor_reports_a_backend_that_is_down_and_a_project_that_does_not_exist() {
 
 #[test]
 fn doctor_shows_who_is_logged_in() {
-    let backend = Backend::obedient();
+    let backend = Backend::without_faults();
     let project = image("").env("UNION_BACKEND", "flyte2");
     let config = |more: &str| {
         let (host, certificate) = (backend.host(), backend.certificate());

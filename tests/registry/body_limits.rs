@@ -3,8 +3,8 @@
 use cargo_union::image::BaseSource as _;
 use cargo_union::publish::{Existence, Publisher as _, TransferKind};
 use union_build::diag::Code;
-use union_tests::front::{Front, Refusal};
-use union_tests::hostile::{Act, Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reaction, Reply};
+use union_tests::front_end::{FrontEnd, Refusal};
 use union_tests::registry::Registry;
 
 use crate::images;
@@ -15,7 +15,7 @@ const MIB: usize = 1 << 20;
 #[tokio::test]
 async fn upload_requests_have_a_content_length() {
     let registry = Registry::open();
-    let front = Front::before(registry.host(), usize::MAX);
+    let front = FrontEnd::before(registry.host(), usize::MAX);
     let (setup, key) = (Setup::new(), images::key("a"));
     let (client, target) = (setup.client(), target(&front.host(), "acme/app", &key));
     assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
@@ -38,10 +38,10 @@ async fn upload_requests_have_a_content_length() {
 
 #[tokio::test]
 async fn mount_resume_and_cancel_have_a_content_length() {
-    let cut = Hostile::start(|request, memory| {
+    let cut = FaultyRegistry::start(|request, memory| {
         let large = request.content_length() == Some(3 * MIB);
         let first = large && request.method == "PUT" && memory.times("PATCH", "/uploads/") == 0;
-        first.then_some(Act::CutUpload {
+        first.then_some(Reaction::CutUpload {
             after: 2 * MIB,
             keep: true,
         })
@@ -78,7 +78,7 @@ async fn mount_resume_and_cancel_have_a_content_length() {
 #[tokio::test]
 async fn blob_above_the_proxy_limit_is_uploaded_in_chunks() {
     let registry = Registry::open();
-    let front = Front::before(registry.host(), 2 * MIB);
+    let front = FrontEnd::before(registry.host(), 2 * MIB);
     let (setup, key) = (Setup::new(), images::key("a"));
     let layers = vec![
         images::file_layer(setup.directory.path(), 5 * MIB + 1),
@@ -125,7 +125,7 @@ async fn blob_above_the_proxy_limit_is_uploaded_in_chunks() {
 #[tokio::test]
 async fn body_limit_of_a_host_is_remembered() {
     let registry = Registry::open();
-    let front = Front::before(registry.host(), 2 * MIB);
+    let front = FrontEnd::before(registry.host(), 2 * MIB);
     let (setup, client) = (Setup::new(), Setup::new().client());
     for (name, size) in [("one", 3 * MIB), ("two", 3 * MIB + 1)] {
         let key = images::key(name);
@@ -145,7 +145,7 @@ async fn body_limit_of_a_host_is_remembered() {
 #[tokio::test]
 async fn limit_below_every_chunk_size_is_an_error() {
     let registry = Registry::open();
-    let front = Front::before(registry.host(), MIB / 2);
+    let front = FrontEnd::before(registry.host(), MIB / 2);
     let (setup, key) = (Setup::new(), images::key("a"));
     let image = images::of_file(&key, setup.directory.path(), 3 * MIB);
     let refused = setup
@@ -181,7 +181,7 @@ async fn limit_below_every_chunk_size_is_an_error() {
 #[tokio::test]
 async fn manifest_above_the_limit_is_an_error_with_its_size() {
     let registry = Registry::open();
-    let front = Front::before(registry.host(), 300);
+    let front = FrontEnd::before(registry.host(), 300);
     let (setup, key) = (Setup::new(), images::key("a"));
     let image = images::of_text(&key, "x");
     let size = image.top().descriptor.size;
@@ -201,7 +201,7 @@ async fn manifest_above_the_limit_is_an_error_with_its_size() {
 #[tokio::test]
 async fn connection_closed_on_a_long_body_switches_to_chunks() {
     let registry = Registry::open();
-    let front = Front::with(registry.host(), 18 * MIB, Refusal::Close);
+    let front = FrontEnd::with(registry.host(), 18 * MIB, Refusal::Close);
     let (setup, key) = (Setup::new(), images::key("a"));
     let layer = images::file_layer(setup.directory.path(), 20 * MIB);
     let image = images::single(&key, "linux/amd64", vec![layer.clone()]);
@@ -224,13 +224,15 @@ async fn connection_closed_on_a_long_body_switches_to_chunks() {
 #[tokio::test]
 async fn chunk_refused_with_416_is_sent_in_smaller_ones() {
     // GitHub's registry accepts a blob in one PUT, and no PATCH above 4 MiB.
-    let registry = Hostile::start(|request, memory| {
+    let registry = FaultyRegistry::start(|request, memory| {
         let length = request.content_length().unwrap_or(0);
         match request.method.as_str() {
-            "PUT" if length == 9 * MIB && memory.times("PATCH", "") == 0 => Some(Act::CutUpload {
-                after: 2 * MIB,
-                keep: true,
-            }),
+            "PUT" if length == 9 * MIB && memory.times("PATCH", "") == 0 => {
+                Some(Reaction::CutUpload {
+                    after: 2 * MIB,
+                    keep: true,
+                })
+            }
             "PATCH" if length > 4 * MIB => {
                 let words = "the request body is too large and exceeds the maximum permissible limit of 4.00MiB";
                 Some(Reply::error(416, "RANGE_INVALID", words).into())
@@ -255,7 +257,7 @@ async fn chunk_refused_with_416_is_sent_in_smaller_ones() {
 #[tokio::test]
 async fn chunks_respect_the_minimum_of_the_registry() {
     let least = 2 * MIB;
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let whole = request.content_length() == Some(3 * MIB);
         whole.then(|| Reply::status(413).into())
     });
@@ -278,7 +280,7 @@ async fn chunks_respect_the_minimum_of_the_registry() {
 
 #[tokio::test]
 async fn registry_without_chunks_gets_the_whole_blob_again() {
-    let registry = Hostile::start(|request, memory| {
+    let registry = FaultyRegistry::start(|request, memory| {
         let length = request.content_length().unwrap_or(0);
         match request.method.as_str() {
             "PUT"
@@ -286,7 +288,7 @@ async fn registry_without_chunks_gets_the_whole_blob_again() {
                     && memory.times("PUT", "/uploads/") < 2
                     && memory.times("PATCH", "") == 0 =>
             {
-                Some(Act::CutUpload {
+                Some(Reaction::CutUpload {
                     after: 2 * MIB,
                     keep: false,
                 })

@@ -3,7 +3,7 @@
 use cargo_union::image::BaseSource as _;
 use cargo_union::image::layer::Layer;
 use cargo_union::publish::{Publisher as _, TransferKind};
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 use union_tests::registry::Registry;
 
 use crate::images;
@@ -45,7 +45,7 @@ async fn image_published_during_the_upload_is_adopted() {
     let key = images::key("a");
     let theirs = images::of_text(&key, "theirs");
     let digest = theirs.top().descriptor.digest;
-    let registry = Hostile::obedient();
+    let registry = FaultyRegistry::without_faults();
     let (target, setup) = (target(&registry.host(), "acme/app", &key), Setup::new());
     setup
         .client()
@@ -64,7 +64,7 @@ async fn image_published_during_the_upload_is_adopted() {
 async fn tag_overwritten_by_another_machine_is_adopted() {
     let key = images::key("a");
     let theirs = images::of_text(&key, "theirs");
-    let source = Hostile::obedient();
+    let source = FaultyRegistry::without_faults();
     Setup::new()
         .client()
         .publish(&target(&source.host(), "acme/app", &key), &theirs, false)
@@ -73,7 +73,7 @@ async fn tag_overwritten_by_another_machine_is_adopted() {
     let blobs = source.memory().blobs.clone();
     let manifests = source.memory().manifests.clone();
     // The other machine writes the tag right after this one.
-    let registry = Hostile::start(move |request, memory| {
+    let registry = FaultyRegistry::start(move |request, memory| {
         if request.method == "HEAD"
             && request.path.ends_with("/manifests/v1")
             && memory.times("PUT", "/manifests/v1") == 1
@@ -147,7 +147,7 @@ async fn push_works_with_one_request_at_a_time() {
 #[tokio::test]
 async fn interrupted_push_leaves_no_tag_and_is_resumed() {
     let key = images::key("a");
-    let registry = Hostile::start(|request, memory| {
+    let registry = FaultyRegistry::start(|request, memory| {
         let first_tag = request.method == "PUT"
             && request.path.ends_with("/manifests/v1")
             && memory.times("PUT", "/manifests/") < 3;

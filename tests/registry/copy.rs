@@ -13,7 +13,7 @@ use cargo_union::sys::digest::Digest;
 use cargo_union::sys::error::Result;
 use serde_json::{Value, json};
 use union_tests::Project;
-use union_tests::hostile::{Hostile, digest};
+use union_tests::faulty_registry::{FaultyRegistry, digest};
 use union_tests::registry::Registry;
 
 use crate::images;
@@ -179,7 +179,7 @@ async fn umoci_unpacks_a_copied_image() {
 #[tokio::test]
 async fn second_copy_sends_nothing() {
     let (from, plain, setup) = (Registry::open(), Registry::open(), Setup::new());
-    let api = Hostile::obedient();
+    let api = FaultyRegistry::without_faults();
     api.memory().referrers_page = 1;
     let image = two_platforms();
     push(&setup, from.host(), &image).await;
@@ -197,7 +197,11 @@ async fn second_copy_sends_nothing() {
 
 #[tokio::test]
 async fn registry_with_the_referrers_api_gets_no_fallback_tag() {
-    let (from, to, setup) = (Registry::open(), Hostile::obedient(), Setup::new());
+    let (from, to, setup) = (
+        Registry::open(),
+        FaultyRegistry::without_faults(),
+        Setup::new(),
+    );
     to.memory().referrers_page = 1;
     let image = images::of_text(&images::key("a"), "hello");
     push(&setup, from.host(), &image).await;
@@ -216,7 +220,11 @@ async fn registry_with_the_referrers_api_gets_no_fallback_tag() {
 
 #[tokio::test]
 async fn referrers_of_the_api_get_a_fallback_tag_where_there_is_no_api() {
-    let (from, to, setup) = (Hostile::obedient(), Registry::open(), Setup::new());
+    let (from, to, setup) = (
+        FaultyRegistry::without_faults(),
+        Registry::open(),
+        Setup::new(),
+    );
     from.memory().referrers_page = 1;
     let image = images::of_text(&images::key("a"), "hello");
     push(&setup, &from.host(), &image).await;
@@ -280,7 +288,11 @@ fn docker_manifest(config: &[u8], layer: &[u8]) -> String {
 
 #[tokio::test]
 async fn docker_media_types_and_nested_indexes_are_copied_byte_by_byte() {
-    let (from, to, setup) = (Hostile::obedient(), Hostile::obedient(), Setup::new());
+    let (from, to, setup) = (
+        FaultyRegistry::without_faults(),
+        FaultyRegistry::without_faults(),
+        Setup::new(),
+    );
     let manifest = docker_manifest(b"{}", b"layer");
     let entry = |media_type: &str, text: &str| json!({ "mediaType": media_type, "size": text.len(), "digest": digest(text.as_bytes()) });
     let list = json!({
@@ -332,7 +344,11 @@ async fn docker_media_types_and_nested_indexes_are_copied_byte_by_byte() {
 
 #[tokio::test]
 async fn layers_that_may_not_be_distributed_are_left_out_with_a_warning() {
-    let (from, to, setup) = (Hostile::obedient(), Hostile::obedient(), Setup::new());
+    let (from, to, setup) = (
+        FaultyRegistry::without_faults(),
+        FaultyRegistry::without_faults(),
+        Setup::new(),
+    );
     let foreign = digest(b"foreign");
     let manifest = docker_manifest(b"{}", b"foreign").replace(
         media_type::DOCKER_LAYER_GZIP,
@@ -427,7 +443,11 @@ async fn command_works_in_an_empty_directory_and_prints_the_pinned_reference() {
 
 #[tokio::test]
 async fn blob_in_a_referrer_is_copied_with_its_bytes() {
-    let (from, to, setup) = (Registry::open(), Hostile::obedient(), Setup::new());
+    let (from, to, setup) = (
+        Registry::open(),
+        FaultyRegistry::without_faults(),
+        Setup::new(),
+    );
     let image = images::of_text(&images::key("a"), "hello");
     push(&setup, from.host(), &image).await;
     attach(&setup, from.host(), &image.top().descriptor, "the document").await;

@@ -4,7 +4,7 @@ use cargo_union::image::layer::{Descriptor, media_type};
 use serde_json::json;
 use union_build::diag::Code;
 use union_tests::Project;
-use union_tests::hostile::{Act, Hostile, Reply, digest};
+use union_tests::faulty_registry::{FaultyRegistry, Reaction, Reply, digest};
 use union_tests::registry::Registry;
 
 use crate::copy::{attach, copy, listed, push};
@@ -36,9 +36,9 @@ async fn missing_source_is_an_error_that_names_it() {
 
 #[tokio::test]
 async fn missing_platform_or_blob_of_the_source_leaves_no_tag() {
-    let (to, setup) = (Hostile::obedient(), Setup::new());
+    let (to, setup) = (FaultyRegistry::without_faults(), Setup::new());
     for part in ["/blobs/", "/manifests/sha256:"] {
-        let from = Hostile::start(move |request, _| {
+        let from = FaultyRegistry::start(move |request, _| {
             let is_lost = request.method == "GET" && request.path.contains(part);
             is_lost.then(|| Reply::error(404, "UNKNOWN", "lost").into())
         });
@@ -57,12 +57,12 @@ async fn missing_platform_or_blob_of_the_source_leaves_no_tag() {
 
 #[tokio::test]
 async fn blobs_that_the_source_denies_or_cannot_send_name_the_source() {
-    let (to, setup) = (Hostile::obedient(), Setup::new());
+    let (to, setup) = (FaultyRegistry::without_faults(), Setup::new());
     for (status, code) in [
         (403, Code::RegistryDenied),
         (503, Code::RegistryUnreachable),
     ] {
-        let from = Hostile::start(move |request, _| {
+        let from = FaultyRegistry::start(move |request, _| {
             let is_blob = request.method == "GET" && request.path.contains("/blobs/");
             is_blob.then(|| Reply::error(status, "UNKNOWN", "not now").into())
         });
@@ -123,7 +123,7 @@ async fn tag_that_another_client_takes_meanwhile_is_not_moved() {
     let (from, setup) = (Registry::open(), Setup::new());
     pushed(&setup, from.host()).await;
     let other = br#"{"schemaVersion":2,"layers":[]}"#;
-    let to = Hostile::start(move |request, memory| {
+    let to = FaultyRegistry::start(move |request, memory| {
         if request.method == "POST" {
             memory.put_manifest("prod/app", "v1", media_type::OCI_MANIFEST, other);
         }
@@ -138,7 +138,7 @@ async fn tag_that_another_client_takes_meanwhile_is_not_moved() {
 async fn immutable_tag_is_an_error_with_its_own_code() {
     let (from, setup) = (Registry::open(), Setup::new());
     pushed(&setup, from.host()).await;
-    let to = Hostile::start(|request, _| {
+    let to = FaultyRegistry::start(|request, _| {
         let is_tag = request.method == "PUT" && request.path.ends_with("/manifests/v1");
         is_tag.then(|| Reply::error(409, "DENIED", "tag is immutable").into())
     });
@@ -152,7 +152,7 @@ async fn immutable_tag_is_an_error_with_its_own_code() {
 
 #[tokio::test]
 async fn corrupt_blob_of_the_source_is_not_copied() {
-    let from = Hostile::start(|request, _| {
+    let from = FaultyRegistry::start(|request, _| {
         let is_blob = request.method == "GET" && request.path.contains("/blobs/");
         is_blob.then(|| Reply::status(200).body("x".repeat(SIZE)).into())
     });
@@ -174,13 +174,13 @@ async fn corrupt_blob_of_the_source_is_not_copied() {
 
 #[tokio::test]
 async fn corrupt_manifest_of_the_source_is_not_copied() {
-    let from = Hostile::start(|request, _| {
+    let from = FaultyRegistry::start(|request, _| {
         let is_manifest = request.method == "GET" && request.path.contains("/manifests/sha256:");
         let other = r#"{"schemaVersion":2,"layers":[]}"#;
         let reply = || Reply::status(200).with("Content-Type", media_type::OCI_MANIFEST);
         is_manifest.then(|| reply().body(other).into())
     });
-    let (to, setup) = (Hostile::obedient(), Setup::new());
+    let (to, setup) = (FaultyRegistry::without_faults(), Setup::new());
     let key = images::key("a");
     let image = images::index(&key, vec![images::of_text(&key, "hello")]);
     push(&setup, &from.host(), &image).await;
@@ -206,7 +206,7 @@ async fn connections_that_are_cut_are_resumed() {
     );
     let bytes = bytes.unwrap();
     let path = format!("/blobs/{layer}");
-    let from = Hostile::start(move |request, memory| {
+    let from = FaultyRegistry::start(move |request, memory| {
         let is_first = request.path.ends_with(&path) && memory.times("GET", &path) == 0;
         (request.method == "GET" && is_first).then(|| {
             Reply {
@@ -216,11 +216,11 @@ async fn connections_that_are_cut_are_resumed() {
             .into()
         })
     });
-    let to = Hostile::start(|request, memory| {
+    let to = FaultyRegistry::start(|request, memory| {
         let is_large = request.method == "PUT" && request.content_length() > Some(SIZE / 2);
         let after = SIZE / 4;
         (is_large && memory.times("PUT", "/uploads/") < 2)
-            .then_some(Act::CutUpload { after, keep: true })
+            .then_some(Reaction::CutUpload { after, keep: true })
     });
     push(&setup, &from.host(), &image).await;
     copy(&setup, &from.host(), ":v1", &to.host(), false)
@@ -242,7 +242,7 @@ async fn connections_that_are_cut_are_resumed() {
 async fn blob_that_the_destination_reports_falsely_is_sent_again() {
     let (from, setup) = (Registry::open(), Setup::new());
     pushed(&setup, from.host()).await;
-    let to = Hostile::start(|request, memory| {
+    let to = FaultyRegistry::start(|request, memory| {
         let is_asked = request.method == "HEAD" && request.path.contains("/blobs/");
         (is_asked && memory.blobs.is_empty()).then(|| Reply::status(200).into())
     });
@@ -254,7 +254,11 @@ async fn blob_that_the_destination_reports_falsely_is_sent_again() {
 
 #[tokio::test]
 async fn listed_referrers_that_are_none_are_left_out_with_a_warning() {
-    let (from, to, setup) = (Hostile::obedient(), Hostile::obedient(), Setup::new());
+    let (from, to, setup) = (
+        FaultyRegistry::without_faults(),
+        FaultyRegistry::without_faults(),
+        Setup::new(),
+    );
     let subject = pushed(&setup, &from.host()).await;
     attach(&setup, &from.host(), &subject, "one").await;
     let tag = (
@@ -289,20 +293,20 @@ async fn listed_referrers_that_are_none_are_left_out_with_a_warning() {
 
 #[tokio::test]
 async fn manifests_that_cannot_be_copied_are_errors() {
-    let (to, setup) = (Hostile::obedient(), Setup::new());
+    let (to, setup) = (FaultyRegistry::without_faults(), Setup::new());
     let old = r#"{"schemaVersion":1,"layers":[]}"#.to_owned();
     let sha512 = format!(
         r#"{{"schemaVersion":2,"config":{{"mediaType":"a","size":1,"digest":"sha512:{}"}}}}"#,
         "0".repeat(128)
     );
     for text in [old, sha512, r#"{"schemaVersion":2}"#.to_owned()] {
-        let from = Hostile::obedient();
+        let from = FaultyRegistry::without_faults();
         from.memory()
             .put_manifest("acme/app", "v1", media_type::OCI_MANIFEST, text.as_bytes());
         let copied = copy(&setup, &from.host(), ":v1", &to.host(), false).await;
         assert_error(copied, Code::RegistryInvalid, &["cannot be copied"]);
     }
-    let from = Hostile::obedient();
+    let from = FaultyRegistry::without_faults();
     let mut inner = r#"{"schemaVersion":2,"manifests":[]}"#.to_owned();
     for _ in 0..20 {
         let entry = json!({ "mediaType": media_type::OCI_INDEX, "size": inner.len(), "digest": digest(inner.as_bytes()) });
@@ -317,7 +321,11 @@ async fn manifests_that_cannot_be_copied_are_errors() {
 
 #[tokio::test]
 async fn fallback_tag_that_holds_an_image_is_not_overwritten_by_a_copy() {
-    let (from, to, setup) = (Registry::open(), Hostile::obedient(), Setup::new());
+    let (from, to, setup) = (
+        Registry::open(),
+        FaultyRegistry::without_faults(),
+        Setup::new(),
+    );
     let subject = pushed(&setup, from.host()).await;
     attach(&setup, from.host(), &subject, "one").await;
     let tag = format!("sha256-{}", subject.digest.hex());

@@ -5,7 +5,7 @@ use cargo_union::image::layer::{Descriptor, media_type};
 use cargo_union::publish::Publisher as _;
 use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
-use union_tests::hostile::{Act, Hostile, Memory, Reply, Request};
+use union_tests::faulty_registry::{FaultyRegistry, Memory, Reaction, Reply, Request};
 
 use crate::images;
 use crate::setup::{Setup, assert_error, repository, target};
@@ -24,12 +24,12 @@ fn is_first_upload(request: &Request, memory: &Memory) -> bool {
 
 /// Interrupts the first upload of a large layer. Returns the number of upload requests by kind, and the received bytes.
 async fn push_cut(keep: bool) -> (usize, usize, usize) {
-    let registry = Hostile::start(move |request, memory| {
+    let registry = FaultyRegistry::start(move |request, memory| {
         is_first_upload(request, memory).then(|| {
             memory
                 .blobs
                 .insert((String::new(), "cut".to_owned()), Vec::new());
-            Act::CutUpload { after: CUT, keep }
+            Reaction::CutUpload { after: CUT, keep }
         })
     });
     let (setup, key) = (Setup::new(), images::key("a"));
@@ -79,11 +79,13 @@ async fn lost_upload_is_restarted() {
 
 #[tokio::test]
 async fn repeatedly_interrupted_upload_is_an_error() {
-    let registry = Hostile::start(|request, _| {
-        (request.method == "PUT" && request.path.contains("/uploads/")).then_some(Act::CutUpload {
-            after: 10,
-            keep: false,
-        })
+    let registry = FaultyRegistry::start(|request, _| {
+        (request.method == "PUT" && request.path.contains("/uploads/")).then_some(
+            Reaction::CutUpload {
+                after: 10,
+                keep: false,
+            },
+        )
     });
     let (setup, key) = (Setup::new(), images::key("a"));
     let image = images::of_file(&key, setup.directory.path(), SIZE);
@@ -113,7 +115,7 @@ fn large() -> (Vec<u8>, Descriptor) {
 async fn pull_cut(ranges: bool) -> Vec<Option<String>> {
     let (bytes, descriptor) = large();
     let served = bytes.clone();
-    let registry = Hostile::start(move |request, memory| {
+    let registry = FaultyRegistry::start(move |request, memory| {
         let whole = || Reply::status(200).body(served.clone());
         match (
             request.path.contains("/blobs/"),
@@ -156,7 +158,7 @@ async fn interrupted_download_is_resumed_or_restarted() {
 #[tokio::test]
 async fn repeatedly_interrupted_download_leaves_no_files() {
     let (bytes, descriptor) = large();
-    let registry = Hostile::start(move |request, _| {
+    let registry = FaultyRegistry::start(move |request, _| {
         request.path.contains("/blobs/").then(|| {
             Reply {
                 announced: Some(SIZE),
@@ -184,7 +186,7 @@ async fn repeatedly_interrupted_download_leaves_no_files() {
 
 #[tokio::test]
 async fn retry_after_is_honoured_but_not_an_hour() {
-    let registry = Hostile::start(|request, memory| {
+    let registry = FaultyRegistry::start(|request, memory| {
         let crowded =
             request.path.contains("/manifests/") && memory.times("HEAD", "/manifests/") == 0;
         crowded.then(|| Reply::status(429).with("Retry-After", "3600").into())
@@ -210,7 +212,7 @@ async fn retry_after_is_honoured_but_not_an_hour() {
 
 #[tokio::test]
 async fn server_error_is_neither_found_nor_missing() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         request
             .path
             .contains("/manifests/")

@@ -5,7 +5,7 @@ use cargo_union::image::layer::{BlobSource, Descriptor, media_type};
 use cargo_union::publish::{Existence, ImageTarget, Publisher as _, TransferKind};
 use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
-use union_tests::hostile::{Act, Hostile, Reply, Request};
+use union_tests::faulty_registry::{FaultyRegistry, Reaction, Reply, Request};
 
 use crate::images;
 use crate::setup::{Setup, assert_error, repository, target};
@@ -17,14 +17,14 @@ fn is_tag(request: &Request, method: &str) -> bool {
 #[tokio::test]
 async fn credentials_are_not_sent_to_an_upload_url_of_another_host() {
     for redirect in [false, true] {
-        let other = Hostile::start(|request, _| {
+        let other = FaultyRegistry::start(|request, _| {
             request
                 .path
                 .starts_with("/elsewhere")
                 .then(|| Reply::status(201).into())
         });
         let elsewhere = format!("http://{}/elsewhere", other.host());
-        let registry = Hostile::start(move |request, memory| {
+        let registry = FaultyRegistry::start(move |request, memory| {
             if request.header("authorization").is_none() {
                 return Some(
                     Reply::status(401)
@@ -78,13 +78,13 @@ async fn credentials_are_not_sent_to_an_upload_url_of_another_host() {
 async fn refused_mount_continues_at_its_upload_url() {
     for refusal in [None, Some(Reply::error(400, "UNSUPPORTED", "no mounts"))] {
         let refusing = refusal.clone();
-        let registry = Hostile::start(move |request, memory| {
+        let registry = FaultyRegistry::start(move |request, memory| {
             request.asks("mount")?;
             // Without the blob to mount, the registry responds with 202 and an upload URL.
             memory
                 .blobs
                 .retain(|(repository, _), _| repository != "base");
-            refusing.clone().map(Act::from)
+            refusing.clone().map(Reaction::from)
         });
         let (setup, key, base) = (Setup::new(), images::key("a"), images::layer("base"));
         let BlobSource::Bytes(bytes) = &base.blob.content else {
@@ -124,7 +124,7 @@ async fn refused_mount_continues_at_its_upload_url() {
 async fn refused_token_is_renewed_once() {
     let token = |request: &Request| request.path == "/token";
     for (refusals, code) in [(1, None), (usize::MAX, Some(Code::RegistryDenied))] {
-        let registry = Hostile::start(move |request, memory| {
+        let registry = FaultyRegistry::start(move |request, memory| {
             if token(request) {
                 return Some(
                     Reply::status(200)
@@ -181,7 +181,7 @@ async fn refused_token_is_renewed_once() {
 async fn wrong_digest_header_of_a_tag_is_a_mismatch() {
     let lie = Digest::of("a lie").to_string();
     let (lying, key) = (lie.clone(), images::key("a"));
-    let registry = Hostile::start(move |request, memory| {
+    let registry = FaultyRegistry::start(move |request, memory| {
         let after = is_tag(request, "HEAD") && memory.times("PUT", "/manifests/v1") > 0;
         after.then(|| {
             Reply::status(200)
@@ -207,7 +207,7 @@ async fn wrong_digest_header_of_a_tag_is_a_mismatch() {
 #[tokio::test]
 async fn manifest_changed_by_the_registry_is_an_error() {
     let key = images::key("a");
-    let registry = Hostile::start(|request, memory| {
+    let registry = FaultyRegistry::start(|request, memory| {
         is_tag(request, "PUT").then(|| {
             let changed = br#"{"layers":[],"annotations":{}}"#;
             memory.put_manifest("acme/app", "v1", media_type::OCI_MANIFEST, changed);
@@ -233,7 +233,7 @@ async fn manifest_changed_by_the_registry_is_an_error() {
 async fn found_image_with_wrong_bytes_is_refused() {
     let key = images::key("a");
     let lie = Digest::of("a lie").to_string();
-    let registry = Hostile::start(move |request, _| {
+    let registry = FaultyRegistry::start(move |request, _| {
         let manifest = r#"{"layers":[]}"#;
         let reply = || {
             Reply::status(200)
@@ -265,7 +265,7 @@ async fn oversized_blob_is_not_cached() {
         ("short and then some", "sends more than the 5 bytes"),
         ("wrong", "instead of"),
     ] {
-        let registry = Hostile::start(move |request, _| {
+        let registry = FaultyRegistry::start(move |request, _| {
             request
                 .path
                 .contains("/blobs/")
@@ -291,8 +291,8 @@ async fn oversized_blob_is_not_cached() {
 }
 
 /// A registry with immutable tags, and one that also hides existing tags until it refuses a push.
-fn immutable(hidden: usize) -> Hostile {
-    Hostile::start(move |request, memory| {
+fn immutable(hidden: usize) -> FaultyRegistry {
+    FaultyRegistry::start(move |request, memory| {
         let there = memory
             .manifests
             .contains_key(&("acme/app".to_owned(), "v1".to_owned()));
@@ -393,7 +393,7 @@ async fn web_page_is_not_a_registry() {
         (200, Code::RegistryInvalid),
     ] {
         let page = page(status);
-        let registry = Hostile::start(move |request, _| page(request));
+        let registry = FaultyRegistry::start(move |request, _| page(request));
         let found = Setup::new()
             .client()
             .existence(&target(&registry.host(), "acme/app", &images::key("a")))
@@ -415,7 +415,7 @@ async fn web_page_is_not_a_registry() {
 #[tokio::test]
 async fn registry_message_is_bounded_without_control_characters() {
     let long = format!("no\u{1b}[31m\r\n{}", "x".repeat(10_000));
-    let registry = Hostile::start(move |request, _| {
+    let registry = FaultyRegistry::start(move |request, _| {
         request
             .path
             .contains("/uploads/")
@@ -435,7 +435,7 @@ async fn registry_message_is_bounded_without_control_characters() {
 
 #[tokio::test]
 async fn missing_repository_has_advice_to_create_it() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         request.path.contains("/uploads/").then(|| {
             Reply::error(
                 404,
@@ -460,7 +460,7 @@ async fn missing_repository_has_advice_to_create_it() {
 #[tokio::test]
 async fn denied_manifest_is_missing_with_write_access() {
     for writable in [true, false] {
-        let registry = Hostile::start(move |request, _| {
+        let registry = FaultyRegistry::start(move |request, _| {
             if request.header("authorization").is_none() {
                 return Some(
                     Reply::status(401)
@@ -513,7 +513,7 @@ async fn denied_manifest_is_missing_with_write_access() {
 
 #[tokio::test]
 async fn falsely_reported_blob_is_uploaded_again() {
-    let registry = Hostile::start(|request, memory| {
+    let registry = FaultyRegistry::start(|request, memory| {
         let claim = request.method == "HEAD"
             && request.path.contains("/blobs/")
             && memory.times("PUT", "/manifests/") == 0;
@@ -534,7 +534,11 @@ async fn falsely_reported_blob_is_uploaded_again() {
 
 #[tokio::test]
 async fn known_digest_is_checked_with_one_request() {
-    let (registry, setup, key) = (Hostile::obedient(), Setup::new(), images::key("a"));
+    let (registry, setup, key) = (
+        FaultyRegistry::without_faults(),
+        Setup::new(),
+        images::key("a"),
+    );
     let target = target(&registry.host(), "acme/app", &key);
     let digest = setup
         .client()
@@ -562,7 +566,7 @@ async fn known_digest_is_checked_with_one_request() {
 async fn missing_head_digest_is_computed_from_the_manifest() {
     let key = images::key("a");
     let image = images::of_text(&key, "x");
-    let registry = Hostile::start(|request, memory| {
+    let registry = FaultyRegistry::start(|request, memory| {
         let reference = request
             .path
             .strip_prefix("/v2/acme/app/manifests/")
@@ -601,7 +605,7 @@ async fn incomplete_error_document_is_parsed() {
         r#"{"errors":[null,{"message":"first"},{"code":"NAME_UNKNOWN"}]}"#,
         r#"{"errors":[{"code":"NAME_UNKNOWN","message":{"text":"x"}}],"more":[]}"#,
     ] {
-        let registry = Hostile::start(move |request, _| {
+        let registry = FaultyRegistry::start(move |request, _| {
             request
                 .path
                 .contains("/uploads/")

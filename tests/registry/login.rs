@@ -3,7 +3,7 @@
 use cargo_union::publish::{Existence, Publisher as _, TransferKind};
 use cargo_union::sys::secret::Secret;
 use union_build::diag::Code;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 use union_tests::registry::Registry;
 use union_tests::token::IDENTITY;
 
@@ -182,9 +182,9 @@ async fn helper_is_used_for_its_host() {
 }
 
 /// A registry that requires a token even for public repositories, and gives it without a login.
-fn public() -> Hostile {
-    Hostile::start(
-        |request, _| match (request.path.as_str(), request.header("authorization")) {
+fn public() -> FaultyRegistry {
+    FaultyRegistry::start(|request, _| {
+        match (request.path.as_str(), request.header("authorization")) {
             ("/v2/", _) => None,
             ("/token", None) => Some(
                 Reply::status(200)
@@ -200,8 +200,8 @@ fn public() -> Hostile {
                 );
                 Some(Reply::status(401).with("WWW-Authenticate", realm).into())
             }
-        },
-    )
+        }
+    })
 }
 
 /// Configs that give no login for a host, and a word of the warning about each, when there is one.
@@ -445,7 +445,7 @@ async fn named_podman_auth_file_must_be_valid_if_it_exists() {
 
 #[tokio::test]
 async fn registry_token_is_sent_unchanged() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         match (request.path.as_str(), request.header("authorization")) {
             ("/v2/", _) | (_, Some("Bearer from-the-file")) => None,
             _ => Some(
@@ -494,7 +494,7 @@ async fn named_config_precedes_the_default_ones_and_must_exist() {
 
 #[tokio::test]
 async fn credentials_are_not_sent_unencrypted_to_another_host() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let challenge = r#"Bearer realm="http://token.example.com/token",service="x""#;
         request.path.contains("/manifests/").then(|| {
             Reply::status(401)
@@ -524,7 +524,7 @@ async fn errors_reports_and_debug_output_contain_no_password() {
         base64::engine::general_purpose::STANDARD.encode(format!("me:{PASSWORD}"))
     };
     // It repeats the request in every place that a client might print.
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let login = request
             .header("authorization")
             .unwrap_or_default()
@@ -565,8 +565,8 @@ async fn errors_reports_and_debug_output_contain_no_password() {
 }
 
 /// A registry behind a token server that always gives this response.
-fn with_token_answer(status: u16, body: &'static str) -> Hostile {
-    Hostile::start(move |request, _| {
+fn with_token_answer(status: u16, body: &'static str) -> FaultyRegistry {
+    FaultyRegistry::start(move |request, _| {
         if request.path == "/token" {
             return Some(Reply::status(status).body(body).into());
         }

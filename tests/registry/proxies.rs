@@ -3,7 +3,7 @@
 use cargo_union::http::Proxies;
 use cargo_union::publish::{Existence, Publisher as _};
 use union_build::diag::Code;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 use union_tests::http::ReservedPort;
 use union_tests::proxy::Proxy;
 use union_tests::registry::Registry;
@@ -256,7 +256,7 @@ async fn proxy_that_may_have_responded_is_named() {
 #[tokio::test]
 async fn proxy_is_not_named_for_registry_errors() {
     // The registry itself responds, or through a tunnel that the proxy cannot read.
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let own = Reply::status(503).with("Docker-Distribution-Api-Version", "registry/2.0");
         (request.path != "/v2/").then(|| own.into())
     });

@@ -6,7 +6,7 @@ use cargo_union::image::reference::BaseRef;
 use cargo_union::publish::Publisher as _;
 use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 use union_tests::http::ReservedPort;
 use union_tests::registry::Registry;
 
@@ -62,7 +62,7 @@ async fn registry_is_the_fallback_of_its_mirror() {
 async fn mirror_denial_and_wrong_digest_are_errors() {
     let registry = Registry::open();
     push_base(registry.host(), "debian", "debian").await;
-    let denying = Hostile::start(|request, _| {
+    let denying = FaultyRegistry::start(|request, _| {
         request
             .path
             .contains("/manifests/")
@@ -78,7 +78,7 @@ async fn mirror_denial_and_wrong_digest_are_errors() {
         Code::BaseDenied,
         &[&denying.host(), "debian", "DENIED: not you", "docker login"],
     );
-    let lying = Hostile::start(|request, _| {
+    let lying = FaultyRegistry::start(|request, _| {
         request.path.contains("/manifests/").then(|| {
             let promised = format!("sha256:{}", "0".repeat(64));
             Reply::status(200)
@@ -113,7 +113,7 @@ async fn missing_base_names_mirror_and_registry() {
 
 #[tokio::test]
 async fn manifest_by_digest_is_requested_once() {
-    let registry = Hostile::obedient();
+    let registry = FaultyRegistry::without_faults();
     let digest = push_base(&registry.host(), "debian", "debian")
         .await
         .to_string();
@@ -138,7 +138,7 @@ async fn manifest_by_digest_is_requested_once() {
 
 #[tokio::test]
 async fn wrong_bytes_under_a_digest_are_refused() {
-    let registry = Hostile::obedient();
+    let registry = FaultyRegistry::without_faults();
     let digest = Digest::of("what was asked for");
     let path = ("debian".to_owned(), digest.to_string());
     registry.memory().manifests.insert(
@@ -162,7 +162,7 @@ async fn wrong_bytes_under_a_digest_are_refused() {
 
 #[tokio::test]
 async fn unknown_manifest_type_is_unsupported() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let reply = || {
             Reply::status(200)
                 .with(
@@ -186,7 +186,7 @@ async fn unknown_manifest_type_is_unsupported() {
 
 #[tokio::test]
 async fn missing_pinned_manifest_or_blob_names_the_update_command() {
-    let registry = Hostile::obedient();
+    let registry = FaultyRegistry::without_faults();
     let digest = push_base(&registry.host(), "debian", "debian").await;
     registry.memory().manifests.clear();
     let (client, repository) = (
@@ -221,7 +221,7 @@ async fn missing_pinned_manifest_or_blob_names_the_update_command() {
 
 #[tokio::test]
 async fn damaged_cached_blob_or_manifest_is_fetched_again() {
-    let registry = Hostile::obedient();
+    let registry = FaultyRegistry::without_faults();
     let digest = push_base(&registry.host(), "debian", "debian").await;
     registry.memory().put_blob("debian", b"a layer");
     let (setup, repository) = (Setup::new(), repository(&registry.host(), "debian"));
@@ -268,7 +268,7 @@ async fn damaged_cached_blob_or_manifest_is_fetched_again() {
 
 #[tokio::test]
 async fn tag_list_pages_are_followed_by_link_headers() {
-    let registry = Hostile::start(|request, _| {
+    let registry = FaultyRegistry::start(|request, _| {
         let page = |tags: &str| {
             Reply::status(200)
                 .with("Content-Type", "application/json")

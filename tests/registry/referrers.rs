@@ -8,7 +8,7 @@ use cargo_union::publish::Publisher as _;
 use cargo_union::publish::registry::{AttachOutcome, FallbackTag};
 use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
-use union_tests::hostile::{Hostile, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
 use union_tests::registry::Registry;
 
 use crate::images;
@@ -66,8 +66,8 @@ async fn listed(setup: &Setup, host: &str, subject: Digest, filter: Option<&str>
     texts
 }
 
-fn with_api() -> Hostile {
-    let registry = Hostile::obedient();
+fn with_api() -> FaultyRegistry {
+    let registry = FaultyRegistry::without_faults();
     registry.memory().referrers_page = 1;
     registry
 }
@@ -179,7 +179,7 @@ async fn two_machines_that_attach_at_once_lose_nothing() {
 #[tokio::test]
 async fn a_fallback_tag_that_another_client_overwrites_is_written_again() {
     let mut lost = false;
-    let registry = Hostile::start(move |request, memory| {
+    let registry = FaultyRegistry::start(move |request, memory| {
         let is_tag = request.path.contains("/manifests/sha256-");
         if request.method == "GET"
             && is_tag
@@ -244,7 +244,7 @@ async fn a_fallback_tag_that_holds_an_image_is_not_overwritten() {
 async fn a_registry_that_refuses_manifests_with_a_subject_is_one_error() {
     let setup = Setup::new();
     for status in [400, 403, 404, 405] {
-        let registry = Hostile::start(move |request, memory| {
+        let registry = FaultyRegistry::start(move |request, memory| {
             let is_document = request.method == "PUT"
                 && request.path.contains("/manifests/sha256:")
                 && memory.times("PUT", "/manifests/v1") == 1;
@@ -282,8 +282,8 @@ async fn a_document_is_looked_for_where_the_response_does_not_confirm_its_subjec
 }
 
 /// A registry whose referrers API answers with these entries, and with a link to the next page.
-fn with_entries(entries: serde_json::Value, next: bool) -> Hostile {
-    Hostile::start(move |request, _| {
+fn with_entries(entries: serde_json::Value, next: bool) -> FaultyRegistry {
+    FaultyRegistry::start(move |request, _| {
         if !request.path.contains("/referrers/") {
             return None;
         }

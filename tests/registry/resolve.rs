@@ -7,20 +7,20 @@ use cargo_union::sys::digest::Digest;
 use cargo_union::sys::error::Result;
 use serde_json::{Value, json};
 use union_build::diag::Code;
-use union_tests::hostile::{Hostile, digest};
+use union_tests::faulty_registry::{FaultyRegistry, digest};
 
 use crate::setup::{Setup, assert_error, repository};
 
 /// A registry with the repository `base`.
 struct BaseRepository {
-    registry: Hostile,
+    registry: FaultyRegistry,
     setup: Setup,
 }
 
 impl BaseRepository {
     fn new() -> Self {
         Self {
-            registry: Hostile::obedient(),
+            registry: FaultyRegistry::without_faults(),
             setup: Setup::new(),
         }
     }

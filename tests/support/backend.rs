@@ -73,7 +73,7 @@ pub struct Backend {
 
 impl Backend {
     /// A backend with TLS that behaves correctly.
-    pub fn obedient() -> Self {
+    pub fn without_faults() -> Self {
         Self::secure(|_, _| None)
     }
 

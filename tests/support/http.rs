@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::tls::{Authority, Line};
+use crate::tls::{Authority, Connection};
 
 /// A port of 127.0.0.1 at which no program listens. The system gives it to no other program while this lives; a program that
 /// knows it can listen there.
@@ -155,7 +155,7 @@ impl Reply {
 
 /// The body of a request. Unread bytes are left on the connection.
 pub struct Incoming<'a> {
-    reader: &'a mut BufReader<Line>,
+    reader: &'a mut BufReader<Connection>,
     left: usize,
 }
 
@@ -225,7 +225,7 @@ impl Server {
                         .push(copy);
                 }
                 let handler = handler.clone();
-                let connection = Line::new(stream, identity.as_ref());
+                let connection = Connection::new(stream, identity.as_ref());
                 std::thread::spawn(move || serve(connection, &*handler));
             }
         });
@@ -260,7 +260,7 @@ impl Drop for Server {
     }
 }
 
-fn serve(connection: Line, handler: &Handler) {
+fn serve(connection: Connection, handler: &Handler) {
     let mut reader = BufReader::new(connection);
     loop {
         let request = match read_head(&mut reader) {
@@ -295,7 +295,7 @@ fn serve(connection: Line, handler: &Handler) {
 }
 
 fn write(
-    writer: &mut Line,
+    writer: &mut Connection,
     request: &Request,
     reply: &Reply,
     announced: usize,
@@ -330,7 +330,7 @@ fn write(
 struct NotHttp;
 
 /// Reads the head of a request; `None` when the connection is closed.
-fn read_head(reader: &mut BufReader<Line>) -> Result<Option<Request>, NotHttp> {
+fn read_head(reader: &mut BufReader<Connection>) -> Result<Option<Request>, NotHttp> {
     let mut next_line = || {
         let mut line = Vec::new();
         reader

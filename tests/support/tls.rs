@@ -161,14 +161,14 @@ impl Default for Authority {
 }
 
 /// A connection with or without TLS.
-pub enum Line {
+pub enum Connection {
     /// Plain TCP.
     Plain(TcpStream),
     /// TLS.
     Secure(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
-impl Line {
+impl Connection {
     pub(crate) fn new(stream: TcpStream, identity: Option<&Identity>) -> Self {
         match identity {
             None => Self::Plain(stream),
@@ -194,7 +194,7 @@ impl Line {
     }
 }
 
-impl Read for Line {
+impl Read for Connection {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(buffer),
@@ -203,7 +203,7 @@ impl Read for Line {
     }
 }
 
-impl Write for Line {
+impl Write for Connection {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),

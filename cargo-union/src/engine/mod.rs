@@ -127,8 +127,8 @@ pub struct Engine {
 
 impl Engine {
     async fn connect(address: &str, http: EngineHttpClient) -> Result<Self, String> {
-        const PATIENCE: Duration = Duration::from_secs(30);
-        let connected = tokio::time::timeout(PATIENCE, Self::negotiate(address, http)).await;
+        const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, Self::negotiate(address, http)).await;
         connected
             .map_err(|_| "timed out".to_owned())?
             .map_err(|cause| innermost(&cause))

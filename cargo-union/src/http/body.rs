@@ -51,7 +51,7 @@ pub(crate) enum BodySource {
 /// Why there is no response.
 pub(super) enum SendError {
     Http(reqwest::Error),
-    Silent(Duration),
+    TimedOut(Duration),
 }
 
 impl RequestBody {
@@ -76,15 +76,15 @@ impl RequestBody {
         }
     }
 
-    /// Sends a request with this body and waits for the response's head. `silence` is the timeout, except for streams.
+    /// Sends a request with this body, and waits up to `timeout` for the head of the response.
     pub(super) async fn send(
         &self,
         request: RequestBuilder,
-        silence: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<Response, SendError> {
         match self {
-            Self::Empty => answer(request, silence).await,
-            Self::Bytes(bytes) => answer(request.body(bytes.clone()), silence).await,
+            Self::Empty => answer(request, timeout).await,
+            Self::Bytes(bytes) => answer(request.body(bytes.clone()), timeout).await,
             Self::Stream(stream) => {
                 stream.done.store(stream.start, Ordering::Relaxed);
                 let length = stream.end.saturating_sub(stream.start);
@@ -159,7 +159,7 @@ impl BodyStream {
             }
             let now = self.done.load(Ordering::Relaxed);
             if now == before {
-                return Err(SendError::Silent(STANDSTILL));
+                return Err(SendError::TimedOut(STANDSTILL));
             }
             before = now;
         }
@@ -176,12 +176,12 @@ impl fmt::Debug for BodyStream {
     }
 }
 
-async fn answer(request: RequestBuilder, silence: Option<Duration>) -> Result<Response, SendError> {
-    let Some(silence) = silence else {
+async fn answer(request: RequestBuilder, timeout: Option<Duration>) -> Result<Response, SendError> {
+    let Some(timeout) = timeout else {
         return request.send().await.map_err(SendError::Http);
     };
-    match tokio::time::timeout(silence, request.send()).await {
+    match tokio::time::timeout(timeout, request.send()).await {
         Ok(response) => response.map_err(SendError::Http),
-        Err(_) => Err(SendError::Silent(silence)),
+        Err(_) => Err(SendError::TimedOut(timeout)),
     }
 }

@@ -47,7 +47,7 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// The interval of TCP keepalive probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long to wait for a response's head, or for the next chunk of its body.
-const SILENCE: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The maximum number of redirects.
 const REDIRECTS: usize = 5;
 
@@ -187,13 +187,13 @@ impl Transport {
         if outgoing.body.is_empty() && !matches!(outgoing.method, Method::GET | Method::HEAD) {
             request = request.header(CONTENT_LENGTH, 0);
         }
-        let silence = if outgoing.patient {
+        let timeout = if outgoing.is_stream {
             None
         } else {
-            Some(SILENCE)
+            Some(IDLE_TIMEOUT)
         };
         let sent = SystemTime::now();
-        let response = outgoing.body.send(request, silence).await;
+        let response = outgoing.body.send(request, timeout).await;
         let response = response.map_err(|error| {
             let help =
                 tls_cause_of(&error).and_then(|cause| self.trust.advice(&authority(url), cause));
@@ -345,10 +345,10 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Transpor
         .map(|proxy| format!(" through the proxy {proxy}"))
         .unwrap_or_default();
     let error = match error {
-        body::SendError::Silent(silence) => {
+        body::SendError::TimedOut(timeout) => {
             return TransportError::unreachable(format!(
                 "{host} sent no data{through} for {} seconds",
-                silence.as_secs()
+                timeout.as_secs()
             ));
         }
         body::SendError::Http(error) => error.without_url(),
@@ -429,7 +429,7 @@ fn login_wanted(host: &str, proxy: &Proxy) -> TransportError {
 fn tls_cause_of(error: &body::SendError) -> Option<&rustls::Error> {
     match error {
         body::SendError::Http(error) => tls_cause(error),
-        body::SendError::Silent(_) => None,
+        body::SendError::TimedOut(_) => None,
     }
 }
 

@@ -14,8 +14,8 @@ pub(crate) struct HttpRequest {
     /// Headers that are sent only to the origin of `url`, not after redirects.
     pub(crate) private: HeaderMap,
     pub(crate) body: RequestBody,
-    /// Disables the timeout for the response, for servers that respond when something happens.
-    pub(crate) patient: bool,
+    /// Whether the response is a stream, whose head may arrive only when something happens: it has no timeout.
+    pub(crate) is_stream: bool,
 }
 
 impl HttpRequest {
@@ -27,7 +27,7 @@ impl HttpRequest {
             headers: HeaderMap::new(),
             private: HeaderMap::new(),
             body: RequestBody::Empty,
-            patient: false,
+            is_stream: false,
         }
     }
 

@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode, Url};
 use super::error::{TransportError, causes};
 use super::proxy::ProxyHint;
 use super::trace::RequestSpan;
-use super::{SILENCE, authority, retry};
+use super::{IDLE_TIMEOUT, authority, retry};
 
 /// A response whose head has arrived and whose body is still to be read.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl HttpResponse {
     /// The next bytes of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
         let host = authority(self.inner.url());
-        match tokio::time::timeout(SILENCE, self.chunk_some_day()).await {
+        match tokio::time::timeout(IDLE_TIMEOUT, self.chunk_some_day()).await {
             Ok(chunk) => chunk,
             Err(_) => Err(TransportError::unreachable(format!(
                 "{host}: timed out while reading the response"

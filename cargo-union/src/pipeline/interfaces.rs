@@ -22,7 +22,7 @@ use crate::pipeline::resolve::{CodeSpec, ResolvedImage};
 use crate::sys::error::Error;
 use crate::sys::fs;
 use crate::sys::process::Environment;
-use crate::workspace::{CargoRunner, PATIENCE, ProbeOutput};
+use crate::workspace::{CargoRunner, PROBE_TIMEOUT, ProbeOutput};
 
 /// The binaries of an image whose interfaces are required: those of `rust` tasks.
 pub(crate) fn required_binaries<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
@@ -104,7 +104,7 @@ pub(crate) async fn describe_binaries(
 /// since a binary may link a library, such as that of Python, that the loader finds by it.
 ///
 /// # Errors
-/// `DescriptionInvalid` if it fails, or does not end within [`PATIENCE`].
+/// `DescriptionInvalid` if it fails, or does not end within [`PROBE_TIMEOUT`].
 pub(crate) async fn describe(
     name: &str,
     path: &Path,
@@ -130,7 +130,10 @@ pub(crate) async fn describe(
         ProbeOutput::Printed(line) => Ok(String::from_utf8_lossy(&line).into_owned()),
         ProbeOutput::Failed(cause) => Err(failed().because(cause).into()),
         ProbeOutput::TooLate => Err(failed()
-            .because(format!("it did not end within {} s", PATIENCE.as_secs()))
+            .because(format!(
+                "it did not end within {} s",
+                PROBE_TIMEOUT.as_secs()
+            ))
             .into()),
     }
 }

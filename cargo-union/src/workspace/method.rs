@@ -95,7 +95,7 @@ pub enum ProbeOutput {
     Printed(Vec<u8>),
     /// It exited with another code, or by a signal.
     Failed(ProcessFailure),
-    /// It did not exit within [`PATIENCE`].
+    /// It did not exit within [`PROBE_TIMEOUT`].
     TooLate,
 }
 
@@ -111,7 +111,7 @@ impl ProbeOutput {
 }
 
 /// Timeout of [`CargoRunner::ask`]. A binary that knows the word prints its answer at once.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A call of cargo.
 #[derive(Clone, Debug)]
@@ -166,7 +166,7 @@ impl CargoRunner for Host {
         let mut command =
             ProcessCommand::new(program, program.parent().unwrap_or(program), environment);
         command.arg(word);
-        let output = tokio::time::timeout(PATIENCE, command.output())
+        let output = tokio::time::timeout(PROBE_TIMEOUT, command.output())
             .await
             .ok()
             .transpose()?;

@@ -61,7 +61,7 @@ pub use job::{CargoJob, JobMember};
 pub use learned_inputs::{LearnedInputs, LearnedPackages};
 pub use metadata::Selection;
 pub use method::{
-    CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, LinkerProgram, PATIENCE,
+    CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, LinkerProgram, PROBE_TIMEOUT,
     ProbeOutput,
 };
 pub use remap::SCOPE;

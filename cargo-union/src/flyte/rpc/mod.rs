@@ -151,7 +151,7 @@ impl ConnectTransport {
         let name = method.place.to_string();
         let opened = self.with_retries(&name, method.repeat, || async {
             let outgoing = HttpRequest {
-                patient: true,
+                is_stream: true,
                 ..self.outgoing(method.place, STREAM, body.clone(), metadata)
             };
             let answer = self.transport.send_once(&outgoing).await?;

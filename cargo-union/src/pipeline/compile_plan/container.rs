@@ -24,7 +24,7 @@ use crate::sys::fs;
 use crate::sys::process::{Environment, OutputStream, ProcessFailure, user};
 use crate::sys::secret::Secret;
 use crate::workspace::{
-    CargoInvocation, CargoRunner, CompileSettings, LineHandler, PATIENCE, ProbeOutput, SCOPE,
+    CargoInvocation, CargoRunner, CompileSettings, LineHandler, PROBE_TIMEOUT, ProbeOutput, SCOPE,
 };
 
 /// Runs cargo in the container, with the toolchain of the image instead of that of a `rust-toolchain.toml`. The marker file
@@ -372,7 +372,7 @@ impl CargoRunner for ContainerRunner {
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend_from_slice(bytes);
         };
-        let code = tokio::time::timeout(PATIENCE, container.run(collect))
+        let code = tokio::time::timeout(PROBE_TIMEOUT, container.run(collect))
             .await
             .ok()
             .transpose()?;

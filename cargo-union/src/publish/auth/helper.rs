@@ -15,7 +15,7 @@ use crate::sys::process::{Environment, LimitedOutput, ProcessCommand};
 use crate::sys::secret::Secret;
 
 /// The default timeout: cloud helpers contact a server, and desktop helpers may ask the user.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 /// The size limit of an answer, in bytes.
 const LONGEST: usize = 1 << 20;
 
@@ -25,14 +25,14 @@ pub struct CredentialHelpers {
     /// Directories to search instead of the PATH, in its format.
     pub search_path: Option<OsString>,
     /// The timeout of a helper.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 impl Default for CredentialHelpers {
     fn default() -> Self {
         Self {
             search_path: None,
-            patience: PATIENCE,
+            timeout: TIMEOUT,
         }
     }
 }
@@ -66,12 +66,12 @@ impl CredentialHelpers {
         let program = program(name);
         let mut command = ProcessCommand::new(&program, Path::new("."), &environment);
         command.arg("get").input(server);
-        let output = match command.run_with_limits(self.patience, LONGEST).await {
+        let output = match command.run_with_limits(self.timeout, LONGEST).await {
             Ok(LimitedOutput::Ended(output)) => output,
             Ok(LimitedOutput::Late) => {
                 return Err(format!(
                     "timed out after {} seconds",
-                    self.patience.as_secs_f64()
+                    self.timeout.as_secs_f64()
                 ));
             }
             Ok(LimitedOutput::Long) => {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-async fn ask_script_for(script: &str, patience: Duration) -> Result<Option<RegistryLogin>, String> {
+async fn ask_script_for(script: &str, timeout: Duration) -> Result<Option<RegistryLogin>, String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("docker-credential-test");
     // Written by another process: if this process had it open for writing, a child that another test starts
@@ -20,14 +20,14 @@ async fn ask_script_for(script: &str, patience: Duration) -> Result<Option<Regis
     let search_path = Some(format!("{}:/usr/bin:/bin", directory.path().display()).into());
     CredentialHelpers {
         search_path,
-        patience,
+        timeout,
     }
     .ask("test", "ghcr.io")
     .await
 }
 
 async fn ask_script(script: &str) -> Result<Option<RegistryLogin>, String> {
-    ask_script_for(script, PATIENCE).await
+    ask_script_for(script, TIMEOUT).await
 }
 
 #[tokio::test]

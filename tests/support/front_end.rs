@@ -11,7 +11,7 @@ use crate::http::{Incoming, Reply, Request, Server};
 const CHUNK: usize = 1 << 18;
 
 /// A running front end. It stops when this is dropped.
-pub struct Front {
+pub struct FrontEnd {
     server: Server,
     refused: Arc<Mutex<Vec<String>>>,
 }
@@ -25,7 +25,7 @@ pub enum Refusal {
     Close,
 }
 
-impl Front {
+impl FrontEnd {
     /// A front end before a registry, `host:port`, which accepts bodies of up to `limit` bytes.
     pub fn before(registry: &str, limit: usize) -> Self {
         Self::with(registry, limit, Refusal::Page)

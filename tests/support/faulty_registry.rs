@@ -10,7 +10,7 @@ use crate::http::{Incoming, Server};
 pub use crate::http::{Reply, Request};
 
 /// What the registry does because of a rule.
-pub enum Act {
+pub enum Reaction {
     /// Read the whole request and send this response.
     Answer(Reply),
     /// Read a part of an upload and close the connection.
@@ -22,7 +22,7 @@ pub enum Act {
     },
 }
 
-impl From<Reply> for Act {
+impl From<Reply> for Reaction {
     fn from(reply: Reply) -> Self {
         Self::Answer(reply)
     }
@@ -42,42 +42,44 @@ pub struct Memory {
     /// Whether responses to a manifest with a subject lack `OCI-Subject`, although its referrers are listed.
     pub hides_subject: bool,
     uploads: BTreeMap<String, Vec<u8>>,
-    seen: Vec<Seen>,
+    seen: Vec<SeenRequest>,
 }
 
 /// A received request.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct SeenRequest {
     /// The head of the request.
     pub request: Request,
     /// How many bytes of its body were read.
     pub received: usize,
 }
 
-type Rule = dyn FnMut(&Request, &mut Memory) -> Option<Act> + Send;
+type Rule = dyn FnMut(&Request, &mut Memory) -> Option<Reaction> + Send;
 
 /// A running registry.
-pub struct Hostile {
+pub struct FaultyRegistry {
     server: Server,
     memory: Arc<Mutex<Memory>>,
 }
 
-impl Hostile {
+impl FaultyRegistry {
     /// A registry that behaves correctly.
-    pub fn obedient() -> Self {
+    pub fn without_faults() -> Self {
         Self::start(|_, _| None)
     }
 
     /// A registry that behaves correctly unless the rule overrides it.
-    pub fn start(rule: impl FnMut(&Request, &mut Memory) -> Option<Act> + Send + 'static) -> Self {
+    pub fn start(
+        rule: impl FnMut(&Request, &mut Memory) -> Option<Reaction> + Send + 'static,
+    ) -> Self {
         let memory = Arc::new(Mutex::new(Memory::default()));
         let rule: Mutex<Box<Rule>> = Mutex::new(Box::new(rule));
         let shared = memory.clone();
         let server = Server::start(move |request, body| {
-            let act = (lock(&rule))(request, &mut lock(&shared));
-            let (reply, received) = match act {
-                Some(Act::Answer(reply)) => (reply, body.read(usize::MAX).len()),
-                Some(Act::CutUpload { after, keep }) => {
+            let reaction = (lock(&rule))(request, &mut lock(&shared));
+            let (reply, received) = match reaction {
+                Some(Reaction::Answer(reply)) => (reply, body.read(usize::MAX).len()),
+                Some(Reaction::CutUpload { after, keep }) => {
                     let part = body.read(after);
                     let received = part.len();
                     if keep {
@@ -91,7 +93,7 @@ impl Hostile {
                 }
                 None => respond(request, body, &shared),
             };
-            lock(&shared).seen.push(Seen {
+            lock(&shared).seen.push(SeenRequest {
                 request: request.clone(),
                 received,
             });
@@ -111,7 +113,7 @@ impl Hostile {
     }
 
     /// Every request so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<SeenRequest> {
         lock(&self.memory).seen.clone()
     }
 
