@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::slice;
 
 use cargo_union::image::Image;
 use cargo_union::image::artifact::Artifact;
@@ -68,7 +69,12 @@ pub(crate) async fn attach(
         annotations: [("text".to_owned(), text.to_owned())].into(),
     };
     let (client, repository) = (setup.client(), repository(host, "acme/app"));
-    let attached = client.attach(&repository, subject, &artifact, FallbackTag::Write);
+    let attached = client.attach(
+        &repository,
+        subject,
+        slice::from_ref(&artifact),
+        FallbackTag::Write,
+    );
     attached.await.unwrap();
     artifact.manifest(subject).descriptor
 }

@@ -44,10 +44,10 @@ async fn attach(
     fallback: FallbackTag,
 ) -> Result<AttachOutcome, cargo_union::sys::error::Error> {
     let repository = repository(host, "acme/app");
-    setup
-        .client()
-        .attach(&repository, subject, artifact, fallback)
-        .await
+    let client = setup.client();
+    let documents = std::slice::from_ref(artifact);
+    let attached = client.attach(&repository, subject, documents, fallback);
+    Ok(attached.await?[0])
 }
 
 /// The texts of the documents that are listed, sorted.
@@ -97,6 +97,28 @@ async fn the_referrers_api_lists_documents_on_all_pages_and_by_type() {
     let some = listed(&setup, &host, subject.digest, Some("application/a")).await;
     assert_eq!(some, ["one", "three"]);
     assert_eq!(registry.count("PUT", "/manifests/sha256-"), 0);
+}
+
+#[tokio::test]
+async fn documents_of_one_image_share_a_list_and_a_write_of_the_fallback_tag() {
+    let (api, plain, setup) = (with_api(), FaultyRegistry::without_faults(), Setup::new());
+    let documents = ["one", "two"].map(|text| document("application/a", text));
+    for registry in [&api, &plain] {
+        let host = registry.host();
+        let subject = pushed(&setup, &host).await;
+        let place = repository(&host, "acme/app");
+        let attached = setup
+            .client()
+            .attach(&place, &subject, &documents, FallbackTag::Write)
+            .await;
+        assert_eq!(attached.unwrap().len(), 2);
+        assert_eq!(
+            listed(&setup, &host, subject.digest, None).await,
+            ["one", "two"]
+        );
+    }
+    assert_eq!(api.count("PUT", "/manifests/sha256-"), 0);
+    assert_eq!(plain.count("PUT", "/manifests/sha256-"), 1);
 }
 
 #[tokio::test]

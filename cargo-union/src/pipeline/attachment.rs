@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::package::{PackageBuild, PublishedPackage};
@@ -14,7 +15,6 @@ use super::sbom;
 use crate::attest::ImageDocument;
 use crate::attest::provenance::{ProvenanceSubject, provenance};
 use crate::image::artifact::Artifact;
-use crate::image::layer::Descriptor;
 use crate::image::reference::PinnedRef;
 use crate::pipeline::plan::ImagePlan;
 use crate::pipeline::problems::{PipelineError, Result};
@@ -97,13 +97,12 @@ impl AttachmentJob<'_> {
             .warning(&words::printable(&text, LONGEST));
     }
 
-    /// Attaches the documents one after the other, because they share a fallback tag.
+    /// Attaches the provenance to what was pushed, and a bill of materials to the manifest of each platform.
     async fn attach(&self) -> Result<()> {
         let context = &self.build.context;
         let top = &self.subjects.top;
-        if !self.attach_document(top, self.provenance()).await? {
-            return Ok(());
-        }
+        // The manifest of the only platform may be what was pushed.
+        let mut subjects = vec![(top, vec![artifact(self.provenance())])];
         for (platform, subject) in self.subjects.platforms.iter() {
             let resolved = (&self.image.resolved, Some(subject.digest));
             let document = sbom::document(
@@ -113,12 +112,28 @@ impl AttachmentJob<'_> {
                 resolved,
                 platform,
             );
-            self.attach_document(subject, document.await?).await?;
+            let document = artifact(document.await?);
+            match subjects
+                .iter_mut()
+                .find(|(known, _)| known.digest == subject.digest)
+            {
+                Some((_, documents)) => documents.push(document),
+                None => subjects.push((subject, vec![document])),
+            }
         }
-        context.reporter.detail(
-            "Attached",
-            &format!("provenance and bill of materials to {}", self.pinned),
-        );
+        let registry = &self.build.plan.destinations.registry;
+        let repository = &self.pinned.repository;
+        let attaching = subjects.iter().map(|(subject, documents)| {
+            registry.attach(repository, subject, documents, self.fallback)
+        });
+        let outcomes = try_join_all(attaching).await?;
+        let is_attached = |outcome: &AttachOutcome| *outcome != AttachOutcome::Unsupported;
+        if outcomes.iter().flatten().all(is_attached) {
+            context.reporter.detail(
+                "Attached",
+                &format!("provenance and bill of materials to {}", self.pinned),
+            );
+        }
         Ok(())
     }
 
@@ -136,19 +151,13 @@ impl AttachmentJob<'_> {
             inputs: &resolved.key_inputs(),
         })
     }
+}
 
-    /// Attaches a document; returns false if the registry has no place for it.
-    async fn attach_document(&self, subject: &Descriptor, document: ImageDocument) -> Result<bool> {
-        let artifact = Artifact {
-            artifact_type: document.media_type.to_owned(),
-            media_type: document.media_type.to_owned(),
-            bytes: document.bytes.into(),
-            annotations: BTreeMap::new(),
-        };
-        let registry = &self.build.plan.destinations.registry;
-        let outcome = registry
-            .attach(&self.pinned.repository, subject, &artifact, self.fallback)
-            .await?;
-        Ok(outcome != AttachOutcome::Unsupported)
+fn artifact(document: ImageDocument) -> Artifact {
+    Artifact {
+        artifact_type: document.media_type.to_owned(),
+        media_type: document.media_type.to_owned(),
+        bytes: document.bytes.into(),
+        annotations: BTreeMap::new(),
     }
 }

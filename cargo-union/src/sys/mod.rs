@@ -10,6 +10,7 @@ pub mod disk;
 pub mod error;
 pub mod fs;
 pub mod log;
+pub mod parallel;
 pub mod process;
 pub mod random;
 pub mod secret;

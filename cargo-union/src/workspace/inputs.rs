@@ -19,7 +19,7 @@ use super::linker::Linker;
 use super::sources::{ExcludePatterns, relative};
 use super::{CompileMode, CompileSettings, Linkage, Snapshot, WorkspacePackage, manifest};
 use crate::sys::error::{Error, Result};
-use crate::sys::fs;
+use crate::sys::{fs, parallel};
 
 impl Snapshot<'_> {
     /// Computes the inputs of one image's code. `learned` is what earlier compiles have shown.
@@ -72,11 +72,13 @@ impl Snapshot<'_> {
                 sources.insert(file, name);
             }
         }
-        for (file, name) in sources
+        let sources: Vec<(PathBuf, String)> = sources
             .into_iter()
             .filter(|(file, _)| !code.excluded.has(file))
-        {
-            code.inputs.insert(name, self.sources.hash(&file)?);
+            .collect();
+        let hashes = parallel::try_map(&sources, |(file, _)| self.sources.hash(file))?;
+        for ((file, name), hash) in sources.into_iter().zip(hashes) {
+            code.inputs.insert(name, hash);
             code.files.insert(file);
         }
         Ok(code)
@@ -127,7 +129,8 @@ impl Snapshot<'_> {
         for (name, value) in manifest::root_inputs(&self.root_manifest) {
             shared.inputs.insert(name, value);
         }
-        for entry in closure.local() {
+        let entries: Vec<_> = closure.local().collect();
+        let packages = parallel::try_map(&entries, |entry| {
             let local = self.local(entry).ok_or_else(|| {
                 let message = format!(
                     "Cargo.lock has the local package `{} {}`, but no manifest names its directory",
@@ -136,15 +139,17 @@ impl Snapshot<'_> {
                 Error::new(Code::LockfileMissing, message)
                     .help("Run `cargo update --workspace`, or name it by `path`.")
             })?;
-            let inputs =
-                self.package_inputs(local, learned.get(&local.name).cloned().unwrap_or_default())?;
+            self.package_inputs(local, learned.get(&local.name).cloned().unwrap_or_default())
+        })?;
+        for inputs in packages {
             for (name, value) in &inputs.manifests {
                 shared.inputs.insert(name.clone(), value.clone());
             }
             if let Some(revision) = &inputs.revision {
-                shared
-                    .inputs
-                    .insert(format!("revision of {}", local.name), revision.as_str());
+                shared.inputs.insert(
+                    format!("revision of {}", inputs.package.name),
+                    revision.as_str(),
+                );
             }
             shared.packages.push(Arc::new(inputs));
         }

@@ -102,15 +102,17 @@ impl SourceFiles {
     /// # Errors
     /// `ManifestSyntax`.
     pub(super) fn manifest(&self, package: &WorkspacePackage, with_dev: bool) -> Result<Value> {
-        let mut manifests = self
-            .manifests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = manifests.get(&package.manifest.path) {
+        let manifests = || {
+            self.manifests
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let path = &package.manifest.path;
+        if let Some(value) = manifests().get(path) {
             return Ok(value.clone());
         }
         let value = manifest::package_value(manifest::parse(&package.manifest)?, with_dev);
-        manifests.insert(package.manifest.path.clone(), value.clone());
+        manifests().insert(path.clone(), value.clone());
         Ok(value)
     }
 

@@ -280,7 +280,8 @@ impl Registry {
         }
         if !is_listed {
             let referrer = content.referrer(&raw.descriptor);
-            self.add_to_fallback(to, subject.digest, &referrer).await?;
+            self.add_to_fallback(to, subject.digest, &[referrer])
+                .await?;
         }
         Ok(())
     }

@@ -4,8 +4,9 @@
 //! referrers API, the list is an image index under a fallback tag, which clients keep.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use union_build::diag::Code;
@@ -22,11 +23,15 @@ use crate::publish::auth::Scopes;
 use crate::publish::failure::RegistryFailure;
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
+use crate::sys::words;
 
 /// How often the fallback tag is written before giving up: as many clients may attach at once.
 const WRITES: usize = 10;
-/// The time after a write of the fallback tag in which writes of other clients arrive that had read the tag before it.
-const SETTLE: Duration = Duration::from_millis(400);
+/// After a write of the fallback tag, writes of other clients may arrive that had read the tag before it. The tag is read
+/// again after this multiple of the time between reading and writing it here, within these limits.
+const SETTLE_FACTOR: u32 = 5;
+const SHORTEST_SETTLE: Duration = Duration::from_millis(20);
+const LONGEST_SETTLE: Duration = Duration::from_millis(400);
 
 /// Whether a document is attached where the registry has no referrers API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +57,8 @@ pub enum AttachOutcome {
 }
 
 impl Registry {
-    /// Attaches a document to a manifest or index of a repository. A document that is attached is not sent again.
+    /// Attaches documents to a manifest or index of a repository, and returns what became of each. A document that is
+    /// attached is not sent again.
     ///
     /// Several clients may attach through the fallback tag at once: each reads the tag again some time after it wrote
     /// it. A client that needs longer between reading and writing the tag can still remove an entry of another one,
@@ -65,15 +71,17 @@ impl Registry {
         &self,
         repository: &Repository,
         subject: &Descriptor,
-        artifact: &Artifact,
+        documents: &[Artifact],
         fallback: FallbackTag,
-    ) -> Result<AttachOutcome> {
+    ) -> Result<Vec<AttachOutcome>> {
         let place = RepositoryEndpoint::of(repository);
-        let attached = self.attach_to(&place, subject, artifact, fallback).await;
+        let attached = self.attach_to(&place, subject, documents, fallback).await;
         attached.map_err(|failure| {
+            let types = documents.iter().map(|document| &document.artifact_type);
             failure.into_error(format!(
-                "could not attach `{}` to {repository}@{}",
-                artifact.artifact_type, subject.digest
+                "could not attach {} to {repository}@{}",
+                words::list(types),
+                subject.digest
             ))
         })
     }
@@ -119,50 +127,75 @@ impl Registry {
         &self,
         place: &RepositoryEndpoint,
         subject: &Descriptor,
-        artifact: &Artifact,
+        documents: &[Artifact],
         fallback: FallbackTag,
-    ) -> Result<AttachOutcome, RegistryFailure> {
-        let referrer = artifact.referrer(subject);
-        let is_ours = |other: &Referrer| other.descriptor.digest == referrer.descriptor.digest;
+    ) -> Result<Vec<AttachOutcome>, RegistryFailure> {
         let of_api = self.api_referrers(place, subject.digest, None).await?;
         let has_api = of_api.is_some();
         let listed = match of_api {
             Some(listed) => listed,
-            None if fallback == FallbackTag::Never => return Ok(AttachOutcome::Unsupported),
+            None if fallback == FallbackTag::Never => {
+                return Ok(vec![AttachOutcome::Unsupported; documents.len()]);
+            }
             // Also refuses a tag that holds something else before anything is sent.
             None => entries(place, &self.fallback_index(place, subject.digest).await?)?,
         };
-        if listed.iter().any(is_ours) {
-            return Ok(AttachOutcome::Present);
+        self.ensure_blob(place, &empty_config(), false, &AtomicU64::new(0))
+            .await?;
+        let sending = documents
+            .iter()
+            .map(|document| self.send_document(place, subject, document, &listed));
+        let mut outcomes = try_join_all(sending).await?;
+        // Some registries list a document without saying so in the response.
+        if has_api && outcomes.contains(&None) {
+            let listed = self.api_referrers(place, subject.digest, None).await?;
+            let listed = listed.unwrap_or_default();
+            for (document, outcome) in documents.iter().zip(&mut outcomes) {
+                if outcome.is_none() && is_among(&document.referrer(subject), &listed) {
+                    *outcome = Some(AttachOutcome::Listed);
+                }
+            }
         }
-        let sent = AtomicU64::new(0);
-        for blob in [empty_config(), artifact.layer()] {
-            self.ensure_blob(place, &blob, false, &sent).await?;
+        let unlisted: Vec<Referrer> = documents
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| outcome.is_none())
+            .map(|(document, _)| document.referrer(subject))
+            .collect();
+        let of_unlisted = match fallback {
+            FallbackTag::Never => AttachOutcome::Unsupported,
+            FallbackTag::Write => AttachOutcome::Tagged,
+        };
+        if of_unlisted == AttachOutcome::Tagged && !unlisted.is_empty() {
+            self.add_to_fallback(place, subject.digest, &unlisted)
+                .await?;
         }
+        let outcomes = outcomes.into_iter();
+        Ok(outcomes
+            .map(|outcome| outcome.unwrap_or(of_unlisted))
+            .collect())
+    }
+
+    /// Sends a document that is not among those listed; `None` if the registry does not confirm that it lists it.
+    async fn send_document(
+        &self,
+        place: &RepositoryEndpoint,
+        subject: &Descriptor,
+        document: &Artifact,
+        listed: &[Referrer],
+    ) -> Result<Option<AttachOutcome>, RegistryFailure> {
+        let referrer = document.referrer(subject);
+        if is_among(&referrer, listed) {
+            return Ok(Some(AttachOutcome::Present));
+        }
+        self.ensure_blob(place, &document.layer(), false, &AtomicU64::new(0))
+            .await?;
+        let digest = referrer.descriptor.digest.to_string();
         let is_listed = self
-            .put_with_subject(
-                place,
-                &referrer.descriptor.digest.to_string(),
-                &artifact.manifest(subject),
-            )
+            .put_with_subject(place, &digest, &document.manifest(subject))
             .await
             .map_err(|refusal| refusal.failure)?;
-        if is_listed {
-            return Ok(AttachOutcome::Listed);
-        }
-        // Some registries list a document without saying so in the response.
-        if has_api
-            && let Some(listed) = self.api_referrers(place, subject.digest, None).await?
-            && listed.iter().any(is_ours)
-        {
-            return Ok(AttachOutcome::Listed);
-        }
-        if fallback == FallbackTag::Never {
-            return Ok(AttachOutcome::Unsupported);
-        }
-        self.add_to_fallback(place, subject.digest, &referrer)
-            .await?;
-        Ok(AttachOutcome::Tagged)
+        Ok(is_listed.then_some(AttachOutcome::Listed))
     }
 
     /// The pages of the referrers API; `None` if the registry does not have it.
@@ -242,37 +275,51 @@ impl Registry {
         )))
     }
 
-    /// Adds an entry to the fallback tag of a subject, unless it has it.
+    /// Adds the entries that the fallback tag of a subject does not have.
     pub(super) async fn add_to_fallback(
         &self,
         place: &RepositoryEndpoint,
         subject: Digest,
-        referrer: &Referrer,
+        referrers: &[Referrer],
     ) -> Result<(), RegistryFailure> {
         let tag = fallback_tag(subject);
         for writes in 0..=WRITES {
+            let begin = Instant::now();
             let mut index = self.fallback_index(place, subject).await?;
-            let is_ours = |other: &Referrer| other.descriptor.digest == referrer.descriptor.digest;
-            if entries(place, &index)?.iter().any(is_ours) {
+            let existing = entries(place, &index)?;
+            let missing: Vec<Value> = referrers
+                .iter()
+                .filter(|referrer| !is_among(referrer, &existing))
+                .map(|referrer| json!(referrer))
+                .collect();
+            if missing.is_empty() {
                 return Ok(());
             }
             if writes == WRITES {
                 break;
             }
             if let Some(manifests) = index["manifests"].as_array_mut() {
-                manifests.push(json!(referrer));
+                manifests.extend(missing);
             }
             let index = Blob::of_bytes(media_type::OCI_INDEX, index.to_string());
             self.put_manifest(place, &tag, &index)
                 .await
                 .map_err(|refusal| refusal.failure)?;
-            tokio::time::sleep(SETTLE).await;
+            // Other clients need about as long as this one between reading the tag and writing it.
+            let settle = begin.elapsed().saturating_mul(SETTLE_FACTOR);
+            tokio::time::sleep(settle.clamp(SHORTEST_SETTLE, LONGEST_SETTLE)).await;
         }
         Err(RegistryFailure::new(
             Code::RegistryFailed,
             format!("other clients replaced the tag `{tag}` of {place} {WRITES} times"),
         ))
     }
+}
+
+fn is_among(referrer: &Referrer, listed: &[Referrer]) -> bool {
+    listed
+        .iter()
+        .any(|other| other.descriptor.digest == referrer.descriptor.digest)
 }
 
 /// The entries of an index of referrers. Tools in Go write `null` for an empty list. Entries with digests of other

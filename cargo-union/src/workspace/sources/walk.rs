@@ -141,28 +141,36 @@ impl<'a> SourceWalk<'a> {
         let is_ignored = self.rules != Rules::All
             && self.repository.ignores(directory, true)
             && !self.repository.tracks(directory);
-        self.enter(
-            directory,
-            true,
-            if is_ignored {
-                IgnoreVerdict::All
-            } else {
-                IgnoreVerdict::ByRules
-            },
-        )?;
+        let verdict = if is_ignored {
+            IgnoreVerdict::All
+        } else {
+            IgnoreVerdict::ByRules
+        };
+        self.follow(directory, true, verdict)?;
         self.files.sort();
         Ok(self.files)
     }
 
-    fn enter(&mut self, directory: &Path, is_top: bool, verdict: IgnoreVerdict) -> Result<()> {
-        let real = match directory.canonicalize() {
-            Ok(real) if !self.ancestors.contains(&real) && !self.is_skipped(directory, &real) => {
-                real
-            }
-            Ok(_) => return Ok(()),
-            Err(cause) if is_not_readable(&cause) => return Ok(()),
-            Err(cause) => return Err(fs::unreadable(directory, cause)),
-        };
+    /// Enters a directory whose path may contain symbolic links.
+    fn follow(&mut self, directory: &Path, is_top: bool, verdict: IgnoreVerdict) -> Result<()> {
+        match directory.canonicalize() {
+            Ok(real) => self.enter(directory, real, is_top, verdict),
+            Err(cause) if is_not_readable(&cause) => Ok(()),
+            Err(cause) => Err(fs::unreadable(directory, cause)),
+        }
+    }
+
+    /// Lists a directory, given with its canonical path.
+    fn enter(
+        &mut self,
+        directory: &Path,
+        real: PathBuf,
+        is_top: bool,
+        verdict: IgnoreVerdict,
+    ) -> Result<()> {
+        if self.ancestors.contains(&real) || self.is_skipped(directory, &real) {
+            return Ok(());
+        }
         let entries = match directory.read_dir() {
             Ok(entries) => entries
                 .collect::<io::Result<Vec<_>>>()
@@ -174,7 +182,7 @@ impl<'a> SourceWalk<'a> {
         if !is_top && self.is_foreign(&entries) {
             return Ok(());
         }
-        self.ancestors.push(real);
+        self.ancestors.push(real.clone());
         for entry in entries {
             let path = entry.path();
             let name = entry.file_name();
@@ -197,8 +205,10 @@ impl<'a> SourceWalk<'a> {
                 if !self.is_skipped(&path, &path) {
                     self.files.push(path);
                 }
-            } else if !kind.is_symlink() || self.stays_inside(&path) {
-                self.enter(&path, false, entry_verdict)?;
+            } else if !kind.is_symlink() {
+                self.enter(&path, real.join(&name), false, entry_verdict)?;
+            } else if self.stays_inside(&path) {
+                self.follow(&path, false, entry_verdict)?;
             }
         }
         self.ancestors.pop();
