@@ -1,8 +1,8 @@
 //! The documents that go with a pushed image: its provenance, and a bill of materials for each platform. They are attached
 //! to the image as OCI referrers.
 //!
-//! Only images that this process has just pushed are asked about: an unchanged image costs no request. What the registry
-//! refuses is a warning, because the image itself is complete.
+//! Only images that this process has pushed get documents, so an unchanged image costs no request. A document that the
+//! registry rejects is a warning, because the image itself is complete.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,8 @@ pub(super) async fn attach_documents(
         .await;
 }
 
-/// What `attest` says about registries without the referrers API; `None` if nothing is attached anywhere.
+/// What the key `attest` sets for registries without the referrers API; `None` if it is `false` and nothing is
+/// attached.
 fn fallback_tag(build: &PackageBuild<'_>) -> Option<FallbackTag> {
     match build.context.package.spec.attest.as_deref() {
         None => Some(FallbackTag::Never),
@@ -137,7 +138,7 @@ impl AttachmentJob<'_> {
         })
     }
 
-    /// Attaches a document; returns false if the registry has no place for it.
+    /// Attaches a document; returns false if clients cannot find it in the registry ([`AttachOutcome::Unsupported`]).
     async fn attach_document(&self, subject: &Descriptor, document: ImageDocument) -> Result<bool> {
         let artifact = Artifact {
             artifact_type: document.media_type.to_owned(),
