@@ -1,7 +1,7 @@
 //! Base images: manifest, config, and descriptors of the layers.
 //!
-//! Layers are never unpacked to disk, and stay in their registry until a publisher has to transfer them. Their contents
-//! are indexed by [`LayerIndexCache`].
+//! Layers are never unpacked to disk, and are not downloaded until a publisher has to transfer them. Their contents are
+//! indexed by [`LayerIndexCache`].
 
 mod contents;
 mod file;
