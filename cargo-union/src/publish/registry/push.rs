@@ -181,7 +181,7 @@ impl Registry {
         }
     }
 
-    /// What a tag holds.
+    /// Reads the state of a tag.
     pub(super) async fn tagged(
         &self,
         place: &RepositoryEndpoint,

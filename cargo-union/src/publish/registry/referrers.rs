@@ -1,7 +1,7 @@
 //! Attaches documents to images that a registry has, and lists those that are attached.
 //!
 //! Source: OCI distribution spec 1.1, "Listing Referrers" and "Pushing Manifests with Subject". Where a registry has no
-//! referrers API, the list is an image index under a fallback tag, which clients keep.
+//! referrers API, the list is an image index under a fallback tag, which clients write.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -25,7 +25,8 @@ use crate::sys::error::Result;
 
 /// How often the fallback tag is written before giving up: as many clients may attach at once.
 const WRITES: usize = 10;
-/// The time after a write of the fallback tag in which writes of other clients arrive that had read the tag before it.
+/// The time between a write of the fallback tag and the next read. Clients that read the tag before this write write it
+/// in this time.
 const SETTLE: Duration = Duration::from_millis(400);
 
 /// Whether a document is attached where the registry has no referrers API.
@@ -37,7 +38,7 @@ pub enum FallbackTag {
     Never,
 }
 
-/// What became of a document that was to be attached.
+/// The result of attaching a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttachOutcome {
     /// It was attached before; nothing was sent.
@@ -46,8 +47,8 @@ pub enum AttachOutcome {
     Listed,
     /// It was added to the fallback tag.
     Tagged,
-    /// Nobody can find it: the registry does not list it, and [`FallbackTag::Never`] was given. Nothing was sent to a
-    /// registry without the referrers API. One that has the API but does not list the document has received it.
+    /// Clients cannot find it: the registry does not list it, and [`FallbackTag::Never`] was given. A registry without
+    /// the referrers API received nothing; one that has the API but does not list the document has received it.
     Unsupported,
 }
 
@@ -129,7 +130,7 @@ impl Registry {
         let listed = match of_api {
             Some(listed) => listed,
             None if fallback == FallbackTag::Never => return Ok(AttachOutcome::Unsupported),
-            // Also refuses a tag that holds something else before anything is sent.
+            // Fails before anything is sent if the tag is not a list of referrers.
             None => entries(place, &self.fallback_index(place, subject.digest).await?)?,
         };
         if listed.iter().any(is_ours) {
@@ -150,7 +151,7 @@ impl Registry {
         if is_listed {
             return Ok(AttachOutcome::Listed);
         }
-        // Some registries list a document without saying so in the response.
+        // Some registries list a document without the header `OCI-Subject` in the response.
         if has_api
             && let Some(listed) = self.api_referrers(place, subject.digest, None).await?
             && listed.iter().any(is_ours)
@@ -190,7 +191,7 @@ impl Registry {
             let answer = self.transport.send(&call).await?;
             match answer.status().as_u16() {
                 200 if answer.media_type() == media_type::OCI_INDEX => {}
-                // Registries without the API answer so, some with a web page and status 200.
+                // Responses of registries without the API, some of which send a web page with status 200.
                 200 | 400 | 404 | 405 | 406 => return Ok(None),
                 _ => return Err(self.transport.refusal(place, answer).await.failure),
             }
