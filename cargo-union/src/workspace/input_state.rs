@@ -1,11 +1,11 @@
-//! States of inputs: their names with short hashes, as the records of freshness hold them.
+//! States of inputs: their names with short hashes, as they are stored in the freshness records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use union_build::key::{Inputs, Value, hex};
 
-/// Short hashes of the inputs of a package and of the run by name. Environment variables that code or scripts declare are not included: cargo
-/// compares their values.
+/// Short hashes of the inputs of a package and of the run, by name. Environment variables that code or scripts declare
+/// are not included: cargo compares their values.
 pub(super) type PackageState = BTreeMap<String, String>;
 
 /// The state of some inputs.
