@@ -1,6 +1,6 @@
 //! The services of a backend, whichever generation it is.
 //!
-//! A client that remembers the generation of its backend asks again when a response contradicts it, and repeats the call.
+//! A client with a cached generation detects it again when a response contradicts it, and repeats the call.
 
 use async_trait::async_trait;
 

@@ -148,7 +148,7 @@ async fn accept(
     }
 }
 
-/// Reads and answers a request; returns it unless it is unrelated.
+/// Reads a request and responds to it; returns it unless it is unrelated.
 async fn serve_redirect(
     mut stream: TcpStream,
     expected: &ExpectedRedirect,

@@ -1,6 +1,6 @@
 //! Repeats a run: its inputs, and with the same version also its labels, variables and queue, are sent as they came.
 //!
-//! What is sent again is not decoded, because a decoded message lacks the fields that this crate does not know.
+//! What is sent again is not decoded, because a decoded message lacks the fields that this crate does not declare.
 
 use base64::Engine as _;
 use sha2::Digest as _;
@@ -49,7 +49,7 @@ pub struct PreviousRun {
 #[derive(Clone, Debug)]
 enum PreviousInputs {
     Inline(Inputs),
-    /// The backend cannot read the data of the run as a whole, but knows where its inputs are.
+    /// The backend cannot read the data of the run as a whole, but returns the address of its inputs.
     Stored(OffloadedInputData),
 }
 
@@ -60,7 +60,7 @@ pub struct RepeatRequest {
     pub run: RunIdent,
     /// The run to repeat.
     pub previous: PreviousRun,
-    /// The version to run; the labels, variables and queue of the run are kept only if it is that of the run.
+    /// The version to run. The labels, variables and queue of the run are reused only if it is the version of the run.
     pub task: TaskVersion,
     /// Literals of inputs that the run did not have.
     pub new_inputs: Vec<(String, Literal)>,

@@ -4,7 +4,7 @@
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListPage {
     pub(super) objects: Vec<ListedObject>,
-    /// What the request of the next page names; `None` at the end.
+    /// The continuation token for the next page; `None` at the end.
     pub(super) next: Option<String>,
 }
 

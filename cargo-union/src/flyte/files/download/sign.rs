@@ -11,7 +11,7 @@ use union_build::spec::time;
 use crate::http::{Url, authority};
 use crate::sys::secret::Secret;
 
-/// How long a signed address is valid, in seconds. The store looks at it when the request begins.
+/// How long a signed address is valid, in seconds. The store checks it when the request begins.
 const SECONDS: u32 = 900;
 
 /// A login of a store.
