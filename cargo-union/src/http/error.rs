@@ -19,7 +19,7 @@ pub(crate) struct TransportError {
     pub(crate) kind: TransportErrorKind,
     /// The cause; it names the host.
     pub(crate) cause: String,
-    /// Advice, when this module knows any.
+    /// Advice; `None` if there is none for this kind of error.
     pub(crate) help: Option<String>,
 }
 
