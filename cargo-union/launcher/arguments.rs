@@ -37,7 +37,7 @@ pub struct Output {
     pub word: &'static str,
 }
 
-/// The arguments are wrong, and stderr says why.
+/// The arguments are invalid; the reason was written to stderr.
 pub struct Refused;
 
 impl Options {

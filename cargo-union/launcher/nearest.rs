@@ -1,4 +1,4 @@
-//! The name that was probably meant, by the rules of `union_build::diag::nearest`.
+//! The most similar name, by the rules of `union_build::diag::nearest`.
 
 /// Longer names are not compared.
 const LONGEST: usize = 64;

@@ -47,7 +47,7 @@ impl Path {
         self.push_bytes(name).inspect_err(|_| self.truncate(before))
     }
 
-    /// Adds bytes as they are.
+    /// Adds bytes without a slash before them.
     pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
         let end = self.length.saturating_add(bytes.len());
         if end >= SPACE {

@@ -50,7 +50,7 @@ pub(crate) fn write(new: &NewFlyteConfig) -> Result<()> {
     fs::replace(&new.output, text.as_bytes())
 }
 
-/// Whether a file, a directory or a symbolic link has this path; a dangling link counts.
+/// Whether there is a file, a directory or a symbolic link at this path, also a dangling link.
 fn is_taken(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

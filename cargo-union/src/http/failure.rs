@@ -133,7 +133,7 @@ impl<D: FailureDomain> From<TransportError> for RemoteFailure<D> {
     }
 }
 
-/// An error of this machine, such as a full disk, keeps its code.
+/// An error of this machine, such as a full disk, is converted with its code.
 impl<D: FailureDomain> From<Error> for RemoteFailure<D> {
     fn from(error: Error) -> Self {
         Self::new(error.code(), error.chain().join(": ")).help(error.advice())

@@ -126,7 +126,8 @@ pub(super) async fn list_crates(
     Ok(Some(crates.await?))
 }
 
-/// Replaces an executable by a copy in `directory` that has the section; one that has it already stays as it is.
+/// Replaces an executable by a copy in `directory` that has the section. An executable that has it already is not
+/// replaced.
 fn add_section(executable: &mut Executable, content: &[u8], directory: &Path) -> Result<()> {
     let path = &executable.path;
     let file = File::open(path).map_err(|cause| fs::unreadable(path, cause))?;

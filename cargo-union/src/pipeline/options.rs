@@ -42,7 +42,7 @@ pub struct BackendOptions {
     pub endpoint: Option<String>,
     /// `--org`
     pub org: Option<String>,
-    /// `--backend` or UNION_BACKEND, which win over the manifest.
+    /// `--backend` or UNION_BACKEND, which take precedence over the manifest.
     pub generation: Option<BackendChoice>,
     /// Where the detected generation of a backend is cached.
     pub cache: Cache,

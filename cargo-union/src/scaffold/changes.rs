@@ -55,7 +55,7 @@ impl FileChange {
 /// Writes all files, each by rename.
 ///
 /// # Errors
-/// `FileUnwritable`, also for a file that is read-only, and `DiskFull`. The files are then as they were.
+/// `FileUnwritable`, also for a file that is read-only, and `DiskFull`. All files are then restored.
 pub(super) fn write_all(changes: &[FileChange]) -> Result<()> {
     for change in changes {
         check_writable(change)?;

@@ -14,8 +14,8 @@ use super::units::CompiledUnits;
 use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
 use crate::sys::error::Result;
 
-/// The untracked inputs of one run of cargo. They count for each local package, whichever members the run has, so that
-/// runs for different members do not compile a shared dependency again and again.
+/// The untracked inputs of one run of cargo. They are inputs of each local package, whichever members the run has, so
+/// that runs for different members do not compile a shared dependency again and again.
 #[derive(Debug)]
 pub(super) struct RunInputs {
     values: BTreeMap<String, Value>,

@@ -1,6 +1,7 @@
 //! The redirect target of a browser login: a listener on this machine that takes one authorization response.
 //!
-//! Any process can connect to the port; only a response with the state of this login counts (RFC 6749, section 10.12).
+//! Any process can connect to the port; a response without the state of this login is ignored (RFC 6749, section
+//! 10.12).
 
 use std::time::Duration;
 

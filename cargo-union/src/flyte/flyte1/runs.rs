@@ -146,7 +146,7 @@ impl RunService for Flyte1 {
             &["api", "v1", "executions"],
             &execution(request),
         );
-        // No other client knows the name, so an earlier attempt has created the run and its response was lost.
+        // No other client uses the name, so an earlier attempt has created the run and its response was lost.
         exists(self.0.rest(&call).await)
     }
 

@@ -1,4 +1,4 @@
-//! The runs of a project and domain, newest first, as many as a filter asks for.
+//! The runs of a project and domain that match a filter, newest first.
 
 use union_build::spec::time;
 

@@ -73,7 +73,7 @@ pub struct RepeatRequest {
 /// Looks up a run and its inputs.
 ///
 /// # Errors
-/// U0761 (`BackendNotFound`) when there is no such run or its inputs are gone; failures of the calls.
+/// U0761 (`BackendNotFound`) when there is no such run or its inputs were deleted; failures of the calls.
 pub async fn previous(client: &Client, run: &RunIdent) -> Result<PreviousRun> {
     let tried = || {
         format!(
@@ -159,7 +159,7 @@ async fn fetch_inputs(client: &Client, run: &RunIdent) -> Result<PreviousInputs,
     if uri.is_empty() {
         return Err(failure);
     }
-    // The hash stands for the content in the keys of cached results: equal addresses have equal content.
+    // The hash represents the content in the keys of cached results: equal addresses have equal content.
     let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(&uri));
     Ok(PreviousInputs::Stored(OffloadedInputData {
         uri,

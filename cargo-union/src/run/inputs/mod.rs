@@ -152,7 +152,7 @@ impl InputReader<'_> {
     }
 }
 
-/// A value with its relative paths joined to a directory; URLs are left as they are.
+/// A value with its relative paths joined to a directory; URLs are not changed.
 fn with_absolute_paths(ty: &Type, value: &InputValue, directory: &Path) -> InputValue {
     replace_paths(ty, value, &mut |path| {
         fs::absolute(directory, Path::new(path))

@@ -64,7 +64,7 @@ pub(super) async fn run_program(
     })
 }
 
-/// Finds an engine and checks that it answers, before anything is built.
+/// Finds an engine and checks that it responds, before anything is built.
 ///
 /// # Errors
 /// `EngineUnreachable`.

@@ -1,7 +1,7 @@
 //! Runs on the backend: creates or follows a run, and fetches its outputs.
 //!
 //! [`request`] prepares a new run of exactly one version: the one that was registered just now, or that of `--version`.
-//! Ctrl-C is handled by [`interrupt`], since the run goes on without this process.
+//! Ctrl-C is handled by [`interrupt`], since the run continues without this process.
 
 mod inputs;
 mod interrupt;

@@ -232,7 +232,7 @@ impl<'a> SourceWalk<'a> {
                 || (!is_directory && is_document(&text)))
     }
 
-    /// Decides whether an entry counts, and returns how the entries below it are decided.
+    /// Decides whether an entry is listed, and returns how the entries below it are decided.
     fn classify_entry(
         &self,
         path: &Path,
