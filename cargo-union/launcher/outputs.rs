@@ -150,7 +150,6 @@ fn similar_entry(directory: &CStr, name: &[u8]) -> Option<Name> {
     .flatten()
 }
 
-/// Checks the entry of an output.
 fn check_entry(path: &mut Path, output: Output) -> Result<(), Wrong> {
     let (kind, size) =
         system::metadata(path.text()).map_err(|errno| cannot_be_read(path.bytes(), errno))?;

@@ -23,7 +23,6 @@ use super::rpc::RpcFailure;
 use super::runs::{ActionIdent, Messages, RunIdent, RunService, TaskVersion};
 use super::trigger_summary::TriggerSummary;
 
-/// All services of a backend.
 trait BackendServices: Backend + RunService {}
 
 impl<T: Backend + RunService> BackendServices for T {}

@@ -23,7 +23,6 @@ pub(crate) struct TransportError {
     pub(crate) help: Option<String>,
 }
 
-/// The kind of a transport error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TransportErrorKind {
     /// No connection: the request was not received. May be transient.

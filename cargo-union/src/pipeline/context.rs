@@ -47,7 +47,6 @@ pub(crate) struct UnionPackage {
 }
 
 impl UnionPackage {
-    /// The name of the package.
     pub(crate) fn name(&self) -> &str {
         &self.package.name
     }

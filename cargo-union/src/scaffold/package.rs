@@ -68,7 +68,6 @@ fn sole_package(workspace: &Workspace) -> Result<&WorkspacePackage> {
     }
 }
 
-/// The changes of one package.
 struct PackageChanges<'a> {
     package: &'a WorkspacePackage,
     is_new: bool,

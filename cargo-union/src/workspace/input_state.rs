@@ -28,7 +28,6 @@ pub(super) fn differing_inputs<'a>(
         .map(String::as_str)
 }
 
-/// A hash of a state.
 pub(super) fn state_key(state: &PackageState) -> String {
     let mut inputs = Inputs::new();
     state
@@ -37,7 +36,6 @@ pub(super) fn state_key(state: &PackageState) -> String {
     hash_text(inputs.key("state").to_string())
 }
 
-/// A short hash of a text.
 pub(super) fn hash_text(text: String) -> String {
     short_hash(&Value::hash_of(text))
 }

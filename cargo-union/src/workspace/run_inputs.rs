@@ -94,7 +94,6 @@ impl RunInputs {
         Ok(inputs)
     }
 
-    /// Whether files are declared.
     pub(super) fn has_declared_files(&self) -> bool {
         !self.declared.is_empty()
     }

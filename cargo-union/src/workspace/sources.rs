@@ -132,7 +132,6 @@ impl SourceFiles {
             .clone()
     }
 
-    /// The repository of a package.
     pub(super) fn repository_of(&self, package: &WorkspacePackage) -> Arc<GitRepository> {
         self.repository(&package.directory, &package.root)
     }

@@ -18,7 +18,6 @@ mod relations;
 pub(super) mod remote;
 mod task;
 
-/// The context of a validation.
 pub(super) struct ValidationContext<'a> {
     /// Facts from cargo.
     pub facts: &'a PackageInfo,

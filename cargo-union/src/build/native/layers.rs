@@ -133,7 +133,6 @@ fn launcher_entries(program: Option<&Bytes>) -> Vec<LayerEntry> {
     ]
 }
 
-/// The entries of the code layer.
 fn code_entries(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
     if executables.is_empty() {
         return Ok(Vec::new());

@@ -113,7 +113,6 @@ impl<'a> TokenForm<'a> {
         }))
     }
 
-    /// Sends the form.
     pub(super) async fn send<T: DeserializeOwned>(
         self,
     ) -> Result<Result<T, OAuthError>, RpcFailure> {

@@ -107,7 +107,6 @@ pub(super) async fn set_active(
     client.rest(&call).await.map(drop)
 }
 
-/// The path of a launch plan.
 pub(super) fn plan_path(id: &Identifier) -> [&str; 7] {
     [
         "api",

@@ -87,7 +87,6 @@ fn is_missing(failure: &RpcFailure) -> bool {
         || failure.is(RpcStatus::Internal) && failure.cause.contains("not found")
 }
 
-/// The log of one attempt.
 struct AttemptLog<'a> {
     reader: &'a LogReader<'a>,
     attempt: u32,

@@ -13,7 +13,6 @@ use super::{ActionIdent, RunOutcome, RunService, RunState};
 use crate::flyte::idl::workflow::ActionDetails;
 use crate::flyte::rpc::RpcFailure;
 
-/// Watches one action.
 pub(super) struct ActionWatch<'a> {
     pub(super) service: &'a dyn RunService,
     pub(super) action: &'a ActionIdent,

@@ -166,7 +166,6 @@ impl Registry {
         }
     }
 
-    /// A manifest of the source.
     async fn source_manifest(
         &self,
         job: &CopyJob<'_>,

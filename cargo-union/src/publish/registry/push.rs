@@ -19,7 +19,6 @@ use crate::sys::digest::Digest;
 /// The maximum length of a tag (OCI distribution spec).
 const LONGEST_TAG: usize = 128;
 
-/// The state of a tag.
 pub(super) enum TagState {
     Holds(Digest),
     Nothing,

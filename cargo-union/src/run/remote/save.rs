@@ -128,7 +128,6 @@ impl OutputSaver {
     }
 }
 
-/// An output with its files.
 struct OutputFiles<'a> {
     name: &'a str,
     /// The output as JSON, with the paths at which its files will be.

@@ -1,6 +1,5 @@
 //! The objects below a prefix, as a store with the API of S3 lists them (`ListObjectsV2`).
 
-/// A page of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListPage {
     pub(super) objects: Vec<ListedObject>,
@@ -8,7 +7,6 @@ pub(super) struct ListPage {
     pub(super) next: Option<String>,
 }
 
-/// An object in a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ListedObject {
     pub(super) key: String,
