@@ -11,24 +11,24 @@ use crate::message::Line;
 use crate::output_type::OutputType;
 use crate::words::Words;
 
-/// Kubernetes kills a pod 30 s after SIGTERM; the launcher is to be the first.
+/// Kubernetes kills a pod 30 s after SIGTERM; the launcher kills the program before that.
 const USUAL_GRACE: u64 = 28;
 
-/// What the arguments ask for.
+/// The parsed arguments.
 pub struct Options {
-    /// Where the program leaves its outputs.
+    /// The directory into which the program writes its outputs.
     pub output_directory: Option<&'static CStr>,
     /// The output to create when the program does not.
     pub empty_output: Option<&'static [u8]>,
-    /// After how many seconds the program is ended.
+    /// The number of seconds after which the program is terminated.
     pub timeout: Option<u64>,
-    /// How many seconds the program has between SIGTERM and SIGKILL.
+    /// The number of seconds between SIGTERM and SIGKILL.
     pub grace: u64,
     /// The position of the program among the arguments.
     pub program: usize,
 }
 
-/// An output that the program must leave.
+/// An output that the program must write.
 #[derive(Clone, Copy)]
 pub struct Output {
     pub name: &'static [u8],
@@ -37,7 +37,7 @@ pub struct Output {
     pub word: &'static str,
 }
 
-/// The arguments are wrong, and stderr says why.
+/// The arguments are invalid; the reason was written to stderr.
 pub struct Refused;
 
 impl Options {
@@ -71,7 +71,7 @@ impl Options {
                 b"--empty-output" => {
                     options.empty_output = Some(name_of_file(required(option, value)?.to_bytes())?)
                 }
-                // As with `timeout` of coreutils, 0 stands for no limit.
+                // As with `timeout` of coreutils, 0 is no limit.
                 b"--timeout" => {
                     options.timeout = Some(seconds(option, required(option, value)?)?)
                         .filter(|seconds| *seconds > 0)
@@ -108,7 +108,7 @@ impl Options {
         }
     }
 
-    /// The outputs that the program must leave, in the order of the arguments.
+    /// The outputs that the program must write, in the order of the arguments.
     pub fn outputs<'a>(&self, words: &'a Words) -> impl Iterator<Item = Output> + 'a {
         let options = (1..self.program).step_by(2);
         let values = options.filter(|option| {

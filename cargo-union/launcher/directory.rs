@@ -7,7 +7,7 @@ use crate::system::{self, Errno, FileDescriptor, Kind};
 /// The longest name of an entry.
 const LONGEST_NAME: usize = 255;
 
-/// The name of an entry, kept beyond the buffer that it was read into.
+/// The name of an entry, copied from the buffer that it was read into.
 #[derive(Clone, Copy)]
 pub struct Name {
     bytes: [u8; LONGEST_NAME],
@@ -39,7 +39,8 @@ pub fn open(path: &CStr) -> Result<Directory, Errno> {
 }
 
 impl Directory {
-    /// Calls a function with name and kind of each entry, in the order of the file system. Not every file system tells the kind.
+    /// Calls a function with name and kind of each entry, in the order of the file system. Some file systems do not
+    /// return the kind.
     pub fn for_each(&self, mut visit: impl FnMut(&[u8], Option<Kind>)) -> Result<(), Errno> {
         let mut buffer = [0; 2048];
         loop {

@@ -1,9 +1,11 @@
-//! The launcher: process 1 of the containers of tasks. It starts the program of a task, passes signals on to it, reaps orphans,
-//! ends it when its time is over, checks its outputs, and exits with its exit code. `arguments` has its command line.
+//! The launcher: process 1 of the containers of tasks. It starts the program of a task, forwards signals to it, reaps
+//! orphans, enforces its timeout, checks its outputs, and exits with its exit code. `arguments` documents its command
+//! line.
 //!
-//! It has to run in every image, also in an empty one, so it is a static program without a C library, and `rustc` and its own
-//! linker are all that it takes to compile it. It does not allocate, has no threads, and holds what it reads in buffers of fixed
-//! size. `cargo-union/src/workspace/launcher.rs` compiles it; it is not a crate of the workspace, whose lints forbid `unsafe`.
+//! It has to run in every image, also in an empty one, so it is a static program without a C library, and needs only
+//! `rustc` and its own linker to be compiled. It does not allocate, has no threads, and reads into buffers of fixed
+//! size. `cargo-union/src/workspace/launcher.rs` compiles it; it is not a crate of the workspace, whose lints forbid
+//! `unsafe`.
 
 #![no_std]
 #![no_main]
@@ -33,10 +35,10 @@ use words::Words;
 /// The exit code for wrong outputs, which is `EX_DATAERR` of `sysexits.h`.
 const WRONG_OUTPUTS: u8 = 65;
 
-/// The exit code when the launcher itself has failed, as of `timeout` and `env`.
+/// The exit code when the launcher itself fails, as with `timeout` and `env`.
 const FAILED: u8 = 125;
 
-/// Where the entry point leads to, with the stack as the kernel has left it.
+/// The function that the entry point calls, with the stack as the kernel has set it up.
 unsafe extern "C" fn start(stack: *mut usize) -> ! {
     // SAFETY: the entry point passes the first stack pointer of the process, once.
     let (arguments, environment) = unsafe { Words::of_process(stack) };
@@ -64,7 +66,7 @@ fn run(arguments: Words, environment: Words) -> u8 {
     outcome.code
 }
 
-/// Nothing here panics on purpose: a check of a bound has found a mistake.
+/// No code here panics deliberately; a panic is a failed bounds check.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     Line::error().text("internal error").send();

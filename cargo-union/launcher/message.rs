@@ -1,14 +1,14 @@
-//! Messages on stderr: one line each, which begins with a marker by which they can be told from lines of the program.
+//! Messages on stderr: one line each, with a marker that distinguishes it from lines of the program.
 
 use crate::system::{self, Errno};
 
-/// At most so many bytes are written into a pipe without being mixed with other lines (`PIPE_BUF`).
+/// The maximum number of bytes that are written to a pipe without being mixed with other lines (`PIPE_BUF`).
 const LONGEST: usize = 4096;
 
-/// What is written in place of what does not fit, and at the end.
+/// Written in place of text that does not fit, and at the end.
 const CUT: &[u8] = b"...\n";
 
-/// A line that is being put together. What does not fit is left out.
+/// A line that is being composed. Text that does not fit is left out.
 pub struct Line {
     bytes: [u8; LONGEST],
     length: usize,
@@ -104,7 +104,7 @@ impl Line {
             '\r' => self.push(b"\\r"),
             '\t' => self.push(b"\\t"),
             '\0'..='\x1f' | '\x7f'..='\u{9f}' => self.escape("\\x", u32::from(letter), 2),
-            // These change the order in which a terminal shows what follows.
+            // These change the order in which a terminal shows the text after them.
             '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 self.escape("\\u", u32::from(letter), 4)
             }

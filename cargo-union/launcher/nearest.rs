@@ -1,4 +1,4 @@
-//! The name that was probably meant, by the rules of `union_build::diag::nearest`.
+//! The most similar name, by the rules of `union_build::diag::nearest`.
 
 /// Longer names are not compared.
 const LONGEST: usize = 64;
@@ -42,7 +42,7 @@ fn distance(from: &[u8], to: &[u8]) -> usize {
     last[to.len()]
 }
 
-/// Case, and the difference between `_` and `-`, do not count.
+/// Upper and lower case are equal, and so are `_` and `-`.
 fn folded(letter: u8) -> u8 {
     if letter == b'_' {
         b'-'

@@ -12,13 +12,13 @@ use crate::path::{Path, TooLong};
 use crate::system::{self, Errno, Kind};
 use crate::words::Words;
 
-/// An output is wrong, and stderr says how.
+/// An output is wrong; the reason was written to stderr.
 pub struct Wrong;
 
 /// The file in which a program reports an error although it exits with 0.
 const ERROR: &[u8] = b"_ERROR";
 
-/// Looks at all outputs, and creates the empty one.
+/// Checks all outputs, and creates the empty one.
 pub fn check(options: &Options, words: &Words) -> Result<(), Wrong> {
     let Some(shown) = options.output_directory else {
         return Ok(());
@@ -27,7 +27,7 @@ pub fn check(options: &Options, words: &Words) -> Result<(), Wrong> {
         return Err(cannot_be_read(shown.to_bytes(), Errno::NAMETOOLONG));
     };
     if has_error(&mut directory) {
-        // Copilot takes the error from there.
+        // Copilot reads the error from this file.
         return Ok(());
     }
     let mut result = Ok(());
@@ -46,7 +46,7 @@ fn has_error(directory: &mut Path) -> bool {
     within(directory, ERROR, |path| system::exists(path.text())).unwrap_or(false)
 }
 
-/// Calls a function with the path of an entry.
+/// Calls a function with the path of an entry; the path is restored afterwards.
 fn within<T>(
     directory: &mut Path,
     name: &[u8],
@@ -150,7 +150,6 @@ fn similar_entry(directory: &CStr, name: &[u8]) -> Option<Name> {
     .flatten()
 }
 
-/// Checks the entry of an output.
 fn check_entry(path: &mut Path, output: Output) -> Result<(), Wrong> {
     let (kind, size) =
         system::metadata(path.text()).map_err(|errno| cannot_be_read(path.bytes(), errno))?;
@@ -226,7 +225,7 @@ fn check_text(path: &Path, output: Output) -> Result<(), Wrong> {
     Err(Wrong)
 }
 
-/// Reads a file as far as the buffer goes, which was as long as the file when it was looked at.
+/// Reads a file into a buffer, which has the size that the file had when it was checked.
 fn read_all<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let file = system::open_file(path)?;
     let mut length = 0;
@@ -238,7 +237,7 @@ fn read_all<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     }
 }
 
-/// How many levels of directories are looked through, so that the stack has an end. What is deeper is left to copilot.
+/// How many levels of directories are searched, which bounds the stack. Deeper levels are checked only by copilot.
 const LEVELS: usize = 64;
 
 /// What copilot does not support below a directory: the first by path, so that it is the same one each time.
@@ -285,7 +284,7 @@ fn search_entry(
     levels: usize,
     first: &mut Option<Unsupported>,
 ) -> Result<(), Wrong> {
-    // Some file systems do not tell the kind in the list of entries.
+    // Some file systems do not return the kind in the list of entries.
     let kind = match kind {
         Some(kind) => kind,
         None => {
@@ -344,7 +343,7 @@ fn create_directories(path: &[u8]) -> Result<(), Errno> {
             .push_bytes(component)
             .map_err(|TooLong| Errno::NAMETOOLONG)?;
         match system::create_directory(above.text()) {
-            // Also when it is a file, which the next call says.
+            // Also if it is a file; then the next call fails.
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-/// The longest path that the kernel takes, with the zero at its end.
+/// The longest path that the kernel accepts, with the zero at its end.
 const SPACE: usize = 4096;
 
 /// A path.
@@ -13,7 +13,7 @@ pub struct Path {
     length: usize,
 }
 
-/// A path that the kernel would not take.
+/// A path is longer than the kernel accepts.
 pub struct TooLong;
 
 impl Path {
@@ -47,7 +47,7 @@ impl Path {
         self.push_bytes(name).inspect_err(|_| self.truncate(before))
     }
 
-    /// Adds bytes as they are.
+    /// Adds bytes without a slash before them.
     pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
         let end = self.length.saturating_add(bytes.len());
         if end >= SPACE {
@@ -59,7 +59,7 @@ impl Path {
         Ok(())
     }
 
-    /// Takes back what was added after it had this length.
+    /// Removes what was added after the path had this length.
     pub fn truncate(&mut self, length: usize) {
         self.length = length.min(self.length);
         self.bytes[self.length] = 0;
@@ -73,9 +73,9 @@ impl Path {
         &self.bytes[..self.length]
     }
 
-    /// Whether it comes before another path, by the names in it.
+    /// Whether it is sorted before another path, name by name.
     pub fn is_before(&self, other: &Self) -> bool {
-        // No name has a byte below the slash's place here.
+        // A slash is sorted before every other byte.
         let ordered = |path: &Self, position: usize| {
             path.bytes()
                 .get(position)
@@ -86,7 +86,7 @@ impl Path {
         differs.is_some_and(|position| ordered(self, position) < ordered(other, position))
     }
 
-    /// The path for a system call; empty when a name in it had a zero, which no name has.
+    /// The path for a system call; empty if a name in it contains a zero, which names of entries do not.
     pub fn text(&self) -> &CStr {
         CStr::from_bytes_with_nul(&self.bytes[..=self.length]).unwrap_or_default()
     }

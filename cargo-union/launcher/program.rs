@@ -1,4 +1,4 @@
-//! Starting the program: the lookup of `execvp`, and what is said when it fails.
+//! Starting the program: the lookup of `execvp`, and the messages when it fails.
 
 use core::ffi::CStr;
 
@@ -12,11 +12,11 @@ use crate::words::Words;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
-/// Where programs are looked for when the environment has no PATH.
+/// The directories that are searched when the environment has no PATH.
 const USUAL_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Becomes the program at a position of the arguments. It returns only when that fails: after it has said why, with the exit
-/// code.
+/// Replaces this process by the program at a position of the arguments. Returns only if that fails: the exit code,
+/// after the reason was written to stderr.
 pub fn execute(arguments: Words, position: usize, environment: Words) -> u8 {
     let name = arguments.get(position).unwrap_or_default();
     let mut start = Start {
@@ -35,7 +35,7 @@ pub fn execute(arguments: Words, position: usize, environment: Words) -> u8 {
             .send();
         return NOT_FOUND;
     }
-    // The first file that is there and cannot be started, for the case that no other directory has a better one.
+    // The first file that exists and cannot be started. It is reported if no other directory has the program.
     let mut unusable: Option<(Path, Errno)> = None;
     for directory in search.split(|byte| *byte == b':') {
         let mut path = Path::new();
@@ -57,7 +57,7 @@ pub fn execute(arguments: Words, position: usize, environment: Words) -> u8 {
             | Errno::STALE
             | Errno::NODEV
             | Errno::TIMEDOUT => {
-                // A directory that may not be searched hides whether the program is in it.
+                // If a directory must not be searched, it is not known whether the program is in it.
                 unusable = unusable.or(Some((path, errno)));
             }
             errno => return explain(path.text(), errno),
@@ -83,7 +83,8 @@ struct Start {
 }
 
 impl Start {
-    /// Tries to become the program at a path, or a shell that runs it if it is a script without `#!`.
+    /// Executes the program at a path, or a shell that runs it if it is a script without `#!`. Returns only if that
+    /// fails.
     fn try_path(&mut self, path: &CStr) -> Errno {
         let errno = system::execute(
             path,
@@ -96,7 +97,7 @@ impl Start {
         errno
     }
 
-    /// The word before the program is `--`, so that there is space for one more.
+    /// The word before the program is `--`, which the shell replaces.
     fn try_shell(&mut self, path: &CStr) -> Errno {
         let shell = c_text(b"/bin/sh\0");
         let Some(before) = self.position.checked_sub(1) else {
@@ -117,7 +118,7 @@ fn c_text(bytes: &'static [u8]) -> &'static CStr {
     CStr::from_bytes_with_nul(bytes).unwrap_or_default()
 }
 
-/// Says why a file is not started, and returns the exit code.
+/// Writes why a file cannot be started, and returns the exit code.
 fn explain(path: &CStr, errno: Errno) -> u8 {
     let mut line = Line::error();
     line.quoted(path.to_bytes());
@@ -177,7 +178,7 @@ struct Header {
 }
 
 impl Header {
-    /// Linkers put the name of the loader behind the program headers, which are at the start of the file.
+    /// Linkers usually place the name of the loader after the program headers, which are at the start of the file.
     const SPACE: usize = 2048;
 
     fn read(path: &CStr) -> Result<Self, Errno> {

@@ -1,4 +1,4 @@
-//! The signals that the launcher knows.
+//! The signals that the launcher handles.
 
 use crate::system::Signals;
 
@@ -6,7 +6,7 @@ pub const KILL: u8 = 9;
 pub const TERM: u8 = 15;
 pub const CHLD: u8 = 17;
 
-/// The signals that are passed on to the program. The others are about the launcher itself (a fault of its own, a closed stderr,
+/// The signals that are forwarded to the program. The others concern the launcher itself (a fault, a closed stderr,
 /// access to the terminal), or cannot be received.
 pub const FORWARDED: Signals = {
     const NAMED: [u8; 12] = [1, 2, 3, 6, 10, 12, 14, TERM, 18, 20, 28, 30];
@@ -25,7 +25,7 @@ pub const FORWARDED: Signals = {
     signals
 };
 
-/// What a signal means to the process that it ended.
+/// The description of a signal that has terminated a process; `None` for other signals.
 pub fn meaning(signal: u8) -> Option<&'static str> {
     Some(match signal {
         1 => "hangup",

@@ -1,4 +1,4 @@
-//! The life of the program: it is started in a process group of its own, gets the signals of the launcher, and is waited for.
+//! Runs the program: starts it in a process group of its own, forwards signals to it, and waits for it.
 
 use crate::arguments::Options;
 use crate::message::Line;
@@ -19,9 +19,10 @@ const TIMED_OUT: u8 = 124;
 
 /// Runs the program to its end.
 pub fn run(options: &Options, arguments: Words, environment: Words) -> Result<Outcome, Errno> {
-    // Blocked signals wait until they are taken one by one, also in process 1, which otherwise never sees those without a handler.
+    // Blocked signals stay pending until they are read one by one. Process 1 would not receive them otherwise, if it
+    // has no handler.
     let inherited_mask = system::block_signals(Signals::ALL);
-    // With an inherited SIG_IGN, children would vanish before anybody learns how they ended.
+    // With an inherited SIG_IGN, the kernel would reap children, and their exit codes would be lost.
     let inherited_disposition = system::set_disposition(CHLD, Disposition::DEFAULT);
     system::adopt_orphans();
     let own_group = system::foreground_group();
@@ -38,7 +39,7 @@ pub fn run(options: &Options, arguments: Words, environment: Words) -> Result<Ou
             system::exit(program::execute(arguments, options.program, environment));
         }
     };
-    // In both processes, since either may be the first to need the group.
+    // In both processes, since either may be the first one that needs the group.
     system::lead_group(child);
     let mut supervisor = Supervisor {
         child,
@@ -62,7 +63,7 @@ struct Supervisor {
     child: Process,
     /// Seconds between SIGTERM and SIGKILL.
     grace: u64,
-    /// When the program has run for too long.
+    /// When the program times out; `None` without a limit.
     timeout: Option<Deadline>,
     /// When the program has to be killed.
     kill: Option<u64>,
@@ -73,12 +74,12 @@ struct Supervisor {
 
 struct Deadline {
     time: u64,
-    /// The limit that led to it.
+    /// The limit in seconds, for the message.
     seconds: u64,
 }
 
 impl Supervisor {
-    /// Passes signals on and keeps the deadlines until the program has ended.
+    /// Forwards signals and enforces the deadlines until the program has ended.
     fn wait(&mut self) -> Ended {
         loop {
             let deadline = match (&self.timeout, self.kill) {
@@ -100,7 +101,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes all children that have ended: one SIGCHLD may stand for several of them.
+    /// Reaps all children that have ended: one SIGCHLD may stand for several of them.
     fn reap(&self) -> Option<Ended> {
         let mut program = None;
         while let Some((process, ended)) = system::reap() {
@@ -124,13 +125,13 @@ impl Supervisor {
     }
 
     fn start_grace(&mut self) {
-        // What is being ended cannot time out any more. A second SIGTERM does not give it more time.
+        // After SIGTERM the timeout no longer applies. A second SIGTERM does not extend the grace period.
         self.timeout = None;
         self.kill = self.kill.or(Some(system::after(system::now(), self.grace)));
     }
 
     fn keep_deadlines(&mut self, now: u64) {
-        // A signal is sent before the line about it, since stderr may be slow.
+        // The signal is sent before the message is written, because writing to stderr may block.
         let seconds = self
             .timeout
             .as_ref()
@@ -147,7 +148,7 @@ impl Supervisor {
                 .send();
         }
         if self.kill.is_some_and(|kill| kill <= now) {
-            // Once is enough, also when another SIGTERM arrives.
+            // SIGKILL is sent once, also if another SIGTERM arrives.
             self.kill = Some(u64::MAX);
             self.send(KILL);
             Line::error()
@@ -178,7 +179,7 @@ impl Supervisor {
         }
     }
 
-    /// Says which signal has ended the program, unless a line was written when the launcher itself sent it.
+    /// Writes which signal has ended the program, unless a message was written when the launcher sent the signal.
     fn explain(&self, number: u8) {
         let is_sent = self.sent.contains(number);
         if is_sent && (number == KILL || number == TERM && self.has_timed_out) {

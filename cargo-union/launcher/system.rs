@@ -22,7 +22,7 @@ impl Errno {
     pub const TIMEDOUT: Self = Self(110);
     pub const STALE: Self = Self(116);
 
-    /// What it means, in the words of the C library.
+    /// Its description, in the words of the C library.
     pub fn words(self) -> &'static str {
         match self.0 {
             1 => "Operation not permitted",
@@ -190,8 +190,9 @@ pub fn exists(path: &CStr) -> bool {
     call(number::FACCESSAT, AT_FDCWD, address(path), 0, 0).is_ok()
 }
 
-/// Writes a line to stderr unless nobody has read from it for a second: whoever waits for this process matters more. A line of
-/// at most 4096 bytes (`PIPE_BUF`) does not block once there is space, and is not mixed with other lines.
+/// Writes a line to stderr. Gives up when the reader has read nothing for a second, so that the launcher does not
+/// block. A line of at most 4096 bytes (`PIPE_BUF`) does not block once there is space, and is not mixed with other
+/// lines.
 pub fn write_stderr(line: &[u8]) {
     const STDERR: usize = 2;
     const POLLOUT: u16 = 4;
@@ -201,7 +202,7 @@ pub fn write_stderr(line: &[u8]) {
         events: u16,
         results: u16,
     }
-    /// More are needed only if others fill the pipe each time that there is space.
+    /// More are needed only if other processes fill the pipe each time that there is space.
     const ATTEMPTS: usize = 100;
     let mut rest = line;
     for _ in 0..ATTEMPTS {
@@ -377,7 +378,7 @@ pub fn fork() -> Result<Option<Process>, Errno> {
 /// Makes orphaned descendants children of this process, as they are of process 1.
 pub fn adopt_orphans() {
     const PR_SET_CHILD_SUBREAPER: usize = 36;
-    // Where the kernel or a sandbox does not know it, orphans go to process 1 as without the launcher.
+    // If the kernel or a sandbox does not support this, orphans become children of process 1, as without the launcher.
     let _ = call(number::PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0);
 }
 

@@ -1,4 +1,4 @@
-//! The arguments and the environment, as the kernel leaves them on the stack.
+//! The arguments and the environment, which the kernel puts on the stack.
 
 use core::ffi::CStr;
 

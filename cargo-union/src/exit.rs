@@ -1,4 +1,4 @@
-//! The exit codes, once.
+//! The exit codes of the program.
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -96,7 +96,8 @@ fn run(command: &settings::Command, ui: &Arc<Ui>) -> Exit {
     let exit = runtime.block_on(async {
         let mut interrupted = pin!(interrupted());
         let failure = tokio::select! {
-            // Ctrl-C reaches child processes as well: that they exit is not their failure.
+            // Ctrl-C reaches child processes as well: it is polled first, so that their exit is not reported as a
+            // failure.
             biased;
             () = &mut interrupted, if !command.handles_interrupt() => None,
             result = command::run(command, ui) => match result {

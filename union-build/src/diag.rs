@@ -1,7 +1,7 @@
 //! Diagnostics as data: what is wrong, where it was written, and what to do about it.
 //!
 //! Nothing here prints or renders; `cargo-union` renders diagnostics in rustc's style and as JSON.
-//! Every code is declared once, in [`Code`], together with its title and cure on the reference page.
+//! Every code is declared once, in [`Code`], together with its title and help text on the reference page.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,4 +1,5 @@
-//! The work of the build script: find the hand-over file, write the generated file, tell cargo what to watch.
+//! The work of the build script: finds the hand-over file, writes the generated file, and prints the files that cargo
+//! watches.
 //!
 //! Only this module prints `cargo::` lines. It never uses the network, and on a fresh clone it
 //! requires nothing but cargo.
@@ -185,9 +186,9 @@ fn exists_or_created(path: &Path) -> bool {
     }
 }
 
-/// cargo refuses to describe a vendored package in place, because it takes the surrounding workspace for
-/// the package's own. So it describes a copy of the manifest that is a workspace of its own, with empty
-/// files for the targets that older versions of cargo find by their path.
+/// `cargo metadata` fails for a vendored package in place, because cargo finds the surrounding workspace, of which the
+/// package is not a member. So it is run for a copy of the manifest that is a workspace of its own, with empty files
+/// for the targets that older versions of cargo find by their path.
 fn vendored_metadata(package: &EmitPackage) -> Result<serde_json::Value, String> {
     let directory = package.out.join("union_manifest");
     let copy = directory.join("Cargo.toml");

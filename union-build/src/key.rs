@@ -252,8 +252,8 @@ impl LongList {
     }
 }
 
-/// The key that an image's tag is made from: its own key and the keys of all images of its package,
-/// because every binary of the package embeds the references of all of them.
+/// The key from which an image's tag is formed: its own key and the keys of all images of its package, because every
+/// binary of the package embeds the references of all of them.
 pub fn tag_key(image: &str, images: &BTreeMap<String, Key>) -> Key {
     let mut inputs = Inputs::new();
     inputs.insert("image", image);

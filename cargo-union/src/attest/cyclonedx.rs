@@ -208,7 +208,7 @@ fn base_component(base: &PinnedRef) -> Component {
 }
 
 fn crate_component(one: &Crate, reference: Option<String>, is_root: bool) -> Component {
-    // The schema knows SHA-256 by its 64 digits; other checksums cannot be named.
+    // The schema identifies SHA-256 by 64 digits; checksums of other lengths cannot be included.
     let checksum = one.checksum.as_deref().filter(|checksum| {
         checksum.len() == 64 && checksum.bytes().all(|byte| byte.is_ascii_hexdigit())
     });
@@ -236,7 +236,7 @@ fn crate_component(one: &Crate, reference: Option<String>, is_root: bool) -> Com
     }
 }
 
-/// The package URL of a crate; `None` for a local one, which no other document can name.
+/// The package URL of a crate; `None` for a local one, which has no registry or repository.
 fn purl(one: &Crate) -> Option<String> {
     let mut purl = format!("pkg:cargo/{}@{}", encoded(&one.name), encoded(&one.version));
     match &one.source {
@@ -252,7 +252,7 @@ fn purl(one: &Crate) -> Option<String> {
     Some(purl)
 }
 
-/// Percent-encoding of package URLs: letters, digits, `.`, `-`, `_`, `~` and `:` stay.
+/// Percent-encoding of package URLs: letters, digits, `.`, `-`, `_`, `~` and `:` are not encoded.
 fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

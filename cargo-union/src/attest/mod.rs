@@ -1,4 +1,4 @@
-//! Documents about images, made from values alone. They are part of neither an image nor its key.
+//! Documents about images, computed from values alone. They are part of neither an image nor its key.
 
 pub mod cyclonedx;
 pub mod provenance;

@@ -18,11 +18,11 @@ pub const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
-/// What the parameters mean; docs/supply-chain.md describes them.
+/// The build type, which defines the parameters; docs/supply-chain.md describes them.
 const BUILD_TYPE: &str = "https://github.com/unionai-oss/cargo-union/build/v1";
 const BUILDER: &str = "https://github.com/unionai-oss/cargo-union";
 
-/// What a statement is about.
+/// The subject of a statement.
 #[derive(Clone, Debug)]
 pub struct ProvenanceSubject<'a> {
     /// The image, by the digest of its index or of its only manifest.
@@ -33,7 +33,7 @@ pub struct ProvenanceSubject<'a> {
     pub name: &'a str,
     /// The platforms of the image.
     pub platforms: &'a [Platform],
-    /// The git revision that was checked out; `None` without git. The inputs say what was read.
+    /// The git revision that was checked out; `None` without git. The files that were read are in the inputs.
     pub revision: Option<&'a str>,
     /// The base image of all platforms; `None` for scratch and for a Dockerfile.
     pub base: Option<&'a PinnedRef>,
@@ -43,7 +43,7 @@ pub struct ProvenanceSubject<'a> {
     pub inputs: &'a BTreeMap<String, key::Value>,
 }
 
-/// What the statement of an image says about its key.
+/// The key and inputs of an image, as its statement has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenanceInputs {
     /// The package that declares the image.

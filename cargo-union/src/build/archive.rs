@@ -1,5 +1,5 @@
-//! Writes a build context: a tar of host files that carries over names, contents and the executable bit, and no
-//! other metadata of the host.
+//! Writes a build context: a tar of host files with their names, contents and executable bits, and without other
+//! metadata of the host.
 
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};

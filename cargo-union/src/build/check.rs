@@ -1,4 +1,4 @@
-//! Start check: refuses an image in which a binary could not start, before the image reaches a publisher.
+//! Start check: an image in which a binary could not start is an error, before the image reaches a publisher.
 
 use object::read::ReadCache;
 use union_build::spec::Base;

@@ -1,8 +1,8 @@
 //! Environments: the part of a chain of specs that an engine has to build.
 //!
-//! An environment belongs to the spec that needs it, and all images that extend this spec share it: the packages
-//! of `gpu` are installed once for every image that extends `gpu`. Copies that no command runs after are left to
-//! the native builder, so that a changed model file does not install anything again.
+//! An environment belongs to the spec that needs it, and all images that extend this spec share it: the packages of
+//! `gpu` are installed once for every image that extends `gpu`. Copies that no later command can read are left to the
+//! native builder, so that a changed model file does not install anything again.
 
 use std::collections::BTreeSet;
 
@@ -86,7 +86,7 @@ fn needs_an_engine(spec: &spec::ImageSpec) -> bool {
         && (spec.builder.value == BuilderChoice::Docker || !spec.needs_to_run().is_empty())
 }
 
-/// Splits a spec into what the engine builds, and its copies if they can follow afterwards.
+/// Splits a spec into the part that the engine builds, and its copies if they can be added afterwards.
 fn split_trailing_copies(spec: &spec::ImageSpec) -> (spec::ImageSpec, Option<spec::ImageSpec>) {
     if spec.copy.is_empty() || !spec.commands.is_empty() || spec.needs_to_run().is_empty() {
         return (spec.clone(), None);

@@ -100,7 +100,7 @@ pub fn config_inputs(
     binaries: &[&str],
     files: &MeasuredFiles,
 ) -> Result<Inputs> {
-    // Complete, so that a new setting does not compile before it is part of the key.
+    // Lists all fields, so that a new setting does not compile until it is part of the key.
     let EffectiveConfig {
         env,
         labels,
@@ -164,7 +164,7 @@ struct SpecInputs<'a> {
 
 impl SpecInputs<'_> {
     fn add(&mut self, spec: &spec::ImageSpec, roots: &SourceRoots) -> Result<()> {
-        // Complete, so that a new key does not compile before it is decided what it is part of.
+        // Lists all fields, so that a new key does not compile until it is decided which inputs it is part of.
         let spec::ImageSpec {
             apt_packages,
             commands,
@@ -174,10 +174,10 @@ impl SpecInputs<'_> {
             dockerfile,
             secrets,
             builder_options,
-            // Of the environment where commands see them, otherwise of the config alone.
+            // Inputs of the environment if it runs commands, otherwise of the config alone.
             env,
             workdir,
-            // Of the config: `config_inputs`, and `own_inputs` of the pipeline.
+            // Inputs of the config: `config_inputs`, and `own_inputs` of the pipeline.
             name: _,
             tag_format: _,
             builder: _,
@@ -190,14 +190,14 @@ impl SpecInputs<'_> {
             compression: _,
             launcher: _,
             auditable: _,
-            // Of the code.
+            // Inputs of the code.
             build: _,
             inputs: _,
             exclude: _,
             // Resolved to digests, which `environment_inputs` adds.
             base: _,
             builder_config: _,
-            // Compared with the base, or without an effect on the image.
+            // Compared with the base, or without effect on the image.
             cuda: _,
             cudnn: _,
             key: _,
@@ -216,7 +216,7 @@ impl SpecInputs<'_> {
         self.texts("commands", commands);
         self.text("builder-options.network", network.as_ref());
         self.text("builder-options.target", target.as_ref());
-        // Commands see these two; without commands they only affect the config.
+        // Commands run with these two; without commands they only affect the config.
         if !commands.is_empty() {
             for (name, value) in env {
                 self.insert(&format!("env {name}"), Value::hash_of(&value.value));
@@ -240,7 +240,7 @@ impl SpecInputs<'_> {
             self.insert("dockerfile context", values.finish());
         }
         if !secrets.is_empty() {
-            // Which secrets a command may see, never their values.
+            // Which secrets a command may read, never their values.
             let secrets = secrets.iter().map(|secret| {
                 Value::List(vec![
                     secret.id.as_str().into(),

@@ -14,7 +14,7 @@ use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::FileDigest;
 
-/// Listings and hashes of all copied files. The first measurement of a file is kept.
+/// Listings and hashes of all copied files. The first measurement of a file is not replaced.
 #[derive(Debug)]
 pub struct MeasuredFiles {
     cache: Cache,
@@ -24,7 +24,8 @@ pub struct MeasuredFiles {
 }
 
 impl MeasuredFiles {
-    /// Starts without measurements; the cache has the hashes of large files from earlier runs.
+    /// Starts without measurements. The hashes of large files are taken from the cache if an earlier run has stored
+    /// them.
     pub fn new(cache: &Cache) -> Self {
         Self {
             cache: cache.clone(),
@@ -48,7 +49,7 @@ impl MeasuredFiles {
             .or_insert(measured))
     }
 
-    /// Like [`measure`](Self::measure), for a file whose listing keeps the result: there may be a million of them.
+    /// Like [`measure`](Self::measure), without storing the result, which a listing has: it may have a million files.
     fn measure_listed(&self, path: &Path) -> Result<FileDigest> {
         let known = self
             .files
@@ -59,7 +60,7 @@ impl MeasuredFiles {
         known.map_or_else(|| self.cache.measure(path), Ok)
     }
 
-    /// Checks that the bytes that were read of a file are those that were measured.
+    /// Checks that the bytes read from a file are those that were measured.
     ///
     /// # Errors
     /// `InputsMoved` when they differ, `FileUnreadable`.

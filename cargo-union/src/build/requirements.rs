@@ -1,4 +1,4 @@
-//! Python requirements files that include other files: further lists, constraints and packages on this disk.
+//! Python requirements files that include other files: further lists, constraints and local packages.
 //!
 //! Included files become part of the build context and of the key. A line that includes something that cannot be
 //! part of the build context is refused before an engine fails on it.
@@ -31,7 +31,7 @@ pub(super) struct RequirementFiles {
 pub(super) struct RequirementList {
     /// The text, with paths rewritten to those in the build.
     pub(super) text: String,
-    /// Size and hash of the original bytes, which users of the text must compare with those of the key.
+    /// Size and hash of the original bytes. Code that uses the text must compare them with those of the key.
     pub(super) read: FileDigest,
 }
 
@@ -326,7 +326,7 @@ impl RequirementWalk<'_> {
     }
 }
 
-/// What a line includes from this disk, with the path as written.
+/// A local file or directory that a line includes, with the path as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum IncludedFile {
     /// Another requirements file, or constraints.
@@ -337,7 +337,7 @@ enum IncludedFile {
     Directory(String),
 }
 
-/// The files of this disk that a list includes, with the span of each path.
+/// The local files that a list includes, with the span of each path.
 fn included(text: &str) -> Vec<(Range<usize>, IncludedFile)> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -406,7 +406,7 @@ fn included_in(line: &str) -> Option<(Range<usize>, IncludedFile)> {
         .then(|| (begin..begin + scheme + path.len(), kind(path.to_owned())))
 }
 
-/// Refuses a `uv.lock` that takes packages from this disk, except the project itself.
+/// Rejects a `uv.lock` with packages from local paths, except the project itself.
 fn check_uv_lock(path: &Path) -> Result<(), Box<RequirementError>> {
     let Ok(text) = std::fs::read_to_string(path) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The directories that copies and build contexts may come from, and what in them is never copied.
+//! The directories that files of copies and build contexts may come from, and what is never copied from them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

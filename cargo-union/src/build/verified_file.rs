@@ -10,8 +10,8 @@ use union_build::diag::Code;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, FileDigest};
 
-/// A file that must be unchanged since it was measured: a key contains its hash, and the header of an archive
-/// contains its size before the content is read.
+/// A file that must be unchanged since it was measured: a key contains its hash, and the header of an archive entry
+/// contains its size, which is written before the content is read.
 pub(super) struct VerifiedFile<'a> {
     path: &'a Path,
     file: File,

@@ -49,7 +49,7 @@ pub(super) struct Device {
 pub(super) enum Purpose {
     /// Links that leave the directory are followed, special files are refused.
     Copy,
-    /// As in `docker build`: links are not followed, pipes and devices are kept, sockets are skipped.
+    /// As in `docker build`: links are not followed, pipes and devices are included, sockets are skipped.
     Context,
 }
 

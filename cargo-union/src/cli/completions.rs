@@ -1,8 +1,8 @@
 //! Completion scripts. The names of tasks and runs in them come from `cargo union complete`, which the scripts call.
 //!
-//! The scripts of `clap_complete` know the command line only. Its engine that calls the program for every completion has no
-//! stable interface, so the places of these names are replaced in the scripts of bash, zsh and fish. The scripts of the
-//! other shells complete no names.
+//! The scripts of `clap_complete` contain only the command line. Its engine that calls the program for every completion
+//! has no stable interface, so the places of these names are replaced in the scripts of bash, zsh and fish. The scripts
+//! of the other shells complete no names.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -29,8 +29,8 @@ fn call(kind: &str) -> String {
     format!("$({PROGRAM} complete {kind} 2>/dev/null)")
 }
 
-/// The subcommands with a positional argument that is completed, by the ends of their labels in the script of bash. The first
-/// one that fits counts.
+/// The subcommands with a positional argument that is completed, by the ends of their labels in the script of bash. The
+/// first match is used.
 const POSITIONAL: [(&str, &str); 6] = [
     ("__subcmd__get__subcmd__run)", "runs"),
     ("__subcmd__logs)", "runs"),
@@ -42,7 +42,7 @@ const POSITIONAL: [(&str, &str); 6] = [
 
 /// The values of flags are words of `compgen`; a positional argument is a word among the flags.
 fn bash(script: &str) -> String {
-    // The labels have the name that users type, with a space; what is compared with them does not.
+    // The labels contain the program's name with a space, but the script compares them with a value without the space.
     let script = script.replace("cargo__subcmd__union", "cargo__union");
     let mut lines: Vec<String> = Vec::new();
     let (mut of_flag, mut of_subcommand) = (None, None);
@@ -91,12 +91,12 @@ fn zsh(script: &str) -> String {
         line.replace(":_default", &format!(":_cargo_union_{kind}"))
     };
     let mut lines: Vec<String> = script.lines().map(replace).collect();
-    // The first line names the program; functions follow it.
+    // The first line is the `#compdef` line; functions are inserted after it.
     lines.insert(1, format!("\n{}{}", function("tasks"), function("runs")));
     lines.join("\n") + "\n"
 }
 
-/// A flag has its words; positional arguments get lines of their own.
+/// A flag gets a list of words; positional arguments get lines of their own.
 fn fish(script: &str) -> String {
     let words = |kind: &str| format!("-f -a \"({PROGRAM} complete {kind} 2>/dev/null)\"");
     let replace = |line: &str| {

@@ -27,7 +27,7 @@ struct CheckedPackage {
 
 pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     let session = LoadedWorkspace::open(options, ui).await?;
-    // With `auto` nothing is asked: the manifest is valid for one of the generations.
+    // With `auto` the backend is not called: the manifest is valid for one of the generations.
     if session.generation()? == BackendChoice::Flyte1 {
         let problems = capabilities::problems(BackendKind::Flyte1, &session);
         if !problems.is_empty() {

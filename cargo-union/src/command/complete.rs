@@ -1,4 +1,4 @@
-//! `cargo union complete`: names for shells, one per line. Fails silently, and soon.
+//! `cargo union complete`: names for shells, one per line. Errors are not shown, and the run time is limited.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::settings::CompleteOptions;
 use crate::ui::Ui;
 
-/// How long a user at a prompt waits.
+/// The time limit, since a user waits at the prompt.
 const LIMIT: Duration = Duration::from_millis(1500);
 
 pub(super) async fn run(options: &CompleteOptions, ui: &Arc<Ui>) -> Result<Exit> {

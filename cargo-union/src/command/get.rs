@@ -1,4 +1,4 @@
-//! `cargo union get`: what the backend has.
+//! `cargo union get`: lists and details of the backend's resources.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
     }
 }
 
-/// Shows all that the backend knows of one run.
+/// Shows the details of one run.
 async fn show_run(context: &ProjectContext, name: &str, ui: &Ui) -> Result<Exit> {
     let client = &context.client;
     let run = RunIdent {
@@ -101,7 +101,7 @@ async fn show_run(context: &ProjectContext, name: &str, ui: &Ui) -> Result<Exit>
     Ok(Exit::Success)
 }
 
-/// Shows the rows of a list; `scope` is the project and domain that it is of.
+/// Shows the rows of a list; `scope` is the project and domain of the list.
 pub(super) fn show<R: TableRow + Serialize>(
     ui: &Ui,
     scope: Option<(&str, &str)>,

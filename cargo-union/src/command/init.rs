@@ -1,4 +1,4 @@
-//! `cargo union init`: adds a starter manifest and what else is wanted to an existing package.
+//! `cargo union init`: adds a starter manifest, a task and a build script to an existing package.
 
 use anyhow::Result;
 

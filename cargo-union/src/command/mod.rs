@@ -35,10 +35,10 @@ use crate::sys::error::Error;
 use crate::sys::process::ProcessFailure;
 use crate::ui::{Problem, Ui};
 
-/// Does what was asked for.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// Why it could not be done, to be shown by the caller.
+/// The failure, which the caller shows.
 pub async fn run(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit, CommandError> {
     dispatch(task, ui).await.map_err(CommandError::from)
 }
@@ -78,7 +78,7 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     }
 }
 
-/// The user interface as the pipeline knows it.
+/// The user interface as the reporter of the pipeline.
 fn reporter(ui: &std::sync::Arc<Ui>) -> std::sync::Arc<dyn Reporter> {
     ui.clone()
 }
@@ -107,7 +107,7 @@ impl From<anyhow::Error> for CommandError {
         };
         match error.downcast::<Error>() {
             Ok(error) => Self::Failed(error),
-            // Only stdout itself fails without an error of ours.
+            // Only writing to stdout fails with an error of another type.
             Err(cause) => Self::Output(
                 Error::new(Code::FileUnwritable, "could not write to stdout")
                     .because(cause.to_string()),
@@ -117,12 +117,12 @@ impl From<anyhow::Error> for CommandError {
 }
 
 impl CommandError {
-    /// Whether the command itself noticed Ctrl-C.
+    /// Whether the command itself handled Ctrl-C.
     pub fn is_interruption(&self) -> bool {
         matches!(self, Self::Failed(error) if error.code() == Code::Interrupted)
     }
 
-    /// Shows it, on stdout as well when that carries JSON and works.
+    /// Shows the error, with `--format json` also as a document on stdout.
     pub fn show(&self, ui: &Ui) {
         match self {
             Self::Failed(error) => {
@@ -137,7 +137,7 @@ impl CommandError {
         }
     }
 
-    /// How the program ends.
+    /// The exit code of the program.
     pub fn exit(&self) -> Exit {
         let error = match self {
             Self::Failed(error) => error,

@@ -1,4 +1,4 @@
-//! `cargo union update`: resolves base images again, or has environments built with newer packages.
+//! `cargo union update`: resolves base images again, or schedules environments to be built with newer packages.
 
 use std::sync::Arc;
 

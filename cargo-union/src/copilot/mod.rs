@@ -1,7 +1,8 @@
 //! Inputs and outputs of container tasks in local runs, as Flyte's copilot handles them on the backend.
 //!
 //! Copilot is a sidecar that writes the inputs of a task as files into one directory, and reads its outputs from
-//! another. This module does the same, byte for byte where programs could notice, and equally strictly.
+//! Copilot is a sidecar that writes the inputs of a task as files into one directory, and reads its outputs from
+//! another. This module produces the same bytes wherever a program can read them, and is equally strict.
 //! [`InputLiteral::of`] checks an input, [`lay_out`] lists the files of all inputs, [`OutputDir`] holds the files that
 //! a program has written, and [`outputs`] reads the outputs from them.
 //!

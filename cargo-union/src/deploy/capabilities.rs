@@ -1,4 +1,4 @@
-//! Checks, before anything is built, that the backend has a place for what the manifests declare.
+//! Checks, before anything is built, that the backend supports what the manifests declare.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,11 @@ use crate::pipeline::problems::{ManifestProblems, Result};
 use crate::sys::error::Error;
 use crate::sys::words;
 
-/// The generation that requests are rendered for: that of the backend, else the one that the manifests name, else Flyte 2.
+/// The generation that requests are rendered for: that of the backend; without a client, the one that the manifests
+/// name, else Flyte 2.
 ///
 /// # Errors
-/// Failures of asking the backend.
+/// Failures of the request for the backend's generation.
 pub(super) async fn kind(
     client: Option<&Client>,
     session: &LoadedWorkspace,
@@ -42,7 +43,7 @@ pub(super) fn assumed_kind(session: &LoadedWorkspace) -> Result<BackendKind> {
     })
 }
 
-/// Checks the declarations of all packages, and says once what is left out.
+/// Checks the declarations of all packages, and reports in one note the keys that are left out of requests.
 ///
 /// # Errors
 /// `BackendUnsupported`.
@@ -67,7 +68,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Says once which keys are left out.
+/// Reports in one note the keys that are left out of requests.
 pub(crate) fn note_left_out(kind: BackendKind, session: &LoadedWorkspace, reporter: &dyn Reporter) {
     let keys: BTreeSet<&str> = session
         .packages
@@ -83,7 +84,7 @@ pub(crate) fn note_left_out(kind: BackendKind, session: &LoadedWorkspace, report
     }
 }
 
-/// What the backend cannot do of the manifests.
+/// Problems for declarations that the backend does not support.
 pub(crate) fn problems(kind: BackendKind, session: &LoadedWorkspace) -> Vec<Diagnostic> {
     session
         .packages

@@ -50,7 +50,7 @@ pub(crate) fn write(new: &NewFlyteConfig) -> Result<()> {
     fs::replace(&new.output, text.as_bytes())
 }
 
-/// Whether something has this path, also a symbolic link to nothing.
+/// Whether there is a file, a directory or a symbolic link at this path, also a dangling link.
 fn is_taken(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -106,7 +106,7 @@ fn render(new: &NewFlyteConfig) -> Result<String> {
     Ok(yaml)
 }
 
-/// A text as YAML: a plain scalar where it is one, else a quoted one, which JSON's form is as well.
+/// Formats a text as a YAML scalar: plain where that is safe, else as a JSON string, which is valid YAML.
 fn scalar(text: &str) -> String {
     let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
         && !matches!(

@@ -1,4 +1,4 @@
-//! Limits of the platform that a task exceeds: the backend names a resource, and the manifest has its place.
+//! Errors of the backend about resource limits, with the origin of the resource in the manifest.
 
 use union_build::diag::{Code, Origin};
 use union_build::spec::Task;
@@ -6,7 +6,7 @@ use union_build::spec::task::Resources;
 
 use crate::sys::error::Error;
 
-/// Adds the place in the manifest to the advice, when the backend refused a task for a resource that it names.
+/// If the backend rejected a task because of a resource limit, adds to the help where the manifest sets that resource.
 pub(super) fn with_place(error: Error, task: &Task) -> Error {
     let text = error.chain().join(" ").to_ascii_lowercase();
     if error.code() != Code::BackendRefused || !text.contains("limit") {

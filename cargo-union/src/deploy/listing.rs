@@ -235,7 +235,6 @@ pub(crate) async fn task_document(
 }
 
 impl TriggerRow {
-    /// The row of a trigger.
     pub(crate) fn of(trigger: TriggerSummary) -> Self {
         Self {
             task: trigger.task,
@@ -248,7 +247,6 @@ impl TriggerRow {
 }
 
 impl SecretRow {
-    /// The row of a secret.
     pub(crate) fn of(secret: SecretSummary) -> Self {
         Self {
             name: secret.name,

@@ -8,13 +8,13 @@ use crate::flyte::runs::{AbortOutcome, RunIdent};
 use crate::flyte::secrets::SecretScope;
 use crate::flyte::triggers::TriggerSummary;
 
-/// A run that is aborted, or that had ended.
+/// The result of `abort`.
 #[derive(Serialize)]
 pub(crate) struct AbortDocument<'a> {
     run: &'a str,
     project: &'a str,
     domain: &'a str,
-    /// Whether it was aborted now, rather than had ended before.
+    /// Whether this call aborted the run; false if it had ended before.
     aborted: bool,
     phase: &'static str,
 }
@@ -41,12 +41,12 @@ pub(crate) struct TriggerDocument<'a> {
     task: &'a str,
     name: &'a str,
     active: bool,
-    /// Whether it was otherwise before.
+    /// Whether its state was different before.
     pub(crate) changed: bool,
 }
 
 impl<'a> TriggerDocument<'a> {
-    /// A trigger as it was, and whether it is active now.
+    /// `before` is the trigger before the change, `active` its state after it.
     pub(crate) fn of(before: &'a TriggerSummary, active: bool) -> Self {
         Self {
             task: &before.task,
@@ -57,7 +57,7 @@ impl<'a> TriggerDocument<'a> {
     }
 }
 
-/// What was done with secrets. Never has a value.
+/// The result of a command on secrets. Has no values.
 #[derive(Serialize)]
 pub(crate) struct SecretDocument<'a> {
     action: &'a str,

@@ -73,7 +73,7 @@ pub(crate) async fn open_context(
 }
 
 impl ProjectContext {
-    /// The name at the backend of the task that is meant by the key of a table or by such a name.
+    /// Returns the name at the backend of the task with a given key or name.
     ///
     /// # Errors
     /// Those of [`names::backend_name`].

@@ -32,7 +32,8 @@ use crate::sys::error::Error;
 use crate::sys::words;
 use crate::workspace::Snapshot;
 
-/// How many tasks are registered at once. It does not depend on the processors: a registration waits for the backend.
+/// How many tasks are registered at once. Independent of the number of processors, since a registration mostly waits
+/// for the backend.
 const TASKS_AT_ONCE: usize = 50;
 
 /// The images and tasks of a registration.
@@ -217,7 +218,7 @@ pub(crate) async fn prepare_tasks<'a>(
     })
 }
 
-/// Checks what the manifests alone say of the chosen tasks, and returns the project and domain of each package.
+/// Checks the chosen tasks as far as the manifests allow it, and returns the project and domain of each package.
 fn check_declarations(
     options: &RegisterOptions,
     session: &LoadedWorkspace,
@@ -247,8 +248,8 @@ fn check_declarations(
     Ok(scopes)
 }
 
-/// The images of a package that its registry has, which in a dry run are those of earlier builds. Images of the remote
-/// builder are left out: its clusters can pull them.
+/// The images of a package that are in its registry; in a dry run, those of earlier builds. Images of the remote
+/// builder are left out: the backend's clusters can pull them.
 fn published_images(package: &PackageOutcome) -> BTreeSet<PinnedRef> {
     let is_published = |image: &&ImageOutcome| {
         image.sent > 0 || image.adopted || image.planned.action == ImageAction::Reuse
@@ -270,8 +271,8 @@ fn published_images(package: &PackageOutcome) -> BTreeSet<PinnedRef> {
         .collect()
 }
 
-/// Plans and sends one task, and writes its requests with `--output`. A dry run sends nothing; without a client, the plan
-/// is that for a backend of a generation without the task.
+/// Plans and sends one task, and writes its requests with `--output`. A dry run sends nothing. Without a client, the
+/// plan assumes a backend that does not have the task.
 ///
 /// # Errors
 /// `EnvironmentTaken`, `VersionTaken`, `VersionInvalid`; those of the backend and of writing files.
@@ -344,7 +345,7 @@ fn report_task(
     report_triggers(plan, name, page.as_deref(), dry_run, reporter);
 }
 
-/// Tells what happens to the active triggers that the task does not declare.
+/// Reports what happens to the active triggers that the task does not declare.
 fn report_triggers(
     plan: &RegistrationPlan,
     name: &str,
@@ -361,7 +362,7 @@ fn report_triggers(
     for trigger in ours {
         reporter.status(verb, &format!("{}, which is not declared", trigger.path()));
     }
-    // Not with every registration of an unchanged task.
+    // This note would be repeated by every registration of an unchanged task.
     if !others.is_empty() && plan.state != RegistrationAction::Unchanged {
         let names = words::list(others);
         reporter.note(&format!(

@@ -46,7 +46,7 @@ impl RemovedTriggers {
         try_join_all(lookups).await.map(Self)
     }
 
-    /// Deactivates them, and reports each; a dry run only reports them. Returns them all.
+    /// Deactivates the triggers, and reports each; a dry run only reports them. Returns all of them.
     ///
     /// # Errors
     /// Failures of the calls.
@@ -72,7 +72,8 @@ impl RemovedTriggers {
     }
 }
 
-/// The repositories of a package's images that are named after it. Other packages may share one that the manifest names.
+/// The repositories of a package's images that are named after the package. A repository that the manifest names may be
+/// shared with other packages.
 fn own_repositories(package: &UnionPackage) -> impl Iterator<Item = Repository> {
     let images = package.spec.images.values();
     images

@@ -119,7 +119,7 @@ fn scope(context: &ProjectContext, all_projects: bool) -> SecretScope {
     }
 }
 
-/// The value that a user types, or that a program writes: without the line end that `echo` and here-documents add.
+/// Reads the value from the terminal or from stdin, without the line end that `echo` and here-documents add.
 async fn read_stdin(name: &str, reporter: &dyn Reporter) -> Result<Secret<Vec<u8>>> {
     let read = if terminal::is_stdin_terminal() {
         reporter.note(&format!(
@@ -127,7 +127,7 @@ async fn read_stdin(name: &str, reporter: &dyn Reporter) -> Result<Secret<Vec<u8
         ));
         terminal::read_hidden_line().await
     } else {
-        // Two bytes more than a line end may have, so that a value that is too long is noticed.
+        // One byte more than the longest value with a line end of two bytes, so that a longer value is noticed.
         let limit = u64::try_from(LARGEST_VALUE + 3).unwrap_or(u64::MAX);
         let read = terminal::read_stdin(limit).await;
         read.map(|value| Secret::new(terminal::without_line_end(value.reveal().clone())))
@@ -143,7 +143,7 @@ async fn read_stdin(name: &str, reporter: &dyn Reporter) -> Result<Secret<Vec<u8
     })
 }
 
-/// The value in a file, with a line end that it may have. A value that is too long is not read to its end.
+/// Reads the value from a file, including a line end. A value that is too long is not read to its end.
 fn read_file(path: &Path) -> Result<Secret<Vec<u8>>, Error> {
     let limit = u64::try_from(LARGEST_VALUE + 1).unwrap_or(u64::MAX);
     let read = || -> io::Result<Vec<u8>> {
@@ -211,7 +211,7 @@ async fn docker_config(
         Some(RegistryLogin::Password { user, password }) => {
             let auth = format!("{user}:{}", password.reveal());
             let auth = base64::engine::general_purpose::STANDARD.encode(auth);
-            // Kubernetes knows Docker Hub by this address.
+            // Kubernetes matches Docker Hub by this address.
             let server = match registry {
                 "docker.io" => "https://index.docker.io/v1/",
                 registry => registry,

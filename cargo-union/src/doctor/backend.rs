@@ -1,4 +1,5 @@
-//! The backend: whether it answers, whom it has authenticated, and whether the project and the image builder exist.
+//! The backend: whether it responds, which user it has authenticated, and whether the project and the image builder
+//! exist.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ pub(super) async fn check(
     (checks, client.clock_difference())
 }
 
-/// The lines of everything that the backend was not asked for.
+/// The checks that were skipped because the backend was not called.
 fn not_asked(endpoint: Option<Check>, reason: &str) -> [Check; 4] {
     let skipped = |name: &str| Check::skipped(AREA, name, reason);
     [

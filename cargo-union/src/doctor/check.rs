@@ -16,7 +16,7 @@ pub struct Check {
     pub status: CheckStatus,
     /// What was found, or why it was not checked.
     pub detail: String,
-    /// The code of a problem that has one.
+    /// The error code; `None` for a problem without one.
     pub code: Option<&'static str>,
     /// What to do about a warning or an error.
     pub help: Option<String>,
@@ -30,9 +30,9 @@ pub enum CheckStatus {
     Ok,
     /// It was not checked.
     Skipped,
-    /// It works, but not as one would expect.
+    /// It works, but differs from what is recommended.
     Warning,
-    /// A build, a push or a registration fails because of it.
+    /// A build, a push or a registration would fail because of it.
     Error,
 }
 
@@ -117,7 +117,7 @@ impl Check {
         }
     }
 
-    /// An error that something else makes up for.
+    /// Turns an error into a warning.
     pub(super) fn softened(self) -> Self {
         Self {
             status: CheckStatus::Warning,

@@ -1,4 +1,4 @@
-//! The clock of this machine: tokens and certificates are refused when it is wrong.
+//! The clock of this machine: with a wrong clock, tokens and certificates are rejected.
 
 use super::check::Check;
 
@@ -6,7 +6,7 @@ const AREA: &str = "clock";
 /// Seconds above which a difference is a warning, and above which it is an error.
 const LIMITS: (u64, u64) = (60, 300);
 
-/// Compares the clock with those of the servers that have answered; `differences` are seconds by which it is ahead.
+/// Compares the clock with those of the servers that have responded; `differences` are seconds by which it is ahead.
 pub(super) fn check(differences: impl Iterator<Item = i64>) -> Check {
     let name = "difference";
     let Some(difference) = differences.max_by_key(|difference| difference.unsigned_abs()) else {

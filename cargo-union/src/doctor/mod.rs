@@ -1,7 +1,7 @@
 //! `cargo union doctor`: checks everything that a build, a push and a registration need.
 //!
-//! Each submodule checks one area and returns its lines in a fixed order. Nothing is compiled and nothing is written, except
-//! tokens that a login refreshes. What is not checked is said so, with the reason.
+//! Each submodule checks one area and returns its checks in a fixed order. Nothing is compiled and nothing is written,
+//! except tokens that a login refreshes. Skipped checks are listed, with the reason.
 
 mod backend;
 mod build_script;

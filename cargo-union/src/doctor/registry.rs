@@ -100,7 +100,7 @@ fn repositories_of(package: &UnionPackage) -> impl Iterator<Item = Repository> {
 }
 
 async fn check_base(base: &str, client: &Registry, package: &UnionPackage) -> Check {
-    // Validation has refused what is no reference.
+    // Validation has rejected invalid references.
     let Ok(reference) = base.parse::<BaseRef>() else {
         return Check::skipped(BASES, base, "it is not a reference");
     };

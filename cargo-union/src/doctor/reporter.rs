@@ -1,4 +1,4 @@
-//! What the checks hear from the modules that they use: the sources of logins, and warnings.
+//! Collects what the called modules report: the sources of logins, and warnings.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,8 +10,8 @@ use union_build::diag::Diagnostic;
 use crate::pipeline::{Guard, Reporter};
 use crate::{build, flyte, publish, workspace};
 
-/// Keeps the sources of logins and the warnings of the registry client for the report. Retries are shown at once, since
-/// they take time.
+/// Stores the sources of logins and the warnings of the registry client for the report. Retries are shown at once,
+/// since they take time.
 pub(super) struct DoctorReporter {
     shown: Arc<dyn Reporter>,
     sources: Mutex<BTreeMap<String, String>>,

@@ -16,7 +16,7 @@ use super::check::Check;
 
 const AREA: &str = "toolchain";
 
-/// What was found about this machine.
+/// The checks of this machine.
 pub(super) struct MachineReport {
     pub(super) checks: Vec<Check>,
     /// The images whose crates are compiled in a container.
@@ -83,7 +83,7 @@ impl MachineReport {
                 let chain = ImageChain::resolve(images, image);
                 let compile = compile_settings(image, linkage(image, chain.base()));
                 let platforms = image.platforms.iter();
-                // Validation has refused other words.
+                // Validation has rejected other words.
                 for platform in platforms.filter_map(|platform| platform.parse::<Platform>().ok()) {
                     let (check, needs_container) = if has_code {
                         target(snapshot, &platform, &compile)
@@ -185,7 +185,7 @@ fn launcher_target(snapshot: &Snapshot<'_>, platform: &Platform) -> Check {
     Check::error(AREA, triple, detail, help)
 }
 
-/// The keys of cargo's configuration. Those of files outside of the workspace change the tags on this machine alone.
+/// The keys of cargo's configuration. Keys in files outside of the workspace change the tags on this machine only.
 fn configuration(snapshot: &Snapshot<'_>, workspace: &Workspace) -> Vec<Check> {
     let name = "cargo config";
     let is_local = |key: &String| {

@@ -133,7 +133,7 @@ fn query(request: &DockerfileRequest) -> String {
     query.finish()
 }
 
-/// The logins for the registries of images that are pulled, as a header, since podman does not ask for logins.
+/// The logins for the registries of images that are pulled, as a header, since podman does not request logins later.
 async fn logins(pulls: &PullCredentials) -> Result<Option<HeaderValue>> {
     let mut logins = serde_json::Map::new();
     for registry in pulls.registries() {

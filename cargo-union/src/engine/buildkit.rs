@@ -328,7 +328,7 @@ impl<'a> BuildkitProgress<'a> {
     }
 }
 
-/// A step as `[2/4]`, else by its digest. What it runs or fetches may hold secrets, and only `build` knows them.
+/// A step as `[2/4]`, else by its digest. Its command or URL may contain secrets, which only `build` can redact.
 fn position(step: &Vertex) -> &str {
     let end = if step.name.starts_with('[') {
         step.name.find(']')

@@ -28,8 +28,8 @@ use crate::sys::error::{Error, Result};
 use crate::sys::process;
 use crate::sys::secret::Secret;
 
-/// How long dropping a container waits for its removal: the engine may be remote, and one that is gone must not block for
-/// long.
+/// How long dropping a container waits for its removal: the engine may be remote, and an unreachable one must not block
+/// for long.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The options of a container.
@@ -129,7 +129,7 @@ impl Container {
             .await;
         let packed = packing.await.expect("packing does not panic");
         match packed {
-            // A broken pipe means that the engine has closed the connection: its error counts.
+            // A broken pipe means that the engine has closed the connection; the engine's error is returned instead.
             Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(failed().because(cause)),
             _ => uploaded.map_err(|cause| failed().because(engine_message(&cause))),
         }

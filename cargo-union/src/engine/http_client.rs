@@ -56,7 +56,6 @@ pub(super) enum EngineEndpoint {
     },
 }
 
-/// The client of one engine.
 #[derive(Clone)]
 pub(super) struct EngineHttpClient(Client<Connector, Body>);
 

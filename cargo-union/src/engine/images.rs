@@ -184,7 +184,7 @@ impl Engine {
             pipe_to_stream(move |pipe| archive::write(pipe, &platform_image, &image_name, &blobs));
         let imported = self.import(archive, name).await;
         let written = writer.await.expect("writing an archive does not panic");
-        // A broken pipe means that the engine has closed the connection: its error counts.
+        // A broken pipe means that the engine has closed the connection; the engine's error is returned instead.
         match written {
             Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
                 Err(self.failed(&format!("load `{name}`")).because(cause))

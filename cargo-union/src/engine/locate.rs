@@ -52,7 +52,6 @@ pub(super) fn candidates(environment: &Environment) -> Vec<EngineCandidate> {
     }
 }
 
-/// The candidate at an address.
 pub(super) fn candidate_at(address: String, environment: &Environment) -> EngineCandidate {
     let endpoint = endpoint(&address, None, environment);
     EngineCandidate {

@@ -54,7 +54,7 @@ impl EngineLocator {
         }
     }
 
-    /// The engine at the first of these addresses that answers: `unix:///path`, `tcp://host:port`.
+    /// The engine at the first of these addresses that responds: `unix:///path`, `tcp://host:port`.
     pub fn at(addresses: impl IntoIterator<Item = String>) -> Self {
         let candidates = addresses
             .into_iter()
@@ -66,7 +66,7 @@ impl EngineLocator {
         }
     }
 
-    /// The first engine that answers.
+    /// The first engine that responds.
     ///
     /// # Errors
     /// `EngineUnreachable`, with all addresses that were tried.

@@ -35,7 +35,7 @@ pub struct DockerfileRequest {
     pub pulls: PullCredentials,
 }
 
-/// Where a Dockerfile is in the archive, by its path, and what of the archive its instructions see.
+/// The path of a Dockerfile in the archive, and which part of the archive is the build context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DockerfileLocation {
     /// It is a file of the context, which is the whole archive.
@@ -47,8 +47,8 @@ pub enum DockerfileLocation {
         /// The directory that is the context.
         context: String,
     },
-    /// It is in the context, and no instruction sees it, for buildah. The path has no letter that a pattern gives a
-    /// meaning to.
+    /// It is in the context, but excluded by an ignore pattern, for buildah. The path has no characters that are
+    /// special in patterns.
     Hidden(String),
 }
 

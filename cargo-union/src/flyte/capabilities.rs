@@ -1,7 +1,8 @@
-//! What each generation of Flyte can do: one table, from which `check`, errors and `docs/backends.md` are made.
+//! The features of each generation of Flyte: one table, from which `check`, errors and `docs/backends.md` are
+//! generated.
 //!
-//! A manifest key that a backend has no place for is refused when leaving it out changes what happens, and left out with a
-//! note when it only describes.
+//! A manifest key that a backend does not support is an error if leaving it out changes what happens. If it is only
+//! descriptive, it is left out with a note.
 
 use std::fmt;
 
@@ -50,11 +51,11 @@ pub(super) enum KeySupport {
     Full,
     /// As on Flyte 2, with this difference.
     Differs(&'static str),
-    /// Left out with a note.
+    /// Left out of requests, with a note.
     LeftOut,
-    /// Refused, with what to do instead.
+    /// An error, with what to do instead.
     Refused(&'static str),
-    /// Some values are refused: which, and what to do instead.
+    /// An error for some values: which, and what to do instead.
     Partly(&'static str, &'static str),
 }
 
@@ -164,7 +165,7 @@ pub(super) const KEYS: &[(&str, KeySupport)] = &[
     ("triggers.active", Full),
 ];
 
-/// What a backend can do beyond the keys of tasks.
+/// Features of a backend beyond the keys of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendFeature {
     /// The output that a container task without outputs needs.
@@ -179,7 +180,7 @@ pub enum BackendFeature {
     Organizations,
     /// `rerun`: a run with the inputs of another.
     Rerun,
-    /// `secret`: secrets that the backend keeps.
+    /// `secret`: secrets that the backend stores.
     Secrets,
     /// `get task`: the versions and the definition of a task.
     TaskDetails,
@@ -238,13 +239,13 @@ impl BackendKind {
     }
 }
 
-/// A key that a manifest sets, and that Flyte 1 does not take as it is.
+/// A key that a manifest sets, and that Flyte 1 does not support or supports only in part.
 struct UnsupportedKey<'a> {
     key: &'static str,
     origin: &'a Origin,
 }
 
-/// What a backend cannot do of a package's manifest: an error for each key that would change what happens.
+/// The errors for keys of a package's manifest that a backend does not support and that cannot be left out.
 pub fn unsupported(kind: BackendKind, spec: &Spec) -> Vec<Diagnostic> {
     if kind == BackendKind::Flyte2 {
         return Vec::new();
@@ -322,7 +323,7 @@ fn unsupported_builder(image: &ImageSpec) -> Option<Diagnostic> {
 
 /// The keys of a task, as far as they are set, that are not [`Full`] for their values.
 fn keys_without_place(task: &Task) -> Vec<UnsupportedKey<'_>> {
-    // Complete, so that a new key does not compile before it has a row.
+    // Lists all fields, so that a new key does not compile until it has a row.
     let Task {
         key: _,
         origin,

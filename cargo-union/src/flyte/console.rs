@@ -26,7 +26,7 @@ pub fn run(client: &Client, scope: &ProjectDomain, name: &str) -> String {
     )
 }
 
-/// The page of something, which the consoles of both generations name in their own words.
+/// The page of a resource, whose path differs between the consoles of both generations.
 fn page(
     kind: BackendKind,
     endpoint: &str,

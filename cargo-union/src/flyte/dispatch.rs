@@ -1,6 +1,6 @@
 //! The services of a backend, whichever generation it is.
 //!
-//! A client that remembers the generation of its backend asks again when a response contradicts it, and repeats the call.
+//! A client with a cached generation detects it again when a response contradicts it, and repeats the call.
 
 use async_trait::async_trait;
 
@@ -23,7 +23,6 @@ use super::rpc::RpcFailure;
 use super::runs::{ActionIdent, Messages, RunIdent, RunService, TaskVersion};
 use super::trigger_summary::TriggerSummary;
 
-/// All services of a backend.
 trait BackendServices: Backend + RunService {}
 
 impl<T: Backend + RunService> BackendServices for T {}

@@ -45,7 +45,7 @@ pub trait Reporter: Send + Sync {
         let _ = prompt;
     }
 
-    /// The tokens of a login were stored; `place` says where.
+    /// The tokens of a login were stored; `place` is the keyring or the path of the file.
     fn login_stored(&self, place: &str) {
         let _ = place;
     }

@@ -1,4 +1,5 @@
-//! Secrets at the backend: of tasks, and logins with which a cluster pulls images. A value is sent and never read back.
+//! Secrets at the backend: of tasks, and logins with which a cluster pulls images. Values are sent, and are never read
+//! back.
 
 use union_build::diag::Code;
 
@@ -22,7 +23,7 @@ const CREATE: Unary<CreateSecretRequest, CreateSecretResponse> =
     Unary::non_idempotent(SECRETS, "CreateSecret");
 const UPDATE: Unary<UpdateSecretRequest, UpdateSecretResponse> =
     Unary::repeatable(SECRETS, "UpdateSecret");
-// A repeated call would answer that the secret does not exist.
+// A repeated call would fail because the secret no longer exists.
 const DELETE: Unary<DeleteSecretRequest, DeleteSecretResponse> =
     Unary::non_idempotent(SECRETS, "DeleteSecret");
 const LIST: Unary<ListSecretsRequest, ListSecretsResponse> =
@@ -95,7 +96,7 @@ impl SecretScope {
         }
     }
 
-    /// The client of the cluster that keeps the secrets.
+    /// The client of the cluster that stores the secrets.
     async fn client(&self, client: &Client) -> Result<Client, RpcFailure> {
         client.require(BackendFeature::Secrets).await?;
         let resource = match self {

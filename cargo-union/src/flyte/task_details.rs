@@ -49,7 +49,7 @@ pub struct TaskView {
     pub description: String,
     /// The reference that the cluster pulls; empty for a task without a container.
     pub image: String,
-    /// Inputs with their types, in the words of the manifest.
+    /// Inputs with their types, in the notation of the manifest.
     pub inputs: Vec<(String, String)>,
     /// Outputs with their types, without the hidden output of tasks that declare none.
     pub outputs: Vec<(String, String)>,

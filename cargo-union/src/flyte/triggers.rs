@@ -27,7 +27,7 @@ pub async fn list(
     })
 }
 
-/// Activates or deactivates the trigger of a name, `NAME` or `TASK/NAME`. Returns it as it was before.
+/// Activates or deactivates the trigger of a name, `NAME` or `TASK/NAME`. Returns its state before.
 ///
 /// # Errors
 /// U0761 (`BackendNotFound`) when there is none, U0001 (`UsageInvalid`) when several tasks have one of this name;

@@ -1,4 +1,4 @@
-//! Starting a worker of the `flyte` crate: its command line and environment, and its input and output files.
+//! The command line, environment, input and output files of a worker of the `flyte` crate.
 //!
 //! On the backend its inputs and outputs are objects in a bucket, below the base of the run, and its
 //! identity is in its environment. In a local run the base is a directory.

@@ -19,7 +19,6 @@ const CHUNK: usize = 256 * 1024;
 /// How long an upload may stall. A registry may copy a large blob to its storage for minutes before it responds.
 const STANDSTILL: Duration = Duration::from_secs(300);
 
-/// A request body.
 #[derive(Clone)]
 pub(crate) enum RequestBody {
     Empty,

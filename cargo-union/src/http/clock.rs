@@ -1,16 +1,17 @@
-//! How far the clock of this machine is from those of servers, by the `Date` of their responses.
+//! The difference between the clock of this machine and those of servers, by the `Date` of their responses.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use reqwest::header::{AGE, DATE, HeaderMap};
 
-/// The difference to the server that has answered last.
+/// The difference to the server that responded last.
 #[derive(Debug, Default)]
 pub(super) struct ServerClock(Mutex<Option<i64>>);
 
 impl ServerClock {
-    /// Compares the `Date` of a response with the time in which the request was on its way. A cached response is left out.
+    /// Compares the `Date` of a response with the times at which the request was sent and the response received. A
+    /// cached response is ignored.
     pub(super) fn observe(&self, headers: &HeaderMap, sent: SystemTime, received: SystemTime) {
         let date = headers.get(DATE).filter(|_| !headers.contains_key(AGE));
         let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
@@ -20,8 +21,8 @@ impl ServerClock {
         }
     }
 
-    /// Seconds by which this machine's clock is ahead of the server's; negative if it is behind. `None` before a server
-    /// has told its time.
+    /// Seconds by which this machine's clock is ahead of the server's; negative if it is behind. `None` before a
+    /// response with a valid `Date` header.
     pub(super) fn difference(&self) -> Option<i64> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -19,11 +19,10 @@ pub(crate) struct TransportError {
     pub(crate) kind: TransportErrorKind,
     /// The cause; it names the host.
     pub(crate) cause: String,
-    /// Advice, when this module knows any.
+    /// Advice; `None` if there is none for this kind of error.
     pub(crate) help: Option<String>,
 }
 
-/// The kind of a transport error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TransportErrorKind {
     /// No connection: the request was not received. May be transient.

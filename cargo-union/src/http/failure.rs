@@ -1,7 +1,7 @@
 //! The failure of a request, before the operation that it belongs to is known.
 //!
-//! Registries and backends share its shape. What differs is a [`FailureDomain`]: the error codes of a transport
-//! error, and the advice for a host that does not encrypt.
+//! Registries and backends use the same type. They differ in a [`FailureDomain`]: the error codes of a transport error,
+//! and the advice for a host that does not encrypt.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use super::error::{TransportError, TransportErrorKind};
 use super::proxy::ProxyHint;
 use crate::sys::error::Error;
 
-/// What one kind of server adds to a failure. The default value is that of a failure without a response.
+/// The error codes and fields of failures of one kind of server. The default value is that of a failure without a
+/// response.
 pub trait FailureDomain: Default {
     /// The code when no connection was made, or when it was cut.
     const UNREACHABLE: Code;
@@ -27,28 +28,28 @@ pub trait FailureDomain: Default {
 /// The failure of a request.
 #[derive(Clone, Debug)]
 pub struct RemoteFailure<D> {
-    /// What only this kind of server tells.
+    /// The fields that only this kind of server has.
     pub(crate) domain: D,
     /// The code of the error that the user sees.
     pub(crate) code: Code,
     /// The cause, which names the host. Text from servers is cleaned and bounded; it never holds a secret.
     pub(crate) cause: String,
-    /// Advice, when there is more to say than the code's own.
+    /// Advice that replaces the code's own.
     pub(crate) help: Option<String>,
     /// Whether a retry may succeed.
     pub(crate) retryable: Retryable,
-    /// The pause that the server asked for (`Retry-After`).
+    /// The pause that the server requested (`Retry-After`).
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// Whether a retry may succeed, and whether the failed request may have been carried out.
+/// Whether a retry may succeed, and whether the server may have executed the failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Retryable {
     /// A retry would fail again.
     Never,
-    /// A retry may succeed, but the server may have carried out the request already.
+    /// A retry may succeed, but the server may have executed the request already.
     MaybeExecuted,
-    /// A retry may succeed, and the server has not carried out the request.
+    /// A retry may succeed, and the server has not executed the request.
     NotExecuted,
 }
 
@@ -65,7 +66,7 @@ impl<D: FailureDomain> RemoteFailure<D> {
         }
     }
 
-    /// A failure that may be gone after a pause.
+    /// A failure that may not occur again after a pause.
     pub(crate) fn transient(
         code: Code,
         cause: impl Into<String>,
@@ -86,7 +87,7 @@ impl<D> RemoteFailure<D> {
         self
     }
 
-    /// Adds the proxy that may have answered in place of the server.
+    /// Adds the proxy that may have sent the response in place of the server.
     pub(crate) fn through(mut self, proxy: Option<&ProxyHint>) -> Self {
         if let Some(proxy) = proxy {
             proxy.add_to(&mut self.cause, &mut self.help);
@@ -94,7 +95,7 @@ impl<D> RemoteFailure<D> {
         self
     }
 
-    /// Whether a retry of something that may be done twice can succeed.
+    /// Whether a retry can succeed, if the request may be executed twice.
     pub fn is_transient(&self) -> bool {
         self.retryable > Retryable::Never
     }
@@ -132,7 +133,7 @@ impl<D: FailureDomain> From<TransportError> for RemoteFailure<D> {
     }
 }
 
-/// An error of this machine, such as a full disk, keeps its code.
+/// An error of this machine, such as a full disk, is converted with its code.
 impl<D: FailureDomain> From<Error> for RemoteFailure<D> {
     fn from(error: Error) -> Self {
         Self::new(error.code(), error.chain().join(": ")).help(error.advice())

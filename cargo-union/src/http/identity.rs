@@ -133,7 +133,7 @@ fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey> {
 fn unusable(file: &Path, cause: PemError) -> Error {
     match cause {
         PemError::Io(cause) => unreadable(file, cause),
-        // The content is not repeated, since it may be a key.
+        // The content is not repeated, since it may contain a key.
         PemError::NoItemsFound => invalid(file, "it contains no PEM block"),
         other => invalid(file, &clean(&format!("it is not PEM: {}", kind(&other)))),
     }

@@ -1,4 +1,4 @@
-//! TLS without certificate verification, for users who disable it: the server proves only that it has the key of the
+//! TLS without certificate verification, for users who disable it. The only check is that the server has the key of the
 //! certificate that it presents.
 
 use std::sync::Arc;

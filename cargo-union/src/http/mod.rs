@@ -84,8 +84,8 @@ impl Transport {
         }
     }
 
-    /// Seconds by which this machine's clock is ahead of that of the server that has answered last; negative if it is
-    /// behind. `None` before a server has told its time.
+    /// Seconds by which this machine's clock is ahead of that of the server that responded last; negative if it is
+    /// behind. `None` before a response with a valid `Date` header.
     pub(crate) fn clock_difference(&self) -> Option<i64> {
         self.clock.difference()
     }
@@ -213,7 +213,7 @@ impl Transport {
             Some(proxy) if url.scheme() == "http" => {
                 Ok(HttpResponse::new(response, proxy.hint(&authority(url))))
             }
-            // What comes through a tunnel is the server's.
+            // A response through a tunnel was sent by the server itself.
             _ => Ok(HttpResponse::new(response, None)),
         }
     }

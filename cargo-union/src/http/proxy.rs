@@ -28,7 +28,7 @@ pub(super) struct Proxy {
     address: Result<Url, String>,
 }
 
-/// What to say of a response that a proxy may have made by itself.
+/// Texts for the error of a response that a proxy may have sent itself.
 #[derive(Debug)]
 pub(crate) struct ProxyHint {
     cause: String,
@@ -175,7 +175,7 @@ impl Proxy {
         })
     }
 
-    /// What to say of a response to a request without encryption: `None` where the proxy only passes on bytes, so that
+    /// The hint for a response to a request without encryption; `None` for a proxy that only forwards bytes, so that
     /// the response is the server's.
     pub(super) fn hint(&self, host: &str) -> Option<ProxyHint> {
         self.address

@@ -28,7 +28,7 @@ impl HttpResponse {
         }
     }
 
-    /// The same response, whose body counts for a span.
+    /// The same response; the bytes of its body are counted in a span.
     pub(super) fn traced_by(self, span: RequestSpan) -> Self {
         Self {
             span: Some(span),
@@ -36,7 +36,7 @@ impl HttpResponse {
         }
     }
 
-    /// The proxy on the way, when one may have made this response in place of the server: as a gateway, or because it
+    /// The proxy on the way, when it may have sent this response in place of the server: as a gateway, or because it
     /// forbids the request.
     pub(crate) fn proxy_hint(&self) -> Option<&ProxyHint> {
         self.proxy
@@ -68,7 +68,7 @@ impl HttpResponse {
         value.split(';').next().unwrap_or_default().trim()
     }
 
-    /// The pause that the server asks for before the next request.
+    /// The pause that the server requests before the next request.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         retry::retry_after(self.inner.headers(), SystemTime::now())
     }

@@ -90,7 +90,7 @@ impl Attempts {
         debug_span!("attempt", attempt = self.failed + 1)
     }
 
-    /// Forgets the failures, after an operation has made progress.
+    /// Resets the number of failures, after an operation has made progress.
     pub(crate) fn restart(&mut self) {
         self.failed = 0;
     }

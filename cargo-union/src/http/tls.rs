@@ -73,7 +73,7 @@ impl TlsConfig {
         directories.filter(|directory| directory.is_dir()).collect()
     }
 
-    /// What to do about a host with which no secure connection came about; `None` when the caller knows better.
+    /// Advice for a failed TLS handshake with a host; `None` when the caller has more specific advice.
     pub(super) fn advice(&self, host: &str, error: &rustls::Error) -> Option<String> {
         match error {
             // Another authority of the same name, as after its key was renewed, has a bad signature.
@@ -198,7 +198,7 @@ fn certificate_advice(host: &str, error: &CertificateError) -> String {
                 "Ask the operator of {host} for a certificate for servers (`extendedKeyUsage = serverAuth`)."
             )
         }
-        // webpki's own word, which has no variant here.
+        // webpki's text for this error, which has no variant in rustls.
         CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
             format!(
                 "{host} uses a certificate of a certificate authority, which is not accepted for a server: ask for one with `CA:FALSE`."

@@ -1,4 +1,5 @@
-//! The span of a request, which `-vv` shows. It never holds a header, a body, or what may be secret of an address.
+//! The span of a request, which `-vv` shows. It contains no header, no body and no part of an address that may be
+//! secret.
 
 use reqwest::{StatusCode, Url};
 use tracing::field::Empty;
@@ -33,7 +34,7 @@ impl RequestSpan {
         }
     }
 
-    /// Notes the head of the response, or why there is none.
+    /// Records the status of the response, or the error if there is none.
     pub(super) fn answered(
         &mut self,
         request: &HttpRequest,
@@ -65,10 +66,10 @@ impl Drop for RequestSpan {
     }
 }
 
-/// A URL without login, query and fragment: queries hold signatures and tokens.
+/// A URL without login, query and fragment: queries may contain signatures and tokens.
 fn shown(url: &Url) -> String {
     let mut shown = url.clone();
-    // Only a URL that cannot have a login refuses to be without one.
+    // These calls fail only for a URL that cannot have a login.
     let _ = shown
         .set_username("")
         .and_then(|()| shown.set_password(None));

@@ -33,7 +33,7 @@ pub struct Referrer {
     /// The manifest that has the image as its subject.
     #[serde(flatten)]
     pub descriptor: Descriptor,
-    /// The type of the artifact; `None` when the registry does not tell.
+    /// The type of the artifact; `None` when the registry does not return it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The annotations of the manifest.

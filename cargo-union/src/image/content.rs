@@ -1,4 +1,4 @@
-//! What an existing manifest or index refers to, of any tool and any kind of artifact.
+//! The references of an existing manifest or index, of any tool and any kind of artifact.
 //!
 //! Nothing is converted: a copy of a manifest has the same bytes.
 
@@ -14,11 +14,12 @@ use super::layer::{Descriptor, media_type};
 pub struct ManifestContent {
     /// Manifests and indexes that an index lists.
     pub manifests: Vec<Descriptor>,
-    /// Config and layers, and entries of an index that are no manifests. Each has to be where the manifest is.
+    /// Config and layers, and entries of an index that are no manifests. All have to be in the repository of the
+    /// manifest.
     pub blobs: Vec<Descriptor>,
-    /// Layers that are fetched from other places, and may not be copied (OCI image spec, "Non-Distributable Layers").
+    /// Layers that are fetched from other URLs, and may not be copied (OCI image spec, "Non-Distributable Layers").
     pub foreign: Vec<Descriptor>,
-    /// The manifest that this one is a document about.
+    /// The manifest that this one is attached to, its `subject`.
     pub subject: Option<Descriptor>,
     /// The type in lists of referrers: `artifactType`, else the media type of the config.
     pub artifact_type: Option<String>,

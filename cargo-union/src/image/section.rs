@@ -1,7 +1,7 @@
 //! Appends a section to an ELF file, without reading more of the file than its headers.
 //!
-//! The section is not loaded by the program. The content of the file keeps its place: behind it come the section, a new
-//! table of section names and a new section header table, and the file header refers to these.
+//! The section is not loaded by the program. The content of the file is not moved. The section, a new table of section
+//! names and a new section header table are appended, and the file header refers to them.
 
 use object::elf as raw;
 use object::read::ReadRef;
@@ -39,7 +39,8 @@ const MAX_NAMES: u64 = 16 << 20;
 /// Section header tables are aligned for their widest field.
 const ALIGNMENT: u64 = 8;
 
-/// What appends a section with this name and content to a file; `None` when the file has a section of that name.
+/// The bytes that append a section with this name and content to a file; `None` when the file has a section of that
+/// name.
 ///
 /// # Errors
 /// When the file is not a consistent executable or shared library, or has no place for a further section.
@@ -177,8 +178,7 @@ fn append<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>>(
     Ok(Some(AppendedSection { header, tail }))
 }
 
-/// Checks that segments and sections are inside of the file. What is behind its end would otherwise become the content
-/// that is appended.
+/// Checks that segments and sections are inside of the file. Otherwise the appended bytes would become their content.
 fn check_ranges<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>>(
     header: &H,
     endian: H::Endian,
@@ -213,7 +213,7 @@ fn check_ranges<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'d
     }
 }
 
-/// Writes fields of headers in the form of a file.
+/// Writes fields of headers with the class and byte order of a file.
 #[derive(Clone, Copy)]
 struct HeaderFormat {
     is_64: bool,

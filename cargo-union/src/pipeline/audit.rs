@@ -24,8 +24,9 @@ use crate::sys::error::Error;
 use crate::sys::fs;
 use crate::workspace::Snapshot;
 
-/// Lists the crates of the missing images while they are compiled, so that [`add_crates`] finds the lists in the cache. An
-/// error is reported there, because that of the compile explains more. Images with the same compile have the same list.
+/// Lists the crates of the missing images while they are compiled, so that [`add_crates`] finds the lists in the cache.
+/// Errors are ignored here and reported by [`add_crates`], because an error of the compile is more specific. Images
+/// with the same compile have the same list.
 pub(super) async fn prepare(builds: &[PackageBuild<'_>]) {
     let mut lists = BTreeMap::new();
     for build in builds {
@@ -125,12 +126,13 @@ pub(super) async fn list_crates(
     Ok(Some(crates.await?))
 }
 
-/// Replaces an executable by a copy in `directory` that has the section; one that has it already stays as it is.
+/// Replaces an executable by a copy in `directory` that has the section. An executable that has it already is not
+/// replaced.
 fn add_section(executable: &mut Executable, content: &[u8], directory: &Path) -> Result<()> {
     let path = &executable.path;
     let file = File::open(path).map_err(|cause| fs::unreadable(path, cause))?;
     let section = match append_section(&ReadCache::new(&file), SECTION, content) {
-        // The start check says what is wrong with it.
+        // The start check reports what is wrong with the file.
         Err(SectionError::Elf(_)) => return Ok(()),
         section => section.map_err(|cause| {
             let name = &executable.name;

@@ -27,7 +27,7 @@ pub(crate) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagn
 }
 
 /// Adds `project`, `domain`, `registry` and the remote builder of the config as values of lowest precedence, below the
-/// manifest. A local builder of the Python SDK is no choice between the builders here.
+/// manifest. Any other `builder` of the config is ignored, such as the Python SDK's `local`.
 pub(crate) fn fallbacks(config: &FlyteConfig, overrides: Overrides) -> Overrides {
     let is_remote = |builder: &&Sourced<String>| builder.value == "remote";
     let builder = config.builder.as_ref().filter(is_remote).cloned();

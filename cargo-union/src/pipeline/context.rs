@@ -47,7 +47,6 @@ pub(crate) struct UnionPackage {
 }
 
 impl UnionPackage {
-    /// The name of the package.
     pub(crate) fn name(&self) -> &str {
         &self.package.name
     }
@@ -122,8 +121,8 @@ impl LoadedWorkspace {
         .help(format!("Declared images: {}.", words::list(declared)))
     }
 
-    /// The patterns of `inputs` of all packages in the workspace, also of those that are not selected. What is wrong with
-    /// the manifest of another package is not reported.
+    /// The patterns of `inputs` of all packages in the workspace, including those that are not selected. Problems in
+    /// the manifests of packages that are not selected are not reported.
     pub(crate) fn declared_inputs(&self) -> Vec<Pattern> {
         let selected = self.packages.iter().map(|package| package.spec.clone());
         let others = self.workspace.packages.iter().filter(|package| {

@@ -105,7 +105,7 @@ async fn select_compilers<'a>(
     Ok((builds, plan.lock))
 }
 
-/// Checks, before anything is compiled, what needs no network, and hands the references over to the build scripts.
+/// Runs the checks that need no network, before anything is compiled, and writes the references for the build scripts.
 async fn preflight(builds: &[PackageBuild<'_>], handover: &mut ReferencesFile) -> Result<()> {
     for build in builds {
         build.preflight().await?;
@@ -114,8 +114,9 @@ async fn preflight(builds: &[PackageBuild<'_>], handover: &mut ReferencesFile) -
     Ok(())
 }
 
-/// Compiles all packages, and asks meanwhile whether their images may be published: a refusal ends the compile. Crates are
-/// listed concurrently with the compile; environments are built too, after that answer, since they are published as well.
+/// Compiles all packages and, at the same time, checks whether their images may be published: an error of the check
+/// stops the compile. After the check, environments are built, since they are published as well. Crates are listed
+/// concurrently with the compile.
 ///
 /// # Errors
 /// The first one of the compile, of [`PackageBuild::check_push`], of the environments and of the launchers.
@@ -136,7 +137,8 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
         try_join_all(builds.iter().map(PackageBuild::check_push)).await?;
         try_join_all(environments).await
     };
-    // The question is sent first: the compile begins with work that does not wait.
+    // `environments` comes first, so that its requests are sent before the compile runs, which starts with blocking
+    // work.
     let (environments, compiled, launchers) = try_join3(
         environments,
         compile_and_list_crates(builds),
@@ -153,12 +155,13 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
     Ok(packages.map(package).collect())
 }
 
-/// Compiles all packages, and lists their crates meanwhile. Lists that the end of the compile has interrupted are made when they
-/// are needed.
+/// Compiles all packages, and lists their crates at the same time. When the compile ends, the listing is cancelled;
+/// [`audit::add_crates`] makes the lists that are missing.
 async fn compile_and_list_crates(
     builds: &[PackageBuild<'_>],
 ) -> Result<Vec<(Executables, CoverageFindings)>> {
-    // Until then, the compile has the lock of cargo's package cache, for which it would wait with a message.
+    // At first, the compile holds the lock of cargo's package cache, and cargo prints a message when it waits for that
+    // lock.
     const DELAY: Duration = Duration::from_millis(500);
     let mut compile = pin!(compile::run(builds));
     let list = async {
@@ -220,8 +223,8 @@ async fn publish_packages(
     stream::iter(publishing).buffered(jobs).try_collect().await
 }
 
-/// Adds inputs that the compiler was seen to read to Union.lock, and plans all packages again with them. Returns whether
-/// there were any.
+/// Adds inputs that the compiler read and no key covers to Union.lock, and plans all packages again with them. Returns
+/// whether there were any.
 ///
 /// # Errors
 /// `UnionLockStale` with `--locked`; the errors of planning.
@@ -283,7 +286,7 @@ fn unstable_inputs() -> Error {
     .help("See the list in Union.lock: something names other files each time.")
 }
 
-/// Reads everything again from which keys were computed, and compares it.
+/// Computes the inputs of the images again from the files on disk, and compares them with those of their keys.
 ///
 /// # Errors
 /// `InputsMoved`, with the names of the changed inputs.

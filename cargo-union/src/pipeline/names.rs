@@ -85,7 +85,7 @@ fn matching<'a>(session: &'a LoadedWorkspace, typed: &str) -> Vec<NamedTask<'a>>
         .collect()
 }
 
-/// The key of the task that is meant by a key, or by a name at the backend. Several packages may have a task of this key.
+/// Returns the key of the task with a given key or name at the backend. Several packages may have a task with this key.
 ///
 /// # Errors
 /// `UnknownTask`; `UsageInvalid` when the name means several tasks, with all of them.
@@ -102,8 +102,8 @@ pub(crate) fn task_key(session: &LoadedWorkspace, typed: &str) -> Result<String>
     }
 }
 
-/// The name at the backend of the task that is meant by a key or by such a name. A name that is not in the workspace is one
-/// at the backend.
+/// Returns the name at the backend of the task with a given key or name. A name that no task of the workspace has is
+/// returned unchanged.
 ///
 /// # Errors
 /// `UsageInvalid` when it means several tasks; `DescriptionInvalid` when the name at the backend is not known.

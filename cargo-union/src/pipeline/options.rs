@@ -42,9 +42,9 @@ pub struct BackendOptions {
     pub endpoint: Option<String>,
     /// `--org`
     pub org: Option<String>,
-    /// `--backend` or UNION_BACKEND, which win over the manifest.
+    /// `--backend` or UNION_BACKEND, which take precedence over the manifest.
     pub generation: Option<BackendChoice>,
-    /// Where the generation of a backend is remembered.
+    /// Where the detected generation of a backend is cached.
     pub cache: Cache,
     /// Whether a user is at the terminal, so that a login in the browser is possible.
     pub interactive: bool,
@@ -84,11 +84,11 @@ pub struct PushOptions {
     pub source: BaseRef,
     /// The repository that it is copied to.
     pub target: Repository,
-    /// `--rebuild`: the tag is taken from another image.
+    /// `--rebuild`: a tag that refers to another image is replaced.
     pub replace: bool,
     /// `--registry-config` or UNION_REGISTRY_CONFIG.
     pub registry_config: Option<PathBuf>,
-    /// The cache, which blobs pass through that cannot be mounted.
+    /// The cache, where blobs that cannot be mounted are stored between download and upload.
     pub cache: Cache,
     /// Size in bytes to which the cache is reduced afterwards.
     pub cache_limit: u64,

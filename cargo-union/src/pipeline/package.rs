@@ -132,7 +132,7 @@ impl<'a> PackageBuild<'a> {
         self.check_destinations(|image| !image.is_sent()).await
     }
 
-    /// Asks registries and the backend whether they accept the missing images. Nothing is left there.
+    /// Checks that registries and the backend accept the missing images. Uploads nothing.
     ///
     /// # Errors
     /// Those of [`ImageBackend::preflight`](super::route::ImageBackend), such as `RegistryDenied`.
@@ -176,7 +176,7 @@ impl<'a> PackageBuild<'a> {
         Ok(printed_interfaces)
     }
 
-    /// Packs the missing images. `executables` are those of each of them, by its name.
+    /// Packs the missing images. `executables` has the executables of each image, by its name.
     pub(super) async fn pack(
         &self,
         compiled: &CompiledPackage,
@@ -223,7 +223,7 @@ impl<'a> PackageBuild<'a> {
             .zip(packed.images)
             .map(|(image, packed)| async move {
                 let destination = &image.destination;
-                // Transfers to a registry are reported by themselves.
+                // The registry client reports its transfers itself.
                 let _writing = (!destination.in_registry)
                     .then(|| self.context.reporter.busy("Writing", &destination.location));
                 let published = packed

@@ -45,7 +45,7 @@ pub(crate) async fn push(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<PushedImage> {
     let PushOptions { source, target, .. } = options;
-    // There may be no workspace, whose target directory is the replacement elsewhere.
+    // Without a workspace there is no target directory for the replacement of the cache.
     if let Some(warning) = options.cache.settle(Path::new("target/union/cache")) {
         publish::Reporter::warning(&**reporter, &warning);
     }

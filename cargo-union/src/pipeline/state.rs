@@ -38,9 +38,10 @@ pub(crate) struct BuildRecord {
     /// Digest of the index, or of the manifest of a single platform; `None` if the remote builder's registry did not
     /// return it.
     pub(crate) digest: Option<Digest>,
-    /// Compressed size in bytes of all layers of the first platform; 0 if the image was found, not built.
+    /// Compressed size in bytes of all layers of the first platform; 0 if the image was found, and no earlier record
+    /// has its size.
     pub(crate) size: u64,
-    /// Compressed size in bytes of the code layer; 0 if the image was found, not built.
+    /// Compressed size in bytes of the code layer; 0 if the image was found, and no earlier record has its size.
     pub(crate) code_size: u64,
     pub(crate) platforms: Vec<Platform>,
     pub(crate) binaries: Vec<String>,

@@ -48,7 +48,7 @@ pub(crate) async fn renew_bases(
                 used.insert(reference.to_owned());
             }
         }
-        // Images of Rust that were selected by default, with the platforms that they are locked for.
+        // The default toolchain images, with the platforms that they are locked for.
         let defaults: Vec<(String, Vec<Platform>)> = lock
             .bases()
             .filter(|(reference, _)| {
@@ -70,7 +70,7 @@ pub(crate) async fn renew_bases(
             used.insert(reference);
         }
     }
-    // Bases without an image can be removed only when all packages are selected.
+    // Bases that no image uses can be removed only if all packages are selected.
     if loaded
         .workspace
         .packages

@@ -47,11 +47,11 @@ pub(crate) struct Verification {
     /// The first input that differs, `old` in the image and `new` in the checkout; `None` if the keys are equal or the
     /// inputs of the image are not known.
     pub(crate) difference: Option<InputChange>,
-    /// Where the inputs of the image are known from.
+    /// The source of the image's inputs; `None` if the keys are equal or the inputs are not known.
     pub(crate) inputs_from: Option<InputsSource>,
 }
 
-/// Where the inputs of an image are known from.
+/// The source of an image's inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum InputsSource {
@@ -64,8 +64,8 @@ pub(crate) enum InputsSource {
 /// Compares the key of an image with that of this checkout.
 ///
 /// # Errors
-/// `InvalidReference`, `ImageUnverified`; `DigestMismatch` when anything differs from its digest; `UnionLockStale`; the
-/// errors of reading.
+/// `InvalidReference`, `ImageUnverified`; `DigestMismatch` when content does not match its digest; `UnionLockStale`;
+/// the errors of the registry.
 pub(crate) async fn verify(
     options: &VerifyOptions,
     loaded: &LoadedWorkspace,
@@ -243,7 +243,7 @@ fn key_of(image: &PinnedRef, contents: &ImageContents) -> Result<String> {
     Err(error.because(why).into())
 }
 
-/// Values as they are shown: texts as they are, others as JSON.
+/// Formats values for display: strings without quotes, others as JSON.
 fn shown(inputs: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),

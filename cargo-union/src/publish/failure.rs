@@ -9,7 +9,7 @@ use crate::sys::error::Error;
 /// [`into_base_error`](RemoteFailure::into_base_error) translates it for base images.
 pub(crate) type RegistryFailure = RemoteFailure<RegistryDomain>;
 
-/// Registries add nothing to a failure.
+/// The codes and help texts of registry failures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RegistryDomain;
 

@@ -26,7 +26,7 @@ pub(super) const TAG: &str = "org.opencontainers.image.ref.name";
 /// The content of the file `oci-layout`.
 pub(super) const VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Whether a layout keeps other images than the published one.
+/// Whether a layout may have other images than the published one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagPolicy {
     /// It has only the current image, as in the tool's own directory; blobs of former images are removed.

@@ -31,14 +31,14 @@ pub(crate) trait LogSink: Send + Sync {
 /// Whether the logs were printed to their end.
 #[derive(Debug)]
 pub(crate) enum PrintedLogs {
-    /// All of them; `lines` tells whether there were any. The state is that in which the action was found.
+    /// All lines were printed, or there were none.
     All {
         /// Whether a line was printed.
         has_lines: bool,
         /// The state in which the action was found.
         state: RunState,
     },
-    /// The sink takes no more.
+    /// The sink failed.
     Broken(io::Error),
 }
 

@@ -43,7 +43,8 @@ pub struct RemoteRunOptions {
     pub register: RegisterOptions,
     /// Whether a run is created or an existing one followed.
     pub mode: RemoteRunMode,
-    /// `--save-outputs DIR`: where the files and directories of the outputs go; they stay in the store without it.
+    /// `--save-outputs DIR`: where the files and directories of the outputs are saved; without it, only their addresses
+    /// are returned.
     pub save_outputs: Option<PathBuf>,
 }
 
@@ -78,7 +79,7 @@ pub struct NewRun {
 pub struct Rerun {
     /// The name of the run.
     pub run: String,
-    /// `--same-version`: the version of the run, rather than the present sources.
+    /// `--same-version`: the version of the run instead of the current sources.
     pub same_version: bool,
     /// `--overwrite-cache`
     pub overwrite_cache: bool,

@@ -201,7 +201,7 @@ fn format_attempt(attempt: &AttemptRow<'_>) -> String {
 
 /// A line of the tree: two columns for each level.
 fn format_action(depth: usize, action: &ActionSummary) -> String {
-    // A deeper level would only be a wall of blanks.
+    // Limits the indentation of deep levels.
     let indent = "  ".repeat(depth.min(40) + 1);
     let title = if action.title.is_empty() {
         String::new()

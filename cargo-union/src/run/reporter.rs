@@ -35,13 +35,13 @@ pub trait Reporter: pipeline::Reporter {
     /// The phase or the attempt of a run changed.
     fn run_state(&self, run: &str, state: RunState);
 
-    /// The cluster says why a run has not started, or that its container is started again and again.
+    /// The cluster reports why a run has not started, or that its container is started again and again.
     fn run_waits(&self, run: &str, event: &ClusterEvent);
 
     /// A step of a run has ended.
     fn run_step(&self, step: &ActionSummary);
 
-    /// The program of a run, or the system around it, wrote a line.
+    /// The program of a run, or the platform around it, wrote a log line.
     fn run_log(&self, line: &TaskLogLine);
 
     /// The connection to a run was lost, and is opened again after a pause.

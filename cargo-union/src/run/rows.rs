@@ -7,7 +7,7 @@ use union_build::spec::time;
 
 use crate::flyte::runs::{ActionSummary, ClusterEvent};
 
-/// What the cluster said of an attempt.
+/// A cluster event of an attempt.
 #[derive(Serialize)]
 pub(crate) struct EventRow<'a> {
     attempt: u32,

@@ -8,7 +8,7 @@ use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::sys::words;
 
-/// Removes all packages but the one that has the task of a key, or of a name at the backend. Returns the key.
+/// Removes all packages except the one that has the task with a given key, or name at the backend. Returns the key.
 ///
 /// # Errors
 /// `UnknownTask`; `UsageInvalid` when several packages have it.

@@ -35,7 +35,7 @@ impl FileChange {
             .to_string()
     }
 
-    /// Writes the file. What was created is removed and what was changed restored by [`Self::undo`].
+    /// Writes the file. [`Self::undo`] removes a created file and restores a changed one.
     fn write(&self, staged: AtomicFile) -> Result<()> {
         match self.before {
             Some(_) => staged.keep(&self.path),
@@ -44,7 +44,7 @@ impl FileChange {
     }
 
     fn undo(&self) {
-        // The first error is the one that is reported.
+        // The error that caused the undo is the one that is reported.
         let _ = match &self.before {
             Some(before) => fs::replace(&self.path, before.as_bytes()),
             None => fs::remove(&self.path).map(drop),
@@ -55,7 +55,7 @@ impl FileChange {
 /// Writes all files, each by rename.
 ///
 /// # Errors
-/// `FileUnwritable`, also for a file that is read-only, and `DiskFull`. The files are then as they were.
+/// `FileUnwritable`, also for a file that is read-only, and `DiskFull`. All files are then restored.
 pub(super) fn write_all(changes: &[FileChange]) -> Result<()> {
     for change in changes {
         check_writable(change)?;

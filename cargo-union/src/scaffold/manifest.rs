@@ -1,4 +1,4 @@
-//! Additions to the text of a Cargo.toml. Every byte of the user's text stays.
+//! Additions to the text of a Cargo.toml. The user's text is not changed.
 
 use toml::{Table, Value};
 use union_build::diag::Code;
@@ -65,7 +65,8 @@ pub(super) fn add_dependency(
     let candidates = after_headers(text, table, &line)
         .into_iter()
         .chain([append(text, &format!("[{table}]\n{line}\n"))]);
-    // A header may be a line of a string, and `[table]` may exist in another form: only the meaning decides.
+    // A line that looks like a header may be part of a string, and `[table]` may be written in another form. The result
+    // is therefore parsed and compared.
     let is_wanted = |candidate: &String| parse(candidate).is_ok_and(|parsed| parsed == wanted);
     match candidates.into_iter().find(is_wanted) {
         Some(added) => Ok(Some(added)),

@@ -1,6 +1,6 @@
 //! Packages that use the tool: a new one, or an existing one that gets a starter manifest, a task and a build script.
 //!
-//! Everything that can be refused is refused before the first file is written. Either all files are written or none.
+//! Everything that can fail is checked before the first file is written. Either all files are written or none.
 
 mod changes;
 mod manifest;
@@ -51,7 +51,7 @@ pub struct NewProject {
     pub added: ScaffoldOptions,
 }
 
-/// What was added, or would be.
+/// What was added, or in a dry run would be.
 #[derive(Debug)]
 pub struct ScaffoldOutcome {
     /// The directory of the package, absolute.
@@ -65,7 +65,7 @@ pub struct ScaffoldOutcome {
 pub(crate) use package::init;
 pub(crate) use project::create;
 
-/// The error for something that is there already.
+/// The error for a file or table that exists already.
 fn conflict(message: impl Into<String>, help: impl Into<String>) -> Error {
     Error::new(Code::ScaffoldConflict, message).help(help)
 }

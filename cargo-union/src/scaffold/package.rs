@@ -1,4 +1,4 @@
-//! Adds to an existing package what it needs.
+//! Adds a manifest, a task and a build script to an existing package.
 
 use std::path::{Path, PathBuf};
 
@@ -68,7 +68,6 @@ fn sole_package(workspace: &Workspace) -> Result<&WorkspacePackage> {
     }
 }
 
-/// The changes of one package.
 struct PackageChanges<'a> {
     package: &'a WorkspacePackage,
     is_new: bool,
@@ -283,7 +282,7 @@ impl<'a> PackageChanges<'a> {
         .into())
     }
 
-    /// The manifest is the last file that is written: it is what uses the others.
+    /// The manifest is written last, because it refers to the other files.
     fn add_manifest(&mut self) {
         let path = self.package.manifest.path.clone();
         let before = &self.package.manifest.text;
@@ -293,7 +292,7 @@ impl<'a> PackageChanges<'a> {
         }
     }
 
-    /// What the manifest would have for problems, such as a registry that is not valid.
+    /// Checks the manifest that would be written, such as for an invalid registry.
     fn check(&self, workspace: &Workspace) -> Result<()> {
         let mut package = self.package.clone();
         package.manifest = SourceFile::new(package.manifest.path.clone(), self.manifest.clone());

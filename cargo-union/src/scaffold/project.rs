@@ -1,4 +1,4 @@
-//! Creates a package: cargo's own, completed. If anything fails, nothing of it stays.
+//! Creates a package with cargo and adds to it. If anything fails, all created files are removed.
 
 use std::path::{Path, PathBuf};
 
@@ -28,8 +28,8 @@ pub(crate) async fn create(cargo: &Cargo, new: &NewProject) -> Result<ScaffoldOu
     Ok(outcome)
 }
 
-/// Removes the directory and restores the manifests above it, to whose `members` cargo adds a new package. It does so when it
-/// is dropped, which is also how Ctrl-C ends a command.
+/// Removes the directory and restores the manifests above it, to whose `members` cargo adds a new package. This is done
+/// on drop, which is also how Ctrl-C ends a command.
 struct UndoProject {
     /// The topmost directory that did not exist; `None` when the project is complete.
     directory: Option<PathBuf>,
@@ -66,7 +66,7 @@ impl Drop for UndoProject {
         let Some(directory) = &self.directory else {
             return;
         };
-        // The error that ended the command is the one that is reported.
+        // The error that ended the command is reported instead.
         let _ = fs::remove_directory(directory);
         for (path, text) in &self.manifests {
             let _ = fs::replace_if_different(path, text.as_bytes());

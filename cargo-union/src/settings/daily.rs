@@ -23,13 +23,13 @@ pub struct AbortOptions {
 /// Options of `secret`.
 #[derive(Debug)]
 pub struct SecretOptions {
-    /// What to do.
+    /// The action.
     pub action: SecretAction,
     /// The project and the backend.
     pub scope: WorkspaceOptions,
 }
 
-/// What `secret` does.
+/// The action of `secret`.
 #[derive(Debug)]
 pub enum SecretAction {
     /// `secret create`

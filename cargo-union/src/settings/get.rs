@@ -19,7 +19,7 @@ pub struct GetOptions {
     pub scope: WorkspaceOptions,
 }
 
-/// What `get` shows.
+/// The resource that `get` shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// Tasks with their latest versions, at most this many.

@@ -103,7 +103,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it handles Ctrl-C itself.
+    /// Whether the command handles Ctrl-C itself.
     pub fn handles_interrupt(&self) -> bool {
         matches!(self, Self::Remote(_))
     }

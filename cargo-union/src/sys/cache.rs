@@ -27,7 +27,7 @@ pub const DEFAULT_CAP: u64 = 10_000_000_000;
 
 /// The length of the hash before each note, which detects damaged notes.
 const NOTE_HASH_LENGTH: usize = 64;
-/// How long a blob is not marked as used again.
+/// How long a blob is not marked as used again after it was marked.
 const RECENT: Duration = Duration::from_secs(3600);
 /// The directory of file hashes. The number changes with the format of its files.
 const FILES: &str = "notes/files-1";
@@ -159,8 +159,8 @@ impl Cache {
         }
     }
 
-    /// Falls back to another directory when the default one is not known or not writable, and returns a message about it.
-    /// A full disk is not a reason for it, since the other directory would fill it as well.
+    /// Switches to another directory when the default one is not known or not writable, and returns a message about it.
+    /// A full disk is no reason to switch, since the other directory would need space as well.
     pub fn settle(&self, otherwise: &Path) -> Option<String> {
         if self.is_named || self.directory.get().is_some() {
             return None;
@@ -349,7 +349,7 @@ impl Cache {
         Ok(freed)
     }
 
-    /// Takes the shared lock that keeps other processes from sweeping. `None` when the cache is not writable.
+    /// Takes the shared lock that prevents other processes from sweeping. `None` when the cache is not writable.
     fn acquire_lock(&self) -> Option<&File> {
         let open_locked = || {
             std::fs::create_dir_all(self.directory()).ok()?;

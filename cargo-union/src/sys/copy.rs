@@ -1,4 +1,4 @@
-//! Copying a stream, with an error that tells its source from its destination.
+//! Copying a stream, with an error that distinguishes source and destination.
 
 use std::io::{Error, Read, Write};
 
@@ -14,7 +14,7 @@ pub(crate) enum CopyError {
     Write(Error),
 }
 
-/// Copies everything. `inspect` sees each chunk before it is written.
+/// Copies everything. `inspect` is called with each chunk before it is written.
 pub(crate) fn copy(
     from: &mut impl Read,
     to: &mut impl Write,

@@ -8,7 +8,7 @@ use union_build::diag::Code;
 /// The result type of all modules.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure with its code. `Display` says what was attempted on what; [`source`](StdError::source) is the cause.
+/// A failure with its code. `Display` is what was attempted on what; [`source`](StdError::source) is the cause.
 #[derive(Debug)]
 pub struct Error(Box<ErrorParts>);
 

@@ -158,7 +158,7 @@ pub fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
 /// `FileUnreadable`, `FileUnwritable`.
 pub fn copy_with(from: &Path, to: &Path, start: &[u8], end: &[u8]) -> Result<()> {
     let copy = AtomicFile::create_beside(to)?;
-    // Of a file that is copied at once, the kernel copies the blocks or shares them.
+    // `std::fs::copy` copies in the kernel, which may share blocks between the files.
     std::fs::copy(from, copy.path()).map_err(|cause| unwritable(copy.path(), cause))?;
     let write = || {
         let mut file = copy.as_file();
@@ -234,10 +234,10 @@ impl AtomicFile {
             .map_err(|failed| unwritable(path, failed.error))
     }
 
-    /// Like [`Self::keep`], for a path at which there is nothing.
+    /// Like [`Self::keep`], but fails if the path exists.
     ///
     /// # Errors
-    /// `FileUnwritable`, also when there is something; `DiskFull`.
+    /// `FileUnwritable`, also when the path exists; `DiskFull`.
     pub fn keep_new(self, path: &Path) -> Result<()> {
         self.make_readable(path)?;
         self.file
@@ -298,7 +298,8 @@ impl AtomicDir {
         self.directory.path()
     }
 
-    /// Moves the directory to its path and removes what is there now. An empty directory is removed instead of moved.
+    /// Moves the directory to its path and removes a directory that is there. An empty directory is removed instead of
+    /// moved.
     ///
     /// # Errors
     /// `FileUnwritable`.

@@ -9,10 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::error::Result;
 use super::fs;
 
-/// How many lines are kept for an error.
+/// How many lines are stored for an error.
 const LAST_LINES: usize = 20;
 
-/// A log that is being written. Write errors are ignored: lines are still kept in memory, and a full disk is reported
+/// A log that is being written. Write errors are ignored: lines are still stored in memory, and a full disk is reported
 /// elsewhere.
 #[derive(Debug)]
 pub struct Log {

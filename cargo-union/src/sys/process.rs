@@ -1,8 +1,9 @@
 //! Child processes.
 //!
 //! A child does not outlive the call that waits for it: dropping the future kills it and its descendants. It stays in
-//! this process's group, so that it receives Ctrl-C and its helpers can ask for a passphrase. It does not inherit stdin,
-//! and gets exactly the [`Environment`] that it is given. Only a detached program, such as a browser, is not waited for.
+//! this process's group, so that it receives Ctrl-C and its helpers can prompt for a passphrase. It does not inherit
+//! stdin, and gets exactly the [`Environment`] that is passed. Only a detached program, such as a browser, is not
+//! waited for.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

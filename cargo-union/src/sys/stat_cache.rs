@@ -18,10 +18,10 @@ use super::error::Result;
 use super::fs::{self, FileDigest};
 use crate::sys::digest::Digest;
 
-/// Minimum size of cached files. Smaller files are hashed about as fast as they are looked up.
+/// Minimum size of cached files. Hashing smaller files takes about as long as looking them up.
 const MIN_SIZE: u64 = 1 << 15;
 
-/// Maximum number of entries per directory. Those of the latest run are kept first.
+/// Maximum number of entries per directory. If there are more, entries of older runs are removed first.
 const MAX_ENTRIES: usize = 10_000;
 
 /// The hashes of large files.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::sys::secret::Secret;
 
-/// Whether a user types on stdin.
+/// Whether stdin is a terminal.
 pub fn is_stdin_terminal() -> bool {
     io::stdin().is_terminal()
 }
@@ -56,11 +56,11 @@ pub fn without_line_end(mut line: Vec<u8>) -> Vec<u8> {
     line
 }
 
-/// A terminal that does not show what is typed; it does so again when this is dropped, also after Ctrl-C.
+/// Disables the echo of the terminal; restored when this is dropped, also after Ctrl-C.
 #[cfg(unix)]
 struct HiddenInput(Termios);
 
-/// A terminal of Windows, which this tool cannot keep from showing what is typed.
+/// On Windows, the echo of the terminal is not disabled.
 #[cfg(windows)]
 struct HiddenInput;
 
@@ -82,7 +82,7 @@ impl HiddenInput {
         hidden
             .local_modes
             .remove(LocalModes::ECHO | LocalModes::ECHONL);
-        // Nothing is discarded: what was typed ahead belongs to the line.
+        // `Drain` discards no input, since what was typed already belongs to the line.
         tcsetattr(io::stdin(), OptionalActions::Drain, &hidden)?;
         Ok(Self(before))
     }
@@ -91,12 +91,12 @@ impl HiddenInput {
 #[cfg(unix)]
 impl Drop for HiddenInput {
     fn drop(&mut self) {
-        // A terminal that is gone needs no echo.
+        // If the terminal was closed, there is no echo to restore.
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
     }
 }
 
-/// Runs a blocking read in a thread of its own, for which the end of the program does not wait.
+/// Runs a blocking read in a thread of its own. The process does not wait for this thread when it exits.
 async fn in_thread<T: Send + 'static>(
     read: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

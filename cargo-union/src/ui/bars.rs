@@ -10,7 +10,7 @@ use crate::publish::{Transfer, TransferKind};
 use crate::run::DirectoryProgress;
 use crate::sys::digest::Digest;
 
-/// The minimum size of blobs with a progress bar.
+/// The minimum size in bytes of blobs with a progress bar.
 pub(super) const MIN_BAR_SIZE: u64 = 1_000_000;
 
 /// The bars of all transfers.

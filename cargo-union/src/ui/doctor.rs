@@ -12,7 +12,8 @@ use crate::sys::words::printable;
 const LONGEST: usize = 4096;
 
 impl Ui {
-    /// Writes one line per check to stdout, grouped by area; below a warning or an error what to do. Or one JSON document.
+    /// Writes one line per check to stdout, grouped by area, and below a warning or an error its help; with `--format
+    /// json` one document.
     ///
     /// # Errors
     /// When stdout cannot be written.

@@ -185,8 +185,8 @@ impl Ui {
         self.line(&text);
     }
 
-    /// Prints errors. Of those that differ only in their message, the first is printed whole, and the messages of the others
-    /// follow, of many only the first few.
+    /// Prints errors. Of errors that differ only in their message, the first is printed in full, followed by the
+    /// messages of the others, or of the first few if there are many.
     pub fn errors(&self, errors: &[&Error]) {
         const SHOWN: usize = 5;
         for (first, others) in group_by_cause(errors) {
@@ -206,7 +206,7 @@ impl Ui {
             if others.len() > SHOWN {
                 text.push_str(&format!("\n  and {} more", others.len() - SHOWN));
             }
-            // Also when notes are hidden: this is a part of the error.
+            // Printed even if notes are hidden, because it is part of the error.
             self.line(&format!("{}: {text}", self.paint(style::NOTE, "note")));
         }
     }

@@ -1,4 +1,4 @@
-//! What is shown of a build: blob transfers as bars on a terminal, and plain lines.
+//! The progress of a build: blob transfers as bars on a terminal, and plain lines.
 
 use std::fmt::Display;
 use std::path::Path;

@@ -14,7 +14,7 @@ use crate::run::{
 };
 
 impl Ui {
-    /// Writes a line of a log to stdout; what the system wrote goes to stderr, with `-v` only.
+    /// Writes a line of a log to stdout; lines of the system go to stderr, with `-v` only.
     ///
     /// # Errors
     /// When stdout cannot be written, also because its reader has gone.
@@ -34,7 +34,7 @@ impl Ui {
         result
     }
 
-    /// Begins a document on stdout whose last field is a list of rows, which are written one by one and held nowhere.
+    /// Begins a document on stdout whose last field is a list of rows. The rows are written one by one and not stored.
     ///
     /// # Errors
     /// When stdout cannot be written, also because its reader has gone.

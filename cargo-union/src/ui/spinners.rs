@@ -94,7 +94,7 @@ impl Spinners {
                     std::thread::sleep(RETRY);
                 }
             });
-        // Without a thread the operation is only not shown.
+        // If the thread cannot be started, the operation is not shown.
         drop(thread);
     }
 
@@ -145,7 +145,7 @@ impl SpinnerState {
     }
 }
 
-/// What became of an attempt to show an operation.
+/// The result of an attempt to show an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Now,

@@ -1,11 +1,11 @@
-//! Text of programs for the terminal.
+//! Makes the output of programs safe for the terminal.
 
 /// How many bytes are written at once.
 const PART: usize = 64 << 10;
 
-/// Writes a line of a program's output in parts. Sequences that set colours are kept for a terminal and left out
-/// otherwise; other control characters become visible characters, since they could move the cursor, change the
-/// terminal's title or answer as if the user had typed.
+/// Writes a line of a program's output in parts. Sequences that set colours are passed on to a terminal and left out
+/// otherwise; other control characters are replaced by visible characters, since they could move the cursor, change the
+/// terminal's title or send input to this process.
 pub(super) fn write_harmless(line: &str, colors: bool, mut write: impl FnMut(&str)) {
     let mut part = String::new();
     let mut rest = line;
@@ -28,7 +28,7 @@ pub(super) fn write_harmless(line: &str, colors: bool, mut write: impl FnMut(&st
             part.clear();
         }
     }
-    // A colour that the program left on would go on in what follows.
+    // Resets a colour that the program has not reset.
     part.push_str(if is_coloured { "\x1b[0m\n" } else { "\n" });
     write(&part);
 }
@@ -40,7 +40,7 @@ fn color_sequence(text: &str) -> Option<usize> {
     parameters[end..].starts_with('m').then_some(end + 3)
 }
 
-/// A letter, or for a control character its picture.
+/// A letter, or the visible character for a control character.
 fn visible(letter: char) -> char {
     match letter {
         '\t' => '\t',

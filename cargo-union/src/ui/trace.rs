@@ -1,4 +1,4 @@
-//! What `-vv` shows of requests: each span of this tool as one line when it ends, each event when it happens.
+//! The lines of `-vv`: each span of this crate as one line when it ends, each event when it happens.
 //!
 //! `trace: http method=GET url=https://… status=200 sent=0 received=12 attempt=1 duration=0.034s`
 
@@ -14,21 +14,21 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::Ui;
 
-/// The root of this crate's modules. Libraries trace what may be secret, such as headers.
+/// The root of this crate's modules. Spans of libraries are left out, because they may contain secrets such as headers.
 const OWN: &str = env!("CARGO_CRATE_NAME");
-/// The span that has no line of its own, but whose fields stand in the lines of what is within.
+/// A span without a line of its own; its fields are added to the lines of the spans in it.
 const CONTEXT: &str = "attempt";
 
 /// Shows the spans and events of this process from here on. Only the first call has an effect.
 pub fn show_traces(ui: &Arc<Ui>) {
     let layer = TraceLayer(ui.clone());
-    // Whoever embeds the tool may have a subscriber already, which then sees the spans.
+    // A process that embeds the tool may have set a subscriber already; then that one receives the spans.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
 }
 
 struct TraceLayer(Arc<Ui>);
 
-/// What is known of an open span.
+/// The recorded data of an open span.
 struct SpanRecord {
     began: Instant,
     fields: Fields,
@@ -124,7 +124,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceLayer {
     }
 }
 
-/// A value that stays in its line and is told from the words around it.
+/// A value on one line, quoted if it could be confused with the text around it.
 fn quoted(value: &str) -> String {
     let is_plain = |letter: char| {
         !letter.is_whitespace() && !letter.is_control() && !matches!(letter, '"' | '=')

@@ -55,7 +55,7 @@ pub struct CodeInputs {
 #[derive(Debug)]
 pub(super) struct PackageInputs {
     pub(super) package: WorkspacePackage,
-    /// What earlier compiles have shown of it.
+    /// The learned inputs of the package, from earlier compiles.
     pub(super) learned: LearnedInputs,
     /// Inputs by name from its manifest and from the workspace manifest that it inherits from.
     pub(super) manifests: Vec<(String, Value)>,
@@ -70,7 +70,7 @@ pub(super) struct PackageInputs {
 pub(super) struct SharedInputs {
     pub(super) inputs: Inputs,
     pub(super) packages: Vec<Arc<PackageInputs>>,
-    /// The learned inputs that it was computed with.
+    /// The learned inputs with which the shared inputs were computed.
     pub(super) learned: LearnedPackages,
 }
 
@@ -83,7 +83,7 @@ impl CodeInputs {
     }
 }
 
-/// What of an image's code inputs belongs to no package, beside the files that its manifest declares.
+/// Code inputs of an image that belong to no package, except the files that its manifest declares.
 #[derive(Clone, Debug, Default)]
 pub(super) struct UntrackedInputs {
     /// Inputs by name: cargo's configuration and tools.

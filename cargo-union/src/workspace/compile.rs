@@ -1,10 +1,10 @@
 //! Compiles packages by running cargo once for a target and a set of settings. Several packages share a run when cargo
 //! compiles each of them as it would alone.
 //!
-//! cargo's diagnostics and progress go to the user unchanged. The flags that make builds reproducible are passed in
-//! `CARGO_ENCODED_RUSTFLAGS` together with the user's own, wherever those were set: `--config target.*.rustflags` would
-//! be overridden by an exported `RUSTFLAGS`, would override `build.rustflags`, and cannot be merged with flags that the
-//! user has written as one string.
+//! cargo's diagnostics and progress are shown to the user unchanged. The flags that make builds reproducible are passed
+//! in `CARGO_ENCODED_RUSTFLAGS` together with the user's own, wherever those were set: `--config target.*.rustflags`
+//! would be overridden by an exported `RUSTFLAGS`, would override `build.rustflags`, and cannot be merged with flags
+//! that the user has written as one string.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -29,8 +29,8 @@ use crate::sys::process::{Environment, ProcessFailure};
 
 /// Compiles the packages of a job, and returns what the compiler has read for each of them.
 ///
-/// Units that cargo considers fresh although they were made from other inputs are compiled again, and so are packages
-/// whose build script has to run to show what it writes.
+/// Units that cargo considers fresh although they were made from other inputs are compiled again. Packages are compiled
+/// again too if their build script has to run so that its outputs can be determined.
 ///
 /// # Errors
 /// `CompileFailed`, with the process's [`ProcessFailure`] as its cause; `Interrupted`, `ArtifactMissing`, `ArtifactStale`,
@@ -233,7 +233,7 @@ async fn environment(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Result<Envi
     }
     // Incremental compilation changes how a crate is split into codegen units, and with it the bytes.
     environment.set("CARGO_INCREMENTAL", "0");
-    // A relative path of the user's would be resolved from another directory, by cargo and by build scripts.
+    // A relative path of the user would be resolved from another directory, by cargo and by build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
     if let (CompileBackend::Host, Linker::Cross { program, .. }) =
         (job.method, snapshot.linker(&environment, job.target))
@@ -250,7 +250,7 @@ fn arguments(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Vec<OsString> {
     let settings = job.settings;
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |flag: &str, value: &str| arguments.extend([OsString::from(flag), value.into()]);
-    // By id: a name can be that of a dependency as well, and a manifest path can mean default members.
+    // By id: a name may also be that of a dependency, and with a manifest path cargo may select default members.
     job.members
         .iter()
         .for_each(|member| add("--package", &member.package.id));

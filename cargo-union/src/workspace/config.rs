@@ -16,7 +16,7 @@ use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::Environment;
 
-/// What the inputs from the configuration depend on.
+/// The settings that the inputs from the configuration depend on.
 pub(super) struct ConfigInputOptions<'a> {
     /// The target triples of the compile.
     pub(super) triples: &'a [&'a str],
@@ -207,8 +207,8 @@ impl CargoConfig {
         {
             let mut value = value.clone();
             if let Some(table) = value.as_table_mut() {
-                // A runner does not affect a compile. The triple's flags are a separate input; whether a
-                // `cfg(…)` applies is not known here, so its flags always count.
+                // A runner does not affect a compile. The triple's flags are a separate input. Flags of `cfg(…)` tables
+                // are always included, because it is not known here whether they apply.
                 table.remove("runner");
                 if !name.starts_with("cfg(") {
                     table.remove("rustflags");

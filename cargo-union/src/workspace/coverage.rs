@@ -20,7 +20,7 @@ use crate::sys::fs;
 
 mod variables;
 
-/// What a successful compile has shown.
+/// The results of comparing what a successful compile has read with the inputs of the key.
 #[derive(Debug, Default)]
 pub struct CoverageFindings {
     /// Inputs of the local packages beyond their own files, by package name.
@@ -38,10 +38,11 @@ impl CoverageFindings {
         self.outside.extend(other.outside);
     }
 
-    /// The learned inputs that Union.lock has to hold, and a description of each that it lacks; `None` when it lacks none.
+    /// Returns the learned inputs that Union.lock has to have, and a description of each that it lacks; `None` when it
+    /// lacks none.
     ///
-    /// Of the package `complete`, files and variables that no compile reads any more are dropped. Entries of other
-    /// packages are only extended, since binaries of another package may read more of them.
+    /// For the package `complete`, files and variables that no compile reads any more are dropped. Entries of other
+    /// packages are only extended, since binaries that were not compiled may read them.
     pub fn extend_learned(
         &self,
         known: &LearnedPackages,
@@ -135,7 +136,7 @@ struct ReadFiles {
     variables: BTreeSet<String>,
     /// Whether it has a build script without `rerun-if-changed`, which cargo runs again after any change of the package.
     is_watched_whole: bool,
-    /// When its build script last ran, and whether that was in this compile.
+    /// When its build script last ran, and whether it ran in this compile.
     script: Option<(SystemTime, bool)>,
 }
 
@@ -260,7 +261,7 @@ impl Examination<'_> {
             && repository.ignores(file, file.is_dir())
             && !repository.tracks(file);
         if self.inputs.iter().any(|inputs| inputs.excluded.has(file)) {
-            // An excluded file that is ignored by git is taken for an output of the build script.
+            // An excluded file that git ignores is assumed to be an output of the build script.
             return if ignored && read.script.is_some() {
                 Ok(())
             } else {

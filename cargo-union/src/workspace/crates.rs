@@ -11,12 +11,11 @@ use crate::image::crate_graph::{Crate, CrateGraph, CrateKind, CrateSource};
 use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
 
-/// What Cargo.lock calls crates.io, whichever mirror replaces it.
+/// The source of crates.io packages in Cargo.lock, also if a mirror replaces it.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 impl Snapshot<'_> {
-    /// The crates of the binaries of a package. Kept as long as manifests, Cargo.lock, settings and toolchain do not
-    /// change.
+    /// The crates of the binaries of a package. Cached until manifests, Cargo.lock, settings or toolchain change.
     ///
     /// # Errors
     /// `CratesUnlisted` when cargo or Cargo.lock do not name them; `ToolMissing`.
@@ -60,7 +59,7 @@ impl Snapshot<'_> {
         let graph = tree
             .into_graph(&self.lockfile)
             .map_err(|cause| failed().because(cause))?;
-        // Without a cached answer the next run asks again.
+        // If the result cannot be cached, the next run determines it again.
         drop(cache.put_note(KIND, &name, &graph));
         Ok(graph)
     }
@@ -92,12 +91,12 @@ impl Tree {
     /// Parses a tree with indented lines, `|-- name v1.0.0 (proc-macro) (source)TABlicense`, and headings
     /// `[build-dependencies]`.
     ///
-    /// cargo prints what is below a package once, and then `(*)`. It distinguishes between packages for the target and for
-    /// the host, so each linked package has a line below linked packages alone.
+    /// cargo prints the dependencies of a package once, and `(*)` in later places. It distinguishes packages for the
+    /// target from packages for the host, so each linked package has at least one line whose parents are all linked.
     fn parse(text: &str) -> Self {
         const INDENT: usize = 4;
         let mut tree = Self::default();
-        // The packages above a line, whether they are linked, and whether build-dependencies follow.
+        // The parents of a line, whether each is linked, and whether its build-dependencies follow.
         let mut above: Vec<(TreePackage, bool, bool)> = Vec::new();
         for line in text.lines() {
             let content = line.trim_start_matches(['|', '`', '-', ' ']);
@@ -131,7 +130,7 @@ impl Tree {
         tree
     }
 
-    /// The crates with what Cargo.lock says about them.
+    /// The crates with their entries in Cargo.lock.
     ///
     /// # Errors
     /// The reason, when the tree is empty or Cargo.lock lacks a package.
@@ -156,7 +155,8 @@ impl Tree {
             };
             crates.push((one, package));
         }
-        // By what Cargo.lock says: cargo prints sources with directories of this machine.
+        // Sorted by the entries of Cargo.lock, because the sources that cargo prints contain directories of this
+        // machine.
         crates.sort_by(|(a, _), (b, _)| {
             (&a.name, &a.version, &a.source).cmp(&(&b.name, &b.version, &b.source))
         });
@@ -244,7 +244,7 @@ fn without_user(text: &str) -> String {
     if url.username().is_empty() && url.password().is_none() {
         return text.to_owned();
     }
-    // They fail only for URLs that cannot have a user.
+    // Both calls fail only for URLs that cannot have a user.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.into()

@@ -42,7 +42,7 @@ impl Features {
         });
     }
 
-    /// Whether everything that cargo has compiled has these features.
+    /// Whether every package that cargo has compiled has these features.
     pub(super) fn match_compiled(&self, compiled: &Self) -> bool {
         !compiled.has_linked_library
             && compiled
@@ -116,8 +116,8 @@ fn name_and_version(id: &str) -> Option<String> {
 }
 
 impl Snapshot<'_> {
-    /// The features for a package alone, by `cargo tree` without selected features; `None` when it fails. Cached as long
-    /// as manifests, Cargo.lock, settings and toolchain do not change.
+    /// The features for a package alone, by `cargo tree` without selected features; `None` when it fails. Cached until
+    /// manifests, Cargo.lock, settings or toolchain change.
     pub async fn features(
         &self,
         package: &WorkspacePackage,
@@ -138,7 +138,7 @@ impl Snapshot<'_> {
         if features.sets.is_empty() {
             return None;
         }
-        // Without a cached answer the next run asks again.
+        // If the result cannot be cached, the next run determines it again.
         drop(cache.put_note(KIND, &name, &features));
         Some(features)
     }

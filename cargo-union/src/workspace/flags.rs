@@ -44,8 +44,8 @@ impl Snapshot<'_> {
         Ok(self.config.rustflags(environment, triple, applies))
     }
 
-    /// The host's processor as rustc sees it, when flags select `target-cpu=native`: such a binary may not run on another
-    /// processor.
+    /// The host's processor as rustc detects it, when flags select `target-cpu=native`: such a binary may not run on
+    /// another processor.
     ///
     /// # Errors
     /// `ToolMissing`.
@@ -97,7 +97,7 @@ impl Snapshot<'_> {
             .collect();
         for triple in triples {
             programs.extend(self.config.linker(environment, triple, in_container));
-            // Flags depend on whether a `cfg(…)` applies; the files of both cases count.
+            // It is not known here whether a `cfg(…)` applies, so the files of both cases are included.
             let mut flags = [true, false]
                 .map(|applies| self.config.rustflags(environment, triple, |_| applies))
                 .concat();

@@ -1,7 +1,7 @@
 //! Checks the freshness of units by the content of their inputs, in addition to cargo's check by modification time.
 //!
-//! For each unit the hashes of the files and manifests of its package are recorded. cargo compares modification times:
-//! after a restored cache, a checkout that keeps times, or an edit of a file that a procedural macro reads without
+//! For each unit, the hashes of the files and manifests of its package are recorded. cargo compares modification times:
+//! after a restored cache, a checkout that preserves times, or an edit of a file that a procedural macro reads without
 //! declaring it, cargo considers units fresh that were made from other inputs. Such packages are compiled again.
 //!
 //! A file that dep-info lists for another unit of the package, and not for this one, does not affect this one: an edit
@@ -24,12 +24,12 @@ use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// The inputs of the units in a target directory, stored in `union/freshness.json`. A file that cannot be read counts as
-/// empty, which costs a compile.
+/// The inputs of the units in a target directory, stored in `union/freshness.json`. A file that cannot be read counts
+/// as empty, so that all local packages are compiled again.
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
     path: PathBuf,
-    /// When build scripts last ran before this compile, by name.
+    /// The last run of each build script before this compile, by name.
     script_runs: BTreeMap<String, String>,
     file: FreshnessFile,
 }

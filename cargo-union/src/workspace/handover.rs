@@ -1,7 +1,7 @@
 //! Writes the resolved image references to the file that the crate's `build.rs` reads.
 //!
-//! The file keeps its modification time unless its content changes, since cargo compiles again when it does. A build
-//! that fails restores the previous file.
+//! The file's modification time changes only with its content, since cargo compiles the crate again when it changes. A
+//! build that fails restores the previous file.
 
 use std::fs::{self as std_fs, File};
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ impl ReferencesFile {
         Ok(())
     }
 
-    /// Keeps the written files, since the crate was compiled with them.
+    /// Disables the restoring of the written files, because the crate was compiled with them.
     pub fn commit(&mut self) {
         self.written.clear();
     }

@@ -1,11 +1,11 @@
-//! States of inputs: their names with short hashes, as the records of freshness hold them.
+//! States of inputs: their names with short hashes, as they are stored in the freshness records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use union_build::key::{Inputs, Value, hex};
 
-/// Short hashes of the inputs of a package and of the run by name. Environment variables that code or scripts declare are not included: cargo
-/// compares their values.
+/// Short hashes of the inputs of a package and of the run, by name. Environment variables that code or scripts declare
+/// are not included: cargo compares their values.
 pub(super) type PackageState = BTreeMap<String, String>;
 
 /// The state of some inputs.
@@ -28,7 +28,6 @@ pub(super) fn differing_inputs<'a>(
         .map(String::as_str)
 }
 
-/// A hash of a state.
 pub(super) fn state_key(state: &PackageState) -> String {
     let mut inputs = Inputs::new();
     state
@@ -37,7 +36,6 @@ pub(super) fn state_key(state: &PackageState) -> String {
     hash_text(inputs.key("state").to_string())
 }
 
-/// A short hash of a text.
 pub(super) fn hash_text(text: String) -> String {
     short_hash(&Value::hash_of(text))
 }

@@ -22,7 +22,7 @@ use crate::sys::error::{Error, Result};
 use crate::sys::{fs, parallel};
 
 impl Snapshot<'_> {
-    /// Computes the inputs of one image's code. `learned` is what earlier compiles have shown.
+    /// Computes the inputs of one image's code. `learned` has the learned inputs of Union.lock.
     ///
     /// # Errors
     /// `LockfileMissing`, `FileUnreadable`, `InvalidValue`, `ManifestSyntax`.
@@ -167,7 +167,8 @@ impl Snapshot<'_> {
             name_of(&local.manifest.path)?,
             self.sources.manifest(local, self.tests_reach_code())?,
         )];
-        // For a package that inherits from another workspace all of that workspace's manifest counts: it changes rarely.
+        // If a package inherits from another workspace, the whole manifest of that workspace is an input: it changes
+        // rarely.
         let root = local.root.join("Cargo.toml");
         if local.root != self.workspace.root && root != local.manifest.path {
             manifests.push((
@@ -195,7 +196,7 @@ impl Snapshot<'_> {
         })
     }
 
-    /// A package's own files without its outputs, and the files that it reads elsewhere.
+    /// The files of a package without its outputs, and the files outside of its directory that it reads.
     fn files(
         &self,
         local: &WorkspacePackage,
@@ -259,7 +260,7 @@ impl Snapshot<'_> {
         settings: &CodeInputOptions,
         code: &mut CodeInputs,
     ) -> Result<()> {
-        // Both are complete, so that a new setting does not compile before it is part of the key.
+        // Lists all fields of both, so that a new setting does not compile until it is part of the key.
         let CodeInputOptions {
             compile,
             targets,
@@ -267,7 +268,7 @@ impl Snapshot<'_> {
             toolchains,
             compile_modes,
             tools,
-            // Files: `Snapshot::inputs`.
+            // Added by `Snapshot::inputs`.
             inputs: _,
             exclude: _,
         } = settings;
@@ -278,7 +279,7 @@ impl Snapshot<'_> {
             linkage,
             env,
             apt_packages,
-            // Resolved to the mode of each target, and to digests of toolchains.
+            // Resolved to the mode of each target, and to digests of toolchain images.
             compile_mode: _,
             rust_image: _,
         } = compile;
@@ -306,7 +307,7 @@ impl Snapshot<'_> {
         // Targets may be compiled in different modes.
         let modes: BTreeSet<&str> = compile_modes.iter().map(|mode| mode.word()).collect();
         inputs.insert("compile", modes.into_iter().collect::<Vec<_>>().join(", "));
-        // The host's compiler does not matter to a container compile.
+        // A container compile does not use the host's compiler.
         if !in_container {
             inputs.insert("rustc", self.toolchain.identity());
         }

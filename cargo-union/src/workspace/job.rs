@@ -1,4 +1,4 @@
-//! What one run of cargo compiles.
+//! The packages and settings of one run of cargo.
 
 use std::collections::BTreeSet;
 

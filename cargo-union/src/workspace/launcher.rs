@@ -1,7 +1,7 @@
 //! The launcher, the program that starts the programs of tasks: its sources, and their compile by rustc alone.
 //!
-//! It needs `core` for the target and the linker of the toolchain, so that one compile of half a second serves every
-//! package, and its result is kept in the cache.
+//! It needs only `core` for the target and the linker of the toolchain. One compile takes half a second; its result is
+//! cached and used for all packages.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -46,15 +46,15 @@ pub const SOURCES: [(&str, &str); 17] = sources! {
     "x86_64.rs"
 };
 
-/// A static executable at fixed addresses, without start files, libraries, unwinding and names. None of the user's flags
-/// and profiles has a part in it.
+/// A static executable at fixed addresses, without start files, libraries, unwinding and symbol names. The user's flags
+/// and profiles are not used.
 pub const OPTIONS: [&str; 17] = [
     "--crate-name=launcher",
     "--crate-type=bin",
     "--edition=2021",
     "--cap-lints=allow",
     "-Copt-level=z",
-    // Leaves out what panics would print.
+    // Removes the messages of panics.
     "-Clto=fat",
     "-Cpanic=abort",
     "-Ccodegen-units=1",
@@ -94,8 +94,8 @@ const C_COMPILER: [&str; 6] = [
     "-Clink-arg=-Wl,--build-id=none",
 ];
 
-/// What of the launcher feeds a key: its sources and options. The bytes are the same for one release of rustc with its own
-/// linker and one target, whatever the machine.
+/// The key input for the launcher: its sources and options. The bytes of the launcher are the same on every machine
+/// with the same target and the same release of rustc with its own linker.
 pub fn version() -> Value {
     let mut inputs = Inputs::new();
     for (name, text) in SOURCES {
@@ -106,11 +106,11 @@ pub fn version() -> Value {
     Value::from(inputs.key("launcher"))
 }
 
-/// With what the launcher is compiled.
+/// The compiler and directories for the launcher.
 pub struct LauncherCompiler<'a> {
     /// Runs rustc.
     pub runner: &'a dyn CargoRunner,
-    /// What identifies that rustc: a launcher is compiled once for each.
+    /// Identifies that rustc: the launcher is compiled once for each.
     pub identity: String,
     /// The compiler of the host.
     pub toolchain: &'a Toolchain,
@@ -118,7 +118,7 @@ pub struct LauncherCompiler<'a> {
     pub cargo: &'a Cargo,
     /// Where the sources are written.
     pub target_directory: &'a Path,
-    /// Where compiled launchers are kept.
+    /// Where compiled launchers are cached.
     pub cache: &'a Cache,
 }
 

@@ -23,7 +23,7 @@ pub struct LearnedInputs {
     /// Whether its build script watches the revision that is checked out.
     #[serde(skip_serializing_if = "is_false")]
     pub revision: bool,
-    /// Whether its build script has no `rerun-if-changed`: then every file of the package counts, as for cargo.
+    /// Whether its build script has no `rerun-if-changed`: then every file of the package is an input, as for cargo.
     #[serde(skip_serializing_if = "is_false")]
     pub whole: bool,
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-/// What the choice of a linker depends on.
+/// The properties of the machine that the choice of a linker depends on.
 pub(super) struct LinkerContext<'a> {
     /// The triple that rustc runs on.
     pub(super) host: &'a str,

@@ -32,7 +32,7 @@ pub(super) async fn read_lockfile(
                 .iter()
                 .find_map(|member| lockfile.mismatch(member))
             {
-                // With `--locked` cargo itself reports the mismatch.
+                // With `--locked`, cargo itself reports the mismatch.
                 Some(mismatch) if !cargo.is_locked() => {
                     format!("Cargo.lock was updated: {mismatch}")
                 }

@@ -240,7 +240,7 @@ fn convert_dependency(dependency: &cargo_metadata::Dependency) -> Dependency {
         kind: match dependency.kind {
             cargo_metadata::DependencyKind::Development => DependencyKind::Dev,
             cargo_metadata::DependencyKind::Build => DependencyKind::Build,
-            // A kind that cargo_metadata does not know counts as code: too many inputs do no harm.
+            // A kind that `cargo_metadata` does not support counts as code: too many inputs do no harm.
             _ => DependencyKind::Normal,
         },
         path: dependency.path.clone().map(|path| path.into_std_path_buf()),

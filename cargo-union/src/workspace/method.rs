@@ -69,7 +69,7 @@ pub trait CargoRunner: Send + Sync {
         line: &mut LineHandler<'_>,
     ) -> Result<Result<(), ProcessFailure>>;
 
-    /// Runs rustc. What it prints is in the failure.
+    /// Runs rustc. Its output is part of the failure.
     ///
     /// # Errors
     /// `ToolMissing` when the program cannot be started.
@@ -110,7 +110,7 @@ impl ProbeOutput {
     }
 }
 
-/// Timeout of [`CargoRunner::ask`]. A binary that knows the word prints its answer at once.
+/// Timeout of [`CargoRunner::ask`]. A binary that supports the argument prints its output at once.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A call of cargo.

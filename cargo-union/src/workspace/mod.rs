@@ -167,7 +167,7 @@ impl Dependency {
 /// The kind of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DependencyKind {
-    /// `[dependencies]`, or a kind that this release does not know.
+    /// `[dependencies]`, or a kind that this release does not support.
     Normal,
     /// `[build-dependencies]`.
     Build,

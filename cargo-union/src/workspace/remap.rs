@@ -34,7 +34,7 @@ impl Snapshot<'_> {
             .map(|(directory, name)| format!("--remap-path-prefix={}={name}", directory.display()))
             .collect();
         if self.toolchain.remaps_by_scope {
-            // Diagnostics keep the paths that the user can open.
+            // The paths in diagnostics must be those that the user can open.
             flags.push(SCOPE.to_owned());
         }
         let is_musl = triple.contains("-musl");

@@ -1,6 +1,5 @@
 //! The git repository of a workspace, read from its files: ignore rules, tracked files and the revision.
 //!
-//!
 //! git itself is never run: a checkout without git, or without a `.git` directory, has the same inputs. Of the ignore
 //! rules only the `.gitignore` files of the repository are read; `.git/info/exclude` and a user's global excludes differ
 //! between checkouts.

@@ -1,5 +1,5 @@
-//! The inputs of a compile that belong to no package, and whose change cargo does not notice: files that manifests declare
-//! or that flags name, cargo's configuration, tools, and the time for files.
+//! The inputs of a compile that belong to no package and that cargo's freshness check does not cover: files that
+//! manifests declare or that flags name, cargo's configuration, tools, and the timestamp of files.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +14,8 @@ use super::units::CompiledUnits;
 use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
 use crate::sys::error::Result;
 
-/// The untracked inputs of one run of cargo. They count for each local package, whichever members the run has, so that
-/// runs for different members do not compile a shared dependency again and again.
+/// The untracked inputs of one run of cargo. They are inputs of each local package, whichever members the run has, so
+/// that runs for different members do not compile a shared dependency again and again.
 #[derive(Debug)]
 pub(super) struct RunInputs {
     values: BTreeMap<String, Value>,
@@ -55,7 +55,7 @@ impl RunInputs {
         let root = &snapshot.workspace.root;
         let mut declared_files = BTreeMap::new();
         for pattern in declared {
-            // A pattern of another package may be wrong, which is an error of that package.
+            // An invalid pattern of another package is reported when that package is built.
             let matching = snapshot.sources.matching(pattern).unwrap_or_default();
             let mut names = BTreeSet::new();
             for file in matching {
@@ -94,13 +94,12 @@ impl RunInputs {
         Ok(inputs)
     }
 
-    /// Whether files are declared.
     pub(super) fn has_declared_files(&self) -> bool {
         !self.declared.is_empty()
     }
 }
 
-/// The path of a declared file, if the name of an input is that of one.
+/// The path of a declared file, if an input has the name of one.
 pub(super) fn declared_file(input: &str) -> Option<&str> {
     input.strip_prefix(DECLARED)
 }
@@ -111,7 +110,7 @@ pub(super) struct ObservedRun<'a> {
     pub(super) state: PackageState,
     /// The declared files in the dep-info of any unit.
     attributed: BTreeSet<String>,
-    /// Whether the inputs are the same after the run, once that was needed.
+    /// Whether the inputs are the same after the run, once it was checked.
     is_unchanged: OnceCell<bool>,
 }
 

@@ -87,7 +87,7 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// A snapshot for questions about this machine: its toolchain, linkers, and cargo's configuration. It has no packages of
+    /// A snapshot for checks of this machine: its toolchain, linkers, and cargo's configuration. It has no packages of
     /// Cargo.lock, so it computes no keys. Writes nothing to the workspace.
     ///
     /// # Errors

@@ -2,9 +2,9 @@
 //!
 //! Each file is read at most once per snapshot.
 //!
-//! There are three listings. [`package_files`](SourceFiles::package_files): what git would track in a package's directory,
-//! except what never reaches code. [`watched`](SourceFiles::watched): what git would track below a directory that a
-//! build script watches. [`below`](SourceFiles::below): everything below a directory that the user has named.
+//! There are three listings. [`package_files`](SourceFiles::package_files): what git would track in a package's
+//! directory, without what is not code. [`watched`](SourceFiles::watched): what git would track below a directory that
+//! a build script watches. [`below`](SourceFiles::below): everything below a directory that the user has named.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -134,7 +134,6 @@ impl SourceFiles {
             .clone()
     }
 
-    /// The repository of a package.
     pub(super) fn repository_of(&self, package: &WorkspacePackage) -> Arc<GitRepository> {
         self.repository(&package.directory, &package.root)
     }

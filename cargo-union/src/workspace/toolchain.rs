@@ -1,7 +1,7 @@
 //! The Rust toolchain: its release, its sysroot, and its installed targets.
 //!
-//! Running `rustc` takes as long as a complete run that finds everything up to date, so the answers are cached as
-//! long as nothing that selects a toolchain changes.
+//! Running `rustc` takes as long as a complete run that finds everything up to date. Its output is therefore cached
+//! until something changes that selects a toolchain.
 
 use std::fs::{File, Metadata};
 use std::io::Read as _;
@@ -72,7 +72,7 @@ impl Toolchain {
             )
         })?;
         if is_script(&program) {
-            // The compiler that a script starts cannot be known, so the answer is not cached.
+            // It cannot be determined which compiler a script starts, so the output is not cached.
             return query_rustc(cargo, root, program).await;
         }
         let name = selection_inputs(cargo, root, &program)
@@ -85,7 +85,7 @@ impl Toolchain {
         }
         let toolchain = query_rustc(cargo, root, program).await?;
         let installed = toolchain.installed();
-        // Without a cached answer the next run asks again.
+        // If the output cannot be cached, the next run asks rustc again.
         let _ = cache.put_note(
             "rustc",
             &name,
@@ -115,7 +115,7 @@ impl Toolchain {
             .is_dir()
     }
 
-    /// rustc itself, not rustup's program of that name, which chooses by the directory in which it runs.
+    /// The path of rustc itself, not of rustup's proxy, which selects a toolchain by its working directory.
     pub(super) fn rustc(&self) -> PathBuf {
         let rustc = self
             .sysroot

@@ -115,14 +115,14 @@ impl UnionLock {
             .unwrap_or_default()
     }
 
-    /// Increments the generation of an image's environment, so that its packages are installed reloaded.
+    /// Increments the generation of an image's environment, so that it is built and its packages are installed again.
     pub fn bump(&mut self, package: &str, image: &str) {
         let generation = self
             .current
             .generations
             .entry(environment_key(package, image))
             .or_default();
-        // Whatever number the file has, the next one is another.
+        // Wraps instead of failing: the new number only has to differ from the one in the file.
         *generation = generation.wrapping_add(1);
     }
 

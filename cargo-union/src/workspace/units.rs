@@ -19,7 +19,7 @@ pub struct CompiledUnits {
     pub(super) directories: (PathBuf, PathBuf),
 }
 
-/// One result of the compiler.
+/// One artifact of the compiler.
 #[derive(Clone, Debug)]
 pub(super) struct CompiledUnit {
     /// The package id.

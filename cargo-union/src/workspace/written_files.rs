@@ -1,5 +1,5 @@
-//! Remembers the files and directories that commands have written into the workspace: archives, layouts, requests.
-//! They are not sources, even inside a package's directory.
+//! Records the files and directories that commands have written into the workspace: archives, layouts, requests. They
+//! are not sources, even inside a package's directory.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use super::repository::GitRepository;
 use super::{Cargo, Workspace};
 use crate::sys::fs;
 
-/// Remembers what a run writes. On failure the next run takes the files for sources, which is harmless.
+/// Records what a run writes. If that fails, the next run treats the files as sources, which is harmless.
 pub fn remember(cargo: &Cargo, workspace: &Workspace) {
     let mut all = read_list(workspace);
     let before = all.len();

@@ -1,5 +1,5 @@
-//! The images and tasks that a package declares, from `cargo metadata`: all that is known before
-//! `cargo union` has run. Nothing is validated here; `cargo union` does that.
+//! The images and tasks that a package declares, from `cargo metadata`, which needs no run of `cargo union`. Nothing is
+//! validated here; `cargo union` does that.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl DeclaredImages {
         let package_metadata = package_metadata.unwrap_or(&Value::Null);
         let mut images = BTreeMap::new();
         let mut tasks = BTreeMap::new();
-        // The package's own table comes last and wins.
+        // The package's own table comes last, since it takes precedence.
         for union in [metadata, package_metadata] {
             for (name, image) in object_members(union, "/metadata/union/images") {
                 merge(&mut images, name, image, "name");

@@ -3,7 +3,7 @@
 /// Which generation of Flyte a backend is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// As the backend itself says.
+    /// The generation that the backend reports.
     #[default]
     Auto,
     /// Flyte 1: REST with protobuf messages.

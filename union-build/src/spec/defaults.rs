@@ -1,6 +1,6 @@
 //! Default values, and inheritance from the package to its images.
 //!
-//! Afterwards the tree is complete: it holds the values that are built, which `cargo union config` lists.
+//! Afterwards the tree has the values that are used, which `cargo union config` lists.
 
 use super::PackageInfo;
 use super::names::{component, is_cargo_lock};
@@ -111,8 +111,9 @@ fn inherit_build(build: &mut Table, package: &Table) {
     }
 }
 
-/// The image's own value wins over the package's, but a variable or a flag wins over both, because they
-/// can only be set for the package. A variable of the Flyte config is a last resort and wins over nothing.
+/// The image's own value takes precedence over the package's. A variable or a flag takes precedence over both, because
+/// they can only be set for the package. A variable of the Flyte config is a fallback and takes precedence over
+/// nothing.
 fn inherit_value(near: Option<TomlNode>, far: Option<TomlNode>) -> Option<TomlNode> {
     let overrides = match far.as_ref().map(|node| &node.origin) {
         Some(Origin::Flag(_)) => true,

@@ -1,5 +1,5 @@
-//! Merges the layers of a configuration: last resorts, workspace, package, environment variables, flags.
-//! Tables merge key by key, other values replace one another, and each value keeps its origin.
+//! Merges the layers of a configuration: fallbacks, workspace, package, environment variables, flags. Tables merge key
+//! by key, other values replace one another, and each value keeps its origin.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,8 @@ pub fn merge(lower: Option<TomlNode>, upper: Option<TomlNode>) -> Option<TomlNod
     })
 }
 
-/// The values of environment variables and flags, which win over the manifests, and of last resorts, which do not.
+/// The values of environment variables and flags, which take precedence over the manifests, and of fallbacks, which do
+/// not.
 #[derive(Clone, Debug)]
 pub struct Overrides {
     directory: PathBuf,
@@ -130,7 +131,7 @@ impl Overrides {
         &self.directory
     }
 
-    /// Applies all overrides to a tree; flags win over variables. A last resort never replaces a value.
+    /// Applies all overrides to a tree; flags take precedence over variables. A fallback never replaces a value.
     pub(super) fn apply(&self, tree: &mut Table, problems: &mut Vec<Diagnostic>) {
         for entry in self
             .fallbacks

@@ -1,8 +1,8 @@
-//! What cargo knows about a package.
+//! The properties of a package that come from cargo.
 
 use std::path::PathBuf;
 
-/// Facts about a package that come from cargo rather than from its manifest.
+/// Properties of a package that come from `cargo metadata` rather than from its `union` table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageInfo {
     /// The package's name.

@@ -42,7 +42,7 @@ pub struct SchemaKey {
     pub env: Option<&'static str>,
     /// The flag that overrides the environment and the manifest.
     pub flag: Option<&'static str>,
-    /// Whether the key requires a builder that can run programs, which the native builder cannot.
+    /// Whether the key requires a builder that can run programs; the native builder cannot.
     pub runs: bool,
     /// The only kind of task that may have it; `None` for all.
     pub only: Option<&'static str>,

@@ -1,14 +1,14 @@
-//! The starter manifest: every key of the schema with its documentation, switched off unless it is given.
+//! The starter manifest: every key of the schema with its documentation, commented out unless a value is given.
 //!
-//! It is generated from the tables in [`keys`], like the reference page. A line `#key = value` is a key that is off, a line
-//! `# Sentence.` documents the next one.
+//! It is generated from the tables in [`keys`], like the reference page. A line `#key = value` is a key that is
+//! commented out, a line `# Sentence.` documents the next one.
 
 use std::fmt::Write as _;
 
 use super::schema::{DefaultValue, KeyKind, SchemaKey, SchemaLevel, keys};
 use super::{TaskKind, toml_text};
 
-/// What the starter manifest of a package gives. Everything else is in it, but switched off.
+/// The values of the starter manifest of a package. All other keys are in it as well, but commented out.
 #[derive(Clone, Debug, Default)]
 pub struct Starter {
     /// The names of the package's binaries. Several are declared as one task each unless `task` is given.
@@ -30,7 +30,7 @@ pub struct StarterTask {
     pub kind: TaskKind,
 }
 
-/// A key that is switched on, and its value as TOML.
+/// A key that is set, and its value as TOML.
 type GivenKey = (&'static str, String);
 
 /// The text, with `\n` at the end of each line, from `[package.metadata.union]` on.
@@ -92,7 +92,7 @@ impl StarterPage {
             }
             None => Vec::new(),
         };
-        // What only the other kind of task has would not be accepted.
+        // Keys of the other kind of task would not be accepted.
         let hidden: Vec<&str> = match &starter.task {
             Some(task) if task.kind == TaskKind::Rust => keys::TASK
                 .keys
@@ -122,7 +122,7 @@ impl StarterPage {
         }
     }
 
-    /// One table, switched off when nothing is `given`.
+    /// One table, commented out when nothing is `given`.
     fn table(
         &mut self,
         path: &str,
@@ -134,7 +134,7 @@ impl StarterPage {
         self.keys(level, given.unwrap_or_default(), hidden);
     }
 
-    /// The tables of a table, switched off.
+    /// The tables of a table, commented out.
     fn tables_below(&mut self, path: &str, level: &SchemaLevel, hidden: &[&str]) {
         for key in level.keys.iter().filter(|key| !hidden.contains(&key.name)) {
             let Some(inner) = key
@@ -180,7 +180,7 @@ impl StarterPage {
         }
     }
 
-    /// The value of a key that is off; `None` for one that has a table of its own.
+    /// The value of a key that is commented out; `None` for one that has a table of its own.
     fn sample(&self, level: &SchemaLevel, key: &SchemaKey) -> Option<String> {
         let bin = toml_text::string(&self.binary);
         match (level.path, key.name, key.example, key.default) {

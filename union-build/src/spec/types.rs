@@ -107,7 +107,7 @@ impl Type {
     /// Reads a type such as `list[optional[integer]]`.
     ///
     /// # Errors
-    /// Says what is wrong, and suggests a correction when there is a likely one.
+    /// The reason, and a correction when there is a likely one.
     pub fn parse(text: &str) -> Result<Self, NotAType> {
         Self::parse_within(text, DEEPEST)
     }
@@ -184,8 +184,8 @@ impl Type {
         (!fits).then(|| format!("{given} is not {}", self.words()))
     }
 
-    /// Why a container task cannot get a value of this type although it fits: its inputs are files, and structs in them are
-    /// JSON with numbers of 64-bit floating point.
+    /// Why a container task cannot get a value of this type although it is valid: the inputs are files, and structs in
+    /// them are JSON with numbers of 64-bit floating point.
     pub fn unfit_for_files(&self, given: &InputValue) -> Option<String> {
         match (self, given) {
             (Self::Optional(inner), _) => inner.unfit_for_files(given),

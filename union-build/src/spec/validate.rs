@@ -18,7 +18,6 @@ mod relations;
 pub(super) mod remote;
 mod task;
 
-/// The context of a validation.
 pub(super) struct ValidationContext<'a> {
     /// Facts from cargo.
     pub facts: &'a PackageInfo,
@@ -60,7 +59,7 @@ pub(super) fn validate(
     relations::check_programs(&images, &tasks, context.facts, problems);
     remote::check(&images, &tasks, problems);
     let mut reader = TableReader::new(table, context, problems);
-    // Images inherit the registry and validate it too, but with no images it would not be validated at all.
+    // Each image validates the inherited registry too, but without images it would not be validated at all.
     let _ = reader.text("registry", &grammar::REGISTRY);
     Spec {
         package: context.facts.package.clone(),

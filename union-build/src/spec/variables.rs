@@ -60,7 +60,7 @@ pub fn names(value: &str) -> Vec<&str> {
 /// # Errors
 /// The name of the first variable for which `lookup` returns `None`.
 pub fn expand(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    // A malformed value was refused when the manifest was validated; it stays as it is.
+    // The validation of the manifest has rejected a malformed value; it stays as it is.
     let Ok(parts) = parts(value) else {
         return Ok(value.to_owned());
     };

@@ -1,7 +1,7 @@
 //! Base images: manifest, config, and descriptors of the layers.
 //!
-//! Layers are never unpacked to disk, and stay in their registry until a publisher has to transfer them. Their contents
-//! are indexed by [`LayerIndexCache`].
+//! Layers are never unpacked to disk. They are downloaded only when [`LayerIndexCache`] indexes their files, or when a
+//! publisher has to transfer them.
 
 mod contents;
 mod file;

@@ -105,8 +105,9 @@ pub(super) struct UserContext<'a> {
     pub(super) files: &'a MeasuredFiles,
 }
 
-/// Writes the context of a user's Dockerfile, and returns the location of the Dockerfile in it. A Dockerfile that is not
-/// a file of the context, because it is outside or ignored, is added where instructions do not see it.
+/// Writes the context of a user's Dockerfile, and returns the location of the Dockerfile in it. A Dockerfile that is
+/// not a file of the context, because it is outside or ignored, is added where `COPY` of the user's context does not
+/// copy it.
 pub(super) fn for_dockerfile(
     cache: &Cache,
     user: &UserContext<'_>,

@@ -39,7 +39,7 @@ pub(super) struct DockerfileContext<'a> {
 pub(super) struct Step<'a> {
     pub(super) spec: &'a spec::ImageSpec,
     pub(super) copies: Vec<CopyInstruction>,
-    /// The variables that its commands see.
+    /// The variables of its commands.
     pub(super) variables: Variables,
 }
 
@@ -86,7 +86,7 @@ pub(super) fn with_copies<'a>(
 }
 
 impl Step<'_> {
-    /// Whether it builds nothing in addition to its own Dockerfile.
+    /// Whether nothing is built on top of the spec's own Dockerfile.
     pub(super) fn has_only_dockerfile(&self) -> bool {
         let installs_python = self.spec.python.needs_uv() || self.spec.python.needs_micromamba();
         self.spec.apt_packages.is_empty()
@@ -136,24 +136,25 @@ pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
         writer.line("USER 0:0");
     }
     for step in context.steps {
-        // Complete, so that a new key does not compile before it is decided how the engine honours it.
+        // Lists all fields, so that a new key does not compile until it is decided how the engine applies it.
         let spec::ImageSpec {
             apt_packages,
             copy,
-            // `python::write`, which gets the whole spec.
+            // Used by `python::write`.
             python: _,
             builder_config: _,
             requirements: _,
-            // `Writer::commands`, which gets the whole step.
+            // Used by `Writer::commands`.
             commands: _,
             env: _,
             workdir: _,
             secrets: _,
-            // An image is built of them before, or options of the build: `super::platform_build`.
+            // Used by `super::platform_build`: the Dockerfile is built before these steps, the others are options of
+            // the build.
             dockerfile: _,
             builder_options: _,
             build_ca: _,
-            // Of the config, or of the binaries.
+            // Part of the config, or of the compile.
             entrypoint: _,
             user: _,
             labels: _,
@@ -166,7 +167,7 @@ pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
             runtime_libs: _,
             inputs: _,
             exclude: _,
-            // Decided or resolved before.
+            // Applied before the build.
             key: _,
             origin: _,
             name: _,

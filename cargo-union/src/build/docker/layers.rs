@@ -1,8 +1,8 @@
 //! Exports the layers that a build added from an engine.
 //!
 //! An engine exports an image as an archive of uncompressed tars, in no fixed order. Layers of the base are recognized
-//! by their diff IDs and keep the base's blobs; only the others are compressed. Layers that were exported before are
-//! taken from the cache.
+//! by their diff IDs, and the base's blobs are used for them; only the others are compressed. Layers that were exported
+//! before are taken from the cache.
 
 use std::collections::BTreeMap;
 use std::fs::File;

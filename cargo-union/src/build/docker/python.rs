@@ -64,9 +64,9 @@ pub(super) fn write(
     tool: impl Fn(&str) -> usize,
 ) -> usize {
     let python = &spec.python;
-    // Complete, so that a new key does not compile before it is decided how the engine honours it.
+    // Lists all fields, so that a new key does not compile until it is decided how the engine applies it.
     let spec::Python {
-        // `uv`.
+        // Used by `uv`.
         packages: _,
         requirements,
         index: _,
@@ -74,7 +74,7 @@ pub(super) fn write(
         extra_args: _,
         secret_mounts: _,
         exec: _,
-        // `micromamba`.
+        // Used by `micromamba`.
         version: _,
         conda_packages: _,
         conda_channels: _,

@@ -102,7 +102,7 @@ fn read(
             }
             Err(cause) => return Err(missing().because(fs::unreadable(path, cause))),
         },
-        // Not available to a local build; the check of the manifest reports this earlier.
+        // A local build cannot read it; the check of the manifest reports this earlier.
         SecretSource::Backend => return Err(missing().because("it is a secret of the backend")),
     };
     if value.len() > LARGEST {

@@ -15,7 +15,7 @@ pub(super) const AUTHORITY_ID: &str = "union-build-ca";
 pub(super) enum CacheMounts {
     /// As a locked cache mount, with BuildKit.
     Locked,
-    /// Not supported: buildah holds the lock as long as podman's service runs.
+    /// Not used: buildah holds the lock as long as podman's service runs.
     None,
 }
 
@@ -38,7 +38,7 @@ impl Writer {
         self.instruction(line, name, rest);
     }
 
-    /// Adds an instruction, and what is shown to users of it.
+    /// Adds an instruction with the form in which it is shown to users.
     pub(super) fn instruction(&mut self, line: &str, name: &str, shown: &str) {
         let _ = writeln!(self.text, "{line}");
         self.instructions.push(Instruction {

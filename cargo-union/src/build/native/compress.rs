@@ -4,8 +4,9 @@
 //! number of uncompressed bytes on every machine, so the output does not depend on the number of workers. The queue is
 //! bounded: memory does not grow with the file.
 //!
-//! A gzip member that would hardly become smaller is stored: model weights and archives would take fifteen seconds per
-//! gigabyte, here and wherever the image is pulled. zstd detects incompressible data by itself.
+//! A gzip member that would hardly become smaller is stored uncompressed: compressing model weights and archives would
+//! take fifteen seconds per gigabyte, here and wherever the image is pulled. zstd detects incompressible data by
+//! itself.
 
 use std::io::{self, Write};
 use std::num::NonZero;
@@ -117,7 +118,8 @@ impl Compressor {
     fn send(&mut self) -> io::Result<()> {
         let plain = std::mem::replace(&mut self.buffer, Vec::with_capacity(self.member));
         let (reply, result) = sync_channel(1);
-        // The order is sent first: a failed writer drops this channel, so that no send blocks forever.
+        // The receiver of the result is sent to the writer first: a writer that failed has dropped that channel, so
+        // that no send blocks forever.
         let closed = || {
             io::Error::new(
                 io::ErrorKind::BrokenPipe,
@@ -153,7 +155,7 @@ fn work(queue: &Mutex<Receiver<CompressJob>>, compression: Compression) {
         let Ok(CompressJob { plain, reply }) = job else {
             return;
         };
-        // The receiver is gone once the writer has failed.
+        // The receiver was dropped if the writer has failed.
         let _ = reply.send(compress(&plain, compression));
     }
 }

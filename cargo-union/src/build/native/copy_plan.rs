@@ -78,7 +78,7 @@ fn owner(image: &str, copy: &spec::Copy, index: &FileIndex) -> Result<Owner> {
         index.text("etc/group"),
     )
     .map_err(|unknown| Error::new(Code::UnknownUser, problem()).because(unknown))?;
-    // The base's files may contain any number.
+    // `passwd` and `group` of the base may contain any number.
     let numbers = numeric
         .split_once(':')
         .and_then(|(user, group)| Some((user.parse::<u32>().ok()?, group.parse::<u32>().ok()?)));

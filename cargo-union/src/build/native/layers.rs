@@ -33,7 +33,7 @@ pub(super) fn plan_layers(
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &request.steps {
-        // Complete, so that a new key does not compile before it is decided which files it adds.
+        // Lists all fields, so that a new key does not compile until it is decided which files it adds.
         let spec::ImageSpec {
             key,
             copy,
@@ -46,7 +46,7 @@ pub(super) fn plan_layers(
             build_ca: _,
             builder_options: _,
             builder_config: _,
-            // Of the whole chain: `EffectiveConfig`.
+            // Merged for the whole chain: `EffectiveConfig`.
             env: _,
             entrypoint: _,
             user: _,
@@ -55,13 +55,13 @@ pub(super) fn plan_layers(
             annotations: _,
             ca_certificates: _,
             compression: _,
-            // Resolved before: `platform_request`.
+            // Applied before: `platform_request`.
             base: _,
             platforms: _,
             build: _,
             launcher: _,
             auditable: _,
-            // Without files in the image.
+            // Without effect on files of the image.
             origin: _,
             name: _,
             registry: _,
@@ -133,7 +133,6 @@ fn launcher_entries(program: Option<&Bytes>) -> Vec<LayerEntry> {
     ]
 }
 
-/// The entries of the code layer.
 fn code_entries(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
     if executables.is_empty() {
         return Ok(Vec::new());

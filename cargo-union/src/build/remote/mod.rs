@@ -36,14 +36,14 @@ const PYTHON: &str = "3.12";
 /// The variable that marks an image whose binaries were not checked; other builders set a label.
 const START_CHECK: &str = "UNION_START_CHECK";
 
-/// Creates build orders for the backend.
+/// Creates build requests for the backend.
 pub struct RemoteBuilder {
     cache: Cache,
     source: Arc<dyn BaseSource>,
     native: NativeBuilder,
 }
 
-/// A remote image spec with its context.
+/// A remote image spec with its build context.
 #[derive(Debug)]
 pub struct RemoteBuildRequest {
     /// Base image, steps and platforms.
@@ -53,7 +53,7 @@ pub struct RemoteBuildRequest {
 }
 
 impl RemoteBuilder {
-    /// Archives are drafted in `cache`; bases are read from `source`.
+    /// Archives are written to temporary files of `cache`; bases are read from `source`.
     pub fn new(cache: Cache, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
         let native = NativeBuilder::new(cache.clone(), source.clone(), reporter);
         Self {

@@ -59,8 +59,8 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         }
     }
 
-    /// Adds everything of an image except its variables, in the order of the docker builder: what changes rarely comes
-    /// first, so that it stays cached.
+    /// Adds everything of an image except its variables, in the order of the docker builder: steps that change rarely
+    /// come first, so that the builder can cache them.
     pub(super) fn add(&mut self, request: &BuildRequest) -> Result<()> {
         for spec in &request.steps {
             self.add_spec(spec)?;
@@ -84,7 +84,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
     }
 
     fn add_spec(&mut self, spec: &spec::ImageSpec) -> Result<()> {
-        // Complete, so that a new key does not compile before it is decided how the backend honours it.
+        // Lists all fields, so that a new key does not compile until it is decided how the backend applies it.
         let spec::ImageSpec {
             apt_packages,
             commands,
@@ -92,16 +92,16 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
             python,
             secrets,
             workdir,
-            // Expanded from the whole spec for its commands.
+            // Expanded for the commands of the spec.
             env: _,
-            // The lock files of Python are in `python`.
+            // The lock files of Python are also in `python`.
             requirements: _,
-            // Refused by the validation: `UNCARRIED`.
+            // Rejected by the validation: `UNCARRIED`.
             dockerfile: _,
             builder_options: _,
             builder_config: _,
             build_ca: _,
-            // Of the config, or of the binaries.
+            // Part of the config, or of the compile.
             entrypoint: _,
             user: _,
             labels: _,
@@ -114,7 +114,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
             runtime_libs: _,
             inputs: _,
             exclude: _,
-            // Decided or resolved before.
+            // Applied before the build.
             key: _,
             origin: _,
             name: _,
@@ -164,9 +164,9 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
             index,
             extra_index_url,
             extra_args,
-            // Of the whole image: `RemoteImageSpec::python`.
+            // Set for the whole image: `RemoteImageSpec::python`.
             version: _,
-            // Refused by the validation: `UNCARRIED`.
+            // Rejected by the validation: `UNCARRIED`.
             secret_mounts: _,
             exec: _,
             conda_packages: _,

@@ -76,7 +76,7 @@ impl UnaryService<EnqueueRequest> for Enqueue {
 
 struct Watch(Arc<ActionStore>);
 
-/// The stream stays open until the worker ends: the worker's client would reconnect at once after an end.
+/// The stream stays open until the worker ends: if it ended earlier, the worker's client would reconnect at once.
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchForUpdatesResponse, Status>> + Send>>;
 
 impl ServerStreamingService<WatchForUpdatesRequest> for Watch {

@@ -1,8 +1,8 @@
 //! A server on this machine for the parts of the backend that a running worker uses.
 //!
-//! A worker of the `flyte` crate reports each traced step, and asks for steps that are recorded already. On
-//! the backend that is the ActionsService; here it is a server on loopback for the duration of one run.
-//! `store` holds the steps, and `grpc` is the protocol, because the worker's client speaks only gRPC.
+//! A worker of the `flyte` crate reports each traced step, and requests the steps that are recorded already. On the
+//! backend, the ActionsService does this; here it is a server on loopback for the duration of one run. `store` has the
+//! steps, and `grpc` is the protocol, because the worker's client supports only gRPC.
 
 mod grpc;
 mod store;

@@ -1,6 +1,7 @@
 //! The redirect target of a browser login: a listener on this machine that takes one authorization response.
 //!
-//! Any process can connect to the port; only a response with the state of this login counts (RFC 6749, section 10.12).
+//! Any process can connect to the port; a response without the state of this login is ignored (RFC 6749, section
+//! 10.12).
 
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ async fn accept(
     }
 }
 
-/// Reads and answers a request; returns it unless it is unrelated.
+/// Reads a request and responds to it; returns it unless it is unrelated.
 async fn serve_redirect(
     mut stream: TcpStream,
     expected: &ExpectedRedirect,

@@ -11,7 +11,7 @@ use crate::http::error::clean;
 use crate::sys::process::{Environment, ProcessCommand};
 use crate::sys::secret::Secret;
 
-/// The time limit of the program, which may ask a server or the user.
+/// The time limit of the program, which may call a server or prompt the user.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs the program; its trimmed standard output is the token. Neither the output nor the arguments appear in

@@ -46,7 +46,7 @@ const MOST_REFRESHES: usize = 3;
 /// The configuration and environment of a login.
 pub(crate) struct AuthContext {
     pub(crate) auth: AuthConfig,
-    /// The connection to the backend of the config, whatever cluster serves the calls.
+    /// The connection to the endpoint of the config, also when calls go to another cluster.
     pub(crate) connection: ConnectTransport,
     pub(crate) store: TokenStore,
     pub(crate) environment: Environment,
@@ -281,7 +281,7 @@ impl TokenProvider {
                     Some(stored)
                         if stored.refresh.is_some() && stored.refresh != tokens.refresh => {}
                     stored => {
-                        // A refresh token that is no longer valid would only be tried again by every later command.
+                        // Every later command would try an invalid refresh token again, so it is deleted.
                         if stored.is_some_and(|stored| stored.refresh == tokens.refresh) {
                             store.forget().await?;
                         }

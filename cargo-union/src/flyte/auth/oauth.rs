@@ -87,7 +87,7 @@ impl<'a> TokenForm<'a> {
         self
     }
 
-    /// Marks the form as containing a single-use code: it is retried only when the server cannot have seen it.
+    /// Marks the form as containing a single-use code: it is retried only when the server cannot have received it.
     pub(super) fn single_use(mut self) -> Self {
         self.repeat = Idempotency::IfNotExecuted;
         self
@@ -113,7 +113,6 @@ impl<'a> TokenForm<'a> {
         }))
     }
 
-    /// Sends the form.
     pub(super) async fn send<T: DeserializeOwned>(
         self,
     ) -> Result<Result<T, OAuthError>, RpcFailure> {

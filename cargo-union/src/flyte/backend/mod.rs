@@ -69,7 +69,7 @@ pub trait Backend: Send + Sync {
         active: bool,
     ) -> Result<(), RpcFailure>;
 
-    /// The signed address to which content can be sent.
+    /// The signed URL for the upload of content.
     async fn upload_location(
         &self,
         request: &CreateUploadLocationRequest,

@@ -6,13 +6,13 @@ use super::Client;
 use crate::flyte::idl::v1::admin::{LaunchPlan, LaunchPlanList};
 use crate::flyte::rpc::{RestCall, RpcFailure};
 
-/// The maximum number of launch plans that are asked for at once.
+/// The maximum number of launch plans in one request.
 const PAGE: u32 = 100;
 /// The maximum number of pages, which bounds the loop when a backend returns the same page forever.
 const MOST_PAGES: usize = 100;
 
 impl Client {
-    /// The launch plans of a project and domain that were active when they were first asked for.
+    /// The launch plans of a project and domain that were active at the first call.
     pub(in crate::flyte) async fn active_plans(
         &self,
         project: &str,

@@ -1,4 +1,5 @@
-//! Cluster selection: the backend may name another server per operation and resource, and is asked once for each.
+//! Cluster selection: the backend may return another server for an operation on a resource, and is queried once for
+//! each.
 
 use union_build::diag::Code;
 
@@ -16,10 +17,10 @@ const SELECT: Unary<SelectClusterRequest, SelectClusterResponse> =
     Unary::repeatable("flyteidl2.cluster.ClusterService", "SelectCluster");
 
 impl Client {
-    /// A client with the same login, connected to the server that the backend names for an operation on a resource.
+    /// A client with the same login, connected to the server that the backend returns for an operation on a resource.
     ///
     /// # Errors
-    /// U0757 (`BackendInvalid`) when the named address is not valid or not encrypted; failures of the call.
+    /// U0757 (`BackendInvalid`) when the returned address is not valid or not encrypted; failures of the call.
     pub async fn at(&self, operation: Operation, resource: Resource) -> Result<Self, RpcFailure> {
         // Protobuf messages implement neither `Ord` nor `Hash`, so the key is the text of the resource.
         let key = (operation as i32, format!("{resource:?}"));

@@ -1,4 +1,4 @@
-//! The servers that the backend named.
+//! The servers that the backend returned for operations and resources.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::http::Url;
 #[derive(Default)]
 pub(super) struct ClusterCache(Mutex<HashMap<(i32, String), CachedUrl>>);
 
-/// A server, empty until it is known.
+/// A server; empty before the first response.
 pub(super) type CachedUrl = Arc<OnceCell<Url>>;
 
 impl ClusterCache {

@@ -1,4 +1,4 @@
-//! What is known of the generation of a backend: as chosen, as remembered for its endpoint, or as the backend said.
+//! The generation of a backend: set by the user, cached for its endpoint, or detected from its responses.
 
 use std::sync::{Mutex as SyncMutex, PoisonError};
 
@@ -10,23 +10,23 @@ use crate::flyte::capabilities::BackendKind;
 use crate::sys::cache::Cache;
 use crate::sys::digest::Digest;
 
-/// The kind of notes that remember generations, by the hash of the endpoint.
+/// The kind of cache notes with the generation of an endpoint, by the hash of the endpoint.
 const NOTES: &str = "backends-1";
 
-/// What is known of the generation of a backend.
+/// The generation of a backend, as far as it is known.
 pub(super) struct Generation {
     pub(super) choice: BackendChoice,
-    /// Where generations are remembered; `None` remembers nothing.
+    /// Where detected generations are cached; `None` disables the cache.
     cache: Option<Cache>,
     pub(super) known: Mutex<Option<KnownKind>>,
-    /// What `known` has, for those who cannot wait.
+    /// The kind in `known`, for callers that cannot wait for its lock.
     latest: SyncMutex<Option<BackendKind>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownKind {
     pub(super) kind: BackendKind,
-    /// Whether it was remembered, and not said by the backend to this process.
+    /// Whether it is from the cache, and was not detected by this process.
     pub(super) remembered: bool,
 }
 
@@ -46,7 +46,7 @@ impl Generation {
         }
     }
 
-    /// What is known by now; `None` before the first call.
+    /// The generation if it is known by now; `None` before the first call.
     pub(super) fn latest(&self) -> Option<BackendKind> {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +70,7 @@ impl Generation {
             endpoint: endpoint.to_owned(),
             backend: kind.word().to_owned(),
         };
-        // Without the note the next command asks again.
+        // If the note cannot be written, the next command detects the generation again.
         let _ = self
             .cache
             .as_ref()

@@ -28,13 +28,13 @@ impl Client {
         match self.user().await {
             // Not every backend has an identity service.
             Err(failure) if failure.is(RpcStatus::Unimplemented) => Ok(None),
-            // Without encryption nobody can log in, and the service refuses everybody.
+            // Without encryption no login is possible, and the service rejects every call.
             Err(failure) if self.is_plain() && failure.is(RpcStatus::Unauthenticated) => Ok(None),
             user => user.map(Some),
         }
     }
 
-    /// Like [`identity`](Self::identity), with the backend's own answer to a caller without a login.
+    /// Like [`identity`](Self::identity), but a call without a login fails with the backend's error.
     ///
     /// # Errors
     /// Failures of the call.

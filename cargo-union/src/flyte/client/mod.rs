@@ -62,12 +62,12 @@ pub struct ClientOptions {
     pub reporter: Arc<dyn Reporter>,
     /// The generation of the backend.
     pub backend: BackendChoice,
-    /// Where the generation of a backend is remembered; `None` asks in each process.
+    /// Where the generation of a backend is cached; `None` detects it in each process.
     pub cache: Option<Cache>,
 }
 
 impl ClientOptions {
-    /// Options with the default retry policy, for a backend that is asked which generation it is.
+    /// Options with the default retry policy, for a backend whose generation is detected.
     pub fn new(
         environment: Environment,
         directory: PathBuf,
@@ -252,8 +252,8 @@ impl Client {
         }
     }
 
-    /// Seconds by which this machine's clock is ahead of the backend's; negative if it is behind. `None` before the
-    /// backend has told its time.
+    /// Seconds by which this machine's clock is ahead of the backend's; negative if it is behind. `None` before a
+    /// response with a valid `Date` header.
     pub fn clock_difference(&self) -> Option<i64> {
         self.connection.transport.clock_difference()
     }
@@ -346,8 +346,9 @@ fn authorities(config: &FlyteConfig, environment: &Environment) -> Authorities {
     }
 }
 
-/// A store may belong to a cloud, or use the backend's certificate authority: both are trusted. A configured
-/// authority is verified for the store as for the backend, even when verification is switched off.
+/// The store may have a public certificate or one of the backend's certificate authority: both are trusted. If an
+/// authority is configured, the store's certificate is verified even when verification is switched off, as the
+/// backend's is.
 fn authorities_of_stores(config: &FlyteConfig, environment: &Environment) -> Authorities {
     let backend = authorities(config, environment);
     let skip_verify = backend.skip_verify && backend.only.is_none();

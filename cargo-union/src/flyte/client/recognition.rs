@@ -1,4 +1,4 @@
-//! Asks a backend which generation it is, and remembers the answer by endpoint.
+//! Detects the generation of a backend, and caches it by endpoint.
 
 use union_build::diag::Code;
 use union_build::spec::BackendChoice;
@@ -12,7 +12,7 @@ use crate::flyte::rpc::{CallMetadata, Protocol, RpcFailure, RpcStatus};
 use crate::http::authority;
 
 impl Client {
-    /// The generation of the backend. With `auto` it is asked once, and remembered by endpoint.
+    /// The generation of the backend. With `auto` it is detected once, and cached by endpoint.
     ///
     /// # Errors
     /// U0757 (`BackendInvalid`) when it is of neither; failures of the call.
@@ -60,7 +60,8 @@ impl Client {
         }
     }
 
-    /// The other generation, when the failure of a call shows that the remembered one is wrong; the backend is asked again.
+    /// The other generation, when the failure of a call shows that the cached one is wrong; the generation is detected
+    /// again.
     pub(in crate::flyte) async fn other_kind(
         &self,
         used: BackendKind,
@@ -86,7 +87,7 @@ impl Client {
         let credentials = self.login.ready().await?;
         let metadata = CallMetadata::new(credentials.headers)?;
         let connection = &self.connection;
-        // Every backend of Flyte 2 has tasks; this one does not exist.
+        // Every backend of Flyte 2 has this method; the task does not exist.
         let task = GetTaskDetailsRequest {
             task_id: Some(TaskIdentifier {
                 org: self.org.clone(),
@@ -101,7 +102,8 @@ impl Client {
             .protocol(service, "GetTaskDetails", &task, &metadata)
             .await;
         let asked = match asked {
-            // A proxy may refuse a call without a login in its own words, and lets the services of logins through.
+            // A proxy may reject a call without a login with a response of its own, but forwards calls of the login
+            // services.
             Err(failure)
                 if matches!(
                     failure.status(),
@@ -135,7 +137,7 @@ impl Client {
     }
 }
 
-/// Whether a response is not one of the generation that was called.
+/// Whether a response is not in the protocol of the generation that was called.
 fn contradicts(used: BackendKind, failure: &RpcFailure) -> bool {
     match (used, failure.domain.protocol) {
         (BackendKind::Flyte1, Some(protocol)) => protocol != Protocol::Gateway,

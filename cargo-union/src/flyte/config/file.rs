@@ -12,7 +12,6 @@ use super::yaml::{self, YamlNode};
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// The config file.
 #[derive(Debug)]
 pub(super) struct ConfigFile {
     pub(super) source: Arc<SourceFile>,

@@ -1,5 +1,5 @@
-//! YAML as a tree whose scalars are strings with a place. The reader of a key interprets the string: Python
-//! reads YAML 1.1, where `yes` is true, and a client id of digits must remain a string.
+//! YAML as a tree whose scalars are strings with a place. The reader of a key interprets the string: Python reads YAML
+//! 1.1, where `yes` is true, and a client id of digits must remain a string.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -27,7 +27,8 @@ pub(super) enum YamlValue {
 }
 
 impl YamlNode {
-    /// The value of a key; the last of several counts, as in Python, and merged maps come after.
+    /// The value of a key. If there are several, the last one is used, as in Python; keys of merged maps have lower
+    /// precedence.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         let YamlValue::Map(entries) = &self.value else {
             return None;

@@ -17,8 +17,8 @@ pub struct BlobPlace {
     pub is_directory: bool,
 }
 
-/// A literal as JSON, as [`value::json`] gives it, with what `replace` says in place of the addresses of files and
-/// directories.
+/// A literal as JSON, as [`value::json`] returns it, with the results of `replace` in place of the addresses of files
+/// and directories.
 pub fn json_with_blobs(literal: &Literal, replace: &mut dyn FnMut(BlobPlace) -> String) -> Value {
     convert(literal, &mut Vec::new(), replace)
 }

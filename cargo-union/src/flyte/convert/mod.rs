@@ -60,7 +60,7 @@ pub struct TaskSource<'a> {
 
 #[cfg(test)]
 impl<'a> TaskSource<'a> {
-    /// A task of which a test says nothing more.
+    /// The source of a task for tests, with defaults for everything else.
     pub(super) fn plain(task: &'a spec::Task, interface: &Interface) -> Self {
         Self {
             task,
@@ -113,7 +113,8 @@ pub fn deploy_task(
     render_task(subject, scope, version, true)
 }
 
-/// The request that registers a task as `version`, with the hidden output of a task without outputs if the backend needs it.
+/// The request that registers a task as `version`. If the backend needs it, a task without outputs gets a hidden
+/// output.
 pub(super) fn render_task(
     subject: &TaskSource<'_>,
     scope: &ProjectDomain,

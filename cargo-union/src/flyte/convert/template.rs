@@ -39,7 +39,7 @@ pub(super) fn template(
     }
 }
 
-/// The declared interface, and the output that the backend needs of a container task without outputs.
+/// The declared interface, with the hidden output that the backend needs for a container task without outputs.
 fn interface(subject: &TaskSource<'_>, empty_output: bool) -> core::TypedInterface {
     let mut interface = types::interface(&subject.interface);
     let has_none = interface
@@ -151,7 +151,7 @@ fn container(subject: &TaskSource<'_>, empty_output: bool) -> core::Container {
     }
 }
 
-/// The variables that the manifest sets, and of a worker those of [`QUIET`] which nobody sets.
+/// The variables that the manifest sets, and for a worker those of [`QUIET`] that neither manifest nor image sets.
 fn environment(subject: &TaskSource<'_>) -> Vec<core::KeyValuePair> {
     let mut variables: BTreeMap<&str, &str> = subject
         .task
@@ -180,11 +180,11 @@ fn arguments(subject: &TaskSource<'_>) -> Vec<String> {
     }
 }
 
-/// What the `flyte` crate logs about its connection to the backend is hidden, but not the logs of the user's code
+/// Hides the log of the `flyte` crate about its connection to the backend, but not the log of the user's code
 /// (`tracing_subscriber::EnvFilter`).
 pub const LOG_FILTER: (&str, &str) = ("RUST_LOG", "info,flyte_controller_base=error");
 
-/// Variables by which a worker of the `flyte` crate logs no more than the user's own lines, without colour codes.
+/// Variables that limit the output of a worker of the `flyte` crate to the user's own lines, without colour codes.
 const QUIET: [(&str, &str); 2] = [LOG_FILTER, ("NO_COLOR", "1")];
 
 /// The command line of a worker of the `flyte` crate. The backend does not replace the names of run and action,

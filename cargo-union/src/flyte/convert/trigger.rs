@@ -126,7 +126,8 @@ fn schedule(trigger: &Trigger) -> task::Schedule {
     }
 }
 
-/// The reasons why the triggers of a task do not match its interface, which for a `rust` task only its binary knows.
+/// The reasons why the triggers of a task do not match its interface. For a `rust` task the interface is read from its
+/// binary.
 pub fn validate_triggers(task: &Task, interface: &Interface) -> Vec<String> {
     let form = LiteralForm::of(task.kind.value);
     task.triggers

@@ -1,4 +1,4 @@
-//! Uploads a directory file by file, below a prefix that is made of its content.
+//! Uploads a directory file by file, below a prefix with a fingerprint of its content.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub(crate) async fn upload_directory(
     Ok((address.unwrap_or_default(), total))
 }
 
-/// Uploads one file, and returns the address of the directory as that of the file says it.
+/// Uploads one file, and returns the address of the directory, derived from the address of the file.
 async fn upload_scanned(
     client: &Client,
     scope: &ProjectDomain,
@@ -104,7 +104,7 @@ async fn upload_scanned(
         &file.checksum,
     )
     .await;
-    // A store that refuses the checksum of a file that has changed gives another reason.
+    // If the file has changed, the store rejects its checksum with an unrelated error, so the stamp is checked first.
     file.stamp.check(&path)?;
     let address = sent?;
     directory_address(&address, &scan.fingerprint, &file.name).ok_or_else(|| {
@@ -119,7 +119,8 @@ async fn upload_scanned(
     })
 }
 
-/// The address of a directory from that of one of its files; `None` when the file has not the name that it should have.
+/// The address of a directory, from that of one of its files; `None` when the address does not end with the file's
+/// name.
 fn directory_address(address: &str, root: &str, name: &str) -> Option<String> {
     let end = address.rfind(&format!("/{root}/"))? + 1 + root.len();
     let (directory, rest) = address.split_at_checked(end)?;

@@ -60,7 +60,7 @@ pub(crate) async fn upload_file(
         .to_string_lossy();
     let stamp = ReadStamp::of(path)?;
     let sent = upload(client, scope, &name, BodySource::File(path.to_owned())).await;
-    // A store that refuses the checksum of a file that has changed gives another reason.
+    // If the file has changed, the store rejects its checksum with an unrelated error, so the stamp is checked first.
     stamp.check(path)?;
     sent
 }

@@ -45,7 +45,7 @@ pub(super) async fn put(
             ),
         )
     })?;
-    // A user who allows an unencrypted backend allows an unencrypted store as well.
+    // If the user allows an unencrypted backend, an unencrypted store is allowed as well.
     let url = if connection.base.scheme() == "http" {
         signed
     } else {

@@ -1,6 +1,6 @@
 //! The files below a local directory, with their checksums.
 //!
-//! The list is kept in a temporary file, so that memory does not grow with the number of files.
+//! The list is stored in a temporary file, so that memory does not grow with the number of files.
 
 use std::fs::{File, Metadata, ReadDir};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
@@ -19,7 +19,7 @@ use crate::sys::stat_cache::FileStat;
 /// The most entries of a directory. Links to directories that contain links multiply them.
 const MOST_ENTRIES: u64 = 10_000_000;
 
-/// What must stay the same while a file or directory is read.
+/// Properties that must stay the same while a file or directory is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ReadStamp {
     stat: Option<FileStat>,
@@ -169,7 +169,7 @@ impl DirectoryScan {
         }
     }
 
-    /// Checks that every file and directory is as it was. A new file changes the directory that it is in. Blocks.
+    /// Checks that every file and directory is unchanged. A new file changes the stamp of its directory. Blocks.
     ///
     /// # Errors
     /// U0780 (`UploadChanged`).
@@ -193,8 +193,7 @@ impl DirectoryScan {
 
 /// Whether there is a file below a directory, and not only directories. Blocks.
 ///
-/// # Errors
-/// As of a directory that is sent, as far as it is read.
+/// Those of a scan, as far as the directory is read.
 pub(crate) fn has_files(directory: &Path) -> Result<bool> {
     let mut found = false;
     let stop = || Error::new(Code::Interrupted, "a file was found");

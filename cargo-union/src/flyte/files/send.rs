@@ -18,7 +18,7 @@ const SECONDS: i64 = 900;
 /// How often an expired address is requested again.
 const RENEWALS: u32 = 2;
 
-/// Where content goes.
+/// The destination of an upload.
 #[derive(Clone, Copy)]
 pub(super) struct UploadPlace<'a> {
     pub(super) scope: &'a ProjectDomain,
@@ -28,8 +28,8 @@ pub(super) struct UploadPlace<'a> {
     pub(super) name: &'a str,
 }
 
-/// Sends content and returns its address in the store. It is one request, because the backend signs no other: content of
-/// any size is streamed, and is sent again from its beginning after a failure.
+/// Sends content and returns its address in the store. It is sent in one request, because the backend signs only one:
+/// content of any size is streamed, and is sent again from its beginning after a failure.
 ///
 /// # Errors
 /// U0770 (`UploadFailed`), U0771 (`UploadRefused`), U0772 (`UploadExpired`); failures of the call.

@@ -10,7 +10,7 @@ use crate::flyte::idl::{Message, to_json};
 /// A request in its wire encoding and as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestFile {
-    /// What follows the name of the task in the file's name, such as `.workflow`; empty for the task itself.
+    /// The suffix of the file's name after the name of the task, such as `.workflow`; empty for the task itself.
     pub(crate) suffix: String,
     /// The wire encoding.
     pub(crate) protobuf: Vec<u8>,

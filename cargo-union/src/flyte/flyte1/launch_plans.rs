@@ -11,15 +11,15 @@ use crate::flyte::idl::v1::core::Identifier;
 use crate::flyte::rpc::{RestCall, RpcFailure};
 use crate::flyte::trigger_summary::TriggerSummary;
 
-/// What follows the name of a task in the names of its workflow and launch plans.
+/// The suffix of a task's name in the names of its workflow and launch plans.
 pub(super) const TRIGGERS: &str = ".triggers";
 
-/// The maximum number of launch plans that are asked for at once.
+/// The maximum number of launch plans in one request.
 const PAGE: u32 = 100;
 /// The maximum number of pages, which bounds the loop when a backend returns the same page forever.
 const MOST_PAGES: usize = 100;
 
-/// The trigger of a launch plan; `None` for one that this tool did not make.
+/// The trigger of a launch plan; `None` if this tool did not create the launch plan.
 pub(super) fn summary(plan: &LaunchPlan) -> Option<TriggerSummary> {
     let id = plan.id.as_ref()?;
     let (task, name) = id.name.rsplit_once(TRIGGERS)?;
@@ -53,8 +53,8 @@ fn describe(plan: &LaunchPlan) -> String {
     }
 }
 
-/// The triggers of a project and domain, or of one task, sorted by task and name. Of several versions of a launch plan the
-/// active one counts, else the newest.
+/// The triggers of a project and domain, or of one task, sorted by task and name. Of several versions of a launch plan,
+/// the active one is listed, else the newest.
 pub(super) async fn list(
     client: &Client,
     scope: &ProjectDomain,
@@ -107,7 +107,6 @@ pub(super) async fn set_active(
     client.rest(&call).await.map(drop)
 }
 
-/// The path of a launch plan.
 pub(super) fn plan_path(id: &Identifier) -> [&str; 7] {
     [
         "api",
@@ -120,7 +119,7 @@ pub(super) fn plan_path(id: &Identifier) -> [&str; 7] {
     ]
 }
 
-/// One version of each launch plan that this tool made.
+/// One version of each launch plan that this tool created.
 async fn plans(
     client: &Client,
     scope: &ProjectDomain,

@@ -1,7 +1,7 @@
 //! Flyte 1: the services of [`Backend`](super::backend::Backend) and [`RunService`](super::runs::RunService) over REST.
 //!
-//! Requests and responses are converted from and to the messages of Flyte 2, so that nothing above the traits knows which
-//! generation a backend is. A run has no stream: [`watch`] asks again, at first often.
+//! Requests and responses are converted from and to the messages of Flyte 2, so that code above the traits is the same
+//! for both generations. A run has no stream: [`watch`] polls it, at first often.
 
 mod files;
 mod launch_plans;

@@ -1,4 +1,4 @@
-//! The state of a run on Flyte 1, as Flyte 2 tells it, without I/O.
+//! The state of a run on Flyte 1, converted to the messages of Flyte 2, without I/O.
 
 use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::common::{ActionIdentifier, ActionPhase, RunIdentifier};
@@ -18,7 +18,7 @@ use crate::flyte::idl::workflow::{
     ErrorInfo, TaskActionMetadata,
 };
 
-/// What the backend puts before the name of a task, in the names of the launch plans that it makes for single runs.
+/// The prefix of a task's name in the names of the launch plans that the backend creates for single runs.
 const GENERATED: &str = ".flytegen.";
 
 /// The details of a run, from its execution and the attempts of its task.
@@ -122,7 +122,7 @@ pub(super) fn is_over(execution: &Execution) -> bool {
     )
 }
 
-/// The phase of a run; before its end that of its last attempt, which tells more.
+/// The phase of a run; while it is running, that of its last attempt, which is more specific.
 fn phase(execution: &Execution, last: Option<&TaskExecution>) -> ActionPhase {
     use workflow_execution::Phase;
     let closure = execution.closure.as_ref();
@@ -189,7 +189,7 @@ fn attempt(attempt: &TaskExecution) -> ActionAttempt {
     }
 }
 
-/// What the cluster says of an attempt, such as that its image cannot be pulled.
+/// An event of the cluster about an attempt, such as that its image cannot be pulled.
 fn event(reason: admin::Reason) -> ClusterEvent {
     ClusterEvent {
         occurred_at: reason.occurred_at,

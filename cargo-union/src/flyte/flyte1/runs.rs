@@ -37,7 +37,7 @@ const MOST: u32 = 50;
 /// Nodes that every workflow has.
 const ENDS: [&str; 2] = ["start-node", "end-node"];
 
-/// The path of something that belongs to a run.
+/// The path of a resource that belongs to a run.
 fn path<'a>(kind: &[&'a str], run: &'a RunIdent) -> Vec<&'a str> {
     let mut path = vec!["api", "v1"];
     path.extend(kind);
@@ -146,7 +146,7 @@ impl RunService for Flyte1 {
             &["api", "v1", "executions"],
             &execution(request),
         );
-        // No other client knows the name, so an earlier attempt has created the run and its response was lost.
+        // No other client uses the name, so an earlier attempt has created the run and its response was lost.
         exists(self.0.rest(&call).await)
     }
 
@@ -187,7 +187,7 @@ impl RunService for Flyte1 {
         Ok(details.map(|details| Ok(vec![root(details?)])).boxed())
     }
 
-    /// Flyte 1 has no text of logs, only links to them, which are the cause of the failure.
+    /// Flyte 1 returns no text of logs, only links to them, which are the cause of the failure.
     async fn tail(
         &self,
         action: &ActionIdent,
@@ -235,7 +235,7 @@ impl RunService for Flyte1 {
         scope: &ProjectDomain,
         limit: u32,
         token: &str,
-        // The caller compares everything itself, because not all of the filters have a counterpart.
+        // The caller filters the result itself, because some of the filters have no equivalent.
         _: Vec<Filter>,
     ) -> Result<ListRunsResponse, RpcFailure> {
         let path = ["api", "v1", "executions", &scope.project, &scope.domain];

@@ -1,7 +1,7 @@
 //! Triggers on Flyte 1: a workflow with the task as its only node, and a launch plan with a schedule for each trigger.
 //!
-//! The names of workflow and launch plans begin with the task's name, so that those of triggers that are no longer declared
-//! are found and deactivated, and no others.
+//! The names of workflow and launch plans begin with the task's name. So launch plans of triggers that are no longer
+//! declared can be found and deactivated, without affecting others.
 
 use std::collections::BTreeMap;
 
@@ -277,7 +277,7 @@ pub(super) fn plan_name(task: &str, trigger: &str) -> String {
     format!("{task}{TRIGGERS}.{trigger}")
 }
 
-/// What exists already was created by an earlier attempt.
+/// Treats a resource that exists already as created: an earlier attempt has created it.
 pub(super) fn exists<T>(created: Result<T, RpcFailure>) -> Result<(), RpcFailure> {
     match created {
         Err(failure) if failure.is(RpcStatus::AlreadyExists) => Ok(()),

@@ -1,8 +1,8 @@
 //! Conversion between the task specs of both generations, without I/O.
 //!
-//! The spec of Flyte 2 is what the rest of the tool knows. Flyte 1 stores less: [`stored`] is a request as Flyte 1 would
-//! give it back, so that it can be compared with what is registered. The messages equal those of flytekit for the same
-//! task, except for the differences that the golden test lists.
+//! The rest of the tool uses the spec of Flyte 2. Flyte 1 stores less: [`stored`] is a request as Flyte 1 would return
+//! it, so that it can be compared with the registered task. The messages equal those of flytekit for the same task,
+//! except for the differences that the golden test lists.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(super) fn create_task(request: &DeployTaskRequest) -> TaskCreateRequest {
     }
 }
 
-/// A request as Flyte 1 would give it back: without what it has no place for.
+/// A request as Flyte 1 would return it, without the fields that it does not store.
 pub(in crate::flyte) fn stored(request: &DeployTaskRequest) -> DeployTaskRequest {
     let template = create_task(request)
         .spec
@@ -49,7 +49,7 @@ pub(in crate::flyte) fn stored(request: &DeployTaskRequest) -> DeployTaskRequest
     }
 }
 
-/// A registered task as Flyte 2 would give it; `None` without a template.
+/// A registered task in the message of Flyte 2; `None` without a template.
 pub(super) fn details(task: Task) -> Option<task::TaskDetails> {
     let metadata = metadata_of(&task);
     let id = task.id.as_ref().map(task_identifier);
@@ -130,7 +130,7 @@ fn spec_of(template: v1::TaskTemplate) -> TaskSpec {
 }
 
 fn to_v1(template: v2::TaskTemplate, id: Option<v1::Identifier>) -> v1::TaskTemplate {
-    // Complete, so that a new field does not compile before it is decided where it goes.
+    // Lists all fields, so that a new field does not compile until it is decided where it goes.
     let v2::TaskTemplate {
         id: _,
         r#type,
@@ -169,7 +169,7 @@ fn metadata_to_v1(metadata: v2::TaskMetadata) -> v1::TaskMetadata {
         pod_template_name,
         cache_ignore_input_vars,
         generates_deck,
-        // They have no place: the table of capabilities decides about their keys.
+        // Flyte 1 does not have these fields. The table of capabilities defines how their keys are treated.
         log_links: _,
         timeouts: _,
         cache_max_age: _,
@@ -234,7 +234,7 @@ fn data_to_v1(data: v2::DataLoadingConfig) -> v1::DataLoadingConfig {
         input_path,
         output_path,
         format: _,
-        // It has no place: the table of capabilities decides about its key.
+        // Flyte 1 does not have this field. The table of capabilities defines how its key is treated.
         file_input_layout: _,
     } = data;
     v1::DataLoadingConfig {

@@ -18,7 +18,7 @@ use crate::flyte::idl::v1::admin::{self, Projects, TaskCreateResponse, TaskList}
 use crate::flyte::rpc::{RestCall, RpcFailure, RpcStatus};
 use crate::flyte::trigger_summary::TriggerSummary;
 
-/// The maximum number of entries that are asked for at once.
+/// The maximum number of entries in one request.
 const PAGE: u32 = 100;
 /// The maximum number of pages, which bounds the loop when a backend returns the same page forever.
 const MOST_PAGES: usize = 20;

@@ -1,4 +1,4 @@
-//! Follows a run of Flyte 1 by asking again: at first often, and less often while nothing changes.
+//! Follows a run of Flyte 1 by polling: at first often, and less often while nothing changes.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ const FIRST: Duration = Duration::from_millis(250);
 /// The maximum pause.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The states of a run as they change, from the current one. It ends after a failure; a new stream goes on.
+/// The states of a run as they change, from the current one. The stream ends after a failure; a new one continues with
+/// the current state.
 pub(super) fn watch(
     backend: Flyte1,
     run: RunIdent,
@@ -46,7 +47,7 @@ struct WatchedRun {
 }
 
 impl WatchedRun {
-    /// Asks until something has changed.
+    /// Polls until the state has changed.
     async fn next(&mut self) -> Result<ActionDetails, RpcFailure> {
         let mut pause = FIRST;
         loop {

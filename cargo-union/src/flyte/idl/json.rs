@@ -171,7 +171,7 @@ impl<'a> WireValue<'a> {
     }
 }
 
-/// The fields of an encoded message, which was encoded here and so is well-formed.
+/// The fields of a message that was encoded by this crate, and so is well-formed.
 fn fields(mut bytes: &[u8]) -> Vec<(i32, WireValue<'_>)> {
     let mut fields = Vec::new();
     while let Some(key) = varint(&mut bytes) {

@@ -1,4 +1,4 @@
-//! What a caller is told of a build by the backend.
+//! Progress events of a build by the backend.
 
 use crate::flyte::runs::{RunIdent, RunListener};
 

@@ -22,7 +22,7 @@ const DETAILS: Unary<GetTaskDetailsRequest, GetTaskDetailsResponse> =
 /// The builder task and the types of its inputs.
 #[derive(Clone, Debug)]
 pub struct BuildTask {
-    /// The encoded spec, with any fields that are not known here.
+    /// The encoded spec, including fields that this crate does not declare.
     pub(super) spec: Vec<u8>,
     inputs: Vec<(String, BuildTaskInput)>,
 }

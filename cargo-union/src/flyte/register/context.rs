@@ -1,4 +1,4 @@
-//! The task that is registered, and look-ups of its versions.
+//! The context of a registration: its task, and lookups of the task's versions.
 
 use crate::flyte::backend::Backend;
 use crate::flyte::capabilities::BackendKind;
@@ -8,7 +8,7 @@ use crate::flyte::rpc::{RpcFailure, RpcStatus};
 use crate::flyte::version::TaskVersionHash;
 use crate::sys::error::Error;
 
-/// A task to register, and where.
+/// A task to register, with its project, domain and backend.
 pub(super) struct RegistrationContext<'a> {
     pub(super) backend: &'a dyn Backend,
     /// The generation of the backend.

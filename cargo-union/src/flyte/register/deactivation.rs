@@ -1,7 +1,7 @@
-//! Active triggers of a task that its present declaration does not have.
+//! Active triggers of a task that its current declaration does not have.
 //!
-//! A backend keeps the triggers of earlier versions. A trigger is this tool's if the version with which it was registered
-//! last has the tag of this tool for it; one that somebody made by hand is left as it is.
+//! A backend does not remove the triggers of earlier versions. A trigger belongs to this tool if the version with which
+//! it was registered last has this tool's tag for it; a trigger that a user created otherwise is not changed.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use crate::sys::error::Result;
 /// The active triggers of a task that the version to register does not declare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UndeclaredTriggers {
-    /// Those that an earlier version declared, which are deactivated.
+    /// Triggers that an earlier version declared; they are deactivated.
     pub ours: Vec<TriggerSummary>,
-    /// The names of those that somebody else made, which stay active.
+    /// The names of triggers that this tool did not create; they stay active.
     pub others: Vec<String>,
-    /// Whether there may be some, at a backend that does not list triggers.
+    /// Whether there may be further active triggers, because the backend does not list them.
     pub unknown: bool,
 }
 
 impl RegistrationContext<'_> {
-    /// Sorts the active triggers that are not declared.
+    /// Divides the active triggers that are not declared into those of this tool and others.
     pub(super) async fn undeclared(
         &self,
         triggers: Vec<TriggerSummary>,

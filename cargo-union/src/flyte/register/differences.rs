@@ -34,8 +34,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The differences between a declared spec and the backend's. With `lenient`, fields that only the backend has are
-/// ignored: a hosted backend may fill them in, and a derived version already identifies the content.
+/// The differences between a declared spec and the registered one. With `lenient`, fields that only the registered spec
+/// has are ignored: a hosted backend may add them, and a derived version already identifies the content.
 pub(super) fn between(
     declared: &TaskSpec,
     registered: &TaskSpec,

@@ -68,7 +68,7 @@ impl RegistrationPlan {
     }
 }
 
-/// Decides how to register a task, by what the backend has.
+/// Plans the registration of a task, from the versions that the backend has.
 ///
 /// # Errors
 /// U0707 (`EnvironmentTaken`), U0708 (`VersionTaken`), U0709 (`VersionInvalid`); failures of the calls.
@@ -94,7 +94,7 @@ pub async fn plan_registration(
             backend.triggers(scope, Some(&subject.name)),
         );
         let (latest, exact, triggers) = found.await?;
-        // After the lookups, which may correct what was remembered of the backend.
+        // After the lookups, which may correct a cached generation of the backend.
         Ok((latest, exact, triggers, backend.kind().await?))
     };
     let (latest, exact, triggers, kind) = lookups
@@ -114,7 +114,7 @@ pub async fn plan_registration(
     Ok(RegistrationPlan { undeclared, ..plan })
 }
 
-/// The plan for a backend of a generation without the task, when no backend can be asked.
+/// The plan without a backend: it assumes a backend of this generation that does not have the task.
 pub fn unseen(
     kind: BackendKind,
     subject: &TaskSource<'_>,
@@ -186,7 +186,7 @@ pub async fn apply_registration(backend: &dyn Backend, plan: &RegistrationPlan) 
     })
 }
 
-/// The error of a task that was refused. Flyte 1 shows a difference to what it has, line by line.
+/// The error of a task that was rejected. Flyte 1 returns the differences to the registered task, line by line.
 fn deploy_error(id: &TaskIdentifier, failure: RpcFailure) -> Error {
     let text = failure.domain.text.clone();
     let has_other_content = failure.is(RpcStatus::InvalidArgument)

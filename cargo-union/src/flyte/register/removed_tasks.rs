@@ -1,7 +1,7 @@
 //! Active triggers of tasks whose tables were removed from the manifest.
 //!
-//! A task belongs to the declaring packages if its image is in one of their repositories, and a trigger is this tool's if
-//! the version with which it was registered last has the tag of this tool for it.
+//! A task belongs to the declaring packages if its image is in one of their repositories. A trigger belongs to this
+//! tool if the version with which it was registered last has this tool's tag for it.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ const LOOKUPS_AT_ONCE: usize = 50;
 pub struct DeclaredTasks {
     /// Their names at the backend.
     pub names: BTreeSet<String>,
-    /// The repositories of the packages' images, of which no other package has one.
+    /// The repositories of the packages' images; no other package uses them.
     pub repositories: BTreeSet<Repository>,
 }
 

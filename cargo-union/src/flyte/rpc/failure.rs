@@ -8,14 +8,14 @@ use crate::http::failure::{FailureDomain, RemoteFailure, Retryable};
 /// The failure of a call to the backend, its token servers or its object store.
 pub type RpcFailure = RemoteFailure<RpcDomain>;
 
-/// What the backend adds to a failure.
+/// The backend's part of a failure.
 #[derive(Clone, Debug, Default)]
 pub struct RpcDomain {
     /// The status of the response; `None` when there was no response in the protocol.
     pub(in crate::flyte) status: Option<RpcStatus>,
     /// The server's message with its line breaks, bounded; empty when there is none.
     pub(in crate::flyte) text: String,
-    /// The protocol in whose words the response was; `None` when it was in none.
+    /// The protocol of the error response; `None` when it was in none.
     pub(in crate::flyte) protocol: Option<Protocol>,
 }
 

@@ -72,7 +72,7 @@ impl<Request, Response> Streaming<Request, Response> {
         }
     }
 
-    /// The same method for a caller that opens streams again by itself when the backend fails.
+    /// The same method for a caller that reopens streams itself when the backend fails.
     #[must_use]
     pub const fn retried_by_caller(self) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl<Request, Response> Streaming<Request, Response> {
 }
 
 impl fmt::Display for MethodPath {
-    /// `TaskService/DeployTask`, without the package, which is of no use to users.
+    /// `TaskService/DeployTask`, without the package.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

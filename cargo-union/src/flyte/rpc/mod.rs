@@ -1,7 +1,7 @@
 //! A client of the Connect protocol, with unary and server-streaming calls, and of Flyte 1's REST paths.
 //!
-//! Only transient failures are retried, and only when a repeated call is safe. This module knows nothing of
-//! logins: credentials are passed in with each call, and sent only to the backend's own host.
+//! Only transient failures are retried, and only when a repeated call is safe. This module has no logins: credentials
+//! are passed in with each call, and sent only to the backend's own host.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ pub(crate) struct ConnectTransport {
 /// Metadata that all attempts of a call share.
 #[derive(Clone, Debug)]
 pub(crate) struct CallMetadata {
-    /// The request id, by which the backend's log shows the attempts as one call.
+    /// The request id, which identifies the attempts as one call in the backend's log.
     id: HeaderValue,
     /// Headers with the user's credentials.
     pub(crate) credentials: HeaderMap,
@@ -256,7 +256,7 @@ impl ConnectTransport {
         )
     }
 
-    /// The failure of an error response. An error in the words of another protocol than the expected one is only noted.
+    /// The failure of an error response. The protocol of the response is recorded if it is not the expected one.
     async fn read_failure(
         &self,
         mut answer: HttpResponse,

@@ -1,8 +1,7 @@
 //! Calls of Flyte 1: REST paths with protobuf messages as bodies, over any version of HTTP.
 //!
-//! The gateway of Flyte 1 answers in the encoding that `Accept` names, also with errors. Errors before it, and those of
-//! unknown paths, may be JSON. The rules for retries, redirects and pages that are no answers are those of the Connect
-//! protocol.
+//! The gateway of Flyte 1 encodes responses and errors as `Accept` requests. Errors of a proxy before it, and those of
+//! unknown paths, may be JSON. The rules for retries, redirects and web pages are those of the Connect protocol.
 
 use std::marker::PhantomData;
 
@@ -21,10 +20,10 @@ use crate::http::{HttpRequest, Method, StatusCode, Url};
 
 /// The content type of protobuf messages at the gateway.
 const BINARY: &str = "application/octet-stream";
-/// The content type of the documents about logins.
+/// The content type of the login documents.
 const JSON: &str = "application/json";
 
-/// A call of a REST path. `name` is the method of Flyte 1's services that the path stands for, which messages show.
+/// A call of a REST path. `name` is the method of Flyte 1's services that the path maps to; messages show it.
 pub(in crate::flyte) struct RestCall<Response> {
     place: MethodPath,
     method: Method,
@@ -57,8 +56,8 @@ impl<Response> RestCall<Response> {
         Self::new(name, Method::GET, path, Bytes::new())
     }
 
-    /// A call that creates something under a name that the client chose, so that it can be repeated: the gateway refuses
-    /// a second one with `already_exists`.
+    /// A call that creates a resource under a name that the client chose, so that it can be repeated: the gateway
+    /// rejects a second one with `already_exists`.
     pub(in crate::flyte) fn post(
         name: &'static str,
         path: &[&str],
@@ -72,7 +71,7 @@ impl<Response> RestCall<Response> {
         Self::new(name, Method::PUT, path, request.encode_to_vec().into())
     }
 
-    /// A call that ends something.
+    /// A call that terminates a resource.
     pub(in crate::flyte) fn delete(
         name: &'static str,
         path: &[&str],
@@ -140,7 +139,7 @@ impl ConnectTransport {
         Ok(answer.bytes(LARGEST).await?)
     }
 
-    /// Reads a JSON document of Flyte 1, such as those that tell how to log in.
+    /// Reads a JSON document of Flyte 1, such as those with the parameters of a login.
     pub(in crate::flyte) async fn document<T: DeserializeOwned>(
         &self,
         name: &'static str,
@@ -163,10 +162,10 @@ impl ConnectTransport {
         })
     }
 
-    /// Asks which protocol the server speaks, by one call that both refuse or answer in their own words.
+    /// Detects the protocol of the server, by one call to which servers of both protocols respond in their own format.
     ///
     /// # Errors
-    /// The failure of an answer that is of neither, such as a web page, after retries.
+    /// The failure of a response in neither protocol, such as a web page, after retries.
     pub(in crate::flyte) async fn protocol(
         &self,
         service: &'static str,

@@ -90,7 +90,7 @@ impl RpcStatus {
     }
 }
 
-/// The protocol of a server, by the words of its responses.
+/// The protocol of a server, detected from its error responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::flyte) enum Protocol {
     /// Connect, whose error codes are words: Flyte 2.
@@ -144,8 +144,8 @@ impl From<WireError> for ErrorText {
     }
 }
 
-/// Parses the body of an error response by its content type, with the protocol in whose words it is; `None` when it is in
-/// none.
+/// Parses the body of an error response by its content type. Returns the protocol of the body too; `None` when it is in
+/// neither.
 pub(super) fn error(content_type: &str, body: &[u8]) -> Option<(Protocol, ErrorText)> {
     let connect = || connect_error(content_type, body).map(|error| (Protocol::Connect, error));
     gateway_error(content_type, body)

@@ -1,9 +1,9 @@
-//! Aborts a run that somebody started earlier.
+//! Aborts a run, also one that was created elsewhere.
 
 use super::{RunIdent, RunPhase, RunService, get_run};
 use crate::sys::error::Result;
 
-/// What an abort found.
+/// The result of an abort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbortOutcome {
     /// The run had not ended, and is aborted.

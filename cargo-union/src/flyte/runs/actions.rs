@@ -1,4 +1,4 @@
-//! The actions of a run: its root, and the steps and tasks that this has started.
+//! The actions of a run: its root, and the steps and tasks that the root has started.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -117,7 +117,7 @@ pub fn action_tree(actions: &[ActionSummary]) -> Vec<(usize, &ActionSummary)> {
     let mut tree = Vec::with_capacity(actions.len());
     let mut rest = 0..actions.len();
     loop {
-        // What only has itself as an ancestor is reached from no root.
+        // An action that is its own ancestor is not reachable from a root.
         let next = stack.pop().or_else(|| rest.next().map(|index| (0, index)));
         let Some((depth, index)) = next else {
             return tree;
@@ -132,7 +132,7 @@ pub fn action_tree(actions: &[ActionSummary]) -> Vec<(usize, &ActionSummary)> {
     }
 }
 
-/// Whether a step ended well.
+/// Whether a step succeeded.
 pub fn ended_well(action: &ActionSummary) -> bool {
     matches!(
         action.state.phase,

@@ -2,12 +2,12 @@
 
 use union_build::diag::Code;
 
-/// A cause that has advice of its own.
+/// A cause with a help text of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunCause {
-    /// The image cannot be pulled; what the registry answered decides the advice.
+    /// The image cannot be pulled; the help text depends on the error of the registry.
     Image(PullProblem),
-    /// No node has what the task asks for.
+    /// No node has the resources that the task requests.
     Unschedulable,
     /// The quota of the namespace is used up.
     Quota,
@@ -32,7 +32,7 @@ pub enum PullProblem {
     Missing,
     /// The registry cannot be reached.
     Network,
-    /// The text does not say.
+    /// The text does not contain the cause.
     Unknown,
 }
 
@@ -137,7 +137,7 @@ const SECRET: [&str; 6] = [
     "failed to inject",
 ];
 
-/// Whether an object store refuses access. The number alone may be anything.
+/// Whether an object store denies access. The number alone may be anything.
 fn is_store_refusal(text: &str) -> bool {
     text.contains("403")
         && ["forbidden", "status", "accessdenied", "object_store", "s3"]

@@ -12,17 +12,17 @@ use crate::sys::words;
 /// The maximum length of an event's text, in characters.
 const LONGEST: usize = 2000;
 
-/// How many texts of one run are remembered; further ones are not reported.
+/// How many events of one run are recorded as reported; further ones are not reported.
 const MOST: usize = 256;
 
-/// What the cluster says of an attempt.
+/// An event of the cluster about an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterEvent {
     /// Number of the attempt, from 1.
     pub attempt: u32,
     /// When it happened last, in seconds since 1970.
     pub time: Option<i64>,
-    /// The cluster's word for it, such as `FailedScheduling`; may be empty.
+    /// The reason, such as `FailedScheduling`; may be empty.
     pub reason: String,
     /// What happened, without control characters.
     pub message: String,
@@ -49,7 +49,7 @@ impl ClusterEvent {
         }
     }
 
-    /// The cause that it names.
+    /// The known cause in its text.
     pub fn cause(&self) -> Option<RunCause> {
         RunCause::of(&self.text())
     }
@@ -70,7 +70,8 @@ pub(super) fn events_of(attempt: &workflow::ActionAttempt) -> Vec<ClusterEvent> 
         .collect()
 }
 
-/// The event that says best why the latest attempt waits: that of a known cause which still holds, or the newest.
+/// The event with the most specific reason why the latest attempt waits: the one of a known cause that still applies,
+/// or the newest.
 fn current(details: &ActionDetails) -> Option<ClusterEvent> {
     let attempt = details
         .attempts
@@ -96,14 +97,14 @@ fn current(details: &ActionDetails) -> Option<ClusterEvent> {
     known.map(|(_, event)| event).or(newest)
 }
 
-/// Whether an event replaces an older one. That a pull is tried again later says less than why it failed.
+/// Whether an event replaces an older one. A message that a pull is retried does not replace the reason why it failed.
 fn says_more(event: &ClusterEvent, cause: RunCause, kept: &ClusterEvent, before: RunCause) -> bool {
     let is_pull = |cause| matches!(cause, RunCause::Image(_));
     let is_reason = |event: &ClusterEvent| event.message.to_lowercase().contains("failed to pull");
     !(is_pull(cause) && is_pull(before)) || is_reason(event) || !is_reason(kept)
 }
 
-/// Whether a reason of Kubernetes says that what kept an attempt waiting is over.
+/// Whether a Kubernetes reason means that the attempt is no longer blocked.
 fn is_progress(reason: &str) -> bool {
     matches!(reason, "Scheduled" | "Pulled" | "Created" | "Started")
 }
@@ -112,7 +113,7 @@ fn is_progress(reason: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct WaitMonitor {
     patience: Duration,
-    /// When the run is looked at again; `None` while it does not wait.
+    /// When the events of the run are read next; `None` while it does not wait.
     due: Option<Instant>,
     reported: HashSet<(u32, String)>,
 }
@@ -126,7 +127,7 @@ impl WaitMonitor {
         }
     }
 
-    /// Takes note of a state that was received at a time.
+    /// Records a state and the time at which it was received.
     pub(super) fn observe(&mut self, state: RunState, now: Instant) {
         let waits = matches!(
             state.phase,
@@ -139,12 +140,12 @@ impl WaitMonitor {
         };
     }
 
-    /// When the events of the run should be looked at.
+    /// When the events of the run have to be read.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// The event to report of a run that has waited until now.
+    /// The event to report, if the run has waited until now; `None` if it is not due or was reported before.
     pub(super) fn look(&mut self, details: &ActionDetails, now: Instant) -> Option<ClusterEvent> {
         if self.due? > now {
             return None;
@@ -153,7 +154,7 @@ impl WaitMonitor {
         current(details).filter(|event| self.is_new(event))
     }
 
-    /// Whether an event was not reported before. Restarts are reported once, whatever says them.
+    /// Whether an event was not reported before. Restarts are reported once, in whatever event they are found.
     pub(super) fn is_new(&mut self, event: &ClusterEvent) -> bool {
         let key = match event.cause() {
             Some(RunCause::Restarts) => String::new(),
@@ -163,7 +164,7 @@ impl WaitMonitor {
     }
 }
 
-/// Notices that the cluster starts a container of one attempt again and again: the phases go back and forth.
+/// Detects that the cluster starts a container of one attempt repeatedly: the phases go back and forth.
 #[derive(Debug, Default)]
 pub(super) struct RestartMonitor {
     last: RunState,
@@ -172,10 +173,10 @@ pub(super) struct RestartMonitor {
 }
 
 impl RestartMonitor {
-    /// How often the phase has to go back until it is taken for a restart.
+    /// How often the phase has to go back before it counts as a restart.
     const RETURNS: u32 = 2;
 
-    /// Takes note of a state; an event once the container was started again several times.
+    /// Records a state; returns an event once the container was started repeatedly.
     pub(super) fn observe(&mut self, state: RunState) -> Option<ClusterEvent> {
         let rank = |phase| match phase {
             RunPhase::Queued | RunPhase::Waiting => Some(1),
@@ -199,7 +200,7 @@ impl RestartMonitor {
         })
     }
 
-    /// Whether the container of this attempt is being started again and again.
+    /// Whether the container of this attempt is started repeatedly.
     pub(super) fn restarts(&self) -> bool {
         self.returns >= Self::RETURNS
     }

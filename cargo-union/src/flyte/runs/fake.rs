@@ -39,11 +39,11 @@ pub(super) enum Script<T> {
 pub(super) struct FakeRuns {
     pub(super) watched: Mutex<VecDeque<Script<ActionDetails>>>,
     pub(super) tailed: Mutex<VecDeque<Script<Vec<LogLine>>>>,
-    /// The attempts whose logs were asked for.
+    /// The attempts whose logs were requested.
     pub(super) asked: Mutex<Vec<u32>>,
-    /// The answer to a request for the current state.
+    /// The response to a request for the current state.
     pub(super) details: Mutex<ActionDetails>,
-    /// `None` is answered with `not_found`.
+    /// With `None`, the response is `not_found`.
     pub(super) data: Mutex<Option<GetActionDataResponse>>,
     /// Pages of actions; the tokens are their numbers.
     pub(super) actions: Mutex<Vec<ListActionsResponse>>,

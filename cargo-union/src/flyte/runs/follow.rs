@@ -8,8 +8,8 @@ use super::watch::ActionWatch;
 use super::{RunIdent, RunOutcome, RunService};
 use crate::sys::error::Result;
 
-/// Follows a run until it has ended and its logs are complete. Missing logs are not an error. What is reported of an
-/// attempt comes in order: that it runs, its logs, and then its end or the next attempt.
+/// Follows a run until it has ended and its logs are complete. Missing logs are not an error. The events of an attempt
+/// are reported in order: that it runs, its logs, and then its end or the next attempt.
 ///
 /// # Errors
 /// Failures of watching the run, after the retries of the policy.

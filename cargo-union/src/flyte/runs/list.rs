@@ -1,4 +1,4 @@
-//! The runs of a project and domain, newest first, as many as a filter asks for.
+//! The runs of a project and domain that match a filter, newest first.
 
 use union_build::spec::time;
 
@@ -80,7 +80,7 @@ pub async fn list(
     filter: &RunFilter,
 ) -> Result<Vec<RunSummary>> {
     let listed = match fetch(service, scope, filter, filter.for_backend()).await {
-        // A backend that does not know a field of a filter: everything is compared here.
+        // If the backend does not support a field of a filter, all runs are requested and filtered here.
         Err(failure) if failure.is(RpcStatus::InvalidArgument) => {
             fetch(service, scope, filter, Vec::new()).await
         }

@@ -13,7 +13,7 @@ pub trait RunListener: Send + Sync {
         let _ = state;
     }
 
-    /// The cluster says why the run has not started, or that its container is started again and again.
+    /// The cluster reports why the run has not started, or that its container is started repeatedly.
     fn cluster_event(&self, event: &ClusterEvent) {
         let _ = event;
     }
@@ -51,12 +51,12 @@ pub struct ReconnectPolicy {
     pub retry: RetryPolicy,
     /// How long to wait for further log lines after the end of an attempt.
     pub silence: Duration,
-    /// How long a run may wait until it is said why, and how often the reason is looked at again.
+    /// How long a run may wait before the reason is reported, and the interval at which the reason is read again.
     pub patience: Duration,
 }
 
 impl Default for ReconnectPolicy {
-    /// The values of the Python SDK, which has no patience.
+    /// The values of the Python SDK, except for `patience`, which it does not have.
     fn default() -> Self {
         let seconds = Duration::from_secs;
         let retry = RetryPolicy {

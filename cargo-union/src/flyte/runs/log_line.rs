@@ -1,11 +1,11 @@
-//! A line of a log, as listeners get it.
+//! A line of a log, as it is reported to listeners.
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskLogLine {
     /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// When it was written, in seconds and nanoseconds since 1970; `None` when the backend does not say.
+    /// When it was written, in seconds and nanoseconds since 1970; `None` when the backend does not return it.
     pub time: Option<(i64, i32)>,
     /// Text without its line ending, with U+FFFD for what is not UTF-8. Control sequences are not removed.
     pub text: String,

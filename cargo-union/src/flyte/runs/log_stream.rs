@@ -10,19 +10,19 @@ use crate::flyte::idl::workflow::action_details::Spec;
 pub(super) struct LogStream {
     /// The latest attempt that has started.
     pub(super) attempt: u32,
-    /// The latest attempt whose program was reported to run, or to be started again and again. Logs are not shown
-    /// before.
+    /// The latest attempt whose program was reported to run, or whose container is started repeatedly. Logs are not
+    /// shown before.
     pub(super) started: u32,
     /// The latest attempt for which the backend reports logs.
     pub(super) logged: u32,
     /// Whether the run has ended.
     pub(super) ended: bool,
-    /// Whether the run may have steps: only workers record them, no program of a container task.
+    /// Whether the run may have steps: only workers record them, not programs of container tasks.
     pub(super) may_have_steps: bool,
 }
 
 impl LogStream {
-    /// The availability after a state; `restarts` says that its container is being started again and again.
+    /// The availability after a state; `restarts` means that the container is started repeatedly.
     pub(super) fn after(self, details: &ActionDetails, state: RunState, restarts: bool) -> Self {
         let logged = details
             .attempts
@@ -56,7 +56,7 @@ impl LogStream {
     }
 }
 
-/// Whether the backend says that the run is of a container task.
+/// Whether the backend reports that the run is of a container task.
 fn is_container_task(details: &ActionDetails) -> bool {
     let Some(Spec::Task(task)) = &details.spec else {
         return false;

@@ -16,7 +16,7 @@ use super::{ActionIdent, RunService};
 use crate::flyte::idl::logs::dataplane::{LogLine, LogLineOriginator};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
-/// The logs of further attempts are not asked for.
+/// The maximum number of attempts whose logs are requested.
 const MOST_ATTEMPTS: u32 = 1000;
 
 /// The attempts whose logs are shown.
@@ -46,8 +46,8 @@ pub(super) struct LogReader<'a> {
 }
 
 impl LogReader<'_> {
-    /// Reports the logs of attempts in order, and tells each that is complete. It ends with the action, or when that is
-    /// no longer watched.
+    /// Reports the logs of attempts in order, and sends the number of each attempt whose logs are complete to `shown`.
+    /// Ends when the action has ended or is no longer watched.
     pub(super) async fn report(
         &self,
         attempts: AttemptRange,
@@ -71,7 +71,7 @@ impl LogReader<'_> {
             };
             if let Err(failure) = log.report(&mut logs.clone()).await {
                 self.listener.logs_unavailable(attempt, &failure.cause);
-                // Where the log of one attempt is gone, that of the next may be there.
+                // If the log of one attempt was deleted, that of the next may still exist.
                 if !is_missing(&failure) && !passes(&failure) {
                     return;
                 }
@@ -81,13 +81,12 @@ impl LogReader<'_> {
     }
 }
 
-/// Whether the backend has no such log, or its pod is gone. Backends of before say the latter as a failure of their own.
+/// Whether the backend has no such log, or the pod was deleted. Older backends return the latter as an internal error.
 fn is_missing(failure: &RpcFailure) -> bool {
     failure.is(RpcStatus::NotFound)
         || failure.is(RpcStatus::Internal) && failure.cause.contains("not found")
 }
 
-/// The log of one attempt.
 struct AttemptLog<'a> {
     reader: &'a LogReader<'a>,
     attempt: u32,
@@ -100,9 +99,9 @@ struct LogProgress {
     /// Failures in a row while the attempt was running.
     early: u32,
     has_lines: bool,
-    /// Whether the last stream that was read came to its end.
+    /// Whether the last stream was read to its end.
     has_ended: bool,
-    /// Whether a line was later than it may be.
+    /// Whether a line was later than the limit of the request.
     is_complete: bool,
 }
 
@@ -118,7 +117,7 @@ impl AttemptLog<'_> {
             let failure = self.read(&mut progress, logs).await.err();
             let missing = failure.as_ref().is_some_and(is_missing);
             let promised = logs.borrow().logged >= self.attempt;
-            // A log that was shown to its end and is gone now was shown.
+            // A log that was shown to its end before it was deleted is complete.
             let is_shown = missing && (!promised || progress.has_lines && progress.has_ended);
             if progress.is_complete || over && (failure.is_none() || is_shown) {
                 return Ok(());
@@ -147,9 +146,9 @@ impl AttemptLog<'_> {
         retry.pause((failures + 1).min(retry.attempts - 1), None)
     }
 
-    /// The pause after a number of failures after the end; `None` when the log is given up. `missing` says that there
-    /// is no log, and whether the attempt is the last one: what is missing rarely comes, and the log of the next attempt
-    /// may go meanwhile.
+    /// The pause after a number of failures after the end of the attempt; `None` when the log is given up. `missing` is
+    /// `Some` if there is no log; its value is whether the attempt is the last one. A missing log rarely appears later,
+    /// and meanwhile the log of the next attempt may be deleted.
     fn late_pause(&self, failures: u32, missing: Option<bool>) -> Option<Duration> {
         let most = match missing {
             Some(false) => 2,
@@ -165,7 +164,7 @@ impl AttemptLog<'_> {
         logs.has_changed().is_err() || logs.borrow().is_over(self.attempt)
     }
 
-    /// Sleeps, but not beyond the end of the attempt, which may have come while its log was read.
+    /// Sleeps until the pause is over or the attempt has ended, which may have happened while its log was read.
     async fn sleep_until_over(&self, pause: Duration, logs: &mut Receiver<LogStream>) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -62,7 +62,7 @@ pub struct RunIdent {
     pub name: String,
 }
 
-/// An action of a run: the execution of its task, or one of the steps of that.
+/// An action of a run: the execution of its task, or one of the steps of that execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionIdent {
     /// The run.

@@ -9,7 +9,7 @@ use crate::flyte::idl::workflow::{ActionDetails, ActionStatus};
 /// The phase of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunPhase {
-    /// Not reported, or not known to this version.
+    /// Not reported, or not supported by this version.
     #[default]
     Unknown,
     /// Queued for scheduling.
@@ -35,7 +35,7 @@ pub enum RunPhase {
 }
 
 impl RunPhase {
-    /// The phase of the protocol's number.
+    /// The phase with a number of the protocol.
     pub(super) fn of(number: i32) -> Self {
         match ActionPhase::try_from(number).unwrap_or_default() {
             ActionPhase::Unspecified => Self::Unknown,
@@ -66,7 +66,7 @@ impl RunPhase {
         Self::TimedOut,
     ];
 
-    /// The phase of a word of JSON documents.
+    /// The phase with a name in JSON documents.
     pub fn of_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|phase| phase.word() == word)
     }

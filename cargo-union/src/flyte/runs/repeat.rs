@@ -1,6 +1,6 @@
 //! Repeats a run: its inputs, and with the same version also its labels, variables and queue, are sent as they came.
 //!
-//! What is sent again is not decoded, because a decoded message lacks the fields that this crate does not know.
+//! What is sent again is not decoded, because a decoded message lacks the fields that this crate does not declare.
 
 use base64::Engine as _;
 use sha2::Digest as _;
@@ -49,7 +49,7 @@ pub struct PreviousRun {
 #[derive(Clone, Debug)]
 enum PreviousInputs {
     Inline(Inputs),
-    /// The backend cannot read the data of the run as a whole, but knows where its inputs are.
+    /// The backend cannot read the data of the run as a whole, but returns the address of its inputs.
     Stored(OffloadedInputData),
 }
 
@@ -60,7 +60,7 @@ pub struct RepeatRequest {
     pub run: RunIdent,
     /// The run to repeat.
     pub previous: PreviousRun,
-    /// The version to run; the labels, variables and queue of the run are kept only if it is that of the run.
+    /// The version to run. The labels, variables and queue of the run are reused only if it is the version of the run.
     pub task: TaskVersion,
     /// Literals of inputs that the run did not have.
     pub new_inputs: Vec<(String, Literal)>,
@@ -73,7 +73,7 @@ pub struct RepeatRequest {
 /// Looks up a run and its inputs.
 ///
 /// # Errors
-/// U0761 (`BackendNotFound`) when there is no such run or its inputs are gone; failures of the calls.
+/// U0761 (`BackendNotFound`) when there is no such run or its inputs were deleted; failures of the calls.
 pub async fn previous(client: &Client, run: &RunIdent) -> Result<PreviousRun> {
     let tried = || {
         format!(
@@ -159,7 +159,7 @@ async fn fetch_inputs(client: &Client, run: &RunIdent) -> Result<PreviousInputs,
     if uri.is_empty() {
         return Err(failure);
     }
-    // The hash stands for the content in the keys of cached results: equal addresses have equal content.
+    // The hash represents the content in the keys of cached results: equal addresses have equal content.
     let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(&uri));
     Ok(PreviousInputs::Stored(OffloadedInputData {
         uri,

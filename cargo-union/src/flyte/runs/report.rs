@@ -1,4 +1,4 @@
-//! All that the backend knows of one run.
+//! The details of one run.
 
 use serde_json::Value;
 
@@ -16,16 +16,16 @@ use crate::flyte::idl::workflow::{ActionAttempt, ActionDetails};
 use crate::flyte::rpc::RpcStatus;
 use crate::sys::error::Result;
 
-/// All that the backend knows of one run.
+/// The details of one run, as far as the backend has them.
 #[derive(Clone, Debug)]
 pub struct RunReport {
     /// Its task, phase and times.
     pub summary: RunSummary,
-    /// Reference of its image; `None` when the backend does not give it.
+    /// Reference of its image; `None` when the backend does not return it.
     pub image: Option<String>,
     /// Its attempts in order.
     pub attempts: Vec<AttemptReport>,
-    /// How it ended; `None` while it goes on.
+    /// How it ended; `None` while it is running.
     pub outcome: Option<RunOutcome>,
     /// Inputs by name, as JSON; `None` when the backend has none yet.
     pub inputs: Option<Vec<(String, Value)>>,
@@ -50,11 +50,11 @@ pub struct AttemptReport {
     pub error: Option<RunError>,
     /// Its phases with the times when they were entered, in seconds since 1970.
     pub phases: Vec<(RunPhase, Option<i64>)>,
-    /// What the cluster said, the oldest first.
+    /// Events of the cluster, the oldest first.
     pub events: Vec<ClusterEvent>,
 }
 
-/// Reports all that the backend knows of a run.
+/// Requests the details of a run.
 ///
 /// # Errors
 /// U0761 (`BackendNotFound`) when there is no such run; other failures of the calls.

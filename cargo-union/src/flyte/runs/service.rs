@@ -130,7 +130,7 @@ pub(in crate::flyte) async fn offload<M: Message>(
     }
 }
 
-/// Creates a run with a name that the client chose: an existing run of this name is the one of an earlier attempt.
+/// Creates a run with a name that the client chose: an existing run of this name was created by an earlier attempt.
 pub(in crate::flyte) async fn create_under_own_name<M: Message>(
     client: &Client,
     run: &M,
@@ -142,7 +142,7 @@ pub(in crate::flyte) async fn create_under_own_name<M: Message>(
         )
         .await
     {
-        // No other client knows the name, so an earlier attempt has created the run and its response was lost.
+        // No other client uses the name, so an earlier attempt has created the run and its response was lost.
         Err(failure) if failure.is(RpcStatus::AlreadyExists) => Ok(()),
         created => created.map(drop),
     }

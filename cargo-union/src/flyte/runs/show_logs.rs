@@ -19,9 +19,10 @@ pub struct LogRequest {
     pub action: ActionIdent,
     /// Only those of this attempt, from 1.
     pub attempt: Option<u32>,
-    /// Whether to go on until the action has ended.
+    /// Whether logs are read until the action has ended.
     pub follow: bool,
-    /// The time of the request in seconds since 1970: without `follow`, a program that still runs is read until then.
+    /// The time of the request in seconds since 1970: without `follow`, lines of a running program are read up to this
+    /// time.
     pub now: i64,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct StepWatch<'a> {
     pub(super) run: &'a RunIdent,
     pub(super) policy: ReconnectPolicy,
     pub(super) listener: &'a dyn RunListener,
-    /// The steps that were seen, and whether they were reported.
+    /// The steps that were received, and whether they were reported.
     steps: Mutex<BTreeMap<String, bool>>,
 }
 
@@ -39,8 +39,8 @@ impl<'a> StepWatch<'a> {
         }
     }
 
-    /// Reports steps while they end, from when the run may have some until it is dropped. A backend that does not tell
-    /// them is no failure.
+    /// Reports steps while they end, from when the run may have some until the future is dropped. A backend that does
+    /// not report steps is no failure.
     pub(super) async fn run(&self, mut available: Receiver<LogStream>) -> Infallible {
         let may_have_steps = available
             .wait_for(|available| available.may_have_steps)
@@ -75,7 +75,7 @@ impl<'a> StepWatch<'a> {
             .unwrap_or_else(PoisonError::into_inner)
             .is_empty();
         if has_steps {
-            // The run has ended, whatever becomes of this.
+            // Failures are ignored, because the run has ended.
             let actions = pages(self.service, self.run).await.unwrap_or_default();
             actions.iter().for_each(|action| self.see(action));
         }

@@ -13,7 +13,6 @@ use super::{ActionIdent, RunOutcome, RunService, RunState};
 use crate::flyte::idl::workflow::ActionDetails;
 use crate::flyte::rpc::RpcFailure;
 
-/// Watches one action.
 pub(super) struct ActionWatch<'a> {
     pub(super) service: &'a dyn RunService,
     pub(super) action: &'a ActionIdent,
@@ -21,7 +20,7 @@ pub(super) struct ActionWatch<'a> {
     pub(super) listener: &'a dyn RunListener,
 }
 
-/// What is known of the action, over all streams.
+/// The state of the action, over all streams.
 struct Progress {
     last: RunState,
     availability: Sender<LogStream>,
@@ -35,7 +34,7 @@ struct Progress {
 
 impl ActionWatch<'_> {
     /// Watches until the action has ended. The last state is returned, not reported, since logs may follow. The next
-    /// attempt is reported after the logs of the one before, which `shown` tells.
+    /// attempt is reported after the logs of the one before, whose number `shown` receives.
     ///
     /// # Errors
     /// The last failure, when it is not transient or exceeds the maximum number of consecutive failures.
@@ -115,8 +114,8 @@ impl ActionWatch<'_> {
         Ok(None)
     }
 
-    /// The next message. While the run waits, its events are looked at: not all backends send a message when only
-    /// they change.
+    /// The next message. While the run waits, its details are also requested for new events: not all backends send a
+    /// message when only the events change.
     async fn next(
         &self,
         messages: &mut Messages<ActionDetails>,

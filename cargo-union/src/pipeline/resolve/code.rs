@@ -269,7 +269,7 @@ pub(crate) fn linkage(spec: &spec::ImageSpec, base: &Base) -> Linkage {
 
 /// The compile settings that a spec declares under `build`.
 pub(crate) fn compile_settings(spec: &spec::ImageSpec, linkage: Linkage) -> CompileSettings {
-    // Complete, so that a new key does not compile before it is decided how it affects the compile.
+    // Lists all fields, so that a new key does not compile until it is decided how it affects the compile.
     let spec::Build {
         profile,
         features,

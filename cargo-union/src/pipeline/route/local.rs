@@ -104,7 +104,7 @@ impl PackedImage for LocalImage {
 }
 
 impl LocalImage {
-    /// The image under a digest, of which nothing was sent.
+    /// The result for a digest, with no bytes sent.
     fn describe(&self, digest: Digest, delivery: Delivery) -> PublishedImage {
         let layers = self
             .content

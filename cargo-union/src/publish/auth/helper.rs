@@ -16,7 +16,7 @@ use crate::sys::secret::Secret;
 
 /// The default timeout: cloud helpers contact a server, and desktop helpers may ask the user.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
-/// The size limit of an answer, in bytes.
+/// The size limit of a helper's output, in bytes.
 const LONGEST: usize = 1 << 20;
 
 /// The search path and timeout of credential helpers.
@@ -125,14 +125,15 @@ fn not_started(error: &Error, exists: bool) -> String {
     }
 }
 
-/// The error message of a helper, unless it looks like an answer, which could have a secret.
+/// The error message of a helper, unless it looks like a login, which could contain a secret.
 fn error_message(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
     let may_be_secret = text.contains('{') || text.to_ascii_lowercase().contains("secret\"");
     Some(clean(&text)).filter(|text| !text.is_empty() && !may_be_secret)
 }
 
-/// Parses an answer, which may have no login; `None` if it is invalid. Other text around the JSON is ignored.
+/// Parses the output of a helper. `None` is invalid output, `Some(None)` an empty login. Text before and after the JSON
+/// is ignored.
 fn login(answer: &[u8]) -> Option<Option<RegistryLogin>> {
     let start = answer.iter().position(|byte| *byte == b'{')?;
     let mut values = serde_json::Deserializer::from_slice(answer.get(start..)?)

@@ -104,7 +104,7 @@ pub(crate) struct Authenticator {
 
 /// The lookup of a login, which runs only once.
 type Search = Arc<OnceCell<KeychainLookup>>;
-/// The answer of a helper for a server; the helper runs only once.
+/// The result of a helper for a server; the helper runs only once.
 type CredentialAnswer = Arc<OnceCell<Result<Option<RegistryLogin>, String>>>;
 /// A token; locked while it is fetched.
 type Slot = Arc<AsyncMutex<Option<BearerToken>>>;
@@ -242,7 +242,7 @@ impl Authenticator {
         self.earlier_lookup(registry, path).found.is_some()
     }
 
-    /// Adds to a failure which login was used, or why there was none.
+    /// Adds to the failure which login was used, or why there was none.
     pub(crate) fn explained(
         &self,
         mut denial: RegistryFailure,

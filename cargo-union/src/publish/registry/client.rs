@@ -1,4 +1,4 @@
-//! What all operations on registries share: connections, logins, locks, and what was learned of a host.
+//! The state that all operations on registries share: connections, logins, locks, known blobs and size limits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! Reads what describes an image: manifests, configs, and the documents that are attached to it. Everything is read from
-//! the registry, not from the cache, and compared with its digest.
+//! Reads the manifests, configs and attached documents of an image. All content is read from the registry, not from the
+//! cache, and verified by its digest.
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -20,14 +20,14 @@ use crate::sys::fs;
 /// The largest config or document in bytes that is read.
 const LARGEST: u64 = 64 << 20;
 
-/// What describes an image, verified.
+/// The verified metadata of an image.
 #[derive(Clone, Debug)]
 pub struct ImageContents {
     /// The index or the only manifest, then the manifests of an index.
     pub manifests: Vec<RawManifest>,
     /// The configs of all platforms.
     pub configs: Vec<Bytes>,
-    /// The attached documents of the types that were asked for.
+    /// The attached documents of the requested artifact types.
     pub documents: Vec<Bytes>,
 }
 
@@ -35,7 +35,7 @@ impl Registry {
     /// The manifest or index of a tag or digest: a tag is resolved first, then the manifest is read by its digest.
     ///
     /// # Errors
-    /// `ImageUnverified` when it does not exist, `DigestMismatch`, and the errors of reading.
+    /// `ImageUnverified` when it does not exist, `DigestMismatch`, and the errors of the registry.
     pub async fn pinned(&self, repository: &Repository, tag_or_digest: &str) -> Result<PinnedRef> {
         if let Ok(digest) = tag_or_digest.parse() {
             return Ok(repository.pinned(digest));
@@ -46,11 +46,11 @@ impl Registry {
         Ok(repository.pinned(digest.ok_or_else(missing)?))
     }
 
-    /// Reads what describes an image, with the attached documents of some artifact types.
+    /// Reads the manifests and configs of an image, and its attached documents of some artifact types.
     ///
     /// # Errors
-    /// `ImageUnverified` when it does not exist or is no image, `DigestMismatch` when content differs from its digest,
-    /// and the errors of reading.
+    /// `ImageUnverified` when it does not exist or is no image, `DigestMismatch` when content does not match its
+    /// digest, and the errors of the registry.
     pub async fn contents(&self, image: &PinnedRef, types: &[&str]) -> Result<ImageContents> {
         let place = RepositoryEndpoint::of(&image.repository);
         let tried =

@@ -36,7 +36,7 @@ pub struct CopiedImage {
     pub referrers: Vec<Referrer>,
 }
 
-/// One copy: where from, where to, and what was done.
+/// The source and destination of a copy, and the bytes that were sent.
 struct CopyJob<'a> {
     source: &'a Repository,
     from: RepositoryEndpoint,
@@ -44,7 +44,7 @@ struct CopyJob<'a> {
     sent: AtomicU64,
 }
 
-/// What was copied so far.
+/// The manifests and referrers that were copied so far.
 #[derive(Default)]
 struct CopyProgress {
     manifests: BTreeSet<Digest>,
@@ -52,10 +52,12 @@ struct CopyProgress {
 }
 
 impl Registry {
-    /// Copies an image to another repository, with all platforms and with all referrers. The tag of `source`, if there is
-    /// one, is written last; with `replace` it is taken from another image, which keeps the tag `TAG-DIGEST`.
+    /// Copies an image to another repository, with all platforms and with all referrers. The tag of `source`, if there
+    /// is one, is written last. With `replace`, a tag that refers to another image is moved, and that image gets the
+    /// tag `TAG-<12 hex digits of its digest>`.
     ///
-    /// What exists is not sent again. Layers that may not be distributed are left out, with a warning.
+    /// Content that exists at the destination is not sent again. Layers that may not be distributed are left out, with
+    /// a warning.
     ///
     /// # Errors
     /// `SourceMissing`, `TagTaken` without `replace`, `TagImmutable`, `DigestMismatch` for content that is corrupt,
@@ -164,7 +166,6 @@ impl Registry {
         }
     }
 
-    /// A manifest of the source.
     async fn source_manifest(
         &self,
         job: &CopyJob<'_>,

@@ -65,7 +65,8 @@ impl Registry {
         let digest = match self.head_manifest(place, &target.tag).await {
             Ok(Some(digest)) => digest,
             Ok(None) => return Ok(Existence::Missing),
-            // Many registries deny access to what does not exist: with write access it is certain that it does not.
+            // Many registries also deny access to a repository that does not exist. With write access, the response
+            // means that the image does not exist.
             Err(refusal) if self.is_ambiguous(place, &refusal) => {
                 return self.try_upload(place).await.map(|()| Existence::Missing);
             }

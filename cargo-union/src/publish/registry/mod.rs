@@ -56,8 +56,8 @@ impl Registry {
         })
     }
 
-    /// Seconds by which this machine's clock is ahead of the registry's that has answered last; negative if it is behind.
-    /// `None` before a registry has told its time.
+    /// Seconds by which this machine's clock is ahead of the clock of the registry that responded last; negative if it
+    /// is behind. `None` before a response with a valid `Date` header.
     pub fn clock_difference(&self) -> Option<i64> {
         self.transport.transport.clock_difference()
     }

@@ -87,7 +87,7 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, RegistryFailure>
     }
 }
 
-/// Whether the host answers at this URL; `false` if its answer requires TLS.
+/// Whether the host responds at this URL; `false` if its response requires TLS.
 async fn probe(transport: &Transport, origin: &Url) -> Result<bool, TransportError> {
     let url = origin.join("v2/").expect("`v2/` is a relative URL");
     let mut answer = transport

@@ -1,7 +1,7 @@
 //! Size limits of requests: a blob that is refused because of its size is sent in parts.
 //!
-//! Limits are not known in advance. Proxies answer 413 with a web page, GitHub's registry answers 416 to a PATCH of more
-//! than 4 MiB, and some hosts close the connection. The limit of a host is cached for other blobs.
+//! Limits are not known in advance. Proxies return 413 with a web page, GitHub's registry returns 416 for a PATCH of
+//! more than 4 MiB, and some hosts close the connection. The limit of a host is cached for other blobs.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

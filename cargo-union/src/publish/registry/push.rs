@@ -19,7 +19,6 @@ use crate::sys::digest::Digest;
 /// The maximum length of a tag (OCI distribution spec).
 const LONGEST_TAG: usize = 128;
 
-/// The state of a tag.
 pub(super) enum TagState {
     Holds(Digest),
     Nothing,
@@ -181,7 +180,7 @@ impl Registry {
         }
     }
 
-    /// What a tag holds.
+    /// Reads the state of a tag.
     pub(super) async fn tagged(
         &self,
         place: &RepositoryEndpoint,

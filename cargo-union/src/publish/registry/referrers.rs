@@ -1,7 +1,7 @@
 //! Attaches documents to images that a registry has, and lists those that are attached.
 //!
 //! Source: OCI distribution spec 1.1, "Listing Referrers" and "Pushing Manifests with Subject". Where a registry has no
-//! referrers API, the list is an image index under a fallback tag, which clients keep.
+//! referrers API, the list is an image index under a fallback tag, which clients write.
 
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -137,7 +137,7 @@ impl Registry {
             None if fallback == FallbackTag::Never => {
                 return Ok(vec![AttachOutcome::Unsupported; documents.len()]);
             }
-            // Also refuses a tag that holds something else before anything is sent.
+            // Fails before anything is sent if the tag is not a list of referrers.
             None => entries(place, &self.fallback_index(place, subject.digest).await?)?,
         };
         self.ensure_blob(place, &empty_config(), false, &AtomicU64::new(0))

@@ -31,7 +31,7 @@ impl UploadSession {
     /// The session that a response has started.
     ///
     /// # Errors
-    /// `RegistryInvalid` when the response does not say where it is.
+    /// `RegistryInvalid` when the response has no valid `Location` header.
     pub(super) fn started(
         answer: &RegistryResponse,
         transport: &Transport,

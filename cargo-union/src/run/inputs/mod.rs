@@ -25,7 +25,7 @@ pub(super) struct InputReader<'a> {
     pub(super) options: &'a InputOptions,
 }
 
-/// A value, with the text that a message has before and after a problem with it.
+/// A value, with the text that a message has before and after its problem.
 struct LocatedValue {
     value: InputValue,
     prefix: String,
@@ -33,9 +33,9 @@ struct LocatedValue {
 }
 
 impl InputReader<'_> {
-    /// The inputs by name, each converted by `convert`, whose error is a part of a sentence. Arguments take precedence
-    /// over the file; an optional input without a value is converted from [`InputValue::Nothing`]. Relative paths in
-    /// arguments start from `directory`, those in the file from the directory of the file.
+    /// Returns the inputs by name, each converted by `convert`, whose error is a part of a sentence. Arguments take
+    /// precedence over the file; an optional input without a value is converted from [`InputValue::Nothing`]. Relative
+    /// paths in arguments are resolved against `directory`, those in the file against the directory of the file.
     ///
     /// # Errors
     /// `InputsInvalid`, with all problems.
@@ -71,7 +71,7 @@ impl InputReader<'_> {
                     prefix: format!("`{name}`"),
                     suffix: String::new(),
                 },
-                // The problem is in the list, or the file that may have the value is not readable.
+                // A problem was added already, or the file that may have the value is not readable.
                 (None, _) if !is_file_valid || arguments.invalid.contains(name) => continue,
                 (None, _) => {
                     let example = arguments::example(name, ty);
@@ -152,7 +152,7 @@ impl InputReader<'_> {
     }
 }
 
-/// A value with its relative paths joined to a directory; URLs are left as they are.
+/// A value with its relative paths joined to a directory; URLs are not changed.
 fn with_absolute_paths(ty: &Type, value: &InputValue, directory: &Path) -> InputValue {
     replace_paths(ty, value, &mut |path| {
         fs::absolute(directory, Path::new(path))

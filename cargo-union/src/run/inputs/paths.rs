@@ -25,8 +25,7 @@ pub(in crate::run) fn local_paths<'a>(
     }
 }
 
-/// A value with other texts in place of the paths of local files and directories, which are replaced in the order of
-/// [`local_paths`].
+/// Replaces the paths of local files and directories in a value, in the order of [`local_paths`].
 pub(in crate::run) fn replace_paths(
     ty: &Type,
     value: &InputValue,

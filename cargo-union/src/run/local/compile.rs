@@ -83,8 +83,8 @@ pub(super) async fn compile_binary(run: &LocalRun<'_>, binary: &str) -> Result<P
     })
 }
 
-/// The settings and the target for this machine: those of the image when this machine can run its binaries, so that a
-/// run and a build do not make cargo compile again for each other.
+/// The settings and the target for this machine. If this machine can run the binaries of the image, they are those of
+/// the image, so that cargo does not compile again when runs and builds alternate.
 ///
 /// # Errors
 /// `InvalidValue`, which the validation of the manifest rules out.
@@ -108,7 +108,8 @@ fn host_settings(
     ))
 }
 
-/// Whether a host runs the binaries of a target. On Linux, a statically linked binary may have another C library.
+/// Whether a host runs the binaries of a target. On Linux, a statically linked binary may be of a target with another C
+/// library.
 fn can_run(host: &str, target: &str, linkage: Linkage) -> bool {
     let architecture = |triple: &str| triple.split('-').next().map(str::to_owned);
     let is_linux_pair = architecture(host) == architecture(target)

@@ -14,7 +14,7 @@ use crate::sys::fs::{self, AtomicDir};
 /// The directories of one run.
 pub(super) struct RunDirs {
     temporary: AtomicDir,
-    /// Where files of the outputs go.
+    /// Where the files of outputs are stored.
     outputs: PathBuf,
 }
 

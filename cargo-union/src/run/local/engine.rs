@@ -64,7 +64,7 @@ pub(super) async fn run_program(
     })
 }
 
-/// Finds an engine and checks that it answers, before anything is built.
+/// Finds an engine and checks that it responds, before anything is built.
 ///
 /// # Errors
 /// `EngineUnreachable`.
@@ -105,7 +105,7 @@ pub(super) async fn run_container(
     let code = container
         .run(|stream, bytes| tee.write(stream, bytes))
         .await?;
-    // Outputs that the launcher refuses are reported when they are read, by the same rules.
+    // If the launcher rejects the outputs, the error is reported when they are read, by the same rules.
     let is_output_error = code == WRONG_OUTPUTS && tee.has_line_of(launcher::MARKER);
     if code == 0 || is_output_error {
         Ok(())

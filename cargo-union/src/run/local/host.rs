@@ -60,7 +60,8 @@ pub(super) async fn run_program(
         .into_iter()
         .flatten()
         .chain(task.command_line(&text(&executable)));
-    // Paths are replaced before the values of inputs are filled in, since a value is not replaced even if it is such a path.
+    // Paths are replaced before the values of inputs are filled in, so that a value that equals such a path stays
+    // unchanged.
     let words = filled(
         &words.map(|word| mapping.apply(&word)).collect::<Vec<_>>(),
         &inputs.literals,
@@ -111,8 +112,9 @@ pub(super) async fn run_process(
 }
 
 impl LocalRun<'_> {
-    /// The environment of a process: the user's variables, those of image and task with `map` applied to their values,
-    /// and the secrets. The user's variables replace those of the image's base, and one that is not set is empty.
+    /// The environment of a process: the user's variables, the variables of the image and the task with `map` applied
+    /// to their values, and the secrets. References in the image's variables are resolved from the user's variables
+    /// instead of the base's; unset variables are empty.
     pub(super) fn process_environment(
         &self,
         start: &ContainerStart,
@@ -133,8 +135,8 @@ impl LocalRun<'_> {
         environment
     }
 
-    /// Advice for a process that failed or has no outputs: the input and output paths that neither its command nor its
-    /// environment contains, so that they were not replaced.
+    /// The help text for a process that failed or has no outputs: it lists the input and output paths that neither the
+    /// command nor the variables contain, so that nothing was replaced.
     pub(super) fn path_advice(&self) -> Option<String> {
         let (task, data) = (self.task, &self.task.data);
         let start = ContainerStart::of(&self.declared.spec, &task.image);

@@ -9,14 +9,14 @@ use crate::build::{EffectiveConfig, ImageChain};
 /// How an image starts a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ContainerStart {
-    /// The words before those of the task's command; `None` leaves the entrypoint to the base.
+    /// The words before those of the task's command; `None` if the base sets the entrypoint.
     pub(super) entrypoint: Option<Vec<String>>,
     /// The declared variables, without those of the base.
     pub(super) env: BTreeMap<String, String>,
 }
 
 impl ContainerStart {
-    /// The start of an image, with what it inherits by `extends`.
+    /// How an image starts a program, including what it inherits by `extends`.
     pub(super) fn of(spec: &Spec, image: &str) -> Self {
         let chain = ImageChain::resolve(&spec.images, &spec.images[image]);
         let config = EffectiveConfig::of(&chain);

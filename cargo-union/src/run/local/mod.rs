@@ -1,8 +1,8 @@
 //! Runs on this machine, with inputs, outputs and secrets as on the backend.
 //!
-//! Inputs are read, and tasks that cannot run here are rejected, before anything is compiled. The program then runs in a
-//! container of the task's image ([`engine`]) or as a process ([`host`]). A task of the kind `rust` is a worker of the
-//! `flyte` crate ([`worker`]), whose inputs are read after the compile: only its binary knows their types.
+//! Inputs are read, and tasks that cannot run here are rejected, before anything is compiled. The program then runs in
+//! a container of the task's image ([`engine`]) or as a process ([`host`]). A task of the kind `rust` is a worker of
+//! the `flyte` crate ([`worker`]), whose inputs are read after the compile, because their types are only in its binary.
 
 mod compatibility;
 mod compile;

@@ -8,7 +8,7 @@ use crate::run::Reporter;
 use crate::sys::error::Error;
 use crate::sys::process::OutputStream;
 
-/// Forwards the output of a program to the reporter, and keeps its last lines for an error.
+/// Forwards the output of a program to the reporter, and stores its last lines for an error.
 pub(super) struct OutputTee<'a> {
     reporter: &'a dyn Reporter,
     tail: Mutex<TailBuffer>,
@@ -22,7 +22,7 @@ impl<'a> OutputTee<'a> {
         }
     }
 
-    /// Both streams go to the reporter: stdout of the tool has only the outputs of the task.
+    /// Both streams go to the reporter, because stdout of the tool has only the outputs of the task.
     pub(super) fn write(&self, _: OutputStream, bytes: &[u8]) {
         self.reporter.program_output(bytes);
         self.tail().push(bytes);
@@ -58,7 +58,7 @@ struct TailBuffer(Vec<u8>);
 impl TailBuffer {
     /// The number of lines in an error.
     const LINES: usize = 10;
-    /// The number of bytes that are kept for these lines.
+    /// The number of bytes that are stored for these lines.
     const BYTES: usize = 1 << 14;
 
     fn push(&mut self, bytes: &[u8]) {

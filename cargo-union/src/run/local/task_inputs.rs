@@ -1,4 +1,4 @@
-//! The inputs of a container task, as files and as the message that copilot leaves beside them.
+//! The inputs of a container task, as files and as the message that copilot writes beside them.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(super) struct CheckedInput {
 }
 
 impl CheckedInput {
-    /// Checks a value against its type, also as the backend takes it.
+    /// Checks a value against its type, for the command line and for the backend's encoding.
     ///
     /// # Errors
     /// The reason why the value is not of the type.
@@ -57,7 +57,7 @@ impl FromIterator<(String, CheckedInput)> for TaskInputs {
 }
 
 impl TaskInputs {
-    /// The entries of the input directory: as [`lay_out`] gives them, with the message.
+    /// The entries of the input directory: those of [`lay_out`] and the message.
     ///
     /// # Errors
     /// U0004 (`FileUnreadable`).
@@ -71,7 +71,7 @@ impl TaskInputs {
                 .expect("the value was checked against its type");
             (name.clone(), literal)
         });
-        // A map of literals, which copilot writes, has the encoding of the named literals of a worker's inputs.
+        // The literal map that copilot writes has the same encoding as the named literals of a worker's inputs.
         let message = worker::inputs(encoded.collect());
         let path = format!("{}/{MESSAGE}", directory.trim_end_matches('/'));
         let mut entries = laid.entries;

@@ -14,7 +14,7 @@ use crate::run::Reporter;
 use crate::sys::error::Error;
 use crate::sys::signal::interrupted;
 
-/// How long a second Ctrl-C is waited for.
+/// How long the process waits for a second Ctrl-C.
 const ABORT_WINDOW: Duration = Duration::from_secs(5);
 
 /// The reason of an aborted run at the backend.

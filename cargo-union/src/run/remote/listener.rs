@@ -20,11 +20,11 @@ pub(super) struct EventForwarder<'a> {
 /// What was reported of a run.
 #[derive(Debug, Default)]
 pub(super) struct ReportedEvents {
-    /// Why it waited.
+    /// The cluster events, such as reasons for waiting.
     pub(super) events: Vec<ClusterEvent>,
     /// Its steps that have ended, in this order.
     pub(super) steps: Vec<ActionSummary>,
-    /// Whether a line of its log says that the object store refuses access.
+    /// Whether a line of its log reports that the object store denies access.
     pub(super) store_refuses: bool,
 }
 
@@ -70,7 +70,7 @@ impl RunListener for EventForwarder<'_> {
 
     fn log_line(&self, line: &TaskLogLine) {
         self.reporter.run_log(line);
-        // Only a short line is a message of the store.
+        // Only short lines are error messages of the store.
         if line.text.len() < 10_000 && RunCause::of(&line.text) == Some(RunCause::ObjectStore) {
             self.reported().store_refuses = true;
         }

@@ -1,7 +1,7 @@
 //! Runs on the backend: creates or follows a run, and fetches its outputs.
 //!
 //! [`request`] prepares a new run of exactly one version: the one that was registered just now, or that of `--version`.
-//! Ctrl-C is handled by [`interrupt`], since the run goes on without this process.
+//! Ctrl-C is handled by [`interrupt`], since the run continues without this process.
 
 mod inputs;
 mod interrupt;
@@ -41,19 +41,19 @@ pub(crate) struct RemoteRunOutcome {
     pub(crate) task: TaskInfo,
     /// `None` with `--detach`.
     pub(crate) outputs: Option<BTreeMap<String, Value>>,
-    /// Why it waited, as far as it was reported.
+    /// The reported cluster events, such as reasons for waiting.
     pub(crate) events: Vec<ClusterEvent>,
     /// Its steps, in the order in which they ended.
     pub(crate) steps: Vec<ActionSummary>,
 }
 
-/// A run that has ended well.
+/// A run that has succeeded.
 struct FollowedRun {
     outputs: BTreeMap<String, Value>,
     reported: ReportedEvents,
 }
 
-/// What is known of the task of a run; that of a followed run may belong to no package of the workspace.
+/// The known properties of a run's task; the task of a followed run may belong to no package of the workspace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TaskInfo {
     pub(crate) package: Option<String>,
@@ -264,7 +264,7 @@ impl RunFollower<'_> {
         Ok(outputs.into_iter().collect())
     }
 
-    /// Adds to the advice of an error how to see the end of the run.
+    /// Appends to the help of an error how to see the end of the run.
     fn add_follow_advice(&self, error: Error, state: &str) -> Error {
         let help = format!(
             "{} {state}: see {}, or run `cargo union run --follow {}`.",

@@ -152,7 +152,7 @@ pub(super) struct CurrentTask<'a> {
 }
 
 impl CurrentTask<'_> {
-    /// Builds and registers the task, unless the backend has this version. `read` makes the inputs for its interface.
+    /// Builds and registers the task, unless the backend has this version. `read` returns the inputs for its interface.
     ///
     /// # Errors
     /// Those of the registration and of `read`.

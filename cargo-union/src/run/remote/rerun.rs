@@ -1,4 +1,4 @@
-//! The request of a repetition: the inputs of a run, and either its version or the present sources.
+//! The request of a repetition: the inputs of a run, and either its version or the current sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub(super) async fn prepare_rerun(
     })
 }
 
-/// Removes all packages but the one with the task of a run; returns the key of its table.
+/// Removes all packages except the one with the task of a run; returns the key of the task's table.
 fn select_declared(session: &mut LoadedWorkspace, previous: &PreviousRun) -> Result<String> {
     let key = names::key_of_backend_name(session, &previous.task.name)?;
     select_task(session, &key)
@@ -110,8 +110,8 @@ fn missing_package(previous: &PreviousRun) -> Error {
     ))
 }
 
-/// Checks that a task takes the inputs of a run, whose task had the interface `before`. Returns the optional inputs that
-/// are new, without a value.
+/// Checks that the inputs of a run fit the current interface of its task; `before` is the interface of the run. Returns
+/// the new optional inputs, each with the literal for no value.
 fn check_inputs(
     run: &str,
     before: &Interface,
@@ -132,7 +132,7 @@ fn check_inputs(
     let problems: Vec<String> = names.into_iter().filter_map(problem).collect();
     if problems.is_empty() {
         let is_new = |(name, _): &(&String, &Type)| !before.contains_key(*name);
-        // All encodings have the same literal for no value.
+        // The literal for no value is the same in all encodings.
         let nothing = |ty: &Type| literal(ty, &InputValue::Nothing, LiteralForm::Json).ok();
         let values = now
             .iter()

@@ -1,7 +1,7 @@
 //! Fetches the files and directories of a run's outputs: `--save-outputs DIR`.
 //!
-//! An output goes to `DIR/NAME`, an element of a list or a map to `DIR/NAME/POSITION` or `DIR/NAME/KEY`. All are fetched to a
-//! temporary directory first, and appear when all are complete.
+//! An output is saved to `DIR/NAME`, an element of a list or a map to `DIR/NAME/POSITION` or `DIR/NAME/KEY`. All files
+//! are downloaded to a temporary directory first, and moved when all are complete.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ impl OutputSaver {
         }))
     }
 
-    /// Checks what the manifest says of a task's outputs, before the task runs.
+    /// Checks that the files of the outputs that the manifest declares do not exist, before the task runs.
     ///
     /// # Errors
     /// U0785 (`OutputExists`).
@@ -128,10 +128,9 @@ impl OutputSaver {
     }
 }
 
-/// An output with its files.
 struct OutputFiles<'a> {
     name: &'a str,
-    /// With the paths at which the files will be.
+    /// The output as JSON, with the paths at which its files will be.
     value: Value,
     blobs: Vec<BlobPlace>,
 }
@@ -170,7 +169,7 @@ fn place_below(directory: &Path, name: &str, place: &BlobPlace) -> PathBuf {
     path
 }
 
-/// Whether a text is the name of a file on every system, and so leads nowhere else.
+/// Whether a text is a file name on every system, so that a path with it stays in its directory.
 fn is_file_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && !name.contains(|letter: char| letter.is_control() || matches!(letter, '/' | '\\' | ':'))

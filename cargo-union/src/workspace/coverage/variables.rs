@@ -95,7 +95,7 @@ pub(super) fn is_ignored(name: &str, in_script: bool) -> bool {
 }
 
 /// Variables that are set and that packages outside of the workspace depend on. Unset variables are not learned, since
-/// a single build script of crates.io may ask for dozens.
+/// a single build script of crates.io may read dozens.
 pub(super) fn of_dependencies(
     snapshot: &Snapshot<'_>,
     compiled: &CompiledUnits,

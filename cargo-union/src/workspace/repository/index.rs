@@ -1,7 +1,7 @@
 //! Reads the paths that git tracks from the index file.
 //!
-//! Source of the format: git's `gitformat-index`, versions 2 to 4, with sha1 and sha256. A split index names a
-//! second file that holds most entries. An index that cannot be parsed is empty: then only the ignore rules count.
+//! Source of the format: git's `gitformat-index`, versions 2 to 4, with sha1 and sha256. A split index names a second
+//! file that holds most entries. An index that cannot be parsed is empty: then only the ignore rules are used.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -70,8 +70,7 @@ const HIDDEN: &[&str] = &[
     ".dockerignore",
 ];
 
-/// Entries of a package's top directory that do not reach the code of its library or binaries, unless dep-info shows
-/// that they do.
+/// Entries of a package's top directory that are not part of its library or binaries, unless dep-info lists them.
 const NOT_CODE: &[&str] = &["tests", "benches", "examples"];
 
 /// Files that other inputs cover, in any directory.
@@ -110,7 +109,7 @@ pub(super) struct SourceWalk<'a> {
     files: Vec<PathBuf>,
 }
 
-/// How it is decided whether the entries of a directory count.
+/// How it is decided whether the entries of a directory are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum IgnoreVerdict {
     /// By the ignore rules.
@@ -137,7 +136,7 @@ impl<'a> SourceWalk<'a> {
     /// # Errors
     /// `FileUnreadable`.
     pub(super) fn files(mut self, directory: &Path) -> Result<Vec<PathBuf>> {
-        // The top directory counts although it may be ignored, such as a package that another tool has generated.
+        // The top directory is listed even if git ignores it: it may be a package that another tool has generated.
         let is_ignored = self.rules != Rules::All
             && self.repository.ignores(directory, true)
             && !self.repository.tracks(directory);
@@ -243,7 +242,7 @@ impl<'a> SourceWalk<'a> {
                 || (!is_directory && is_document(&text)))
     }
 
-    /// Decides whether an entry counts, and returns how the entries below it are decided.
+    /// Decides whether an entry is listed, and returns how the entries below it are decided.
     fn classify_entry(
         &self,
         path: &Path,

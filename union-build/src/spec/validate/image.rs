@@ -28,7 +28,6 @@ const COMPILES: &[(&str, Compile)] = &[
 const COMPRESSIONS: &[(&str, Compression)] =
     &[("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
 
-/// Reads an image spec.
 pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> ImageSpec {
     let reader = &mut reader;
     let problem = grammar::IMAGE_KEY.problem(key, &node.key);

@@ -304,8 +304,8 @@ fn check_duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The tables below `key` whose names are equal after `normalize`: each later name with the first one, and where they
-/// are declared.
+/// The tables below `key` whose names are equal after `normalize`: each later name with the first one, and the place of
+/// both.
 fn collisions<'a>(
     table: &'a Table,
     key: &'a str,

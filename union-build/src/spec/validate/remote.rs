@@ -64,9 +64,9 @@ pub(super) fn check(images: &[ImageSpec], tasks: &[Task], problems: &mut Vec<Dia
 }
 
 fn check_keys(image: &ImageSpec, problems: &mut Vec<Diagnostic>) {
-    // Complete, so that a new key does not compile before it is decided whether the remote builder honours it.
+    // Lists all fields, so that a new key does not compile until it is decided whether the remote builder applies it.
     let ImageSpec {
-        // Refused: `UNCARRIED`.
+        // Rejected: `UNCARRIED`.
         dockerfile: _,
         entrypoint: _,
         user: _,
@@ -76,15 +76,15 @@ fn check_keys(image: &ImageSpec, problems: &mut Vec<Diagnostic>) {
         build_ca: _,
         builder_options: _,
         builder_config: _,
-        // Honoured, refused in part by `UNCARRIED`.
+        // Applied, rejected in part by `UNCARRIED`.
         python: _,
         copy: _,
-        // Honoured, refused in part by `values` and `platforms`.
+        // Applied, rejected in part by `values` and `platforms`.
         base: _,
         env: _,
         secrets: _,
         platforms: _,
-        // Honoured.
+        // Applied.
         apt_packages: _,
         commands: _,
         requirements: _,
@@ -94,7 +94,7 @@ fn check_keys(image: &ImageSpec, problems: &mut Vec<Diagnostic>) {
         auditable: _,
         cuda: _,
         cudnn: _,
-        // Decided before any builder.
+        // Used before any builder runs.
         key: _,
         origin: _,
         name: _,
@@ -224,7 +224,8 @@ fn check_platforms(image: &ImageSpec, tasks: &[Task], problems: &mut Vec<Diagnos
     );
 }
 
-/// The backend's images stay in its registry, so other builders cannot start from them, nor it from theirs.
+/// The backend's images stay in its registry, so other builders cannot start from them, and the backend cannot start
+/// from theirs.
 fn check_extended_builder(image: &ImageSpec, images: &[ImageSpec], problems: &mut Vec<Diagnostic>) {
     let Base::Extends(extends) = &image.base else {
         return;

@@ -3,7 +3,7 @@
 
 use super::{KeyringTool, KeyringUnavailable, USER};
 
-/// An absolute path: another program of this name must not see tokens.
+/// An absolute path, so that no other program of this name gets tokens.
 pub(super) const PROGRAM: &str = "/usr/bin/security";
 /// The exit code when there is no such entry.
 const NOT_FOUND: Option<i32> = Some(44);

@@ -61,7 +61,7 @@ pub(super) struct KeyringTool {
 pub(super) struct KeyringUnavailable(pub(super) String);
 
 impl TokenStore {
-    /// A store that keeps nothing.
+    /// A store that neither reads nor writes tokens.
     pub(crate) fn nothing(service: &str) -> Self {
         Self {
             service: service.to_owned(),

@@ -1,14 +1,12 @@
 //! The objects below a prefix, as a store with the API of S3 lists them (`ListObjectsV2`).
 
-/// A page of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListPage {
     pub(super) objects: Vec<ListedObject>,
-    /// What the request of the next page names; `None` at the end.
+    /// The continuation token for the next page; `None` at the end.
     pub(super) next: Option<String>,
 }
 
-/// An object in a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ListedObject {
     pub(super) key: String,

@@ -1,8 +1,8 @@
-//! Fetches files and directories of runs from the store that they are in.
+//! Downloads files and directories of runs from their object store.
 //!
 //! The backend signs addresses for uploads, reports and code bundles, and none for the outputs of a task
-//! (`DataProxyService.CreateDownloadLink`). So addresses are signed here, with the user's own login for the store, as the
-//! official SDK reads outputs. Signed addresses are never shown.
+//! (`DataProxyService.CreateDownloadLink`). So addresses are signed here, with the user's own login for the store, as
+//! the official SDK reads outputs. Signed addresses are never shown.
 
 mod listing;
 mod object;
@@ -154,7 +154,7 @@ impl<'a> StoreReader<'a> {
         let request = self.request(bucket, "", query).map_err(failed)?;
         let text = request.text().await.map_err(failed)?;
         ListPage::read(&text)
-            // The same page again would be fetched for ever.
+            // A store that returns the same token again would be queried without end.
             .filter(|page| page.next.is_none() || page.next != next)
             .ok_or_else(|| {
                 let host = authority(&request.url);
@@ -219,7 +219,7 @@ fn parse(address: &str) -> Result<StoreAddress> {
     }
 }
 
-/// The path of an object below the directory that was asked for.
+/// The path of an object below the requested directory.
 fn relative(address: &str, prefix: &str, key: &str) -> Result<PathBuf> {
     let below = key.strip_prefix(prefix).unwrap_or_default();
     let path = Path::new(below);

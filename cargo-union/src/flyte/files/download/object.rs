@@ -1,4 +1,4 @@
-//! Fetches one object, and compares it with what the store says of it.
+//! Downloads one object, and verifies it by the metadata of the store.
 
 use std::io::SeekFrom;
 use std::time::SystemTime;
@@ -24,7 +24,7 @@ const LONGEST_ERROR: usize = 1 << 16;
 /// The maximum size of a page of a list, which has at most 1 000 objects with keys of at most 1 024 bytes.
 const LONGEST_PAGE: usize = 16 << 20;
 
-/// A request to a store: the same for each attempt, and signed anew for each.
+/// A request to a store: the same for each attempt, and signed again for each.
 pub(super) struct StoreRequest<'a> {
     pub(super) connection: &'a ConnectTransport,
     /// `None` for an address that needs no signature.
@@ -34,7 +34,7 @@ pub(super) struct StoreRequest<'a> {
 }
 
 impl StoreRequest<'_> {
-    /// Fetches a small answer.
+    /// Downloads a small response, as text.
     pub(super) async fn text(&self) -> Result<String, RpcFailure> {
         self.with_retries("a list", || async {
             let mut answer = self.answer().await?;
@@ -89,7 +89,7 @@ impl StoreRequest<'_> {
             .await
     }
 
-    /// The answer, when it is a successful one.
+    /// The response, if it is successful.
     async fn answer(&self) -> Result<HttpResponse, RpcFailure> {
         let query: Vec<(&str, &str)> = self
             .query
@@ -167,17 +167,17 @@ fn of_store(error: crate::http::error::TransportError) -> RpcFailure {
     failure
 }
 
-/// What a store says of an object.
+/// The metadata of an object, from the headers of the response.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct ObjectFacts {
     size: Option<u64>,
-    /// The MD5 sums, which are one when all is right.
+    /// The MD5 sums in the headers; they are equal unless the object is corrupt.
     md5: Vec<[u8; 16]>,
 }
 
 impl ObjectFacts {
     /// An entity tag is the MD5 sum of an object that was written in one request, and not encrypted with a key of the
-    /// user (Amazon S3, "Checking object integrity"). The other one is what Flyte's uploads leave.
+    /// user (Amazon S3, "Checking object integrity"). The other sum is in the metadata that Flyte's uploads set.
     fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok();
         let is_encrypted = text("x-amz-server-side-encryption")
@@ -194,7 +194,7 @@ impl ObjectFacts {
         }
     }
 
-    /// Compares with what was received; the reason is the end of a sentence.
+    /// Compares the metadata with what was received; the reason is the end of a sentence.
     fn check(&self, size: u64, md5: &[u8; 16], listed: Option<u64>) -> Result<(), String> {
         if let Some(expected) = listed
             .into_iter()

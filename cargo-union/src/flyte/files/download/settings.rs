@@ -11,12 +11,12 @@ use crate::sys::secret::Secret;
 /// Settings of stores with the API of S3.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// The endpoint that the user names; AWS without one.
+    /// The endpoint that the user has set; `None` is AWS.
     endpoint: Option<Url>,
     pub(super) region: String,
     /// Without a login, requests are not signed.
     pub(super) login: Option<StoreLogin>,
-    /// Whether the bucket is a part of the host's name; `None` when the user does not say it.
+    /// Whether the bucket is a part of the host's name; `None` when it is not set.
     is_virtual: Option<bool>,
 }
 
@@ -74,14 +74,14 @@ impl StoreSettings {
         })
     }
 
-    /// The address of an object; of the bucket itself with an empty key. `None` when the bucket's name fits no address.
+    /// The URL of an object; of the bucket itself with an empty key. `None` when the bucket's name fits no URL.
     pub(super) fn url(&self, bucket: &str, key: &str) -> Option<Url> {
         let is_plain =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         if bucket.is_empty() || !bucket.bytes().all(is_plain) || bucket.starts_with('.') {
             return None;
         }
-        // A certificate for all buckets holds no names with dots.
+        // A wildcard certificate does not match bucket names with dots.
         let is_virtual = self
             .is_virtual
             .unwrap_or(self.endpoint.is_none() && !bucket.contains('.'));

@@ -11,7 +11,7 @@ use union_build::spec::time;
 use crate::http::{Url, authority};
 use crate::sys::secret::Secret;
 
-/// How long a signed address is valid, in seconds. The store looks at it when the request begins.
+/// How long a signed address is valid, in seconds. The store checks it when the request begins.
 const SECONDS: u32 = 900;
 
 /// A login of a store.
@@ -80,7 +80,7 @@ fn signed_get_for(
     with_query(url, &format!("{query}&X-Amz-Signature={signature}"))
 }
 
-/// The address of a GET request without a signature, for stores that everybody may read.
+/// The address of a GET request without a signature, for stores with public read access.
 pub(super) fn unsigned_get(url: &Url, query: &[(&str, &str)]) -> Url {
     with_query(url, &canonical_query(query))
 }
@@ -104,7 +104,7 @@ fn canonical_query(parameters: &[(&str, &str)]) -> String {
     encoded.join("&")
 }
 
-/// Text with all characters but unreserved ones percent-encoded. A path keeps its slashes.
+/// Text with all characters but unreserved ones percent-encoded. The slashes of a path are not encoded.
 pub(super) fn encoded(text: &str, is_path: bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -154,7 +154,7 @@ fn local_path<'a>(ty: &Type, value: &'a InputValue) -> Option<&'a str> {
     }
 }
 
-/// Checks the values against the task's inputs: a run that a schedule starts cannot ask for missing ones.
+/// Checks the values against the task's inputs: a scheduled run cannot prompt for missing values.
 fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) {
     for (name, node) in reader.table("inputs").into_iter().flatten() {
         reader.problems.extend(inputs.unknown(name, &node.key));
@@ -174,7 +174,7 @@ fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableR
         reader.problems.extend(
             misfit.map(|why| problem(why, "of another type", "write a value of the declared type")),
         );
-        // What a run with the same values would refuse.
+        // Values that `run` would reject as well.
         let unfit = ty.unfit_for_files(value).filter(|_| !is_misfit);
         reader
             .problems
