@@ -168,9 +168,8 @@ pub fn copy_with(from: &Path, to: &Path, start: &[u8], end: &[u8]) -> Result<()>
         file.write_all(end)
     };
     write().map_err(|cause| unwritable(copy.path(), cause))?;
-    copy.keep(to)?;
     let metadata = fs::metadata(from).map_err(|cause| unreadable(from, cause))?;
-    fs::set_permissions(to, metadata.permissions()).map_err(|cause| unwritable(to, cause))
+    copy.keep_with(metadata.permissions(), to)
 }
 
 /// Copies a stream for random access: into memory when it is small, else into an unnamed temporary file in a directory,
@@ -228,6 +227,19 @@ impl AtomicFile {
     /// `FileUnwritable`, `DiskFull`.
     pub fn keep(self, path: &Path) -> Result<()> {
         self.make_readable(path)?;
+        self.persist(path)
+    }
+
+    /// Moves the file to its path, with these permissions.
+    fn keep_with(self, permissions: fs::Permissions, path: &Path) -> Result<()> {
+        self.file
+            .as_file()
+            .set_permissions(permissions)
+            .map_err(|cause| unwritable(path, cause))?;
+        self.persist(path)
+    }
+
+    fn persist(self, path: &Path) -> Result<()> {
         self.file
             .persist(path)
             .map(drop)
@@ -298,19 +310,18 @@ impl AtomicDir {
         self.directory.path()
     }
 
-    /// Moves the directory to its path and removes a directory that is there. An empty directory is removed instead of
-    /// moved.
+    /// Moves the directory to its path and removes a directory that is there, which stays if the new one cannot be moved.
+    /// An empty directory is removed instead of moved.
     ///
     /// # Errors
     /// `FileUnwritable`.
     pub fn keep(self, path: &Path) -> Result<()> {
-        remove_directory(path)?;
         let is_empty = fs::read_dir(self.path())
             .map_err(|cause| unreadable(self.path(), cause))?
             .next()
             .is_none();
         if is_empty {
-            return Ok(());
+            return remove_directory(path);
         }
         #[cfg(unix)]
         {
@@ -318,7 +329,20 @@ impl AtomicDir {
             fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755))
                 .map_err(|cause| unwritable(path, cause))?;
         }
-        fs::rename(self.path(), path).map_err(|cause| unwritable(path, cause))?;
+        // The old directory is in a temporary one, which is removed at the end, until the new one is in its place.
+        let aside = Self::create_beside(path)?;
+        let old = aside.path().join("old");
+        let has_old = match fs::rename(path, &old) {
+            Ok(()) => true,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
+            Err(cause) => return Err(unwritable(path, cause)),
+        };
+        if let Err(cause) = fs::rename(self.path(), path) {
+            if has_old {
+                let _ = fs::rename(&old, path);
+            }
+            return Err(unwritable(path, cause));
+        }
         // It has been moved, so there is nothing to remove.
         let _ = self.directory.keep();
         Ok(())

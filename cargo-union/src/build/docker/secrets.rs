@@ -50,23 +50,44 @@ impl BuildSecrets {
     /// Redacts secrets in a line. A multi-line value is matched line by line, because programs print it that way;
     /// very short lines are not considered secret.
     pub(super) fn scrub(&self, line: &str) -> String {
-        const SHORTEST: usize = 4;
-        let mut scrubbed = line.to_owned();
-        for (id, secret) in self.0.iter().filter(|(id, _)| *id != AUTHORITY_ID) {
-            let value = String::from_utf8_lossy(secret.reveal());
-            let mut parts: Vec<&str> = value
-                .lines()
-                .map(str::trim)
-                .filter(|part| part.len() >= SHORTEST)
-                .collect();
-            parts.extend(Some(value.trim()).filter(|value| !value.is_empty()));
-            // The longest first: replacing a shorter part could leave the rest of a longer one.
-            parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-            for part in parts {
-                scrubbed = scrubbed.replace(part, &format!("<secret {id}>"));
+        let mut texts = self.texts();
+        texts.retain(|(text, _)| line.contains(text.as_str()));
+        let mut scrubbed = String::with_capacity(line.len());
+        let mut rest = line;
+        while let Some(first) = rest.chars().next() {
+            // The longest one: after a shorter one, the rest of the longer one would be shown.
+            let found = texts
+                .iter()
+                .filter(|(text, _)| rest.starts_with(text.as_str()))
+                .max_by_key(|(text, _)| text.len());
+            match found {
+                Some((text, id)) => {
+                    scrubbed.push_str(&format!("<secret {id}>"));
+                    rest = &rest[text.len()..];
+                }
+                None => {
+                    scrubbed.push(first);
+                    rest = &rest[first.len_utf8()..];
+                }
             }
         }
         scrubbed
+    }
+
+    /// The texts that are redacted, with the IDs of their secrets.
+    fn texts(&self) -> Vec<(String, &str)> {
+        const SHORTEST: usize = 4;
+        let mut texts = Vec::new();
+        for (id, secret) in self.0.iter().filter(|(id, _)| *id != AUTHORITY_ID) {
+            let value = String::from_utf8_lossy(secret.reveal());
+            let lines = value
+                .lines()
+                .map(str::trim)
+                .filter(|line| line.len() >= SHORTEST);
+            let whole = Some(value.trim()).filter(|value| !value.is_empty());
+            texts.extend(lines.chain(whole).map(|text| (text.to_owned(), &**id)));
+        }
+        texts
     }
 }
 
@@ -139,5 +160,19 @@ mod tests {
         );
         assert_eq!(secrets.scrub("MIIabc and x"), "<secret key> and x");
         assert_eq!(secrets.scrub("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn secret_that_contains_another_one_is_redacted_whole() {
+        let secret = |value: &str| Secret::new(value.as_bytes().to_vec());
+        let secrets = BuildSecrets(BTreeMap::from([
+            ("a".to_owned(), secret("pass")),
+            ("b".to_owned(), secret("passphrase")),
+            ("c".to_owned(), secret("e")),
+        ]));
+        assert_eq!(
+            secrets.scrub("pass passphrase é"),
+            "<secret a> <secret b> é"
+        );
     }
 }

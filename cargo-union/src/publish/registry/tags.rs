@@ -14,8 +14,11 @@ use crate::sys::error::Result;
 
 /// The target of the next page in a `Link` header (RFC 8288): `</v2/app/tags/list?n=1000&last=z>; rel="next"`.
 pub(super) fn next(link: &str) -> Option<&str> {
-    link.split(",").find_map(|link| {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    // Targets may contain commas, which also separate the links.
+    let links = link.split('<').skip(1);
+    links.into_iter().find_map(|link| {
+        let (target, parameters) = link.split_once('>')?;
+        let parameters = parameters.trim_end().trim_end_matches(',');
         let is_next = |parameter: &str| {
             let (name, value) = parameter.split_once('=').unwrap_or_default();
             name.trim().eq_ignore_ascii_case("rel")
@@ -110,6 +113,10 @@ mod tests {
                 Some("/v2/a/tags/list?n=2&last=b"),
             ),
             ("<?last=b>;rel=next", Some("?last=b")),
+            (
+                r#"</first>; rel="first", <?last=a,b>; rel="next""#,
+                Some("?last=a,b"),
+            ),
             (
                 r#"</first>; rel="first", <https://a.io/next>; title="x"; REL="last next""#,
                 Some("https://a.io/next"),

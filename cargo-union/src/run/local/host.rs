@@ -124,7 +124,8 @@ impl LocalRun<'_> {
         let lookup = |name: &str| Some(user_environment.get(name).unwrap_or_default().to_owned());
         let mut environment = user_environment.clone();
         for (name, value) in &start.env {
-            environment.set(name, expand(&map(value), lookup).unwrap_or_default());
+            // A local path that replaces one of the container may contain `$`.
+            environment.set(name, map(&expand(value, lookup).unwrap_or_default()));
         }
         self.task
             .env

@@ -69,10 +69,14 @@ fn unescaped(text: &str) -> Option<String> {
             "apos" => '\'',
             entity => {
                 let number = entity.strip_prefix('#')?;
-                let number = match number.strip_prefix('x') {
-                    Some(digits) => u32::from_str_radix(digits, 16).ok()?,
-                    None => number.parse().ok()?,
+                let (digits, radix) = match number.strip_prefix('x') {
+                    Some(digits) => (digits, 16),
+                    None => (number, 10),
                 };
+                // The conversion accepts a sign too.
+                let number = u32::from_str_radix(digits, radix)
+                    .ok()
+                    .filter(|_| !digits.starts_with('+'))?;
                 char::from_u32(number)?
             }
         });

@@ -211,7 +211,7 @@ impl ObjectFacts {
 }
 
 fn hex_md5(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 32 || !text.is_ascii() {
+    if text.len() != 32 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     let mut md5 = [0; 16];
