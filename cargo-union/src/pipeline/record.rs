@@ -26,18 +26,17 @@ pub(super) fn from_existing(
     existing: &ExistingImage,
     previous: Option<&BuildRecord>,
 ) -> BuildRecord {
-    let record = new_record(image, existing);
-    match previous.filter(|previous| previous.digest == record.digest && previous.key == record.key)
-    {
-        Some(previous) if previous.location == record.location => previous.clone(),
+    let key = image.resolved.key.to_string();
+    match previous.filter(|previous| previous.digest == existing.digest && previous.key == key) {
+        Some(previous) if previous.location == existing.location => previous.clone(),
         Some(previous) => BuildRecord {
             size: previous.size,
             code_size: previous.code_size,
             revision: previous.revision.clone(),
             interfaces: previous.interfaces.clone(),
-            ..record
+            ..new_record(image, existing)
         },
-        None => record,
+        None => new_record(image, existing),
     }
 }
 

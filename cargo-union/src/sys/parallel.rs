@@ -15,8 +15,10 @@ pub fn try_map<T: Sync, R: Send>(
     values: &[T],
     function: impl Fn(&T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let processors = thread::available_parallelism().map_or(1, Into::into);
-    let threads = processors.min(values.len() / LEAST_PER_THREAD);
+    let most = values.len() / LEAST_PER_THREAD;
+    // The system reads several files to count its processors.
+    let processors = || thread::available_parallelism().map_or(1, Into::into);
+    let threads = if most < 2 { 1 } else { most.min(processors()) };
     if threads < 2 {
         return values.iter().map(function).collect();
     }

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -97,13 +98,17 @@ const C_COMPILER: [&str; 6] = [
 /// The key input for the launcher: its sources and options. The bytes of the launcher are the same on every machine
 /// with the same target and the same release of rustc with its own linker.
 pub fn version() -> Value {
-    let mut inputs = Inputs::new();
-    for (name, text) in SOURCES {
-        inputs.insert(name, Value::hash_of(text));
-    }
-    inputs.insert("options", Value::texts(OPTIONS));
-    inputs.insert("linker", Value::texts(RUST_LLD));
-    Value::from(inputs.key("launcher"))
+    // One computation for all images.
+    static VERSION: LazyLock<Value> = LazyLock::new(|| {
+        let mut inputs = Inputs::new();
+        for (name, text) in SOURCES {
+            inputs.insert(name, Value::hash_of(text));
+        }
+        inputs.insert("options", Value::texts(OPTIONS));
+        inputs.insert("linker", Value::texts(RUST_LLD));
+        Value::from(inputs.key("launcher"))
+    });
+    VERSION.clone()
 }
 
 /// The compiler and directories for the launcher.
