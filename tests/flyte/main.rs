@@ -7,6 +7,7 @@ mod doctor;
 mod dry_run;
 mod failures;
 mod follow;
+mod image_backends;
 mod interfaces;
 mod invalid_input;
 mod local_inputs;

@@ -21,7 +21,8 @@ fn setup(behaviour: &str) -> Setup {
     Setup { registry, backend }
 }
 
-fn base(registry: &Registry) {
+/// Pushes the base.
+pub(crate) fn base(registry: &Registry) {
     let directory = tempfile::tempdir().unwrap();
     let tar = directory.path().join("base.tar");
     fs::create_dir(directory.path().join("bin")).unwrap();
