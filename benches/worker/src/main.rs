@@ -37,7 +37,11 @@ struct Answer {
 }
 
 async fn answer(request: Request) -> anyhow::Result<Answer> {
-    let body = reqwest::get(&request.url).await?.error_for_status()?.text().await?;
+    let body = reqwest::get(&request.url)
+        .await?
+        .error_for_status()?
+        .text()
+        .await?;
     let pattern = regex::Regex::new(&request.pattern).context("the pattern is not valid")?;
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     packed.write_all(body.as_bytes())?;
@@ -46,7 +50,10 @@ async fn answer(request: Request) -> anyhow::Result<Answer> {
         id: uuid::Uuid::new_v4(),
         at: chrono::Utc::now(),
         edit: EDIT,
-        matches: pattern.find_iter(&body).map(|matched| matched.as_str().to_owned()).collect(),
+        matches: pattern
+            .find_iter(&body)
+            .map(|matched| matched.as_str().to_owned())
+            .collect(),
         settings: request.settings.as_deref().unwrap_or_default().parse()?,
         digest: Sha256::digest(packed.finish()?).to_vec(),
     })
@@ -54,16 +61,29 @@ async fn answer(request: Request) -> anyhow::Result<Answer> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
-    rustls::crypto::ring::default_provider().install_default().ok().context("a provider is installed already")?;
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok()
+        .context("a provider is installed already")?;
     match Arguments::parse() {
         Arguments::Once { url } => {
-            let answer = answer(Request { url, pattern: r"\w+".to_owned(), settings: None }).await?;
+            let answer = answer(Request {
+                url,
+                pattern: r"\w+".to_owned(),
+                settings: None,
+            })
+            .await?;
             println!("{}", serde_json::to_string_pretty(&answer)?);
         }
         Arguments::Lines => {
             for line in std::io::stdin().lines() {
-                println!("{}", serde_json::to_string(&answer(serde_json::from_str(&line?)?).await?)?);
+                println!(
+                    "{}",
+                    serde_json::to_string(&answer(serde_json::from_str(&line?)?).await?)?
+                );
             }
         }
     }

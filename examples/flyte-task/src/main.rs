@@ -19,7 +19,11 @@ async fn double(x: i64) -> Result<i64, flyte::Error> {
 
 #[flyte::trace]
 async fn stats(total: i64, label: String) -> Result<Stats, flyte::Error> {
-    Ok(Stats { mean: total as f64 / 2.0, count: 2, label })
+    Ok(Stats {
+        mean: total as f64 / 2.0,
+        count: 2,
+        label,
+    })
 }
 
 #[flyte::main]

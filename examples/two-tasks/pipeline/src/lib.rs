@@ -10,7 +10,10 @@ pub fn introduce(task: &str) {
     let image = images::for_task(task).expect("the task is declared in Cargo.toml");
     match image.reference() {
         Some(reference) => println!("{task}: image {reference}"),
-        None => println!("{task}: image `{}`, not built by `cargo union` yet", image.name),
+        None => println!(
+            "{task}: image `{}`, not built by `cargo union` yet",
+            image.name
+        ),
     }
     println!("{task}: running in it: {}", image.is_current());
 }
