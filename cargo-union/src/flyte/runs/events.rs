@@ -112,16 +112,16 @@ fn is_progress(reason: &str) -> bool {
 /// Decides which events of a waiting run are reported: those after it has waited for a while, each text once.
 #[derive(Debug)]
 pub(super) struct WaitMonitor {
-    patience: Duration,
+    wait_interval: Duration,
     /// When the events of the run are read next; `None` while it does not wait.
     due: Option<Instant>,
     reported: HashSet<(u32, String)>,
 }
 
 impl WaitMonitor {
-    pub(super) fn new(patience: Duration) -> Self {
+    pub(super) fn new(wait_interval: Duration) -> Self {
         Self {
-            patience,
+            wait_interval,
             due: None,
             reported: HashSet::new(),
         }
@@ -135,7 +135,7 @@ impl WaitMonitor {
         );
         self.due = match self.due {
             Some(due) if waits => Some(due),
-            None if waits => Some(now + self.patience),
+            None if waits => Some(now + self.wait_interval),
             _ => None,
         };
     }
@@ -150,7 +150,7 @@ impl WaitMonitor {
         if self.due? > now {
             return None;
         }
-        self.due = Some(now + self.patience);
+        self.due = Some(now + self.wait_interval);
         current(details).filter(|event| self.is_new(event))
     }
 

@@ -50,13 +50,13 @@ pub struct ReconnectPolicy {
     /// The attempts at one stream, counted again after each message, and their pauses.
     pub retry: RetryPolicy,
     /// How long to wait for further log lines after the end of an attempt.
-    pub silence: Duration,
+    pub log_timeout: Duration,
     /// How long a run may wait before the reason is reported, and the interval at which the reason is read again.
-    pub patience: Duration,
+    pub wait_interval: Duration,
 }
 
 impl Default for ReconnectPolicy {
-    /// The values of the Python SDK, except for `patience`, which it does not have.
+    /// The values of the Python SDK, except for `wait_interval`, which it does not have.
     fn default() -> Self {
         let seconds = Duration::from_secs;
         let retry = RetryPolicy {
@@ -67,8 +67,8 @@ impl Default for ReconnectPolicy {
         };
         Self {
             retry,
-            silence: seconds(2),
-            patience: seconds(3),
+            log_timeout: seconds(2),
+            wait_interval: seconds(3),
         }
     }
 }

@@ -213,21 +213,21 @@ impl AttemptLog<'_> {
         Ok(())
     }
 
-    /// Awaits a future; `None` when it does not complete within the silence limit after the end of the attempt.
+    /// Awaits a future; `None` when it does not complete within the timeout after the end of the attempt.
     async fn until_silent<T>(
         &self,
         future: impl Future<Output = T>,
         logs: &mut Receiver<LogStream>,
     ) -> Option<T> {
-        let silence = async {
+        let end = async {
             // An error means that the run is no longer watched, which ends the attempt too.
             let _ = logs.wait_for(|state| state.is_over(self.attempt)).await;
-            tokio::time::sleep(self.reader.policy.silence).await;
+            tokio::time::sleep(self.reader.policy.log_timeout).await;
         };
         tokio::select! {
             biased;
             result = future => Some(result),
-            () = silence => None,
+            () = end => None,
         }
     }
 }

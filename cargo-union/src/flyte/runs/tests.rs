@@ -110,8 +110,8 @@ const QUICK: ReconnectPolicy = ReconnectPolicy {
         longest_pause: Duration::from_millis(10),
         jitter: false,
     },
-    silence: Duration::from_millis(50),
-    patience: Duration::from_millis(1),
+    log_timeout: Duration::from_millis(50),
+    wait_interval: Duration::from_millis(1),
 };
 
 /// Follows a run; returns the outcome and the recorded events.

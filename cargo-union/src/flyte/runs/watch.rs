@@ -47,7 +47,7 @@ impl ActionWatch<'_> {
             last: RunState::default(),
             availability,
             shown,
-            waits: WaitMonitor::new(self.policy.patience),
+            waits: WaitMonitor::new(self.policy.wait_interval),
             restarts: RestartMonitor::default(),
             failed: 0,
         };

@@ -53,7 +53,7 @@ async fn container_that_is_started_again_and_again_is_reported_once_with_its_log
     let watched = states.map(|phase| details(phase, 1)).to_vec();
     let hour = Duration::from_secs(3600);
     let policy = ReconnectPolicy {
-        patience: hour,
+        wait_interval: hour,
         ..QUICK
     };
     let (_, events) = follow_with_policy(

@@ -35,7 +35,7 @@ async fn interrupted_log_is_resumed_without_duplicate_lines() {
 }
 
 #[tokio::test]
-async fn open_log_is_closed_after_the_silence_limit() {
+async fn open_log_is_closed_after_the_log_timeout() {
     let watched = vec![Script::Ends(vec![
         details(ActionPhase::Running, 1),
         details(ActionPhase::Running, 2),
@@ -113,8 +113,8 @@ async fn unavailable_logs_are_reported_once_and_are_not_an_error() {
 async fn logs_of_a_run_that_never_started_are_not_awaited() {
     let hour = Duration::from_secs(3600);
     let policy = ReconnectPolicy {
-        silence: hour,
-        patience: hour,
+        log_timeout: hour,
+        wait_interval: hour,
         retry: RetryPolicy {
             first_pause: hour,
             ..QUICK.retry
