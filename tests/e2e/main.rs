@@ -19,3 +19,4 @@ mod setup;
 mod start_check;
 mod third_party_bases;
 mod workers;
+mod yaml_files;

@@ -7,6 +7,7 @@ mod logs;
 pub mod pages;
 mod push;
 mod register;
+mod resolve;
 mod run;
 mod runs;
 mod scaffold;
@@ -23,6 +24,7 @@ pub use get::{GetCommand, GetRunArgs, GetTaskArgs, ListArgs, ListRunsArgs, ListT
 pub use logs::LogsArgs;
 pub use push::PushArgs;
 pub use register::RegisterArgs;
+pub use resolve::ResolveArgs;
 pub use run::{RemoteRunArgs, RunArgs};
 pub use runs::{AbortArgs, RerunArgs};
 pub use scaffold::{InitArgs, NewArgs, ScaffoldArgs};
@@ -72,6 +74,8 @@ pub enum CommandArgs {
     Build(BuildCommandArgs),
     /// Copy an image with its attached documents to another registry, by digest; needs no package
     Push(PushArgs),
+    /// Build and push the images that YAML files name as `union://PACKAGE[/IMAGE]`, and print the files with their digests
+    Resolve(ResolveArgs),
     /// Build and push the images, and register the tasks with the backend
     #[command(disable_version_flag = true)]
     Register(RegisterArgs),

@@ -16,6 +16,7 @@ mod new;
 mod plan;
 mod push;
 mod register;
+mod resolve;
 mod run;
 mod secret;
 mod trigger;
@@ -53,6 +54,7 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Plan(work) => plan::run(work, ui).await,
         Command::Build(work) => build::run(work, ui).await,
         Command::Push(push) => push::run(push, ui).await,
+        Command::Resolve(resolve) => resolve::run(resolve, ui).await,
         Command::Register(register) => register::run(register, ui).await,
         Command::Run(options) => run::run_local(options, ui).await,
         Command::Remote(options) => run::run_remote(options, ui).await,

@@ -33,5 +33,6 @@ pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod update;
 pub(crate) mod verify;
+pub(crate) mod yaml_files;
 
 pub use reporter::{Guard, Reporter};

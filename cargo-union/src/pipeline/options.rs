@@ -77,6 +77,15 @@ pub struct BuildOptions {
     pub source_date_epoch: u64,
 }
 
+/// Options of `resolve`.
+#[derive(Debug)]
+pub struct ResolveOptions {
+    /// How the images are built; the files select the packages.
+    pub options: BuildOptions,
+    /// Absolute paths of files and directories; `None` is stdin.
+    pub files: Vec<Option<PathBuf>>,
+}
+
 /// Options of `push`.
 #[derive(Debug)]
 pub struct PushOptions {

@@ -9,6 +9,7 @@ mod logs;
 mod push;
 mod register;
 mod remote;
+mod resolve;
 mod run;
 mod scaffold;
 mod verify;
@@ -23,7 +24,8 @@ use union_build::spec::merge::Overrides;
 use crate::cli;
 pub use crate::deploy::flyte_config::NewFlyteConfig;
 pub use crate::pipeline::options::{
-    BackendOptions, BuildOptions, ImageOutput, PushOptions, VerifyOptions, WorkspaceOptions,
+    BackendOptions, BuildOptions, ImageOutput, PushOptions, ResolveOptions, VerifyOptions,
+    WorkspaceOptions,
 };
 pub use crate::run::options::{
     InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, Rerun, RunTarget,
@@ -59,6 +61,8 @@ pub enum Command {
     Build(BuildOptions),
     /// `push`
     Push(PushOptions),
+    /// `resolve`
+    Resolve(ResolveOptions),
     /// `register`
     Register(RegisterOptions),
     /// `run`
@@ -180,6 +184,7 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             })
         }
         cli::CommandArgs::Push(push) => Command::Push(reader.push(push)?),
+        cli::CommandArgs::Resolve(resolve) => Command::Resolve(reader.resolve(resolve)?),
         cli::CommandArgs::Register(register) => Command::Register(reader.register(register)?),
         cli::CommandArgs::Run(run) if run.remote.remote || run.remote.follow.is_some() => {
             Command::Remote(reader.remote(run)?)
