@@ -62,8 +62,11 @@ const BOUNDARIES: &[Boundary] = &[
     },
     Boundary {
         path: &["saphyr_parser"],
-        files: &["cargo-union/src/flyte/config/yaml.rs"],
-        because: "only the Flyte config is YAML",
+        files: &[
+            "cargo-union/src/flyte/config/yaml.rs",
+            "cargo-union/src/pipeline/yaml_files.rs",
+        ],
+        because: "only the Flyte config and the files of `resolve` are YAML",
     },
     Boundary {
         path: &["anyhow"],
