@@ -1,6 +1,7 @@
 //! The same sources give the same image in another directory, for another user and with another umask.
 
 use union_tests::Project;
+use union_tests::c::CCompiler;
 
 const GENERATES: &str = "fn main() {\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
     std::fs::write(format!(\"{out}/gen.rs\"), \"pub fn first(list: &[u8]) -> u8 { list[0] }\").unwrap();\n    println!(\"cargo::rerun-if-changed=build.rs\");\n}\n";
@@ -34,6 +35,32 @@ fn digest_does_not_depend_on_directory_umask_and_home() {
     let (one, two) = (project(), project());
     assert_ne!(one.directory(), two.directory());
     assert_eq!(digest(&one, "022"), digest(&two, "077"));
+}
+
+#[test]
+fn digest_does_not_depend_on_user_and_clock() {
+    // Nine years later, for every program that uses the C library. The clocks of timeouts stay.
+    const CLOCK: &str = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <sys/time.h>\n#include <time.h>\n\
+        static const time_t LATER = 9L * 365 * 86400;\n\
+        int clock_gettime(clockid_t clock, struct timespec *now) {\n\
+        int failed = ((int (*)(clockid_t, struct timespec *)) dlsym(RTLD_NEXT, \"clock_gettime\"))(clock, now);\n\
+        if (!failed && clock == CLOCK_REALTIME) now->tv_sec += LATER;\n return failed; }\n\
+        time_t time(time_t *now) { struct timespec it; clock_gettime(CLOCK_REALTIME, &it); if (now) *now = it.tv_sec; return it.tv_sec; }\n";
+    let compiler = CCompiler::default();
+    let clock = compiler.cc("clock.so", CLOCK, &["-shared", "-fPIC"]);
+    let usual = digest(&project(), "022");
+    let later = project().env("LD_PRELOAD", clock.display().to_string());
+    let year = later.shell("date +%Y").succeeds();
+    let year: u64 = year.stdout().trim().parse().unwrap();
+    assert!(year > 2034, "the clock of {year}");
+    assert_eq!(digest(&later, "022"), usual);
+    let other = project();
+    let as_user = format!(
+        "unshare --user --map-user=1000 --map-group=1000 {} build --format json",
+        union_tests::project::tool().display()
+    );
+    let built = other.shell(&as_user).succeeds().json();
+    assert_eq!(built["images"][0]["digest"], *usual);
 }
 
 #[test]
