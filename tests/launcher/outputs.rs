@@ -27,7 +27,7 @@ fn problems(directory: &Path, declared: &[&str]) -> Vec<String> {
         .map(|(name, ty)| (name.to_owned(), Type::parse(ty).unwrap()))
         .collect();
     outputs(
-        &OutputDir::found(directory).unwrap(),
+        &OutputDir::existing(directory).unwrap(),
         &declared,
         directory.to_str().unwrap(),
     )

@@ -27,7 +27,7 @@ impl OutputDir {
     ///
     /// # Errors
     /// U0004 (`FileUnreadable`).
-    pub fn found(directory: &Path) -> Result<Self> {
+    pub fn existing(directory: &Path) -> Result<Self> {
         let mut others = BTreeMap::new();
         let mut pending = vec![PathBuf::new()];
         while let Some(below) = pending.pop() {

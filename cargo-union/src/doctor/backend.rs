@@ -72,7 +72,7 @@ pub(super) async fn check(
     let mut checks = match identity.map_err(|failure| failure.into_error(tried)) {
         Err(error) => {
             return (
-                unanswered(&endpoint, &client, &error),
+                unreachable_backend(&endpoint, &client, &error),
                 client.clock_difference(),
             );
         }
@@ -114,7 +114,7 @@ fn without_backend(loaded: Option<&LoadedWorkspace>) -> Vec<Check> {
 }
 
 /// The checks after a call that failed: because of the connection, or because of the login.
-fn unanswered(endpoint: &str, client: &Client, error: &Error) -> Vec<Check> {
+fn unreachable_backend(endpoint: &str, client: &Client, error: &Error) -> Vec<Check> {
     let is_connection = matches!(
         error.code(),
         Code::BackendUnreachable

@@ -240,7 +240,7 @@ impl BuildahProgress<'_> {
                     *step = Some(name.to_owned());
                 }
                 None if line.starts_with("--> Using cache") => {
-                    step.iter().for_each(|name| listener.remembered(name))
+                    step.iter().for_each(|name| listener.step_cached(name))
                 }
                 None => listener.line(line),
             });

@@ -296,7 +296,7 @@ impl<'a> BuildkitProgress<'a> {
                 vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]");
             if is_user_step && !step.is_reported && vertex.cached {
                 step.is_reported = true;
-                self.listener.remembered(&vertex.name);
+                self.listener.step_cached(&vertex.name);
             } else if is_user_step && !step.is_reported && vertex.started.is_some() {
                 step.is_reported = true;
                 self.listener.step(&vertex.name);

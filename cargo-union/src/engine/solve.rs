@@ -124,7 +124,7 @@ pub trait SolveListener: Send + Sync {
     fn step(&self, name: &str);
 
     /// A step was cached by the engine.
-    fn remembered(&self, name: &str);
+    fn step_cached(&self, name: &str);
 
     /// A line of a step's output.
     fn line(&self, text: &str);

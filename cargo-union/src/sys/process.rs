@@ -324,7 +324,7 @@ impl ProcessFailure {
     const STDERR_LINES: usize = 20;
 
     /// A program that has exited in a container, with an exit code.
-    pub fn ended(program: &str, code: i64) -> Self {
+    pub fn of_exit_code(program: &str, code: i64) -> Self {
         Self {
             program: program.to_owned(),
             code: i32::try_from(code).ok(),

@@ -55,7 +55,7 @@ fn visible(letter: char) -> char {
 mod tests {
     use super::*;
 
-    fn written(line: &str, colors: bool) -> String {
+    fn format_line(line: &str, colors: bool) -> String {
         let mut written = String::new();
         write_harmless(line, colors, |part| written.push_str(part));
         written
@@ -64,9 +64,9 @@ mod tests {
     #[test]
     fn colours_are_for_terminals_only_and_end_with_the_line() {
         let line = "a \x1b[1;31mred\x1b[m b";
-        assert_eq!(written(line, false), "a red b\n");
-        assert_eq!(written(line, true), "a \x1b[1;31mred\x1b[m b\x1b[0m\n");
-        assert_eq!(written("plain\té", true), "plain\té\n");
+        assert_eq!(format_line(line, false), "a red b\n");
+        assert_eq!(format_line(line, true), "a \x1b[1;31mred\x1b[m b\x1b[0m\n");
+        assert_eq!(format_line("plain\té", true), "plain\té\n");
     }
 
     #[test]
@@ -79,8 +79,8 @@ mod tests {
             ("\x1b[31", "␛[31\n"),
             ("\x1b[", "␛[\n"),
         ] {
-            assert_eq!(written(line, true), expected);
-            assert_eq!(written(line, false), expected);
+            assert_eq!(format_line(line, true), expected);
+            assert_eq!(format_line(line, false), expected);
         }
     }
 

@@ -159,7 +159,7 @@ impl LauncherCompiler<'_> {
         inputs.insert("rustc", self.identity.as_str());
         inputs.insert("target", target);
         let name = inputs.key("launcher").to_string();
-        if let Some(program) = self.kept(&name) {
+        if let Some(program) = self.cached_program(&name) {
             return Ok(program);
         }
         let directory = self
@@ -183,7 +183,7 @@ impl LauncherCompiler<'_> {
             error.help(format!("Run `rustup target add {target}`, or leave it out by `launcher = false` in the table of the image."))
         })?;
         let program = Bytes::from(fs::read(&directory.join("launcher"))?);
-        self.keep(&name, &program)?;
+        self.store_program(&name, &program)?;
         Ok(program)
     }
 
@@ -207,13 +207,13 @@ impl LauncherCompiler<'_> {
         self.runner.rustc(&call).await
     }
 
-    fn kept(&self, name: &str) -> Option<Bytes> {
+    fn cached_program(&self, name: &str) -> Option<Bytes> {
         let note: LauncherNote = self.cache.note("launchers", name)?;
         let bytes = std::fs::read(self.cache.verified_blob(&note.program)?).ok()?;
         (Digest::of(&bytes) == note.program).then(|| bytes.into())
     }
 
-    fn keep(&self, name: &str, program: &[u8]) -> Result<()> {
+    fn store_program(&self, name: &str, program: &[u8]) -> Result<()> {
         let digest = Digest::of(program);
         let mut draft = self.cache.draft()?;
         std::io::Write::write_all(&mut draft, program)

@@ -81,7 +81,7 @@ impl SolveListener for BuildLog<'_> {
         }
     }
 
-    fn remembered(&self, name: &str) {
+    fn step_cached(&self, name: &str) {
         let step = self.shown(name);
         self.file.remark(&format!("==> {step} (cached)"));
         self.reporter

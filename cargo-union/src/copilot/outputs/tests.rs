@@ -14,7 +14,7 @@ fn taken(files: &[(&str, &str)], ty: &str) -> Result<OutputValue, String> {
     }
     let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
     let read = outputs(
-        &OutputDir::found(directory.path()).unwrap(),
+        &OutputDir::existing(directory.path()).unwrap(),
         &declared,
         "/var/outputs",
     );
@@ -144,7 +144,7 @@ fn missing_output_names_the_file_that_was_written_instead() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("cuont"), "1").unwrap();
     let problems = outputs(
-        &OutputDir::found(directory.path()).unwrap(),
+        &OutputDir::existing(directory.path()).unwrap(),
         &declared,
         "/out",
     )
@@ -165,7 +165,7 @@ fn link_in_outputs_is_never_followed() {
     std::os::unix::fs::symlink("/etc/passwd", directory.path().join("n/latest")).unwrap();
     let declared = BTreeMap::from([("n".to_owned(), Type::Directory)]);
     let problems = outputs(
-        &OutputDir::found(directory.path()).unwrap(),
+        &OutputDir::existing(directory.path()).unwrap(),
         &declared,
         "/out",
     )
@@ -341,6 +341,6 @@ proptest::proptest! {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join(&name), bytes).unwrap();
         let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
-        drop(outputs(&OutputDir::found(directory.path()).unwrap(), &declared, "/var/outputs"));
+        drop(outputs(&OutputDir::existing(directory.path()).unwrap(), &declared, "/var/outputs"));
     }
 }

@@ -48,7 +48,7 @@ struct IgnoringListener;
 impl SolveListener for IgnoringListener {
     fn step(&self, _: &str) {}
 
-    fn remembered(&self, _: &str) {}
+    fn step_cached(&self, _: &str) {}
 
     fn line(&self, _: &str) {}
 }

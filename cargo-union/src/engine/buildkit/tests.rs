@@ -12,7 +12,7 @@ struct Recorder(Mutex<Vec<String>>);
 impl SolveListener for Recorder {
     fn step(&self, _: &str) {}
 
-    fn remembered(&self, _: &str) {}
+    fn step_cached(&self, _: &str) {}
 
     fn line(&self, line: &str) {
         self.0.lock().unwrap().push(line.to_owned());

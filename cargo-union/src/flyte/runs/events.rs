@@ -146,7 +146,11 @@ impl WaitMonitor {
     }
 
     /// The event to report, if the run has waited until now; `None` if it is not due or was reported before.
-    pub(super) fn look(&mut self, details: &ActionDetails, now: Instant) -> Option<ClusterEvent> {
+    pub(super) fn due_event(
+        &mut self,
+        details: &ActionDetails,
+        now: Instant,
+    ) -> Option<ClusterEvent> {
         if self.due? > now {
             return None;
         }

@@ -139,7 +139,7 @@ impl ActionWatch<'_> {
                     *details = current;
                 },
             }
-            if let Some(event) = progress.waits.look(details, Instant::now()) {
+            if let Some(event) = progress.waits.due_event(details, Instant::now()) {
                 self.listener.cluster_event(&event);
             }
         }

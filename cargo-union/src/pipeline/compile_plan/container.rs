@@ -323,7 +323,7 @@ impl CargoRunner for ContainerRunner {
         Ok(if code == 0 {
             Ok(())
         } else {
-            Err(ProcessFailure::ended("cargo", code))
+            Err(ProcessFailure::of_exit_code("cargo", code))
         })
     }
 
@@ -335,7 +335,7 @@ impl CargoRunner for ContainerRunner {
         if code == 0 {
             return Ok(Ok(()));
         }
-        let mut failure = ProcessFailure::ended("rustc", code);
+        let mut failure = ProcessFailure::of_exit_code("rustc", code);
         failure.stderr = String::from_utf8_lossy(&printed).into_owned();
         Ok(Err(failure))
     }
@@ -381,7 +381,7 @@ impl CargoRunner for ContainerRunner {
             0 => Ok(stdout.into_inner().unwrap_or_else(PoisonError::into_inner)),
             code => {
                 let stderr = stderr.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let mut failure = ProcessFailure::ended(&program_name, code);
+                let mut failure = ProcessFailure::of_exit_code(&program_name, code);
                 failure.stderr = String::from_utf8_lossy(&stderr).trim_end().to_owned();
                 Err(failure)
             }

@@ -52,7 +52,7 @@ pub(super) async fn run_program(
     let output_directory = directories.temporary("outputs");
     fs::create_directory(&output_directory)?;
     let directory = match run.task.outputs.is_empty() {
-        true => OutputDir::found(&output_directory)?,
+        true => OutputDir::existing(&output_directory)?,
         false => {
             download_directory(&container, &run.task.data.output_path, output_directory).await?
         }

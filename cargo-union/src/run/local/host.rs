@@ -74,7 +74,7 @@ pub(super) async fn run_program(
     run_process(run, program, arguments, &environment).await?;
     Ok(ProgramOutput {
         image: None,
-        directory: OutputDir::found(&output_directory)?,
+        directory: OutputDir::existing(&output_directory)?,
     })
 }
 

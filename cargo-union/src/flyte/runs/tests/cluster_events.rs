@@ -113,22 +113,28 @@ fn events_are_looked_at_after_the_patience_and_only_while_the_run_waits() {
     let mut monitor = WaitMonitor::new(Duration::from_secs(3));
     monitor.observe(RunState::of(&waiting), start);
     waiting.attempts[0].cluster_events = vec![event(1, "FailedScheduling", "no node")];
-    assert_eq!(monitor.look(&waiting, after(2)), None);
+    assert_eq!(monitor.due_event(&waiting, after(2)), None);
     // A further state of waiting does not start the time again.
     monitor.observe(
         RunState::of(&details(ActionPhase::Initializing, 1)),
         after(2),
     );
     assert_eq!(
-        monitor.look(&waiting, after(3)).map(|event| event.text()),
+        monitor
+            .due_event(&waiting, after(3))
+            .map(|event| event.text()),
         Some("FailedScheduling: no node".to_owned())
     );
-    assert_eq!(monitor.look(&waiting, after(6)), None, "it was reported");
+    assert_eq!(
+        monitor.due_event(&waiting, after(6)),
+        None,
+        "it was reported"
+    );
     waiting.attempts[0]
         .cluster_events
         .push(event(2, "", "another"));
     assert_eq!(
-        monitor.look(&waiting, after(7)),
+        monitor.due_event(&waiting, after(7)),
         None,
         "not before 3 s more"
     );
@@ -136,7 +142,9 @@ fn events_are_looked_at_after_the_patience_and_only_while_the_run_waits() {
         .cluster_events
         .push(event(3, "Scheduled", "to a node\u{1b}[2J"));
     assert_eq!(
-        monitor.look(&waiting, after(9)).map(|event| event.text()),
+        monitor
+            .due_event(&waiting, after(9))
+            .map(|event| event.text()),
         Some("Scheduled: to a node[2J".to_owned())
     );
     monitor.observe(RunState::of(&details(ActionPhase::Running, 1)), after(9));
@@ -144,7 +152,7 @@ fn events_are_looked_at_after_the_patience_and_only_while_the_run_waits() {
     waiting.attempts[0]
         .cluster_events
         .push(event(3, "Late", "late"));
-    assert_eq!(monitor.look(&waiting, after(99)), None);
+    assert_eq!(monitor.due_event(&waiting, after(99)), None);
 }
 
 #[test]
@@ -158,7 +166,7 @@ fn event_of_a_known_cause_stays_until_the_cluster_says_progress() {
         let now = std::time::Instant::now();
         let mut monitor = WaitMonitor::new(Duration::ZERO);
         monitor.observe(RunState::of(&waiting), now);
-        monitor.look(&waiting, now).map(|event| event.text())
+        monitor.due_event(&waiting, now).map(|event| event.text())
     };
     let unschedulable = (
         1,
