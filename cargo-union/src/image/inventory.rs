@@ -7,7 +7,7 @@ use super::packages::{InstalledPackage, PackageKind};
 use super::release::Release;
 
 /// The installed packages of an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// The distribution, which is part of the identity of its packages.
     pub release: Option<Release>,
