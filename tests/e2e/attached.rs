@@ -1,10 +1,14 @@
 //! Bills of materials and provenance that are attached to pushed images, and `verify`, which reads them.
 
-use serde_json::Value;
-use union_tests::Project;
-use union_tests::faulty_registry::{FaultyRegistry, Reply};
+use std::process::Command;
 
-use crate::setup::Setup;
+use serde_json::{Value, json};
+use union_tests::Project;
+use union_tests::base::debian;
+use union_tests::faulty_registry::{FaultyRegistry, Reply};
+use union_tests::stub::official_python;
+
+use crate::setup::{Setup, push_base};
 
 const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\nenv = { GREETING = \"hello\" }\n";
 
@@ -94,6 +98,102 @@ fn documents_are_attached_after_the_push_and_not_again() {
         registry.count("GET", "/referrers/"),
     );
     assert_eq!(before, after);
+}
+
+/// A program on a base, pushed to another registry.
+fn on_base(registry: &FaultyRegistry, base: &str, settings: &str) -> Project {
+    Project::package("hello")
+        .union(&format!(
+            "[package.metadata.union]\nregistry = \"{}/team\"\n",
+            registry.host()
+        ))
+        .union(&format!(
+            "[package.metadata.union.images.default]\nbase-image = {base:?}\n{settings}"
+        ))
+        .locked()
+}
+
+fn bill(project: &Project) -> Value {
+    serde_json::from_str(&project.read("sbom.json")).unwrap()
+}
+
+/// Validates a bill of materials by the schema, with a package that is not of this repository.
+fn validate(project: &Project) {
+    let code = "import sys\n\
+                from cyclonedx.schema import SchemaVersion\n\
+                from cyclonedx.validation.json import JsonStrictValidator\n\
+                print(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read()))\n";
+    let file = project.path("sbom.json");
+    let problem = official_python(code, &[file.to_str().unwrap()]);
+    assert_eq!(problem.trim(), "None");
+}
+
+#[test]
+fn packages_of_a_base_are_attached_and_equal_for_an_existing_image() {
+    let bases = Setup::new().with_debian("library/debian:bookworm");
+    let registry = with_api();
+    let base = bases.reference("library/debian:bookworm");
+    let project = on_base(&registry, &base, "");
+    project.run(["build"]).succeeds();
+    let attached = documents(&registry).remove(0).1;
+    project
+        .run(["build", "--sbom", "sbom.json"])
+        .succeeds()
+        .stderr_has("Unchanged")
+        .stderr_lacks("note:");
+    assert_eq!(bill(&project), attached);
+    validate(&project);
+    let extracted = Command::new("tar")
+        .args(["-xOf", debian("bookworm", &[]).to_str().unwrap()])
+        .arg("./var/lib/dpkg/status")
+        .output()
+        .unwrap();
+    let status = String::from_utf8(extracted.stdout).unwrap();
+    let (_, libc) = status.split_once("Package: libc6\n").unwrap();
+    let (_, version) = libc.split_once("\nVersion: ").unwrap();
+    let version = version.lines().next().unwrap();
+    let purl = format!(
+        "pkg:deb/debian/libc6@{}?arch=amd64&distro=debian-12",
+        version.replace('+', "%2B")
+    );
+    let below = &attached["dependencies"][1];
+    assert_eq!(below["ref"], "base");
+    let below = below["dependsOn"].as_array().unwrap();
+    assert!(below.contains(&json!(purl)), "{purl}: {below:?}");
+    assert_eq!(attached["compositions"][0]["aggregate"], "complete");
+}
+
+#[test]
+fn no_layer_is_downloaded_for_an_attached_bill_and_a_missing_one_is_noted() {
+    let registry = with_api();
+    let base = format!("{}/library/base:1", registry.host());
+    push_base(&base, "one", &[]);
+    let static_program = "build = { link = \"static\" }\n";
+    let project = on_base(&registry, &base, static_program);
+    let layers = |registry: &FaultyRegistry| registry.count("GET", "/library/base/blobs/");
+    let own = layers(&registry);
+    project
+        .run(["build", "-v"])
+        .succeeds()
+        .stderr_has("their layers are not on this machine")
+        .stderr_lacks("note:");
+    let incomplete = json!([{"aggregate": "incomplete", "dependencies": ["base"]}]);
+    assert_eq!(documents(&registry)[0].1["compositions"], incomplete);
+    assert_eq!(layers(&registry) - own, 1, "the config");
+    let blobs = registry.memory().blobs.clone();
+    registry
+        .memory()
+        .blobs
+        .retain(|(repository, _), _| repository != "library/base");
+    project
+        .run(["build", "--sbom", "sbom.json"])
+        .succeeds()
+        .stderr_has("note: the bill of materials of image `default` lists no packages of its base and environment: [U0301]");
+    assert_eq!(bill(&project)["compositions"], incomplete);
+    validate(&project);
+    registry.memory().blobs = blobs;
+    project.run(["build", "--sbom", "sbom.json"]).succeeds();
+    assert_eq!(bill(&project)["compositions"][0]["aggregate"], "complete");
 }
 
 #[test]

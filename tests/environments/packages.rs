@@ -121,6 +121,17 @@ fn environment_without_a_registry_is_in_the_layout() {
         .run(["build", "--no-push"])
         .succeeds()
         .stderr_lacks("apt-get");
+    // So are its packages, until the cache has lost it.
+    let sbom = || project.run(["build", "--no-push", "--sbom", "sbom.json"]);
+    sbom().succeeds().stderr_lacks("note:");
+    let bill = project.read("sbom.json");
+    assert!(bill.contains("pkg:deb/debian/tree@") && bill.contains("\"complete\""));
+    std::fs::remove_dir_all(project.cache().join("notes/environments")).unwrap();
+    sbom()
+        .succeeds()
+        .stderr_has("its environment is neither in a registry nor in the cache");
+    let bill = project.read("sbom.json");
+    assert!(!bill.contains("pkg:deb/") && bill.contains("\"incomplete\""));
 }
 
 #[test]

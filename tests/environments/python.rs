@@ -41,6 +41,30 @@ fn version_of(built: &Outcome, package: &str) -> String {
     )
 }
 
+/// The packages below the base and the environment in the bill of materials of an unchanged image, without their distribution.
+#[track_caller]
+fn packages_of(project: &Project) -> (Vec<String>, Vec<String>) {
+    project
+        .run(["build", "--sbom", "sbom.json"])
+        .succeeds()
+        .stderr_has("Unchanged")
+        .stderr_lacks("note:");
+    let bill: serde_json::Value = serde_json::from_str(&project.read("sbom.json")).unwrap();
+    assert_eq!(bill["compositions"][0]["aggregate"], "complete");
+    let below = |reference: &str| {
+        let entries = bill["dependencies"].as_array().unwrap();
+        let entry = entries.iter().find(|one| one["ref"] == reference).unwrap();
+        let references = entry["dependsOn"].as_array().unwrap().iter();
+        let urls = references.filter_map(|one| one.as_str()?.strip_prefix("pkg:"));
+        let plain = |url: &str| {
+            let url = url.split("&distro=").next().unwrap();
+            url.replace("%2B", "+")
+        };
+        urls.map(plain).collect()
+    };
+    (below("base"), below("environment"))
+}
+
 #[test]
 fn packages_and_lock_files_are_installed_into_the_base_python() {
     let python = Python::new();
@@ -60,6 +84,17 @@ fn packages_and_lock_files_are_installed_into_the_base_python() {
         "what installed them is not in the image"
     );
     assert!(project.read("Union.lock").contains("tools/uv:1"));
+    let listed = "dpkg-query -W -f='deb/debian/${Package}@${Version}?arch=${Architecture}\\n'";
+    let mut expected: Vec<String> = shell(&built, listed).lines().map(str::to_owned).collect();
+    expected.extend(["pypi/six@1.16.0".to_owned(), "pypi/toolz@0.12.1".to_owned()]);
+    expected.sort();
+    let (base, environment) = packages_of(&project);
+    let mut packages = [base.clone(), environment.clone()].concat();
+    packages.sort();
+    assert_eq!(packages, expected);
+    let is_in = |list: &[String], start: &str| list.iter().any(|one| one.starts_with(start));
+    assert!(is_in(&base, "deb/debian/libc6@") && !is_in(&base, "pypi/"));
+    assert!(is_in(&environment, "deb/debian/python3@") && is_in(&environment, "pypi/six@"));
     project.edit("py/constraints.txt", "0.12.1", "1.0.0");
     project
         .run(["plan"])

@@ -79,11 +79,19 @@ fn remote_image_is_built_once_and_registered_by_digest() {
     assert_eq!((puts, runs), (2, 1));
 
     let again = project
-        .run(["build"])
+        .run(["build", "--sbom", "target/sbom.json"])
         .succeeds()
         .compiles_nothing()
-        .stderr_has("Unchanged default ");
+        .stderr_has("Unchanged default ")
+        .stderr_has(
+            "lists no packages of its base and environment: the remote builder has built it",
+        );
     assert_eq!(again.stdout().trim(), pinned);
+    let bill: Value = serde_json::from_str(&project.read("target/sbom.json")).unwrap();
+    assert_eq!(
+        bill["compositions"],
+        json!([{"aggregate": "incomplete", "dependencies": ["base"]}])
+    );
     let plan = project.run(["plan"]).succeeds();
     plan.stdout_has("unchanged")
         .stdout_has(&format!("{}/backend/hello:", setup.registry.host()));

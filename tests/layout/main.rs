@@ -5,5 +5,6 @@
 mod builder;
 mod fixture;
 mod inputs;
+mod inventory;
 mod publishers;
 mod start_check;

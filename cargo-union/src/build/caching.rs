@@ -26,15 +26,10 @@ impl<B> CachingBuilder<B> {
     }
 }
 
-/// Whether the image of a key is in the cache and intact.
-pub fn is_remembered(cache: &Cache, key: Key) -> bool {
-    load_image(cache, key).is_some()
-}
-
 #[async_trait::async_trait]
 impl<B: Builder> Builder for CachingBuilder<B> {
     async fn build(&self, request: &BuildRequest) -> Result<Image> {
-        if let Some(image) = load_image(&self.cache, request.key) {
+        if let Some(image) = remembered(&self.cache, request.key) {
             return Ok(image);
         }
         let image = self.inner.build(request).await?;
@@ -104,7 +99,8 @@ fn store_blob(cache: &Cache, blob: &Blob) -> Result<Descriptor> {
     Ok(blob.descriptor.clone())
 }
 
-fn load_image(cache: &Cache, key: Key) -> Option<Image> {
+/// The image of a key, if it is in the cache and intact.
+pub fn remembered(cache: &Cache, key: Key) -> Option<Image> {
     let note: Note = cache.note(NOTES, &key.to_string())?;
     let platforms = note.platforms.into_iter().map(|platform| {
         let layers = platform.layers.into_iter().map(|layer| {

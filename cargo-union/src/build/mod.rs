@@ -23,7 +23,7 @@ mod verified_file;
 mod walk;
 
 pub use base::{Lookup, PlatformManifest};
-pub use caching::{CachingBuilder, is_remembered};
+pub use caching::{CachingBuilder, remembered};
 pub use chain::{EffectiveConfig, ImageChain};
 pub use measured_files::MeasuredFiles;
 pub use requirements::problems as requirement_problems;
@@ -40,6 +40,7 @@ use union_build::key::Key;
 use union_build::spec;
 
 use crate::image::glibc::Glibc;
+use crate::image::inventory::Inventory;
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
 use crate::image::release::Release;
@@ -149,6 +150,24 @@ pub async fn base_facts(
         release: Release::of(&files),
         glibc: Glibc::of(&files),
     })
+}
+
+/// The packages that are installed in a base or environment; `None` if a layer would have to be downloaded and `downloads` is
+/// not set. Each layer is read only once, then cached.
+///
+/// # Errors
+/// When the base cannot be fetched or parsed.
+pub async fn inventory(
+    cache: &Cache,
+    source: &Arc<dyn BaseSource>,
+    base: &BaseImage,
+    platform: &Platform,
+    downloads: bool,
+) -> Result<Option<Inventory>> {
+    let base = base::ResolvedBase::open(&**source, base, platform).await?;
+    base::LayerIndexCache::new(cache.clone(), source.clone())
+        .inventory(&base.name, &base.layers, downloads)
+        .await
 }
 
 /// A base image as Union.lock pins it, for one platform.

@@ -2,14 +2,16 @@
 //! to the image as OCI referrers.
 //!
 //! Only images that this process has just pushed are asked about: an unchanged image costs no request. What the registry
-//! refuses is a warning, because the image itself is complete.
+//! refuses is a warning, because the image itself is complete. No layer is downloaded for the packages of a base.
 
 use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _};
 
-use super::package::{PackageBuild, PublishedPackage};
+use super::environment::PlatformBases;
+use super::inventory::InventoryReader;
+use super::package::{CompiledPackage, PackageBuild, PublishedPackage};
 use super::route::{AttachmentSubjects, PublishedImage};
 use super::sbom;
 use crate::attest::ImageDocument;
@@ -27,12 +29,13 @@ const LONGEST: usize = 2000;
 /// Attaches the documents of all images that were pushed to a registry, `jobs` images at a time.
 pub(super) async fn attach_documents(
     builds: &[PackageBuild<'_>],
+    compiled: &[CompiledPackage],
     published: &[PublishedPackage],
     jobs: usize,
 ) {
     let mut pushed = Vec::new();
-    for (build, published) in builds.iter().zip(published) {
-        for image in build.plan.missing() {
+    for ((build, compiled), published) in builds.iter().zip(compiled).zip(published) {
+        for (image, environment) in build.plan.missing().zip(&compiled.environments) {
             if let Some(published) = published.images.get(&image.resolved.name)
                 && let Some(fallback) = fallback_tag(build)
                 && let (Some(subjects), Some(pinned)) =
@@ -41,6 +44,7 @@ pub(super) async fn attach_documents(
                 pushed.push(AttachmentJob {
                     build,
                     image,
+                    environment: environment.as_ref(),
                     published,
                     subjects,
                     pinned,
@@ -69,6 +73,7 @@ fn fallback_tag(build: &PackageBuild<'_>) -> Option<FallbackTag> {
 struct AttachmentJob<'a> {
     build: &'a PackageBuild<'a>,
     image: &'a ImagePlan,
+    environment: Option<&'a PlatformBases>,
     published: &'a PublishedImage,
     subjects: &'a AttachmentSubjects,
     pinned: &'a PinnedRef,
@@ -103,15 +108,14 @@ impl AttachmentJob<'_> {
         let top = &self.subjects.top;
         // The manifest of the only platform may be what was pushed.
         let mut subjects = vec![(top, vec![artifact(self.provenance())])];
+        let reader = InventoryReader {
+            context,
+            source: &self.build.plan.destinations.source,
+            downloads: false,
+        };
         for (platform, subject) in self.subjects.platforms.iter() {
             let resolved = (&self.image.resolved, Some(subject.digest));
-            let document = sbom::document(
-                context.options,
-                context.snapshot,
-                context.package,
-                resolved,
-                platform,
-            );
+            let document = sbom::document(&reader, resolved, self.environment, platform);
             let document = artifact(document.await?);
             match subjects
                 .iter_mut()

@@ -40,7 +40,7 @@ pub(crate) async fn build_images(
     }
     let outcomes = execute(options, session, &snapshot, plan, reporter).await?;
     if let Some(file) = &options.sbom {
-        sbom::write(file, options, session, &snapshot, &outcomes).await?;
+        sbom::write(file, options, session, &snapshot, &outcomes, reporter).await?;
     }
     Ok(outcomes)
 }

@@ -14,10 +14,10 @@ use union_build::key::Key;
 use crate::build::docker::{DockerBuilder, check_secrets};
 use crate::build::{
     BaseImage, BuildRequest, Builder as _, CachingBuilder, ImageChain, LockedBase,
-    PlatformBuildRequest, is_remembered,
+    PlatformBuildRequest, remembered,
 };
-use crate::image::Image;
 use crate::image::per_platform::PerPlatform;
+use crate::image::{Image, PlatformImage};
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::problems::Result;
@@ -66,7 +66,7 @@ pub(crate) struct EnvironmentStore<'a> {
 }
 
 /// The image that the layers of each platform are added to.
-type PlatformBases = PerPlatform<BaseImage>;
+pub(super) type PlatformBases = PerPlatform<BaseImage>;
 type PreparedBases = Arc<OnceCell<PlatformBases>>;
 
 impl<'a> EnvironmentStore<'a> {
@@ -102,9 +102,22 @@ impl<'a> EnvironmentStore<'a> {
             return Ok(true);
         };
         Ok(
-            is_remembered(&self.options.scope.cache, environment_plan.key)
+            remembered(&self.options.scope.cache, environment_plan.key).is_some()
                 || self.find(environment_plan, resolved).await?.is_some(),
         )
+    }
+
+    /// The environment of an image, if it is in its registry or the local cache; `None` also for an image without one.
+    ///
+    /// # Errors
+    /// If its registry cannot be queried.
+    pub(crate) async fn get(&self, resolved: &ResolvedImage) -> Result<Option<PlatformBases>> {
+        let Some(environment_plan) = &resolved.environment_plan else {
+            return Ok(None);
+        };
+        let found = self.find_bases(environment_plan, resolved).await?;
+        let cached = || remembered(&self.options.scope.cache, environment_plan.key);
+        Ok(found.or_else(|| cached().map(made_bases)))
     }
 
     /// Checks, before anything is compiled, whether the environment of an image can be built.
@@ -168,15 +181,8 @@ impl<'a> EnvironmentStore<'a> {
         environment_plan: &EnvironmentPlan,
         resolved: &ResolvedImage,
     ) -> Result<PlatformBases> {
-        if let Some((digest, target)) = self.find(environment_plan, resolved).await? {
-            let reference = target
-                .reference
-                .expect("an environment is found in a registry only");
-            let environment = BaseImage::Locked(LockedBase {
-                repository: reference.repository,
-                digest,
-            });
-            return Ok(resolved.bases.map(|_, _| environment.clone()));
+        if let Some(found) = self.find_bases(environment_plan, resolved).await? {
+            return Ok(found);
         }
         let bases = match &environment_plan.start {
             Some(start) => self
@@ -192,16 +198,26 @@ impl<'a> EnvironmentStore<'a> {
             .build(&self.build_request(environment_plan, resolved, bases))
             .await?;
         self.publish(environment_plan, resolved, &image).await?;
-        Ok(image
-            .platforms
-            .into_iter()
-            .map(|platform| {
-                (
-                    platform.platform.clone(),
-                    BaseImage::Made(Box::new(platform)),
-                )
-            })
-            .collect())
+        Ok(made_bases(image))
+    }
+
+    /// The environment in its registry.
+    async fn find_bases(
+        &self,
+        environment_plan: &EnvironmentPlan,
+        resolved: &ResolvedImage,
+    ) -> Result<Option<PlatformBases>> {
+        let Some((digest, target)) = self.find(environment_plan, resolved).await? else {
+            return Ok(None);
+        };
+        let reference = target
+            .reference
+            .expect("an environment is found in a registry only");
+        let environment = BaseImage::Locked(LockedBase {
+            repository: reference.repository,
+            digest,
+        });
+        Ok(Some(resolved.bases.map(|_, _| environment.clone())))
     }
 
     fn build_request(
@@ -298,4 +314,10 @@ impl<'a> EnvironmentStore<'a> {
         };
         Some((self.destinations.registry.clone(), target))
     }
+}
+
+/// The platforms of an environment that was built on this machine.
+fn made_bases(image: Image) -> PlatformBases {
+    let base = |image: PlatformImage| (image.platform.clone(), BaseImage::Made(Box::new(image)));
+    image.platforms.into_iter().map(base).collect()
 }

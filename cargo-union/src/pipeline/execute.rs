@@ -64,7 +64,7 @@ pub(crate) async fn execute(
     if !options.dry {
         handover.commit();
     }
-    attach_documents(&builds, &published, options.jobs).await;
+    attach_documents(&builds, &compiled, &published, options.jobs).await;
     let outcomes = builds
         .into_iter()
         .zip(published)

@@ -16,6 +16,7 @@ pub(crate) mod environment;
 mod executables;
 pub(crate) mod execute;
 pub(crate) mod interfaces;
+mod inventory;
 mod launcher;
 pub(crate) mod names;
 pub mod options;

@@ -4,17 +4,21 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use union_build::diag::Code;
 
 use super::audit;
-use super::context::{LoadedWorkspace, UnionPackage};
+use super::context::{LoadedWorkspace, PackageContext};
+use super::environment::PlatformBases;
+use super::inventory::InventoryReader;
 use super::outcome::PackageOutcome;
 use super::plan::BuildPlan;
 use super::resolve::{ResolvedImage, platforms};
 use crate::attest::ImageDocument;
 use crate::attest::cyclonedx::{SbomSubject, sbom};
 use crate::image::platform::Platform;
+use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::problems::Result;
 use crate::sys::digest::Digest;
@@ -71,23 +75,40 @@ pub(super) fn check_files(file: &Path, plan: &BuildPlan) -> Result<()> {
     Ok(())
 }
 
-/// Writes the bill of materials of each image and platform of a build.
+/// Writes the bill of materials of each image and platform of a build. Layers of bases and environments whose packages are
+/// not known yet are read, and downloaded if they are not in the cache.
 ///
 /// # Errors
-/// `CratesUnlisted`; `FileUnwritable`.
+/// `CratesUnlisted`; `FileUnwritable`; if the registry of an environment cannot be queried.
 pub(super) async fn write(
     file: &Path,
     options: &BuildOptions,
     session: &LoadedWorkspace,
     snapshot: &Snapshot<'_>,
     outcomes: &[PackageOutcome],
+    reporter: &Arc<dyn Reporter>,
 ) -> Result<()> {
     for (package, outcome) in session.packages.iter().zip(outcomes) {
+        let context = PackageContext {
+            options,
+            loaded: session,
+            snapshot,
+            package,
+            revision: None,
+            reporter,
+        };
+        let reader = InventoryReader {
+            context: &context,
+            source: &outcome.plan.destinations.source,
+            downloads: true,
+        };
+        let environments = context.environments(&outcome.plan);
         let images = outcome.plan.images.iter().zip(&outcome.images);
         for (resolved, built) in images.map(|(image, built)| (&image.resolved, built)) {
+            let environment = environments.get(resolved).await?;
             for platform in resolved.bases.platforms() {
                 let image = (resolved, built.record.digest);
-                let document = document(options, snapshot, package, image, platform).await?;
+                let document = document(&reader, image, environment.as_ref(), platform).await?;
                 let path = file_for(file, package.name(), &resolved.name, platform);
                 fs::replace(&path, &document.bytes)?;
             }
@@ -96,18 +117,27 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// The bill of materials of an image, with its digest if that is known, for one of its platforms.
+/// The bill of materials of an image, with its digest if that is known, for one of its platforms. `environment` is the one
+/// that it was built on.
 ///
 /// # Errors
 /// `CratesUnlisted`.
 pub(super) async fn document(
-    options: &BuildOptions,
-    snapshot: &Snapshot<'_>,
-    package: &UnionPackage,
+    reader: &InventoryReader<'_>,
     (resolved, digest): (&ResolvedImage, Option<Digest>),
+    environment: Option<&PlatformBases>,
     platform: &Platform,
 ) -> Result<ImageDocument> {
+    let PackageContext {
+        options,
+        snapshot,
+        package,
+        ..
+    } = reader.context;
     let crates = audit::list_crates(options, snapshot, package, resolved, platform).await?;
+    let lower = reader.read(resolved, platform, environment).await;
+    let environment = resolved.environment_plan.as_ref();
+    let environment = environment.map(|environment| environment.tag());
     let base = resolved.bases.get(platform).and_then(Option::as_ref);
     Ok(sbom(&SbomSubject {
         name: &resolved.spec().name,
@@ -115,6 +145,9 @@ pub(super) async fn document(
         digest,
         platform,
         base: base.map(|base| base.repository.pinned(base.digest)),
+        environment: environment.as_deref(),
+        packages: lower.all.as_ref(),
+        base_packages: lower.base.as_ref(),
         crates: crates.as_ref(),
     }))
 }

@@ -1,18 +1,20 @@
 //! Caches the file lists of layers; each layer is streamed only once.
 //!
-//! The cache has an entry with all files of a layer, by its diff ID. For a stack of layers it has a second, much
-//! smaller entry with the files that a dynamic loader may read, so that the start check reads a single cache file.
+//! The cache has an entry with all files of a layer, by its diff ID. For a stack of layers it has two much smaller
+//! entries: the files that a dynamic loader may read, so that the start check reads a single cache file, and the packages.
 
 use std::io;
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
 use super::{layer, local_file};
 use crate::image::BaseSource;
 use crate::image::index::{FileIndex, LayerChange};
-use crate::image::layer::Layer;
+use crate::image::inventory::Inventory;
+use crate::image::layer::{BlobSource, Layer};
 use crate::sys::cache::Cache;
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
@@ -27,8 +29,9 @@ pub(in crate::build) struct LayerIndexCache {
 }
 
 /// The cache directories of layers and of stacks. Raise the number when the format of an entry changes.
-const LAYERS: &str = "contents-1";
+const LAYERS: &str = "contents-2";
 const STACKS: &str = "loader-1";
+const PACKAGES: &str = "packages-1";
 
 impl LayerIndexCache {
     pub(in crate::build) fn new(cache: Cache, source: Arc<dyn BaseSource>) -> Self {
@@ -54,16 +57,41 @@ impl LayerIndexCache {
         name: &str,
         layers: &[Layer],
     ) -> Result<FileIndex> {
-        let stack = layers.iter().fold(Sha256::new(), |stack, layer| {
-            stack.chain_update(layer.diff_id.to_string())
-        });
-        let stack = Digest::from_hasher(stack).hex();
+        let stack = stack_name(layers);
         if let Some(cached) = self.cache.note(STACKS, &stack) {
             return Ok(cached);
         }
         let reduced = self.files(name, layers).await?.reduced();
         self.cache.put_note(STACKS, &stack, &reduced)?;
         Ok(reduced)
+    }
+
+    /// The installed packages; `None` if a layer would have to be downloaded for them and `downloads` is not set.
+    pub(in crate::build) async fn inventory(
+        &self,
+        name: &str,
+        layers: &[Layer],
+        downloads: bool,
+    ) -> Result<Option<Inventory>> {
+        let stack = stack_name(layers);
+        if let Some(cached) = self.cache.note(PACKAGES, &stack) {
+            return Ok(Some(cached));
+        }
+        if !downloads && !layers.iter().all(|layer| self.is_local(layer)) {
+            return Ok(None);
+        }
+        let inventory = Inventory::of(&self.files(name, layers).await?);
+        self.cache.put_note(PACKAGES, &stack, &inventory)?;
+        Ok(Some(inventory))
+    }
+
+    /// Whether the files of a layer can be listed without a download.
+    fn is_local(&self, layer: &Layer) -> bool {
+        let listed = self.cache.note::<IgnoredAny>(LAYERS, &layer.diff_id.hex());
+        let digest = &layer.blob.descriptor.digest;
+        listed.is_some()
+            || matches!(layer.blob.content, BlobSource::File(_))
+            || self.cache.verified_blob(digest).is_some()
     }
 
     async fn changes(&self, name: &str, layer: &Layer) -> Result<Vec<LayerChange>> {
@@ -100,4 +128,12 @@ impl LayerIndexCache {
             .put_note(LAYERS, &layer.diff_id.hex(), &changes)?;
         Ok(changes)
     }
+}
+
+/// The name of the entries of a stack of layers, from the digests of their contents.
+fn stack_name(layers: &[Layer]) -> String {
+    let stack = layers.iter().fold(Sha256::new(), |stack, layer| {
+        stack.chain_update(layer.diff_id.to_string())
+    });
+    Digest::from_hasher(stack).hex()
 }

@@ -1,4 +1,5 @@
-//! The content that a file index stores: files that are needed to resolve users, and for the start check.
+//! The content that a file index stores: files that are needed to resolve users, for the start check, and for the list of
+//! packages.
 
 use object::read::ReadRef;
 use serde::{Deserialize, Serialize};
@@ -6,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::image::elf::Elf;
 use crate::image::loader_cache::LoaderCache;
+use crate::image::packages::{PackageFile, PackageKind};
 
 /// The indexed content of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ pub enum IndexedFile {
     Library(ElfFacts),
     /// The parsed `/etc/ld.so.cache`.
     LoaderCache(LoaderCache),
+    /// The packages that the file lists.
+    Packages(PackageFile),
 }
 
 /// Serialized [`Elf`] of a library. A program needs few of the hundreds of libraries of an image, and parsing all of
@@ -59,7 +63,10 @@ impl IndexedFile {
 
     /// Whether a file may be indexed, by its path in the image and its first bytes.
     pub fn is_possible(path: &str, start: &[u8]) -> bool {
-        is_text(path) || path == LOADER_CACHE_PATH || Elf::may_be_a_library(start)
+        is_text(path)
+            || path == LOADER_CACHE_PATH
+            || PackageKind::of_path(path).is_some()
+            || Elf::may_be_a_library(start)
     }
 
     /// Indexes a file; `None` if its content is not needed.
@@ -72,6 +79,10 @@ impl IndexedFile {
         }
         if path == LOADER_CACHE_PATH {
             return LoaderCache::read(content(LOADER_CACHE)?).map(Self::LoaderCache);
+        }
+        if let Some(kind) = PackageKind::of_path(path) {
+            let read = content(kind.limit(data.len().ok()?)?)?;
+            return Some(Self::Packages(kind.read(&String::from_utf8_lossy(read))));
         }
         let elf = Elf::read(data).ok()?;
         // Position-independent executables have the ELF type of libraries, but have an interpreter. The C library can

@@ -51,14 +51,18 @@ impl FileIndex {
 }
 
 fn to_owned((path, node): (&String, &FsEntry)) -> (String, FsEntry) {
-    (path.clone(), node.clone())
+    let node = match node {
+        FsEntry::File(Some(IndexedFile::Packages(_))) => FsEntry::File(None),
+        node => node.clone(),
+    };
+    (path.clone(), node)
 }
 
 fn matters(path: &str, node: &FsEntry) -> bool {
     match node {
         FsEntry::File(Some(IndexedFile::Text(_))) => !matches!(path, "etc/passwd" | "etc/group"),
+        FsEntry::File(None | Some(IndexedFile::Packages(_))) => MARKERS.contains(&path),
         FsEntry::File(Some(_)) => true,
-        FsEntry::File(None) => MARKERS.contains(&path),
         FsEntry::Directory | FsEntry::Link(_) => false,
     }
 }
@@ -71,13 +75,15 @@ mod tests {
     fn reduced_index_has_only_files_for_the_loader_and_resolves_links_alike() {
         let text = |text: &str| FsEntry::File(Some(IndexedFile::Text(text.to_owned())));
         let link = |target: &str| FsEntry::Link(target.to_owned());
+        let packages = IndexedFile::of("var/lib/dpkg/status", &b"Package: a\nVersion: 1\n"[..]);
         let mut index = FileIndex::default();
         for (path, node) in [
             ("etc/passwd", text("users")),
             ("etc/ld.so.conf", text("include")),
             ("usr/lib/os-release", text("ID=debian")),
             ("usr/share/doc/readme", FsEntry::File(None)),
-            ("var/lib/dpkg/status", FsEntry::File(None)),
+            ("var/lib/dpkg/status", FsEntry::File(packages.clone())),
+            ("opt/a.egg-info", FsEntry::File(packages)),
             ("usr/bin/sh", FsEntry::File(None)),
             ("bin", link("usr/bin")),
             ("lib", link("/usr/lib")),
@@ -105,6 +111,10 @@ mod tests {
             "var/lib/dpkg/status",
         ];
         assert_eq!(paths, expected);
+        assert_eq!(
+            reduced.get("var/lib/dpkg/status"),
+            Some(&FsEntry::File(None))
+        );
         for path in [
             "etc/os-release",
             "lib64/os-release",

@@ -102,6 +102,30 @@ fn large_libraries_and_hard_links_to_them_are_indexed() {
     assert_eq!(names.collect::<Vec<_>>(), ["liblarge.so.1"; 2]);
 }
 
+#[test]
+fn packages_and_hard_links_to_them_are_indexed() {
+    let mut tar = tar::Builder::new(Vec::new());
+    let metadata = b"Name: six\nVersion: 1.16.0\n";
+    let mut header = tar::Header::new_gnu();
+    header.set_size(metadata.len() as u64);
+    let path = "cache/six-1.16.0.dist-info/METADATA";
+    tar.append_data(&mut header, path, &metadata[..]).unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Link);
+    header.set_size(0);
+    tar.append_link(&mut header, "opt/six-1.16.0.dist-info/METADATA", path)
+        .unwrap();
+    let tar = tar.into_inner().unwrap();
+    let changes = read_tar(tar.clone(), DiffId::of(&tar)).unwrap();
+    let names = changes.iter().map(|change| match change {
+        LayerChange::Put(_, FsEntry::File(Some(IndexedFile::Packages(file)))) => {
+            file.packages[0].name.as_str()
+        }
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["six"; 2]);
+}
+
 proptest::proptest! {
     #[test]
     fn reading_a_layer_never_panics(changes in proptest::collection::vec((0..2048_usize, proptest::prelude::any::<u8>()), 0..20), end in 0..4096_usize) {
