@@ -16,6 +16,7 @@ mod login;
 mod other_tools;
 mod proxies;
 mod setup;
+mod signatures;
 mod start_check;
 mod third_party_bases;
 mod workers;

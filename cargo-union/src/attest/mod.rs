@@ -1,7 +1,8 @@
-//! Documents about images, computed from values alone. They are part of neither an image nor its key.
+//! Documents about images, and signatures of images, computed from values alone. They are part of neither an image nor its key.
 
 pub mod cyclonedx;
 pub mod provenance;
+pub mod signature;
 
 /// A document about an image, as it is written to a file or attached to the image in a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]

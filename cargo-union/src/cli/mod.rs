@@ -390,6 +390,10 @@ pub struct BuildCommandArgs {
     /// Write a bill of materials, CycloneDX in JSON; `{package}`, `{image}` and `{platform}` stand for their names
     #[arg(long, value_name = "FILE")]
     pub sbom: Option<PathBuf>,
+
+    /// Sign the images in the registry with a P-256 key in PEM, plain or encrypted by cosign
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Option<PathBuf>,
 }
 
 /// `images`
@@ -414,6 +418,10 @@ pub struct VerifyArgs {
     /// Image of the manifest to compare with [default: the one with the name of the repository]
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+
+    /// Require a signature by this public key in PEM; without a package, only the signature is verified
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -1,5 +1,7 @@
 //! Arguments of `push`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 /// `push`
@@ -16,6 +18,10 @@ pub struct PushArgs {
     /// Replace another image that has the tag there; the old image keeps a tag of its own
     #[arg(long)]
     pub rebuild: bool,
+
+    /// Sign the copy with a P-256 key in PEM, plain or encrypted by cosign
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Option<PathBuf>,
 
     /// Docker config.json to read logins from
     #[arg(long, value_name = "PATH")]

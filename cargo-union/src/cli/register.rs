@@ -33,6 +33,10 @@ pub struct RegisterArgs {
     #[arg(long)]
     pub require_public: bool,
 
+    /// Sign the images in the registry with a P-256 key in PEM, plain or encrypted by cosign
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Option<PathBuf>,
+
     /// Compile and pack, and show what would be sent; send nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -15,7 +15,7 @@ use crate::pipeline::context;
 use crate::pipeline::context::LoadedWorkspace;
 use crate::pipeline::names;
 use crate::pipeline::options::WorkspaceOptions;
-use crate::pipeline::problems::{PipelineError, Result};
+use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::sys::words;
 
@@ -54,7 +54,7 @@ pub(crate) async fn open_context(
             client: session.backend_client(&options.backend, reporter)?,
             session: Some(session),
         }),
-        Err(error) if has_no_package(&error) => {
+        Err(error) if error.has_no_package() => {
             let config = backend::valid(&options.backend, &**reporter)?;
             Ok(ProjectContext {
                 scope: configured_project(options, &config).ok_or(error)?,
@@ -80,10 +80,6 @@ impl ProjectContext {
     pub(crate) fn task_name(&self, typed: &str) -> Result<String> {
         names::backend_name(self.session.as_ref(), typed)
     }
-}
-
-fn has_no_package(error: &PipelineError) -> bool {
-    matches!(error.code(), Some(Code::NoManifest | Code::NothingDeclared))
 }
 
 fn shared_project(session: &LoadedWorkspace) -> Result<ProjectDomain> {

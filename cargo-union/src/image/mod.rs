@@ -24,6 +24,7 @@ pub mod reference;
 pub mod release;
 pub mod remote_spec;
 pub mod section;
+pub mod signature_list;
 pub mod start;
 pub mod user;
 

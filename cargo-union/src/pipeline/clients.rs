@@ -1,15 +1,16 @@
 //! Registry clients, which pull base images and push built ones.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use union_build::spec::Spec;
 
 use crate::pipeline::Reporter;
 use crate::pipeline::options::WorkspaceOptions;
-use crate::publish::Silent;
 use crate::publish::registry::{Registry, RegistryOptions, RegistrySettings};
+use crate::publish::{self, Silent};
+use crate::sys::cache::Cache;
 
 /// The registry clients of a workspace. Packages with equal registry settings share a client, and with it connections,
 /// tokens and the known locations of blobs.
@@ -55,6 +56,25 @@ impl RegistryClients {
         clients.push((config, client.clone()));
         client
     }
+}
+
+/// Creates a client for a command without a package, with the `registry-config` of a flag or a variable, and makes sure
+/// that the cache is usable.
+pub(crate) fn registry_without_package(
+    cache: &Cache,
+    registry_config: Option<PathBuf>,
+    reporter: &Arc<dyn Reporter>,
+) -> Registry {
+    // Without a workspace there is no target directory for the replacement of the cache.
+    if let Some(warning) = cache.settle(Path::new("target/union/cache")) {
+        publish::Reporter::warning(&**reporter, &warning);
+    }
+    let settings = RegistrySettings {
+        registry_config,
+        options: RegistryOptions::of_process(),
+        ..RegistrySettings::default()
+    };
+    Registry::new(settings, cache.clone(), reporter.clone())
 }
 
 /// Creates a client that only looks up logins, with the `registry-config` of a manifest, a flag or a variable.

@@ -16,12 +16,12 @@ use super::executables::Executables;
 use super::outcome::PackageOutcome;
 use super::package::{CompiledPackage, PackageBuild, PackedPackage, PublishedPackage};
 use super::plan::BuildPlan;
-use super::{compile, launcher};
+use super::{compile, launcher, signature};
 use crate::build::MeasuredFiles;
 use crate::image::plan::ImageAction;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
-use crate::pipeline::problems::Result;
+use crate::pipeline::problems::{PipelineError, Result};
 use crate::sys::error::Error;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
@@ -31,11 +31,11 @@ use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
 const MAX_COMPILES: usize = 5;
 
 /// Executes a plan. All packages are compiled before any of them is packed, since the files that the compiler reads may
-/// change their keys; packages are then packed and published concurrently. A dry run publishes nothing and writes no
-/// state.
+/// change their keys; packages are then packed and published concurrently. Images are signed last. A dry run publishes
+/// nothing and writes no state.
 ///
 /// # Errors
-/// `CompileFailed`, `InputNotCovered`, `InputsMoved`, `UnionLockStale`; errors of the engine, of the builders and of the
+/// `SigningKeyInvalid`, before anything is compiled; `CompileFailed`, `InputNotCovered`, `InputsMoved`, `UnionLockStale`; errors of the engine, of the builders and of the
 /// publishers.
 pub(crate) async fn execute(
     options: &BuildOptions,
@@ -44,6 +44,13 @@ pub(crate) async fn execute(
     plan: BuildPlan,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<PackageOutcome>> {
+    let key = match &options.signing {
+        Some(signing) => {
+            signature::check_destinations(&plan)?;
+            Some(signature::open(signing, &**reporter).await?)
+        }
+        None => None,
+    };
     remember(&options.scope.cargo, &loaded.workspace);
     let (mut builds, mut lock) =
         select_compilers(options, loaded, snapshot, plan, reporter).await?;
@@ -65,11 +72,17 @@ pub(crate) async fn execute(
         handover.commit();
     }
     attach_documents(&builds, &compiled, &published, options.jobs).await;
+    let key = key.filter(|_| !options.dry);
+    let signing =
+        key.map(|key| Ok::<_, PipelineError>((key, signature::signing_jobs(&builds, &published)?)));
     let outcomes = builds
         .into_iter()
         .zip(published)
         .map(|(build, published)| build.finish(published))
         .collect::<Result<_>>()?;
+    if let Some((key, images)) = signing.transpose()? {
+        signature::sign_all(&key, &images, options.jobs, &**reporter).await?;
+    }
     options.scope.cache.sweep(options.scope.cache_limit)?;
     Ok(outcomes)
 }

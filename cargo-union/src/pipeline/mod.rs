@@ -30,6 +30,7 @@ mod reporter;
 pub(crate) mod resolve;
 pub(crate) mod route;
 mod sbom;
+pub(crate) mod signature;
 pub(crate) mod state;
 pub(crate) mod target;
 pub(crate) mod update;

@@ -8,6 +8,7 @@ use union_build::spec::merge::Overrides;
 use crate::image::reference::{BaseRef, Repository};
 use crate::sys::cache::Cache;
 use crate::sys::process::Environment;
+use crate::sys::secret::Secret;
 use crate::workspace::{Cargo, Selection};
 
 /// Selects the packages of a workspace, and overrides keys of their manifests.
@@ -73,6 +74,8 @@ pub struct BuildOptions {
     pub allow_unpinned: bool,
     /// `--sbom FILE`, absolute: where bills of materials are written.
     pub sbom: Option<PathBuf>,
+    /// `--sign-key`: how images in registries are signed.
+    pub signing: Option<SigningOptions>,
     /// Every timestamp in an image, in seconds since the Unix epoch.
     pub source_date_epoch: u64,
 }
@@ -86,6 +89,15 @@ pub struct ResolveOptions {
     pub files: Vec<Option<PathBuf>>,
 }
 
+/// How images are signed.
+#[derive(Clone, Debug)]
+pub struct SigningOptions {
+    /// `--sign-key FILE`, absolute: a private key in PEM.
+    pub key: PathBuf,
+    /// COSIGN_PASSWORD: the password of the key; `None` asks for it if the key is encrypted.
+    pub password: Option<Secret<String>>,
+}
+
 /// Options of `push`.
 #[derive(Debug)]
 pub struct PushOptions {
@@ -97,6 +109,8 @@ pub struct PushOptions {
     pub replace: bool,
     /// `--registry-config` or UNION_REGISTRY_CONFIG.
     pub registry_config: Option<PathBuf>,
+    /// `--sign-key`: how the copy is signed.
+    pub signing: Option<SigningOptions>,
     /// The cache, where blobs that cannot be mounted are stored between download and upload.
     pub cache: Cache,
     /// Size in bytes to which the cache is reduced afterwards.
@@ -112,6 +126,8 @@ pub struct VerifyOptions {
     pub reference: String,
     /// `--image`: the key of the image in the manifest.
     pub image: Option<String>,
+    /// `--key FILE`, absolute: the public key that has to have signed the image.
+    pub key: Option<PathBuf>,
 }
 
 /// Where images are published.

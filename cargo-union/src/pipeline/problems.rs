@@ -24,6 +24,11 @@ pub(crate) enum PipelineError {
 pub struct ManifestProblems(pub Vec<Diagnostic>);
 
 impl PipelineError {
+    /// Whether there is no package to work on.
+    pub(crate) fn has_no_package(&self) -> bool {
+        matches!(self.code(), Some(Code::NoManifest | Code::NothingDeclared))
+    }
+
     /// The code of an error; `None` for problems of manifests, each of which has its own.
     pub(crate) fn code(&self) -> Option<Code> {
         match self {

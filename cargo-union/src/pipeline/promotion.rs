@@ -1,15 +1,13 @@
 //! `cargo union push`: copies an image with its referrers to another registry, without a workspace.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::{clients, signature};
 use crate::image::artifact::Referrer;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::PushOptions;
-use crate::publish;
-use crate::publish::registry::{Registry, RegistryOptions, RegistrySettings};
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 use crate::sys::words;
@@ -36,25 +34,21 @@ struct PushedReferrer {
     artifact_type: Option<String>,
 }
 
-/// Copies an image.
+/// Copies an image, and signs the copy with `--sign-key`.
 ///
 /// # Errors
-/// Those of [`Registry::copy`]; `FileUnwritable` when the cache cannot be written.
+/// `SigningKeyInvalid`, before anything is sent; those of [`Registry::copy`](crate::publish::registry::Registry::copy); `FileUnwritable` when the cache cannot be written.
 pub(crate) async fn push(
     options: &PushOptions,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<PushedImage> {
     let PushOptions { source, target, .. } = options;
-    // Without a workspace there is no target directory for the replacement of the cache.
-    if let Some(warning) = options.cache.settle(Path::new("target/union/cache")) {
-        publish::Reporter::warning(&**reporter, &warning);
-    }
-    let settings = RegistrySettings {
-        registry_config: options.registry_config.clone(),
-        options: RegistryOptions::of_process(),
-        ..RegistrySettings::default()
+    let registry_config = options.registry_config.clone();
+    let registry = clients::registry_without_package(&options.cache, registry_config, reporter);
+    let key = match &options.signing {
+        Some(signing) => Some(signature::open(signing, &**reporter).await?),
+        None => None,
     };
-    let registry = Registry::new(settings, options.cache.clone(), reporter.clone());
     let copied = registry.copy(source, target, options.replace).await?;
     options.cache.sweep(options.cache_limit)?;
     let pinned = target.pinned(copied.digest).to_string();
@@ -76,6 +70,10 @@ pub(crate) async fn push(
             "Pushed",
             &format!("{location} ({} sent{documents})", words::bytes(sent)),
         ),
+    }
+    if let Some(key) = key {
+        let image = target.pinned(copied.digest);
+        signature::sign(&key, &registry, &image, &**reporter).await?;
     }
     Ok(PushedImage {
         source: source.to_string(),

@@ -1,4 +1,5 @@
-//! Compares an image in a registry with this checkout, by its key. Compiles and writes nothing.
+//! Compares an image in a registry with this checkout, by its key, and verifies its signature. Compiles and writes
+//! nothing.
 //!
 //! The key of an image is computed from all of its inputs, so an equal key means equal inputs. Where the keys differ, the
 //! inputs of the image are those of its provenance or of this machine's record of the build.
@@ -11,7 +12,9 @@ use serde::Serialize;
 use serde_json::Value;
 use union_build::diag::Code;
 
+use super::clients;
 use super::plan::ResolvedPackage;
+use super::signature::{self, VerifiedSignature};
 use super::state::BuildState;
 use crate::attest::{cyclonedx, provenance};
 use crate::image::config::labels_of;
@@ -23,7 +26,7 @@ use crate::pipeline::context::LoadedWorkspace;
 use crate::pipeline::options::VerifyOptions;
 use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::ResolvedImage;
-use crate::publish::registry::ImageContents;
+use crate::publish::registry::{ImageContents, Registry};
 use crate::sys::error::Error;
 use crate::sys::words;
 use crate::workspace::{Snapshot, UnionLock};
@@ -31,11 +34,21 @@ use crate::workspace::{Snapshot, UnionLock};
 /// The largest number of characters of a value that is shown.
 const LONGEST: usize = 200;
 
-/// The result of comparing an image with the checkout.
+/// The result of verifying an image.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Verification {
     /// The image by digest.
     pub(crate) reference: String,
+    /// The signature, if a key was given.
+    pub(crate) signature: Option<VerifiedSignature>,
+    /// The comparison with the checkout; `None` outside of one.
+    #[serde(flatten)]
+    pub(crate) comparison: Option<Comparison>,
+}
+
+/// The result of comparing an image with the checkout.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Comparison {
     /// The package and the image of the checkout that it was compared with.
     pub(crate) package: String,
     pub(crate) image: String,
@@ -51,6 +64,14 @@ pub(crate) struct Verification {
     pub(crate) inputs_from: Option<InputsSource>,
 }
 
+impl Verification {
+    /// Whether the image is the one of the checkout, if there is one.
+    pub(crate) fn is_good(&self) -> bool {
+        let comparison = self.comparison.as_ref();
+        comparison.is_none_or(|comparison| comparison.identical)
+    }
+}
+
 /// The source of an image's inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,17 +82,60 @@ pub(crate) enum InputsSource {
     BuildRecord,
 }
 
-/// Compares the key of an image with that of this checkout.
+/// Compares the key of an image with that of this checkout, and verifies its signature if a public key is given. With a
+/// public key, no checkout is needed.
 ///
 /// # Errors
-/// `InvalidReference`, `ImageUnverified`; `DigestMismatch` when content does not match its digest; `UnionLockStale`;
-/// the errors of the registry.
+/// `InvalidReference`, `ImageUnverified`, `ImageUnsigned`; `DigestMismatch` when content does not match its digest;
+/// `UnionLockStale`; the errors of the registry.
 pub(crate) async fn verify(
     options: &VerifyOptions,
-    loaded: &LoadedWorkspace,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Verification> {
     let reference = parse(&options.reference)?;
+    let scope = &options.build.scope;
+    match (
+        LoadedWorkspace::open_with_cache(scope, &**reporter).await,
+        &options.key,
+    ) {
+        (Ok(loaded), _) => compare(options, &loaded, &reference, reporter).await,
+        (Err(error), Some(key)) if error.has_no_package() && options.image.is_none() => {
+            reporter.note(
+                "there is no package to compare the image with, so only its signature is verified",
+            );
+            let registry_config = scope.overrides.named("registry-config").map(Into::into);
+            let registry =
+                clients::registry_without_package(&scope.cache, registry_config, reporter);
+            let image = pinned(&registry, &reference).await?;
+            // Reads the image, so that a digest without an image is an error.
+            registry.contents(&image, &[]).await?;
+            let signature = signature::verify(&registry, &image, key).await?;
+            Ok(Verification {
+                reference: image.to_string(),
+                signature: Some(signature),
+                comparison: None,
+            })
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// The image by digest.
+async fn pinned(registry: &Registry, reference: &BaseRef) -> Result<PinnedRef> {
+    let tag_or_digest = match reference.digest {
+        Some(digest) => digest.to_string(),
+        None => reference.tag.clone().unwrap_or_default(),
+    };
+    let pinned = registry.pinned(&reference.repository, &tag_or_digest);
+    Ok(pinned.await?)
+}
+
+async fn compare(
+    options: &VerifyOptions,
+    loaded: &LoadedWorkspace,
+    reference: &BaseRef,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Verification> {
     let scope = &options.build.scope;
     let snapshot =
         Snapshot::take(&scope.cargo, &loaded.workspace, &scope.cache, &**reporter).await?;
@@ -88,16 +152,14 @@ pub(crate) async fn verify(
         );
         packages.push(resolving.await?);
     }
-    let candidates = candidates(&packages, options, &reference)?;
+    let candidates = candidates(&packages, options, reference)?;
     let (first, _) = candidates[0];
     let registry = &first.destinations.registry;
-    let tag_or_digest = match reference.digest {
-        Some(digest) => digest.to_string(),
-        None => reference.tag.clone().unwrap_or_default(),
+    let pinned = pinned(registry, reference).await?;
+    let signature = match &options.key {
+        Some(key) => Some(signature::verify(registry, &pinned, key).await?),
+        None => None,
     };
-    let pinned = registry
-        .pinned(&reference.repository, &tag_or_digest)
-        .await?;
     let types = [provenance::MEDIA_TYPE, cyclonedx::MEDIA_TYPE];
     let contents = registry.contents(&pinned, &types).await?;
     let key = key_of(&pinned, &contents)?;
@@ -129,8 +191,7 @@ pub(crate) async fn verify(
     } else {
         (Vec::new(), None)
     };
-    Ok(Verification {
-        reference: pinned.to_string(),
+    let comparison = Comparison {
         package: package.package.name().to_owned(),
         image: image.name.clone(),
         identical: checkout_key == key,
@@ -138,6 +199,11 @@ pub(crate) async fn verify(
         checkout_key,
         difference: differences.into_iter().next(),
         inputs_from,
+    };
+    Ok(Verification {
+        reference: pinned.to_string(),
+        signature,
+        comparison: Some(comparison),
     })
 }
 
@@ -257,20 +323,26 @@ fn shown(inputs: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
 
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            reference,
+        let reference = &self.reference;
+        if let Some(signature) = &self.signature {
+            writeln!(f, "signed: {reference} has {signature}")?;
+        }
+        let Some(comparison) = &self.comparison else {
+            return Ok(());
+        };
+        let Comparison {
             package,
             image,
             checkout_key,
             ..
-        } = self;
-        if self.identical {
+        } = comparison;
+        if comparison.identical {
             return writeln!(
                 f,
                 "identical: {reference} has the key {checkout_key} of {package} {image}"
             );
         }
-        let key = words::printable(&self.key, LONGEST);
+        let key = words::printable(&comparison.key, LONGEST);
         writeln!(
             f,
             "different: {reference} has the key {key}, {package} {image} has {checkout_key}"
@@ -279,7 +351,7 @@ impl fmt::Display for Verification {
             Some(value) => words::printable(value, LONGEST),
             None => "not an input".to_owned(),
         };
-        match (&self.difference, self.inputs_from) {
+        match (&comparison.difference, comparison.inputs_from) {
             (Some(change), _) => writeln!(
                 f,
                 "  {}: {} in the image, {} in this checkout",

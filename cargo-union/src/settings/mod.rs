@@ -24,8 +24,8 @@ use union_build::spec::merge::Overrides;
 use crate::cli;
 pub use crate::deploy::flyte_config::NewFlyteConfig;
 pub use crate::pipeline::options::{
-    BackendOptions, BuildOptions, ImageOutput, PushOptions, ResolveOptions, VerifyOptions,
-    WorkspaceOptions,
+    BackendOptions, BuildOptions, ImageOutput, PushOptions, ResolveOptions, SigningOptions,
+    VerifyOptions, WorkspaceOptions,
 };
 pub use crate::run::options::{
     InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, Rerun, RunTarget,
@@ -34,6 +34,7 @@ use crate::sys::cache::{Cache, DEFAULT_CAP};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::Environment;
+use crate::sys::secret::Secret;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
 pub use daily::{AbortOptions, CompleteOptions, SecretAction, SecretOptions, TriggerOptions};
@@ -41,6 +42,9 @@ pub use get::{GetOptions, Resource};
 pub use logs::LogsOptions;
 pub use register::RegisterOptions;
 pub use scaffold::{InitOptions, NewOptions};
+
+/// The variable with the password of a key, as cosign reads it.
+const PASSWORD: &str = "COSIGN_PASSWORD";
 
 /// A subcommand with its resolved options.
 #[derive(Debug)]
@@ -179,6 +183,7 @@ pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
             Command::Build(BuildOptions {
                 check: !build.no_check,
                 allow_unpinned: build.allow_unpinned,
+                signing: reader.signing(build.sign_key)?,
                 sbom: build.sbom.map(|file| fs::absolute(directory, &file)),
                 ..options
             })
@@ -342,12 +347,28 @@ impl OptionsReader<'_> {
             check: true,
             allow_unpinned: false,
             sbom: None,
+            signing: None,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
         })
     }
 
+    /// The key of `--sign-key` and its password. An empty password counts, as in cosign.
+    fn signing(&self, key: Option<PathBuf>) -> Result<Option<SigningOptions>> {
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        let password = self.environment.get(PASSWORD);
+        Ok(Some(SigningOptions {
+            key: fs::absolute(&current_directory()?, &key),
+            password: password.map(|password| Secret::new(password.to_owned())),
+        }))
+    }
+
     fn cargo(&self, flags: &cli::CargoArgs) -> Result<Cargo> {
         let directory = current_directory()?;
+        // What cargo runs does not need the password of a key.
+        let mut environment = self.environment.clone();
+        environment.remove(PASSWORD);
         let target_dir = flags
             .target_dir
             .as_deref()
@@ -363,7 +384,7 @@ impl OptionsReader<'_> {
             },
             color: self.output.color.map(|when| when.word().to_owned()),
             target_dir,
-            ..Cargo::new(directory, self.environment.clone())
+            ..Cargo::new(directory, environment)
         })
     }
 

@@ -18,6 +18,7 @@ impl OptionsReader<'_> {
             target: target(&push.to, &source)?,
             source,
             replace: push.rebuild,
+            signing: self.signing(push.sign_key)?,
             registry_config: overrides.named("registry-config").map(Into::into),
             cache: self.cache()?,
             cache_limit: self.cache_limit()?,

@@ -31,6 +31,7 @@ impl OptionsReader<'_> {
                 scope,
                 dry: register.dry_run,
                 describe: true,
+                signing: self.signing(register.sign_key)?,
                 allow_unpinned: register.allow_unpinned,
                 ..work
             },

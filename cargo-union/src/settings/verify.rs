@@ -1,9 +1,10 @@
 //! Options of `verify`.
 
-use super::OptionsReader;
+use super::{OptionsReader, current_directory};
 use crate::cli;
 use crate::pipeline::options::VerifyOptions;
 use crate::sys::error::Result;
+use crate::sys::fs;
 
 impl OptionsReader<'_> {
     /// The options of `verify`, which never changes Cargo.lock or Union.lock.
@@ -21,10 +22,12 @@ impl OptionsReader<'_> {
                 ..cli::CargoArgs::default()
             },
         })?;
+        let directory = current_directory()?;
         Ok(VerifyOptions {
             build,
             reference: verify.reference,
             image: verify.image,
+            key: verify.key.map(|key| fs::absolute(&directory, &key)),
         })
     }
 }

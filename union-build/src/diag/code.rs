@@ -123,6 +123,8 @@ codes! {
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
     SourceMissing = "U0417", "The image to push does not exist, or is incomplete", "Check its repository, its tag and its digest.";
     ImageUnverified = "U0418", "An image cannot be compared with the checkout", "Check the reference, and choose the image with `-p` and `--image`.";
+    SigningKeyInvalid = "U0419", "A key of signatures cannot be used", "Use a P-256 key in PEM, plain or encrypted by cosign.";
+    ImageUnsigned = "U0420", "An image has no valid signature by a key", "Check the key. Do not use the image if it should be signed by it.";
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names contains its whole output.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";

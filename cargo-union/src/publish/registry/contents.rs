@@ -82,20 +82,49 @@ impl Registry {
         }
         let mut documents = Vec::new();
         for manifest in &manifests {
-            let subject = manifest.descriptor.digest;
-            for referrer in self.referrers(&image.repository, subject, None).await? {
-                let is_asked = |kind: &String| types.contains(&kind.as_str());
-                if referrer.artifact_type.as_ref().is_some_and(is_asked) {
-                    let digest = referrer.descriptor.digest;
-                    documents.extend(self.document(&place, digest).await.map_err(tried)?);
-                }
-            }
+            let subject = image.repository.pinned(manifest.descriptor.digest);
+            documents.extend(self.documents(&subject, types).await?);
         }
         Ok(ImageContents {
             manifests,
             configs,
             documents,
         })
+    }
+
+    /// Reads the documents of some artifact types that are attached to a manifest or index.
+    ///
+    /// # Errors
+    /// `ImageUnverified` when one does not exist, `DigestMismatch`, and the errors of the registry.
+    pub async fn documents(&self, subject: &PinnedRef, types: &[&str]) -> Result<Vec<Bytes>> {
+        let place = RepositoryEndpoint::of(&subject.repository);
+        let mut documents = Vec::new();
+        let referrers = self.referrers(&subject.repository, subject.digest, None);
+        for referrer in referrers.await? {
+            let is_asked = |kind: &String| types.contains(&kind.as_str());
+            if referrer.artifact_type.as_ref().is_some_and(is_asked) {
+                let read = self.document(&place, referrer.descriptor.digest).await;
+                documents.extend(
+                    read.map_err(|failure| {
+                        failure.into_error(format!("could not read {subject}"))
+                    })?,
+                );
+            }
+        }
+        Ok(documents)
+    }
+
+    /// The descriptor of an image, to which documents are attached.
+    ///
+    /// # Errors
+    /// `ImageUnverified` when it does not exist, `DigestMismatch`, and the errors of the registry.
+    pub async fn descriptor(&self, image: &PinnedRef) -> Result<Descriptor> {
+        let place = RepositoryEndpoint::of(&image.repository);
+        let found = self.existing_manifest(&place, image.digest).await;
+        let found = found.map_err(|failure: RegistryFailure| {
+            failure.into_error(format!("could not read {image}"))
+        })?;
+        Ok(found.descriptor)
     }
 
     async fn existing_manifest(
@@ -130,7 +159,7 @@ impl Registry {
         .await
     }
 
-    async fn small_blob(
+    pub(super) async fn small_blob(
         &self,
         place: &RepositoryEndpoint,
         descriptor: &Descriptor,

@@ -5,7 +5,7 @@
 //! a tag: the tag is always written last.
 //!
 //! `manifests` reads and writes manifests, `pull` fetches bases, `existence` checks whether an image exists, `upload`
-//! transfers blobs, `push` publishes images, `referrers` attaches documents to them, and `copy` copies them to another
+//! transfers blobs, `push` publishes images, `referrers` attaches documents to them, `signatures` signs them, and `copy` copies them to another
 //! repository. All of them send requests through `transport`, which uses `origin` to select https or http.
 
 use async_trait::async_trait;
@@ -31,6 +31,7 @@ mod pull;
 mod push;
 mod referrers;
 mod settings;
+mod signatures;
 mod tags;
 mod transport;
 mod upload;

@@ -25,9 +25,9 @@ use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 use crate::sys::words;
 
-/// How often the fallback tag is written before giving up: as many clients may attach at once.
-const WRITES: usize = 10;
-/// After a write of the fallback tag, writes of other clients may arrive that had read the tag before it. The tag is read
+/// How often a tag with a list is written before giving up: as many clients may attach at once.
+pub(super) const WRITES: usize = 10;
+/// After a write of such a tag, writes of other clients may arrive that had read the tag before it. The tag is read
 /// again after this multiple of the time between reading and writing it here, within these limits.
 const SETTLE_FACTOR: u32 = 5;
 const SHORTEST_SETTLE: Duration = Duration::from_millis(20);
@@ -305,15 +305,20 @@ impl Registry {
             self.put_manifest(place, &tag, &index)
                 .await
                 .map_err(|refusal| refusal.failure)?;
-            // Other clients need about as long as this one between reading the tag and writing it.
-            let settle = begin.elapsed().saturating_mul(SETTLE_FACTOR);
-            tokio::time::sleep(settle.clamp(SHORTEST_SETTLE, LONGEST_SETTLE)).await;
+            settle(begin).await;
         }
         Err(RegistryFailure::new(
             Code::RegistryFailed,
             format!("other clients replaced the tag `{tag}` of {place} {WRITES} times"),
         ))
     }
+}
+
+/// Waits after a write of a tag that was read at `begin`: other clients need about as long as this one between reading the
+/// tag and writing it.
+pub(super) async fn settle(begin: Instant) {
+    let settle = begin.elapsed().saturating_mul(SETTLE_FACTOR);
+    tokio::time::sleep(settle.clamp(SHORTEST_SETTLE, LONGEST_SETTLE)).await;
 }
 
 fn is_among(referrer: &Referrer, listed: &[Referrer]) -> bool {
