@@ -1,11 +1,14 @@
 //! Signatures of images by the user's own key: `--sign-key`, and `verify --key`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 use union_tests::faulty_registry::{FaultyRegistry, Reply, digest};
-use union_tests::project::repository;
+use union_tests::keys::{PASSWORD, key_file, private_key, public_key, set_mode};
+use union_tests::project::tool;
+use union_tests::stub::python;
+use union_tests::terminal::TYPE_HIDDEN_LINE;
 use union_tests::{Outcome, Project};
 
 use crate::setup::{Setup, manifest};
@@ -21,25 +24,8 @@ fn project(host: &str) -> Project {
         .locked()
 }
 
-fn fixture(name: &str) -> PathBuf {
-    repository().join("tests/fixtures/signing").join(name)
-}
-
-/// A key that only its owner may read.
 fn key(project: &Project, name: &str) -> String {
-    let path = project.temp().join(name);
-    std::fs::copy(fixture(name), &path).unwrap();
-    set_mode(&path, 0o600);
-    path.display().to_string()
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
-fn public() -> String {
-    fixture("public.pem").display().to_string()
+    private_key(&project.temp(), name)
 }
 
 fn with_api() -> FaultyRegistry {
@@ -73,7 +59,7 @@ fn image_is_signed_in_both_forms_and_not_again() {
     let built = project.run(["build", "--sign-key", &sign_key]).succeeds();
     let reference = built.stdout().trim().to_owned();
     built.stderr_has(&format!("Signed {reference}"));
-    verify(&project, &reference, &public())
+    verify(&project, &reference, &public_key())
         .succeeds()
         .stdout_has(&format!("signed: {reference} has a signature by "))
         .stdout_has("(simple signing, bundle)\n")
@@ -96,13 +82,13 @@ fn copy_keeps_the_bundle_and_is_signed_on_demand() {
     let copy = format!("{to}/{name}@{digest}");
     let empty = Project::empty();
     empty.run(["push", &reference, "--to", &to]).succeeds();
-    verify(&empty, &copy, &public())
+    verify(&empty, &copy, &public_key())
         .succeeds()
         .stdout_has("(bundle)\n");
     let sign_key = key(&empty, "pkcs8.pem");
     let words = ["push", &reference, "--to", &to, "--sign-key", &sign_key];
     empty.run(words).succeeds().stderr_has("Signed");
-    verify(&empty, &copy, &public())
+    verify(&empty, &copy, &public_key())
         .succeeds()
         .stdout_has("(simple signing, bundle)\n");
     let before = other.registry.writes();
@@ -142,7 +128,7 @@ fn openssl_verifies_the_payload() {
         ],
     );
     assert!(decoded.status.success());
-    let (public, check) = (public(), "-verify");
+    let (public, check) = (public_key(), "-verify");
     let words = [
         "dgst",
         "-sha256",
@@ -174,7 +160,7 @@ fn bundle_is_listed_by_the_referrers_api() {
     let project = project(&registry.host());
     let sign_key = key(&project, "pkcs8.pem");
     let reference = build(&project, &["--sign-key", &sign_key]);
-    verify(&project, &reference, &public())
+    verify(&project, &reference, &public_key())
         .succeeds()
         .stdout_has("(simple signing, bundle)");
     let tags: Vec<String> = tags(&registry);
@@ -204,7 +190,7 @@ fn unchanged_image_is_signed_by_a_second_key_and_keeps_the_first_signature() {
     let setup = Setup::new();
     let project = project(setup.registry.host());
     let reference = build(&project, &[]);
-    verify(&project, &reference, &public())
+    verify(&project, &reference, &public_key())
         .fails_with("U0420")
         .stderr_has("has no signature");
     project
@@ -227,7 +213,7 @@ fn unchanged_image_is_signed_by_a_second_key_and_keeps_the_first_signature() {
         .stderr_has("(simple signing)")
         .stderr_has("(bundle) is not valid: it is by another key");
     build(&project, &["--sign-key", &second]);
-    for key in [&public(), &other] {
+    for key in [&public_key(), &other] {
         verify(&project, &reference, key)
             .succeeds()
             .stdout_has("(simple signing, bundle)");
@@ -266,12 +252,12 @@ fn flipped_byte_of_payload_or_envelope_is_refused() {
     let is_payload = |text: &str| text.contains("cosign container image signature");
     let is_bundle = |text: &str| text.starts_with("{\"mediaType\":\"application/vnd.dev.sigstore");
     flip(&registry, is_payload, "critical", "critidal");
-    verify(&project, &reference, &public()).fails_with("U0407");
+    verify(&project, &reference, &public_key()).fails_with("U0407");
     flip(&registry, is_payload, "critidal", "critical");
     flip(&registry, is_bundle, "\"sig\"", "\"sjg\"");
-    verify(&project, &reference, &public()).fails_with("U0407");
+    verify(&project, &reference, &public_key()).fails_with("U0407");
     flip(&registry, is_bundle, "\"sjg\"", "\"sig\"");
-    verify(&project, &reference, &public()).succeeds();
+    verify(&project, &reference, &public_key()).succeeds();
 }
 
 /// Removes the manifests whose reference ends so, or whose type of artifact is this one.
@@ -295,7 +281,7 @@ fn each_form_is_accepted_alone_and_replaced_content_refused() {
     let reference = build(&project, &["--sign-key", &sign_key]);
     let hex = reference.rsplit_once("sha256:").unwrap().1.to_owned();
     remove(&registry, "none", BUNDLE);
-    verify(&project, &reference, &public())
+    verify(&project, &reference, &public_key())
         .succeeds()
         .stdout_has("(simple signing)\n");
     // Whoever may push can replace the payload and all digests.
@@ -317,21 +303,21 @@ fn each_form_is_accepted_alone_and_replaced_content_refused() {
             .insert(tag.clone(), (kind, bytes));
     };
     put(&list);
-    verify(&project, &reference, &public())
+    verify(&project, &reference, &public_key())
         .fails_with("U0420")
         .stderr_has("what was signed has been changed");
     // The signature of another image by the same key.
     let mut list: Value = serde_json::from_slice(&original.1).unwrap();
     list["layers"][0]["annotations"]["dev.cosignproject.cosign/signature"] = "AAAA".into();
     put(&list);
-    verify(&project, &reference, &public()).fails_with("U0420");
+    verify(&project, &reference, &public_key()).fails_with("U0420");
     remove(&registry, ".sig", "none");
-    verify(&project, &reference, &public())
+    verify(&project, &reference, &public_key())
         .fails_with("U0420")
         .stderr_has("has no signature");
     build(&project, &["--sign-key", &sign_key]);
     remove(&registry, ".sig", "none");
-    verify(&project, &reference, &public())
+    verify(&project, &reference, &public_key())
         .succeeds()
         .stdout_has("(bundle)\n");
 }
@@ -342,7 +328,14 @@ fn signature_is_verified_without_a_package() {
     let project = project(setup.registry.host());
     let reference = build(&project, &["--sign-key", &key(&project, "sec1.pem")]);
     let empty = Project::empty();
-    let verified = empty.run(["verify", &reference, "--key", &public(), "--format", "json"]);
+    let verified = empty.run([
+        "verify",
+        &reference,
+        "--key",
+        &public_key(),
+        "--format",
+        "json",
+    ]);
     let document = verified.succeeds().stderr_has("only its signature").json();
     assert_eq!(document["reference"], reference);
     assert_eq!(document["signature"]["forms"][0], "simple-signing");
@@ -353,13 +346,13 @@ fn signature_is_verified_without_a_package() {
     verify(
         &empty,
         &format!("{image}@sha256:{}", "0".repeat(64)),
-        &public(),
+        &public_key(),
     )
     .fails_with("U0418");
     verify(
         &empty,
         &reference,
-        &fixture("sec1.pem").display().to_string(),
+        &key_file("sec1.pem").display().to_string(),
     )
     .fails_with("U0419")
     .stderr_has("it is a private key");
@@ -371,7 +364,7 @@ fn verified_signature_does_not_excuse_another_checkout() {
     let project = project(setup.registry.host());
     let reference = build(&project, &["--sign-key", &key(&project, "sec1.pem")]);
     project.edit("src/main.rs", "fn main()", "fn  main()");
-    verify(&project, &reference, &public())
+    verify(&project, &reference, &public_key())
         .exits(1)
         .stdout_has("signed: ")
         .stdout_has("different: ");
@@ -475,4 +468,51 @@ fn tag_of_signatures_that_holds_an_image_is_not_overwritten() {
         .stderr_has("no list of signatures")
         .stderr_has(&tag);
     assert_eq!(registry.count("PUT", ".sig"), 0);
+}
+
+/// The output, in which no password may be.
+fn discreet(outcome: Outcome) -> Outcome {
+    outcome.stdout_lacks("hunter2").stderr_lacks("hunter2")
+}
+
+#[test]
+fn key_of_cosign_is_decrypted_with_its_password() {
+    let setup = Setup::new();
+    let project = project(setup.registry.host()).file(
+        "build.rs",
+        "fn main() { assert!(std::env::var_os(\"COSIGN_PASSWORD\").is_none()); }",
+    );
+    let sign_key = key(&project, "cosign.key");
+    let words = ["build", "-vv", "--sign-key", &sign_key];
+    discreet(project.run(words).fails_with("U0419"))
+        .stderr_has("COSIGN_PASSWORD is not set")
+        .compiles_nothing();
+    let project = project.env("COSIGN_PASSWORD", "hunter22");
+    discreet(project.run(words).fails_with("U0419"))
+        .stderr_has("the password is wrong")
+        .compiles_nothing();
+    let project = project.env("COSIGN_PASSWORD", PASSWORD);
+    let built = discreet(project.run(words).succeeds()).stderr_has("Signed");
+    let public = key_file("cosign.pub").display().to_string();
+    verify(&project, built.stdout().trim(), &public)
+        .succeeds()
+        .stdout_has("(simple signing, bundle)");
+}
+
+#[test]
+fn password_is_typed_and_not_echoed() {
+    let setup = Setup::new();
+    let project = project(setup.registry.host());
+    let sign_key = key(&project, "cosign.key");
+    let script = project.temp().join("terminal.py");
+    std::fs::write(&script, TYPE_HIDDEN_LINE).unwrap();
+    let typed = project.shell(&format!(
+        "{} {} '{PASSWORD}' {} build --sign-key {sign_key}",
+        python("python").display(),
+        script.display(),
+        tool().display(),
+    ));
+    discreet(typed.succeeds())
+        .stdout_has("type the password of the key")
+        .stdout_has("Signed");
 }

@@ -1,6 +1,7 @@
 //! `register`: the official command line shows the tasks, and a second call does nothing.
 
 use union_tests::Project;
+use union_tests::keys::{private_key, public_key};
 
 use crate::setup::{Setup, TYPED, task, tasks};
 
@@ -75,6 +76,26 @@ fn second_registration_does_nothing() {
         (setup.registry.writes(), setup.backend.writes()),
         (pushes, writes)
     );
+}
+
+#[test]
+fn image_is_signed_before_its_task_is_registered() {
+    let setup = Setup::new();
+    let project = setup.hello(TYPED);
+    let unusable = private_key(&project.temp(), "p384.pem");
+    project
+        .run(["register", "--sign-key", &unusable])
+        .fails_with("U0419")
+        .compiles_nothing();
+    let key = private_key(&project.temp(), "sec1.pem");
+    let dry_run = ["register", "--dry-run", "--sign-key", &key];
+    project.run(dry_run).succeeds().stderr_lacks("Signed");
+    assert_eq!(setup.backend.writes(), 0);
+    let words = ["register", "--format", "json", "--sign-key", &key];
+    let registered = task(&project.run(words).succeeds().stderr_has("Signed"));
+    let image = registered["image"].as_str().unwrap();
+    let verified = project.run(["verify", image, "--key", &public_key()]);
+    verified.succeeds().stdout_has("signed: ");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `secret`: values from stdin, files and a terminal, which are never shown.
 
 use union_tests::stub::{Stub, python};
+use union_tests::terminal::TYPE_HIDDEN_LINE;
 use union_tests::{Outcome, Project};
 
 use crate::setup::Setup;
@@ -152,23 +153,11 @@ fn secret_value_in_an_argument_is_refused() {
 
 #[test]
 fn typed_secret_is_not_echoed() {
-    // Simulates a terminal: types a line at the prompt, and prints all output of the terminal.
-    const TERMINAL: &str = "import os, pty, sys\n\
-        pid, terminal = pty.fork()\n\
-        if pid == 0: os.execv(sys.argv[1], sys.argv[1:])\n\
-        shown = b''\n\
-        while b'not shown' not in shown: shown += os.read(terminal, 1024)\n\
-        import time; time.sleep(0.2)\n\
-        os.write(terminal, b'hunter2-typed\\n')\n\
-        try:\n    while chunk := os.read(terminal, 1024): shown += chunk\n\
-        except OSError: pass\n\
-        print(shown.decode())\n\
-        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n";
     let backend = Stub::start();
-    let project = user(&backend).file("terminal.py", TERMINAL);
+    let project = user(&backend).file("terminal.py", TYPE_HIDDEN_LINE);
     let tool = union_tests::project::tool();
     let typed = project.shell(&format!(
-        "{} terminal.py {} secret create typed",
+        "{} terminal.py hunter2-typed {} secret create typed",
         python("python").display(),
         tool.display()
     ));

@@ -284,3 +284,67 @@ fn signed_statement_of_another_kind_is_no_signature_of_an_image() {
         assert_eq!(checked, Err(SignatureProblem::OtherStatement), "{payload}");
     }
 }
+
+const PASSWORD: &[u8] = b"hunter2 of the tests";
+
+#[test]
+fn key_of_cosign_is_decrypted_only_with_its_password() {
+    let text = fixture!("cosign.key");
+    let older = text.replace("SIGSTORE", "COSIGN");
+    for text in [text, &older] {
+        let file = PrivateKeyFile::parse(text.as_bytes()).unwrap();
+        assert!(file.is_encrypted());
+        let key = file.into_key(PASSWORD).unwrap();
+        assert_eq!(key.verification_key(), public(fixture!("cosign.pub")));
+    }
+    let file = PrivateKeyFile::parse(text.as_bytes()).unwrap();
+    let refused = file.into_key(b"hunter2 of the test").unwrap_err();
+    assert_eq!(refused, KeyProblem::WrongPassword);
+}
+
+/// cosign's key with its JSON document changed.
+fn changed_key(change: impl Fn(&mut serde_json::Value)) -> Result<SignatureKey, KeyProblem> {
+    let body: String = fixture!("cosign.key")
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .collect();
+    let mut document = serde_json::from_slice(&STANDARD.decode(body).unwrap()).unwrap();
+    change(&mut document);
+    let body = STANDARD.encode(document.to_string());
+    let label = "ENCRYPTED SIGSTORE PRIVATE KEY";
+    let text = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+    PrivateKeyFile::parse(text.as_bytes())?.into_key(PASSWORD)
+}
+
+#[test]
+fn encryption_with_other_values_is_refused() {
+    assert!(changed_key(|_| {}).is_ok());
+    for (field, value) in [
+        ("/kdf/name", "pbkdf2".into()),
+        ("/kdf/params/N", 65537.into()),
+        ("/kdf/params/N", 0.into()),
+        ("/kdf/params/N", (1u64 << 40).into()),
+        ("/kdf/params/r", 9.into()),
+        ("/kdf/params/p", 1_000_000.into()),
+        ("/kdf/salt", "!".into()),
+        ("/kdf", 7.into()),
+        ("/cipher/name", "aes".into()),
+        ("/cipher/nonce", "AAAA".into()),
+        ("/ciphertext", "AAAA".into()),
+        ("/ciphertext", serde_json::Value::Null),
+    ] {
+        let changed = changed_key(|document| *document.pointer_mut(field).unwrap() = value.clone());
+        let problem = changed.unwrap_err();
+        assert!(
+            matches!(problem, KeyProblem::InvalidEncryption(_)),
+            "{field}: {problem}"
+        );
+    }
+    let changed = changed_key(|document| {
+        let text = document["ciphertext"].as_str().unwrap();
+        let mut bytes = STANDARD.decode(text).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        document["ciphertext"] = STANDARD.encode(bytes).into();
+    });
+    assert_eq!(changed.unwrap_err(), KeyProblem::WrongPassword);
+}
