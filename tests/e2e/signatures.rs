@@ -155,6 +155,21 @@ fn openssl_verifies_the_payload() {
 }
 
 #[test]
+fn bundle_is_found_where_lists_have_types_of_configs() {
+    let registry = with_api();
+    registry.memory().lists_config_types = true;
+    let project = project(&registry.host());
+    let sign_key = key(&project, "sec1.pem");
+    let reference = build(&project, &["--sign-key", &sign_key]);
+    verify(&project, &reference, &public_key())
+        .succeeds()
+        .stdout_has("(simple signing, bundle)");
+    let before = registry.count("PUT", "");
+    build(&project, &["--sign-key", &sign_key]);
+    assert_eq!(registry.count("PUT", ""), before);
+}
+
+#[test]
 fn bundle_is_listed_by_the_referrers_api() {
     let registry = with_api();
     let project = project(&registry.host());

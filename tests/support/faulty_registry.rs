@@ -41,6 +41,9 @@ pub struct Memory {
     pub referrers_page: usize,
     /// Whether responses to a manifest with a subject lack `OCI-Subject`, although its referrers are listed.
     pub hides_subject: bool,
+    /// Whether lists of referrers have the type of the config instead of that of the artifact, as those of
+    /// go-containerregistry.
+    pub lists_config_types: bool,
     uploads: BTreeMap<String, Vec<u8>>,
     seen: Vec<SeenRequest>,
 }
@@ -360,10 +363,14 @@ fn referrers(request: &Request, repository: &str, subject: &str, memory: &Memory
             let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
             let is_listed = manifest["subject"]["digest"] == subject
                 && wanted.is_none_or(|wanted| manifest["artifactType"] == wanted);
+            let kind = match memory.lists_config_types {
+                true => &manifest["config"]["mediaType"],
+                false => &manifest["artifactType"],
+            };
             is_listed.then(|| {
                 serde_json::json!({
                     "mediaType": media_type, "digest": digest, "size": bytes.len(),
-                    "artifactType": manifest["artifactType"], "annotations": manifest["annotations"],
+                    "artifactType": kind, "annotations": manifest["annotations"],
                 })
             })
         })

@@ -11,7 +11,7 @@ use super::layer::{Blob, Descriptor, media_type};
 use crate::sys::digest::Digest;
 
 /// The media type of the config `{}` of an artifact.
-const EMPTY_CONFIG: &str = "application/vnd.oci.empty.v1+json";
+pub const EMPTY_CONFIG: &str = "application/vnd.oci.empty.v1+json";
 
 /// A document about an image. The same document always gives the same manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]

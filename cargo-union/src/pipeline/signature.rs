@@ -29,8 +29,6 @@ use crate::sys::{fs, terminal, words};
 
 /// The largest size of a key file in bytes.
 const LARGEST: u64 = 1 << 20;
-/// What lists of referrers call bundles: those of cosign have the type of their config where clients write the list.
-const BUNDLE_TYPES: [&str; 2] = [bundle::MEDIA_TYPE, "application/vnd.oci.empty.v1+json"];
 
 /// A signature's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -261,7 +259,7 @@ async fn find(
     image: &PinnedRef,
 ) -> Result<FoundSignatures, Error> {
     let signatures = registry.signatures(image).await?;
-    let bundles = registry.documents(image, &BUNDLE_TYPES).await?;
+    let bundles = registry.documents(image, &[bundle::MEDIA_TYPE]).await?;
     let of_simple = signatures.iter().map(|signature| {
         let checked = simple::check(key, image.digest, signature);
         (SignatureForm::SimpleSigning, checked)

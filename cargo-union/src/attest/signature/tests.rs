@@ -285,6 +285,25 @@ fn signed_statement_of_another_kind_is_no_signature_of_an_image() {
     }
 }
 
+#[test]
+fn signatures_of_cosign_are_valid() {
+    let key = public(fixture!("cosign.pub"));
+    let digest = "sha256:ce55416bacfffad3ad06a0a55a19667a5a99add88ea28b071ad354a337e1e453";
+    let digest: Digest = digest.parse().unwrap();
+    let bundle = fixture!("cosign-bundle.json").as_bytes();
+    bundle::check(&key, digest, bundle).unwrap();
+    let signature = DetachedSignature {
+        payload: fixture!("cosign-payload.json").into(),
+        signature: fixture!("cosign-payload.sig").to_owned(),
+    };
+    simple::check(&key, digest, &signature).unwrap();
+    let other = public(PUBLIC);
+    let checked = bundle::check(&other, digest, bundle);
+    assert_eq!(checked, Err(SignatureProblem::OtherKey));
+    let checked = simple::check(&other, digest, &signature);
+    assert_eq!(checked, Err(SignatureProblem::Mismatch));
+}
+
 const PASSWORD: &[u8] = b"hunter2 of the tests";
 
 #[test]

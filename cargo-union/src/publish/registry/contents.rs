@@ -9,6 +9,7 @@ use union_build::diag::Code;
 use super::Registry;
 use super::endpoint::RepositoryEndpoint;
 use crate::image::RawManifest;
+use crate::image::artifact::EMPTY_CONFIG;
 use crate::image::layer::Descriptor;
 use crate::image::manifest;
 use crate::image::reference::{PinnedRef, Repository};
@@ -95,17 +96,18 @@ impl Registry {
     /// Reads the documents of some artifact types that are attached to a manifest or index.
     ///
     /// # Errors
-    /// `ImageUnverified` when one does not exist, `DigestMismatch`, and the errors of the registry.
+    /// `DigestMismatch`, and the errors of the registry.
     pub async fn documents(&self, subject: &PinnedRef, types: &[&str]) -> Result<Vec<Bytes>> {
         let place = RepositoryEndpoint::of(&subject.repository);
         let mut documents = Vec::new();
         let referrers = self.referrers(&subject.repository, subject.digest, None);
         for referrer in referrers.await? {
-            let is_asked = |kind: &String| types.contains(&kind.as_str());
-            if referrer.artifact_type.as_ref().is_some_and(is_asked) {
-                let read = self.document(&place, referrer.descriptor.digest).await;
+            // Some registries list the type of the config.
+            let kind = referrer.artifact_type.as_deref();
+            if kind.is_some_and(|kind| kind == EMPTY_CONFIG || types.contains(&kind)) {
+                let read = self.document(&place, referrer.descriptor.digest, types);
                 documents.extend(
-                    read.map_err(|failure| {
+                    read.await.map_err(|failure| {
                         failure.into_error(format!("could not read {subject}"))
                     })?,
                 );
@@ -139,17 +141,25 @@ impl Registry {
         })
     }
 
-    /// The layers of an attached manifest.
+    /// The layers of an attached manifest; none if it has another type, or was removed and is still listed.
     async fn document(
         &self,
         place: &RepositoryEndpoint,
         digest: Digest,
+        types: &[&str],
     ) -> Result<Vec<Bytes>, RegistryFailure> {
-        let raw = self.existing_manifest(place, digest).await?;
+        let found = self.get_manifest(place, &digest.to_string()).await;
+        let Some(raw) = found.map_err(|refusal| refusal.failure)? else {
+            return Ok(Vec::new());
+        };
         let parsed: ArtifactShape = serde_json::from_slice(&raw.bytes).map_err(|_| {
             let cause = format!("the document {digest} of {place} has no valid manifest");
             RegistryFailure::new(Code::RegistryInvalid, cause)
         })?;
+        let kind = parsed.artifact_type.as_str();
+        if !kind.is_empty() && !types.contains(&kind) {
+            return Ok(Vec::new());
+        }
         try_join_all(
             parsed
                 .layers
@@ -184,6 +194,9 @@ impl Registry {
 
 /// The fields of an attached manifest that are read.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ArtifactShape {
+    #[serde(default)]
+    artifact_type: String,
     layers: Vec<Descriptor>,
 }
