@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cargo_union::image::artifact::Artifact;
 use cargo_union::image::layer::Descriptor;
+use cargo_union::image::signature_list::DetachedSignature;
 use cargo_union::publish::Publisher as _;
 use cargo_union::publish::registry::{AttachOutcome, FallbackTag};
 use cargo_union::sys::digest::Digest;
@@ -196,6 +197,62 @@ async fn two_machines_that_attach_at_once_lose_nothing() {
         listed(&one, host, subject.digest, None).await,
         ["one", "two"]
     );
+}
+
+fn signature(text: &str) -> DetachedSignature {
+    DetachedSignature {
+        payload: "payload".into(),
+        signature: text.to_owned(),
+    }
+}
+
+/// Adds a signature to the image of [`pushed`], and returns all of them, sorted.
+async fn sign(setup: &Setup, host: &str, subject: Digest, text: &str) -> Vec<String> {
+    let image = repository(host, "acme/app").pinned(subject);
+    let client = setup.client();
+    client
+        .add_signature(&image, &signature(text))
+        .await
+        .unwrap();
+    let signatures = client.signatures(&image).await.unwrap();
+    let mut texts: Vec<String> = signatures
+        .into_iter()
+        .map(|found| found.signature)
+        .collect();
+    texts.sort();
+    texts
+}
+
+#[tokio::test]
+async fn two_machines_that_sign_at_once_lose_nothing() {
+    let (registry, one, two) = (Registry::open(), Setup::new(), Setup::new());
+    let host = registry.host();
+    let subject = pushed(&one, host).await.digest;
+    tokio::join!(
+        sign(&one, host, subject, "one"),
+        sign(&two, host, subject, "two"),
+    );
+    assert_eq!(sign(&one, host, subject, "one").await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_signature_that_another_client_overwrites_is_written_again() {
+    let mut lost = false;
+    let registry = FaultyRegistry::start(move |request, memory| {
+        let is_signature = request.method == "GET" && request.path.ends_with(".sig");
+        if is_signature && !lost && memory.times("PUT", ".sig") == 1 {
+            lost = true;
+            memory
+                .manifests
+                .retain(|(_, reference), _| !reference.ends_with(".sig"));
+        }
+        None
+    });
+    let setup = Setup::new();
+    let subject = pushed(&setup, &registry.host()).await.digest;
+    let signed = sign(&setup, &registry.host(), subject, "one").await;
+    assert_eq!(signed, ["one"]);
+    assert_eq!(registry.count("PUT", ".sig"), 2);
 }
 
 #[tokio::test]
