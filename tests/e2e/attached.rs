@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use union_tests::Project;
 use union_tests::base::debian;
-use union_tests::faulty_registry::{FaultyRegistry, Reply};
+use union_tests::faulty_registry::{FaultyRegistry, Reply, digest};
 use union_tests::stub::official_python;
 
 use crate::setup::{Setup, push_base};
@@ -292,6 +292,52 @@ fn verify_compares_an_image_with_another_checkout() {
     assert_eq!(result["identical"], false);
     assert_eq!(result["difference"]["input"], "src/main.rs");
     assert_eq!(result["inputs_from"], "provenance");
+}
+
+#[test]
+fn verify_rebuild_compares_the_digests_of_equal_keys() {
+    let registry = with_api();
+    project(&registry.host(), "").run(["build"]).succeeds();
+    let checkout = project(&registry.host(), "");
+    let reference = pinned(&registry);
+    let rebuild = |reference: &str| checkout.run(["verify", reference, "--rebuild"]);
+    let writes = registry.count("PUT", "");
+    rebuild(&reference)
+        .succeeds()
+        .stdout_has("identical: ")
+        .stdout_has("rebuilt: hello default has the same digest");
+    // The manifest with another annotation, under another digest: the key is equal.
+    let changed = {
+        let mut memory = registry.memory();
+        let name = "team/hello".to_owned();
+        let (kind, bytes) = memory.manifests[&(name.clone(), image_digest_of(&reference))].clone();
+        let mut manifest: Value = serde_json::from_slice(&bytes).unwrap();
+        manifest["annotations"]["changed"] = "yes".into();
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        let digest = digest(&bytes);
+        let key = (name, digest.clone());
+        memory.manifests.insert(key, (kind, bytes));
+        format!("{}/team/hello@{digest}", registry.host())
+    };
+    rebuild(&changed)
+        .exits(1)
+        .stdout_has("identical: ")
+        .stdout_has("rebuilt: hello default has another digest, sha256:");
+    let document = checkout.run(["verify", &changed, "--rebuild", "--format", "json"]);
+    let rebuilt = document.exits(1).json()["rebuilt"].clone();
+    assert_eq!(rebuilt["identical"], false);
+    assert!(reference.ends_with(rebuilt["digest"].as_str().unwrap()));
+    checkout.edit("src/main.rs", "fn main()", "fn  main()");
+    rebuild(&reference)
+        .exits(1)
+        .stdout_lacks("rebuilt")
+        .compiles_nothing();
+    assert_eq!(registry.count("PUT", ""), writes);
+}
+
+/// The digest of a reference by digest.
+fn image_digest_of(reference: &str) -> String {
+    reference.split_once('@').unwrap().1.to_owned()
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub enum CommandArgs {
     Images(ImagesArgs),
     /// Resolve the tags of the base images again, and write their digests into Union.lock
     Update(UpdateArgs),
-    /// Compare an image in a registry with this checkout; builds nothing
+    /// Compare an image in a registry with this checkout; builds nothing without `--rebuild`
     Verify(VerifyArgs),
     /// Log in to the backend, as the Flyte config specifies
     Login(BackendArgs),
@@ -418,6 +418,10 @@ pub struct VerifyArgs {
     /// Image of the manifest to compare with [default: the one with the name of the repository]
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+
+    /// Build the image again, publish nothing, and compare the digests
+    #[arg(long)]
+    pub rebuild: bool,
 
     /// Require a signature by this public key in PEM; without a package, only the signature is verified
     #[arg(long, value_name = "FILE")]

@@ -120,12 +120,14 @@ pub struct PushOptions {
 /// Options of `verify`.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
-    /// The selected packages; nothing is built.
+    /// The selected packages, and how they are built for `--rebuild`.
     pub build: BuildOptions,
     /// `REF`: `registry/repository:tag` or `registry/repository@sha256:…`
     pub reference: String,
     /// `--image`: the key of the image in the manifest.
     pub image: Option<String>,
+    /// `--rebuild`: the image is built again without being published.
+    pub rebuild: bool,
     /// `--key FILE`, absolute: the public key that has to have signed the image.
     pub key: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
 //! Compares an image in a registry with this checkout, by its key, and verifies its signature. Compiles and writes
-//! nothing.
+//! nothing, unless the image is built again to compare the digests too.
 //!
 //! The key of an image is computed from all of its inputs, so an equal key means equal inputs. Where the keys differ, the
 //! inputs of the image are those of its provenance or of this machine's record of the build.
@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use union_build::diag::Code;
 
+use super::build::build_images;
 use super::clients;
 use super::plan::ResolvedPackage;
 use super::signature::{self, VerifiedSignature};
@@ -23,10 +24,11 @@ use crate::image::plan::{InputChange, changes};
 use crate::image::reference::{BaseRef, PinnedRef};
 use crate::pipeline::Reporter;
 use crate::pipeline::context::LoadedWorkspace;
-use crate::pipeline::options::VerifyOptions;
+use crate::pipeline::options::{BuildOptions, VerifyOptions};
 use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::publish::registry::{ImageContents, Registry};
+use crate::sys::digest::Digest;
 use crate::sys::error::Error;
 use crate::sys::words;
 use crate::workspace::{Snapshot, UnionLock};
@@ -62,13 +64,26 @@ pub(crate) struct Comparison {
     pub(crate) difference: Option<InputChange>,
     /// The source of the image's inputs; `None` if the keys are equal or the inputs are not known.
     pub(crate) inputs_from: Option<InputsSource>,
+    /// The image that was built again; `None` without `--rebuild`, or when the keys differ.
+    pub(crate) rebuilt: Option<RebuiltImage>,
+}
+
+/// An image that was built again from the checkout.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RebuiltImage {
+    digest: Digest,
+    /// Whether the digest is that of the verified image.
+    identical: bool,
 }
 
 impl Verification {
     /// Whether the image is the one of the checkout, if there is one.
     pub(crate) fn is_good(&self) -> bool {
-        let comparison = self.comparison.as_ref();
-        comparison.is_none_or(|comparison| comparison.identical)
+        let Some(comparison) = &self.comparison else {
+            return true;
+        };
+        let rebuilt = comparison.rebuilt.as_ref();
+        comparison.identical && rebuilt.is_none_or(|rebuilt| rebuilt.identical)
     }
 }
 
@@ -191,10 +206,18 @@ async fn compare(
     } else {
         (Vec::new(), None)
     };
+    let rebuilt = match options.rebuild && checkout_key == key {
+        true => {
+            let name = (package.package.name(), image.name.as_str());
+            Some(rebuild(options, loaded, name, &pinned, reporter).await?)
+        }
+        false => None,
+    };
     let comparison = Comparison {
         package: package.package.name().to_owned(),
         image: image.name.clone(),
         identical: checkout_key == key,
+        rebuilt,
         key,
         checkout_key,
         difference: differences.into_iter().next(),
@@ -204,6 +227,39 @@ async fn compare(
         reference: pinned.to_string(),
         signature,
         comparison: Some(comparison),
+    })
+}
+
+/// Builds the image of a package and a name again, and compares its digest. Publishes nothing.
+///
+/// # Errors
+/// `ImageUnverified` for an image that is not built here; the errors of a build.
+async fn rebuild(
+    options: &VerifyOptions,
+    loaded: &LoadedWorkspace,
+    (package, name): (&str, &str),
+    image: &PinnedRef,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RebuiltImage> {
+    // The code may contain the references of its images, so the destinations are those of the build.
+    let build = BuildOptions {
+        rebuild: true,
+        dry: true,
+        ..options.build.clone()
+    };
+    let outcomes = build_images(&build, loaded, reporter).await?;
+    let built = outcomes
+        .iter()
+        .flat_map(|outcome| &outcome.images)
+        .find(|built| built.planned.package == package && built.planned.image == name);
+    let Some(digest) = built.and_then(|built| built.record.digest) else {
+        let what = format!("could not build {image} again");
+        let error = Error::new(Code::ImageUnverified, what);
+        return Err(error.because("the remote builder builds it").into());
+    };
+    Ok(RebuiltImage {
+        digest,
+        identical: digest == image.digest,
     })
 }
 
@@ -337,10 +393,19 @@ impl fmt::Display for Verification {
             ..
         } = comparison;
         if comparison.identical {
-            return writeln!(
+            writeln!(
                 f,
                 "identical: {reference} has the key {checkout_key} of {package} {image}"
-            );
+            )?;
+            return match &comparison.rebuilt {
+                None => Ok(()),
+                Some(rebuilt) if rebuilt.identical => {
+                    writeln!(f, "rebuilt: {package} {image} has the same digest")
+                }
+                Some(RebuiltImage { digest, .. }) => {
+                    writeln!(f, "rebuilt: {package} {image} has another digest, {digest}")
+                }
+            };
         }
         let key = words::printable(&comparison.key, LONGEST);
         writeln!(

@@ -27,6 +27,7 @@ impl OptionsReader<'_> {
             build,
             reference: verify.reference,
             image: verify.image,
+            rebuild: verify.rebuild,
             key: verify.key.map(|key| fs::absolute(&directory, &key)),
         })
     }
