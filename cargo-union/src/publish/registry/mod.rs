@@ -5,8 +5,9 @@
 //! a tag: the tag is always written last.
 //!
 //! `manifests` reads and writes manifests, `pull` fetches bases, `existence` checks whether an image exists, `upload`
-//! transfers blobs, `push` publishes images, `referrers` attaches documents to them, `signatures` signs them, and `copy` copies them to another
-//! repository. All of them send requests through `transport`, which uses `origin` to select https or http.
+//! transfers blobs, `push` publishes images, `referrers` attaches documents to them, `signatures` signs them, and `copy`
+//! copies them to another repository. All of them send requests through `transport`, which uses `origin` to select https or
+//! http.
 
 use async_trait::async_trait;
 use union_build::diag::Code;
@@ -22,6 +23,7 @@ mod contents;
 mod copy;
 mod endpoint;
 mod existence;
+mod list_tag;
 mod logins;
 mod manifests;
 mod origin;

@@ -4,7 +4,6 @@
 //! referrers API, the list is an image index under a fallback tag, which clients write.
 
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use serde::Deserialize as _;
@@ -13,6 +12,7 @@ use union_build::diag::Code;
 
 use super::Registry;
 use super::endpoint::RepositoryEndpoint;
+use super::list_tag::{ListTag, foreign_content};
 use super::tags::next;
 use crate::http::header::LINK;
 use crate::http::{Method, same_origin};
@@ -24,14 +24,6 @@ use crate::publish::failure::RegistryFailure;
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 use crate::sys::words;
-
-/// How often a tag with a list is written before giving up: as many clients may attach at once.
-pub(super) const WRITES: usize = 10;
-/// After a write of such a tag, writes of other clients may arrive that had read the tag before it. The tag is read
-/// again after this multiple of the time between reading and writing it here, within these limits.
-const SETTLE_FACTOR: u32 = 5;
-const SHORTEST_SETTLE: Duration = Duration::from_millis(20);
-const LONGEST_SETTLE: Duration = Duration::from_millis(400);
 
 /// Whether a document is attached where the registry has no referrers API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,13 +258,7 @@ impl Registry {
         if found.descriptor.media_type == media_type::OCI_INDEX && index["manifests"].is_array() {
             return Ok(index);
         }
-        Err(RegistryFailure::new(
-            Code::RegistryInvalid,
-            format!("the tag `{tag}` of {place} holds something that is no list of referrers"),
-        )
-        .help(format!(
-            "Remove the tag `{tag}` if nothing needs it; it is not overwritten."
-        )))
+        Err(foreign_content(place, &tag, "referrers"))
     }
 
     /// Adds the entries that the fallback tag of a subject does not have.
@@ -282,9 +268,9 @@ impl Registry {
         subject: Digest,
         referrers: &[Referrer],
     ) -> Result<(), RegistryFailure> {
-        let tag = fallback_tag(subject);
-        for writes in 0..=WRITES {
-            let begin = Instant::now();
+        let mut tag = ListTag::new(place, fallback_tag(subject));
+        loop {
+            tag.start_round();
             let mut index = self.fallback_index(place, subject).await?;
             let existing = entries(place, &index)?;
             let missing: Vec<Value> = referrers
@@ -295,30 +281,17 @@ impl Registry {
             if missing.is_empty() {
                 return Ok(());
             }
-            if writes == WRITES {
-                break;
-            }
+            tag.check_writes()?;
             if let Some(manifests) = index["manifests"].as_array_mut() {
                 manifests.extend(missing);
             }
             let index = Blob::of_bytes(media_type::OCI_INDEX, index.to_string());
-            self.put_manifest(place, &tag, &index)
+            self.put_manifest(place, &tag.name, &index)
                 .await
                 .map_err(|refusal| refusal.failure)?;
-            settle(begin).await;
+            tag.settle().await;
         }
-        Err(RegistryFailure::new(
-            Code::RegistryFailed,
-            format!("other clients replaced the tag `{tag}` of {place} {WRITES} times"),
-        ))
     }
-}
-
-/// Waits after a write of a tag that was read at `begin`: other clients need about as long as this one between reading the
-/// tag and writing it.
-pub(super) async fn settle(begin: Instant) {
-    let settle = begin.elapsed().saturating_mul(SETTLE_FACTOR);
-    tokio::time::sleep(settle.clamp(SHORTEST_SETTLE, LONGEST_SETTLE)).await;
 }
 
 fn is_among(referrer: &Referrer, listed: &[Referrer]) -> bool {

@@ -1,14 +1,12 @@
 //! Reads the signatures of an image under its tag `sha256-….sig`, and adds one.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
 use futures_util::future::try_join_all;
-use union_build::diag::Code;
 
 use super::Registry;
 use super::endpoint::RepositoryEndpoint;
-use super::referrers::{WRITES, settle};
+use super::list_tag::{ListTag, foreign_content};
 use crate::image::reference::PinnedRef;
 use crate::image::signature_list::{DetachedSignature, SignatureList, signature_tag};
 use crate::publish::failure::RegistryFailure;
@@ -61,32 +59,26 @@ impl Registry {
         image: &PinnedRef,
         signature: &DetachedSignature,
     ) -> Result<(), RegistryFailure> {
-        let tag = signature_tag(image.digest);
-        for writes in 0..=WRITES {
-            let begin = Instant::now();
+        let mut tag = ListTag::new(place, signature_tag(image.digest));
+        loop {
+            tag.start_round();
             let list = self.signature_list(place, image).await?;
             let mut listed = list.signatures().into_iter();
             if listed.any(|listed| listed.signature == signature.signature) {
                 return Ok(());
             }
-            if writes == WRITES {
-                break;
-            }
+            tag.check_writes()?;
             let (manifest, blobs) = list.with(signature);
             let sent = AtomicU64::new(0);
             let sending = blobs
                 .iter()
                 .map(|blob| self.ensure_blob(place, blob, false, &sent));
             try_join_all(sending).await?;
-            self.put_manifest(place, &tag, &manifest)
+            self.put_manifest(place, &tag.name, &manifest)
                 .await
                 .map_err(|refusal| refusal.failure)?;
-            settle(begin).await;
+            tag.settle().await;
         }
-        Err(RegistryFailure::new(
-            Code::RegistryFailed,
-            format!("other clients replaced the tag `{tag}` of {place} {WRITES} times"),
-        ))
     }
 
     /// The list under the tag; an empty one if the tag does not exist.
@@ -103,14 +95,6 @@ impl Registry {
         let Some(found) = found else {
             return Ok(SignatureList::default());
         };
-        SignatureList::parse(&found.bytes).ok_or_else(|| {
-            RegistryFailure::new(
-                Code::RegistryInvalid,
-                format!("the tag `{tag}` of {place} holds something that is no list of signatures"),
-            )
-            .help(format!(
-                "Remove the tag `{tag}` if nothing needs it; it is not overwritten."
-            ))
-        })
+        SignatureList::parse(&found.bytes).ok_or_else(|| foreign_content(place, &tag, "signatures"))
     }
 }
