@@ -11,7 +11,6 @@ use super::idl::core::VariableMap;
 use super::idl::core::task_template::Target;
 use super::idl::task::{
     GetTaskDetailsRequest, GetTaskDetailsResponse, ListVersionsRequest, ListVersionsResponse,
-    TaskName,
 };
 use super::pages::newest;
 use super::rpc::{RpcFailure, RpcStatus, Unary};
@@ -68,17 +67,6 @@ pub async fn versions(
     let required = client.require(BackendFeature::TaskDetails).await;
     required.map_err(|failure| lookup_error(failure, name))?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let ProjectDomain {
-        org,
-        project,
-        domain,
-    } = scope.clone();
-    let task_name = TaskName {
-        org,
-        project,
-        domain,
-        name: name.to_owned(),
-    };
     let mut versions = Vec::new();
     let mut token = String::new();
     while versions.len() < limit {
@@ -86,7 +74,7 @@ pub async fn versions(
         request.token.clone_from(&token);
         let request = ListVersionsRequest {
             request: Some(request),
-            task_name: Some(task_name.clone()),
+            task_name: Some(scope.task_name(name)),
         };
         let page = client
             .unary(VERSIONS, &request)

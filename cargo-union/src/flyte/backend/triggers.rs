@@ -5,7 +5,7 @@ use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::common::TriggerName;
 use crate::flyte::idl::task::trigger_automation_spec::Automation;
-use crate::flyte::idl::task::{FixedRateUnit, TaskName, TriggerAutomationSpec, schedule};
+use crate::flyte::idl::task::{FixedRateUnit, TriggerAutomationSpec, schedule};
 use crate::flyte::idl::trigger::list_triggers_request::ScopeBy;
 use crate::flyte::idl::trigger::{
     GetTriggerDetailsRequest, GetTriggerDetailsResponse, ListTriggersRequest, ListTriggersResponse,
@@ -38,19 +38,7 @@ pub(super) async fn list(
 ) -> Result<Vec<TriggerSummary>, RpcFailure> {
     let scope_by = match task {
         None => ScopeBy::ProjectId(scope.id()),
-        Some(task) => {
-            let ProjectDomain {
-                org,
-                project,
-                domain,
-            } = scope.clone();
-            ScopeBy::TaskName(TaskName {
-                org,
-                project,
-                domain,
-                name: task.to_owned(),
-            })
-        }
+        Some(task) => ScopeBy::TaskName(scope.task_name(task)),
     };
     let mut page_request = newest(PAGE, Vec::new());
     page_request.sort_by = None;

@@ -102,6 +102,37 @@ impl ProjectDomain {
             domain,
         }
     }
+
+    /// The name of a task as the protocol's `TaskName`.
+    pub(super) fn task_name(&self, name: &str) -> task::TaskName {
+        let Self {
+            org,
+            project,
+            domain,
+        } = self.clone();
+        task::TaskName {
+            org,
+            project,
+            domain,
+            name: name.to_owned(),
+        }
+    }
+
+    /// A version of a task as the protocol's `TaskIdentifier`.
+    pub(super) fn task_id(&self, name: &str, version: &str) -> task::TaskIdentifier {
+        let Self {
+            org,
+            project,
+            domain,
+        } = self.clone();
+        task::TaskIdentifier {
+            org,
+            project,
+            domain,
+            name: name.to_owned(),
+            version: version.to_owned(),
+        }
+    }
 }
 
 /// The request that registers a task as `version` with Flyte 2.
@@ -121,22 +152,9 @@ pub(super) fn render_task(
     version: &str,
     empty_output: bool,
 ) -> task::DeployTaskRequest {
-    let ProjectDomain {
-        org,
-        project,
-        domain,
-    } = scope.clone();
-    let name = subject.name.to_owned();
-    let version = version.to_owned();
     task::DeployTaskRequest {
-        task_id: Some(task::TaskIdentifier {
-            org,
-            project,
-            domain,
-            name,
-            version: version.clone(),
-        }),
-        spec: Some(task_spec(subject, scope, version, empty_output)),
+        task_id: Some(scope.task_id(&subject.name, version)),
+        spec: Some(task_spec(subject, scope, version.to_owned(), empty_output)),
         triggers: subject
             .task
             .triggers

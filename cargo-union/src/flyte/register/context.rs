@@ -3,7 +3,7 @@
 use crate::flyte::backend::Backend;
 use crate::flyte::capabilities::BackendKind;
 use crate::flyte::convert::{ProjectDomain, TaskSource};
-use crate::flyte::idl::task::{TaskIdentifier, TaskSpec};
+use crate::flyte::idl::task::TaskSpec;
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 use crate::flyte::version::TaskVersionHash;
 use crate::sys::error::Error;
@@ -51,18 +51,6 @@ pub(super) async fn registered_spec(
     name: &str,
     version: &str,
 ) -> Result<Option<TaskSpec>, RpcFailure> {
-    let ProjectDomain {
-        org,
-        project,
-        domain,
-    } = scope.clone();
-    let id = TaskIdentifier {
-        org,
-        project,
-        domain,
-        name: name.to_owned(),
-        version: version.to_owned(),
-    };
-    let details = backend.details(id).await?;
+    let details = backend.details(scope.task_id(name, version)).await?;
     Ok(details.and_then(|details| details.spec))
 }

@@ -144,18 +144,7 @@ impl ActionIdent {
 
 impl TaskVersion {
     pub(super) fn id(&self) -> TaskIdentifier {
-        let ProjectDomain {
-            org,
-            project,
-            domain,
-        } = self.scope.clone();
-        TaskIdentifier {
-            org,
-            project,
-            domain,
-            name: self.name.clone(),
-            version: self.version.clone(),
-        }
+        self.scope.task_id(&self.name, &self.version)
     }
 }
 
