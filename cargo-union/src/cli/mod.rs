@@ -338,7 +338,7 @@ pub struct ConfigArgs {
 }
 
 /// Arguments of `plan` and `build`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct BuildArgs {
     /// Only the image of this task; may be given several times
     #[arg(long, value_name = "TASK")]

@@ -12,13 +12,11 @@ impl OptionsReader<'_> {
     pub(super) fn register(&self, register: cli::RegisterArgs) -> Result<RegisterOptions> {
         let work = self.build_options(cli::BuildArgs {
             task: register.task,
-            output: None,
-            no_push: false,
             jobs: register.jobs,
-            rebuild: false,
             rehash: register.rehash,
             scope: register.scope,
             cargo: register.cargo,
+            ..cli::BuildArgs::default()
         })?;
         let directory = current_directory()?;
         let requests = register

@@ -8,12 +8,7 @@ use crate::sys::fs;
 impl OptionsReader<'_> {
     pub(super) fn resolve(&self, resolve: cli::ResolveArgs) -> Result<ResolveOptions> {
         let options = self.build_options(cli::BuildArgs {
-            task: Vec::new(),
-            output: None,
-            no_push: false,
             jobs: resolve.jobs,
-            rebuild: false,
-            rehash: false,
             scope: cli::WorkspaceArgs {
                 packages: cli::PackageArgs {
                     manifest_path: resolve.manifest_path,
@@ -22,6 +17,7 @@ impl OptionsReader<'_> {
                 overrides: resolve.overrides,
             },
             cargo: resolve.cargo,
+            ..cli::BuildArgs::default()
         })?;
         let directory = &options.scope.cargo.directory;
         let files = resolve.filename.iter();

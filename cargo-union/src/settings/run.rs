@@ -9,13 +9,11 @@ impl OptionsReader<'_> {
         let task = run.task.expect("clap requires a task without `--follow`");
         let work = self.build_options(cli::BuildArgs {
             task: vec![task.clone()],
-            output: None,
-            no_push: false,
             jobs: run.jobs,
-            rebuild: false,
             rehash: run.rehash,
             scope: run.scope,
             cargo: run.cargo,
+            ..cli::BuildArgs::default()
         })?;
         Ok(LocalRunOptions {
             build: BuildOptions {

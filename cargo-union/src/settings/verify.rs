@@ -10,17 +10,12 @@ impl OptionsReader<'_> {
     /// The options of `verify`, which never changes Cargo.lock or Union.lock.
     pub(super) fn verify(&self, verify: cli::VerifyArgs) -> Result<VerifyOptions> {
         let build = self.build_options(cli::BuildArgs {
-            task: Vec::new(),
-            output: None,
-            no_push: false,
-            jobs: None,
-            rebuild: false,
-            rehash: false,
             scope: verify.scope,
             cargo: cli::CargoArgs {
                 locked: true,
                 ..cli::CargoArgs::default()
             },
+            ..cli::BuildArgs::default()
         })?;
         let directory = current_directory()?;
         Ok(VerifyOptions {
