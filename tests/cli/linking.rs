@@ -15,6 +15,20 @@ fn program(project: &Project, path: &str, script: &str) {
     fs::set_permissions(project.path(path), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// zig and cargo-zigbuild in `../tools`, for the PATH. The arguments of a compile are recorded in `../zigbuild`, and it fails.
+fn zig(project: &Project) {
+    let asked = project.path("../zigbuild").display().to_string();
+    program(
+        project,
+        "../tools/cargo-zigbuild",
+        &format!(
+            "#!/bin/sh\n[ \"$1\" != --version ] || exec echo cargo-zigbuild 0.1.0\necho \"$*\" >{asked}\nexit 1\n"
+        ),
+    );
+    program(project, "../tools/zig", "#!/bin/sh\necho 0.15.0\n");
+    program(project, "../tools/python3", "#!/bin/sh\nexit 1\n");
+}
+
 /// A project for arm64, and a compiler that has the standard library for it, or reports so: a compile for it is
 /// recorded, and fails.
 fn for_arm(build: &str) -> Project {
@@ -98,16 +112,7 @@ fn cross_linker_on_the_path_is_passed_to_cargo() {
 #[test]
 fn zig_replaces_a_missing_linker() {
     let project = for_arm("");
-    let asked = project.path("../zigbuild").display().to_string();
-    program(
-        &project,
-        "../tools/cargo-zigbuild",
-        &format!(
-            "#!/bin/sh\n[ \"$1\" != --version ] || exec echo cargo-zigbuild 0.1.0\necho \"$*\" >{asked}\nexit 1\n"
-        ),
-    );
-    program(&project, "../tools/zig", "#!/bin/sh\necho 0.15.0\n");
-    program(&project, "../tools/python3", "#!/bin/sh\nexit 1\n");
+    zig(&project);
     let path = format!(
         "{}:{}",
         project.path("../tools").display(),
@@ -172,21 +177,9 @@ fn linker_of_another_system_is_not_used() {
             ))
             .stderr_has("start Docker or podman")
             .compiles_nothing();
-        let asked = project.path("../zigbuild").display().to_string();
-        program(
-            &project,
-            "../tools/cargo-zigbuild",
-            &format!(
-                "#!/bin/sh\n[ \"$1\" != --version ] || exec echo cargo-zigbuild 0.1.0\necho \"$*\" >{asked}\nexit 1\n"
-            ),
-        );
-        program(&project, "../tools/zig", "#!/bin/sh\necho 0.15.0\n");
-        program(&project, "../tools/python3", "#!/bin/sh\nexit 1\n");
+        zig(&project);
         project.run(["build"]).fails_with("U0206");
-        assert!(
-            fs::read_to_string(&asked).unwrap().contains(TARGET),
-            "{host}"
-        );
+        assert!(project.read("../zigbuild").contains(TARGET), "{host}");
         assert!(!Path::new(&compiled).exists(), "{host}");
     }
 }
