@@ -8,15 +8,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use union_build::key::{self, Key};
 
-use super::ImageDocument;
+use super::{IN_TOTO, ImageDocument, STATEMENT};
 use crate::image::platform::Platform;
 use crate::image::reference::PinnedRef;
 use crate::sys::digest::Digest;
 
 /// The media type of the document.
-pub const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
+pub const MEDIA_TYPE: &str = IN_TOTO;
 
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// The build type, which defines the parameters; docs/supply-chain.md describes them.
 const BUILD_TYPE: &str = "https://github.com/unionai-oss/cargo-union/build/v1";

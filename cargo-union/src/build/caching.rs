@@ -29,7 +29,7 @@ impl<B> CachingBuilder<B> {
 #[async_trait::async_trait]
 impl<B: Builder> Builder for CachingBuilder<B> {
     async fn build(&self, request: &BuildRequest) -> Result<Image> {
-        if let Some(image) = remembered(&self.cache, request.key) {
+        if let Some(image) = cached_image(&self.cache, request.key) {
             return Ok(image);
         }
         let image = self.inner.build(request).await?;
@@ -100,7 +100,7 @@ fn store_blob(cache: &Cache, blob: &Blob) -> Result<Descriptor> {
 }
 
 /// The image of a key, if it is in the cache and intact.
-pub fn remembered(cache: &Cache, key: Key) -> Option<Image> {
+pub fn cached_image(cache: &Cache, key: Key) -> Option<Image> {
     let note: Note = cache.note(NOTES, &key.to_string())?;
     let platforms = note.platforms.into_iter().map(|platform| {
         let layers = platform.layers.into_iter().map(|layer| {

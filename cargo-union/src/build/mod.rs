@@ -23,7 +23,7 @@ mod verified_file;
 mod walk;
 
 pub use base::{Lookup, PlatformManifest};
-pub use caching::{CachingBuilder, remembered};
+pub use caching::{CachingBuilder, cached_image};
 pub use chain::{EffectiveConfig, ImageChain};
 pub use measured_files::MeasuredFiles;
 pub use requirements::problems as requirement_problems;

@@ -14,7 +14,7 @@ mod requests;
 pub mod secrets;
 mod working_tree;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use union_build::diag::{Code, Origin};
 use union_build::spec::{Task, TaskKind};
@@ -30,7 +30,6 @@ use crate::pipeline::outcome::PackageOutcome;
 use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::sys::error::Error;
-use crate::sys::words;
 
 /// A task with everything that its registration requires.
 pub(crate) struct TaskRegistration<'a> {
@@ -82,25 +81,8 @@ fn task_source<'a>(
 /// # Errors
 /// `RegistryMissing`, with the names of the images.
 pub(crate) fn check_registries(package: &UnionPackage, selected: &[String]) -> Result<()> {
-    let without_registry: BTreeSet<&String> = tasks(package, selected)
-        .filter_map(|task| package.spec.images.get(&task.image.value))
-        .filter(|image| image.registry.is_none() && !image.is_remote())
-        .map(|image| &image.key)
-        .collect();
-    if without_registry.is_empty() {
-        return Ok(());
-    }
-    let noun = if without_registry.len() == 1 {
-        "image"
-    } else {
-        "images"
-    };
-    let names = words::list(&without_registry);
-    let what = format!(
-        "no registry is set for {noun} {names} of package `{}`, and a cluster has to pull from one",
-        package.name()
-    );
-    Err(Error::new(Code::RegistryMissing, what).into())
+    let images = tasks(package, selected);
+    package.check_registries(images.filter_map(|task| package.spec.images.get(&task.image.value)))
 }
 
 /// The identity of a task at the backend.

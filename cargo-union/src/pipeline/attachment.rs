@@ -87,9 +87,7 @@ impl AttachmentJob<'_> {
         };
         let location = &self.published.existing.location;
         let cause = match &error {
-            PipelineError::Failed(error) => {
-                format!("[{}] {}", error.code(), error.chain().join(": "))
-            }
+            PipelineError::Failed(error) => error.line(),
             PipelineError::Invalid(problems) => problems.to_string(),
         };
         let text = format!(

@@ -1,11 +1,13 @@
 //! The loaded workspace: its selected packages with valid manifests, and the resources that they share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use union_build::diag::{Code, Diagnostic, Severity};
-use union_build::spec::{self, BackendChoice, Overrides, PackageInfo, Pattern, Setting, Spec};
+use union_build::spec::{
+    self, BackendChoice, ImageSpec, Overrides, PackageInfo, Pattern, Setting, Spec,
+};
 
 use super::clients::RegistryClients;
 use super::problems::ManifestProblems;
@@ -54,6 +56,35 @@ impl UnionPackage {
     /// The directories from which files are copied into the images of the package.
     pub(crate) fn roots(&self, workspace: &Workspace) -> SourceRoots {
         source_roots(workspace, &self.package)
+    }
+
+    /// Checks that a registry is set for images that a cluster pulls. Images that the backend builds need none.
+    ///
+    /// # Errors
+    /// `RegistryMissing`, with the names of the images.
+    pub(crate) fn check_registries<'a>(
+        &self,
+        images: impl IntoIterator<Item = &'a ImageSpec>,
+    ) -> Result<()> {
+        let without_registry: BTreeSet<&String> = images
+            .into_iter()
+            .filter(|image| image.registry.is_none() && !image.is_remote())
+            .map(|image| &image.key)
+            .collect();
+        if without_registry.is_empty() {
+            return Ok(());
+        }
+        let noun = if without_registry.len() == 1 {
+            "image"
+        } else {
+            "images"
+        };
+        let names = words::list(&without_registry);
+        let what = format!(
+            "no registry is set for {noun} {names} of package `{}`, and a cluster has to pull from one",
+            self.name()
+        );
+        Err(Error::new(Code::RegistryMissing, what).into())
     }
 }
 

@@ -14,7 +14,7 @@ use union_build::key::Key;
 use crate::build::docker::{DockerBuilder, check_secrets};
 use crate::build::{
     BaseImage, BuildRequest, Builder as _, CachingBuilder, ImageChain, LockedBase,
-    PlatformBuildRequest, remembered,
+    PlatformBuildRequest, cached_image,
 };
 use crate::image::per_platform::PerPlatform;
 use crate::image::{Image, PlatformImage};
@@ -102,7 +102,7 @@ impl<'a> EnvironmentStore<'a> {
             return Ok(true);
         };
         Ok(
-            remembered(&self.options.scope.cache, environment_plan.key).is_some()
+            cached_image(&self.options.scope.cache, environment_plan.key).is_some()
                 || self.find(environment_plan, resolved).await?.is_some(),
         )
     }
@@ -116,7 +116,7 @@ impl<'a> EnvironmentStore<'a> {
             return Ok(None);
         };
         let found = self.find_bases(environment_plan, resolved).await?;
-        let cached = || remembered(&self.options.scope.cache, environment_plan.key);
+        let cached = || cached_image(&self.options.scope.cache, environment_plan.key);
         Ok(found.or_else(|| cached().map(made_bases)))
     }
 

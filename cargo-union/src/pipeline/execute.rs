@@ -21,7 +21,7 @@ use crate::build::MeasuredFiles;
 use crate::image::plan::ImageAction;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
-use crate::pipeline::problems::{PipelineError, Result};
+use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
@@ -44,13 +44,10 @@ pub(crate) async fn execute(
     plan: BuildPlan,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<PackageOutcome>> {
-    let key = match &options.signing {
-        Some(signing) => {
-            signature::check_destinations(&plan)?;
-            Some(signature::open(signing, &**reporter).await?)
-        }
-        None => None,
-    };
+    if options.signing.is_some() {
+        signature::check_destinations(&plan)?;
+    }
+    let key = signature::open(options.signing.as_ref(), &**reporter).await?;
     remember(&options.scope.cargo, &loaded.workspace);
     let (mut builds, mut lock) =
         select_compilers(options, loaded, snapshot, plan, reporter).await?;
@@ -73,15 +70,14 @@ pub(crate) async fn execute(
     }
     attach_documents(&builds, &compiled, &published, options.jobs).await;
     let key = key.filter(|_| !options.dry);
-    let signing =
-        key.map(|key| Ok::<_, PipelineError>((key, signature::signing_jobs(&builds, &published)?)));
+    let signing = key.map(|key| (key, signature::signing_jobs(&builds, &published)));
     let outcomes = builds
         .into_iter()
         .zip(published)
         .map(|(build, published)| build.finish(published))
         .collect::<Result<_>>()?;
-    if let Some((key, images)) = signing.transpose()? {
-        signature::sign_all(&key, &images, options.jobs, &**reporter).await?;
+    if let Some((key, images)) = signing {
+        signature::sign_all(&key, &images?, options.jobs, &**reporter).await?;
     }
     options.scope.cache.sweep(options.scope.cache_limit)?;
     Ok(outcomes)

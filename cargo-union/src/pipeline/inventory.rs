@@ -76,8 +76,7 @@ impl InventoryReader<'_> {
             Ok(LowerInventory { all, base })
         };
         read().await.unwrap_or_else(|error| {
-            let cause = format!("[{}] {}", error.code(), error.chain().join(": "));
-            self.note_unknown(resolved, &words::printable(&cause, LONGEST));
+            self.note_unknown(resolved, &words::printable(&error.line(), LONGEST));
             LowerInventory::default()
         })
     }

@@ -37,7 +37,8 @@ struct PushedReferrer {
 /// Copies an image, and signs the copy with `--sign-key`.
 ///
 /// # Errors
-/// `SigningKeyInvalid`, before anything is sent; those of [`Registry::copy`](crate::publish::registry::Registry::copy); `FileUnwritable` when the cache cannot be written.
+/// `SigningKeyInvalid`, before anything is sent; those of [`Registry::copy`](crate::publish::registry::Registry::copy);
+/// `FileUnwritable` when the cache cannot be written.
 pub(crate) async fn push(
     options: &PushOptions,
     reporter: &Arc<dyn Reporter>,
@@ -45,10 +46,7 @@ pub(crate) async fn push(
     let PushOptions { source, target, .. } = options;
     let registry_config = options.registry_config.clone();
     let registry = clients::registry_without_package(&options.cache, registry_config, reporter);
-    let key = match &options.signing {
-        Some(signing) => Some(signature::open(signing, &**reporter).await?),
-        None => None,
-    };
+    let key = signature::open(options.signing.as_ref(), &**reporter).await?;
     let copied = registry.copy(source, target, options.replace).await?;
     options.cache.sweep(options.cache_limit)?;
     let pinned = target.pinned(copied.digest).to_string();

@@ -46,14 +46,18 @@ pub(super) struct SigningJob {
     image: PinnedRef,
 }
 
-/// Reads the private key, and asks for its password if it is encrypted and no variable has it.
+/// Reads the private key, and asks for its password if it is encrypted and no variable has it. `None` without
+/// `--sign-key`.
 ///
 /// # Errors
 /// `SigningKeyInvalid`, `FileUnreadable`.
 pub(crate) async fn open(
-    options: &SigningOptions,
+    options: Option<&SigningOptions>,
     reporter: &dyn Reporter,
-) -> Result<SignatureKey, Error> {
+) -> Result<Option<SignatureKey>, Error> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
     let path = &options.key;
     let invalid = |problem: KeyProblem| key_error(path, "sign with", &problem);
     let text = read_private(path)?;
@@ -63,7 +67,7 @@ pub(crate) async fn open(
         Some(password) => Secret::new(password.reveal().clone().into_bytes()),
         None => ask_password(path, reporter).await?,
     };
-    file.into_key(password.reveal()).map_err(invalid)
+    file.into_key(password.reveal()).map(Some).map_err(invalid)
 }
 
 /// Reads a file that only its owner may read.

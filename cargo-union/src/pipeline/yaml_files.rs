@@ -105,21 +105,14 @@ impl YamlFile {
 /// Checks that the packages declare the images, with a registry.
 fn check_images(session: &LoadedWorkspace, names: &[&ImageName]) -> Result<()> {
     for name in names {
-        let declared = session
-            .packages
-            .iter()
+        let mut packages = session.packages.iter();
+        let declared = packages
             .find(|package| package.name() == name.package)
-            .and_then(|package| package.spec.images.get(&name.image));
-        let Some(image) = declared else {
+            .and_then(|package| Some((package, package.spec.images.get(&name.image)?)));
+        let Some((package, image)) = declared else {
             return Err(session.unknown_image(&name.image).into());
         };
-        if image.registry.is_none() && !image.is_remote() {
-            let what = format!(
-                "no registry is set for image `{}` of package `{}`, and a cluster has to pull from one",
-                name.image, name.package
-            );
-            return Err(Error::new(Code::RegistryMissing, what).into());
-        }
+        package.check_registries([image])?;
     }
     Ok(())
 }
@@ -181,11 +174,7 @@ fn read_stdin() -> Result<String> {
 /// Finds the names of images in a YAML text.
 fn parse(place: &str, text: String) -> Result<YamlFile, Error> {
     // The parser counts characters.
-    let offsets: Vec<usize> = text
-        .char_indices()
-        .map(|(offset, _)| offset)
-        .chain([text.len()])
-        .collect();
+    let offsets = words::char_offsets(&text);
     let invalid = |line: usize, why: &str| {
         Error::new(
             Code::UsageInvalid,

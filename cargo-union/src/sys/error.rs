@@ -66,6 +66,11 @@ impl Error {
         chain.dedup();
         chain
     }
+
+    /// The code with the message and those of all causes: `[U0401] message: cause`.
+    pub fn line(&self) -> String {
+        format!("[{}] {}", self.code(), self.chain().join(": "))
+    }
 }
 
 impl fmt::Display for Error {

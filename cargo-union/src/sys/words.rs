@@ -28,6 +28,14 @@ pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     }
 }
 
+/// The byte offset of each character of a text, and of its end, for parsers that count characters.
+pub fn char_offsets(text: &str) -> Vec<usize> {
+    text.char_indices()
+        .map(|(offset, _)| offset)
+        .chain([text.len()])
+        .collect()
+}
+
 /// A row of a list, both of a table and of a JSON document.
 pub trait TableRow {
     /// The names of the columns.

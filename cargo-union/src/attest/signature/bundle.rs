@@ -11,14 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{SignatureKey, VerificationKey};
 use super::problem::SignatureProblem;
+use crate::attest::{IN_TOTO, STATEMENT};
 use crate::sys::digest::Digest;
 
 /// The media type of a bundle, which is also the artifact type of its referrer.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,7 +81,7 @@ pub fn sign(key: &SignatureKey, image: Digest) -> Vec<u8> {
     };
     let payload = serde_json::to_vec(&statement)
         .expect("statements are plain values, which always serialize");
-    let signature = key.sign(&signed_bytes(PAYLOAD_TYPE, &payload));
+    let signature = key.sign(&signed_bytes(IN_TOTO, &payload));
     let bundle = BundleDocument {
         media_type: MEDIA_TYPE.to_owned(),
         verification_material: VerificationMaterial {
@@ -92,7 +91,7 @@ pub fn sign(key: &SignatureKey, image: Digest) -> Vec<u8> {
         },
         dsse_envelope: SignedEnvelope {
             payload: STANDARD.encode(payload),
-            payload_type: PAYLOAD_TYPE.to_owned(),
+            payload_type: IN_TOTO.to_owned(),
             signatures: vec![EnvelopeSignature {
                 sig: STANDARD.encode(signature),
             }],
@@ -135,7 +134,7 @@ pub fn check(key: &VerificationKey, image: Digest, bundle: &[u8]) -> Result<(), 
     }
     let statement: ImageStatement =
         serde_json::from_slice(&payload).map_err(|_| SignatureProblem::OtherStatement)?;
-    let is_of_image = envelope.payload_type == PAYLOAD_TYPE
+    let is_of_image = envelope.payload_type == IN_TOTO
         && statement.kind == STATEMENT
         && statement.predicate_type == PREDICATE;
     if !is_of_image {

@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
+use crate::sys::words;
+
 /// The maximum nesting depth: the keys of a config are at most three levels deep.
 const DEEPEST: usize = 64;
 
@@ -56,7 +58,7 @@ pub(super) struct YamlError {
 /// Parses a single document; `None` when it is empty.
 pub(super) fn parse(text: &str) -> Result<Option<YamlNode>, YamlError> {
     let mut tree = YamlTree {
-        offsets: offsets(text),
+        offsets: words::char_offsets(text),
         open: Vec::new(),
         anchors: HashMap::new(),
         done: None,
@@ -169,11 +171,4 @@ impl YamlTree {
             why: why.to_owned(),
         }
     }
-}
-
-fn offsets(text: &str) -> Vec<usize> {
-    text.char_indices()
-        .map(|(offset, _)| offset)
-        .chain([text.len()])
-        .collect()
 }
